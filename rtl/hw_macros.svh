@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The only macros of the RTL: assertions that stop a simulation on every simulator.
+//
+// Concurrent assertions are refused by Icarus, and $error leaves a cocotb test green there, so an
+// assertion is a clocked immediate check that ends in $fatal. A condition that is X counts as
+// violated. Checks are off during reset; two-cycle rules use shadow registers of their own.
+
+`ifndef HW_MACROS_SVH
+`define HW_MACROS_SVH
+
+`ifndef SYNTHESIS
+`define HW_ASSERT(__name, __cond, __msg) \
+  always @(posedge clk_i) begin : __name \
+    if (rst_ni === 1'b1 && (__cond) !== 1'b1) begin \
+      $fatal(1, "%m: %s", __msg); \
+    end \
+  end
+
+// A parameter outside its range ends the simulation before it starts.
+`define HW_ASSERT_INIT(__name, __cond, __msg) \
+  initial begin : __name \
+    if (!(__cond)) begin \
+      $fatal(1, "%m: %s", __msg); \
+    end \
+  end
+`else
+`define HW_ASSERT(__name, __cond, __msg)
+`define HW_ASSERT_INIT(__name, __cond, __msg)
+`endif
+
+`endif

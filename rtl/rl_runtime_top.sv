@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The core: lines in, completions out, behind a doorbell-visible tail.
+//
+// Rules: sections 1 to 6 of the contract as far as they need no memory and no registers; what each
+// block obeys stands in its own header. Here: RING-008 (routing to done or reward ring; a full
+// ring holds back every later completion), RING-009 (cmd_head_o counts posted completions),
+// DESC-023 (the tag is the index in the ring that the completion goes to).
+//
+// desc_ring -> register -> line_check -> worker_pool -> line_seal -> done or reward ring.
+// Mode inputs (require_checked_i, split_reward_i, sizes) may change in reset only.
+`default_nettype none
+`include "hw_macros.svh"
+
+module rl_runtime_top
+  import hw_desc_pkg::*;
+#(
+    parameter int RingDepth   = 16,
+    parameter int DoneDepth   = 16,
+    parameter int RewardDepth = 16,
+    parameter int WorkerCount = 8
+) (
+    input wire logic                 clk_i,
+    input wire logic                 rst_ni,
+    input wire logic [         31:0] first_index_i,
+    input wire logic                 enable_i,
+    input wire logic                 resume_i,
+    input wire logic                 require_checked_i,
+    input wire logic                 split_reward_i,
+    input wire logic [         31:0] cmd_tail_i,
+    input wire logic [          7:0] done_log2_i,
+    input wire logic [          7:0] reward_log2_i,
+    // Lines from the host.
+    input wire logic                 line_valid_i,
+    output logic                     line_ready_o,
+    input wire logic [DESC_BITS-1:0] line_data_i,
+    // Completions to the host.
+    output logic                     done_valid_o,
+    input wire logic                 done_ready_i,
+    output logic     [DESC_BITS-1:0] done_data_o,
+    output logic                     reward_valid_o,
+    input wire logic                 reward_ready_i,
+    output logic     [DESC_BITS-1:0] reward_data_o,
+    // Indices and state.
+    output logic     [         31:0] cmd_head_o,
+    output logic     [         31:0] done_tail_o,
+    output logic     [         31:0] done_head_o,
+    output logic     [         31:0] reward_tail_o,
+    output logic     [         31:0] reward_head_o,
+    output logic                     halted_o,
+    output logic                     busy_o,
+    // One completion posted in this cycle, or waiting for room in its ring.
+    output logic                     post_o,
+    output logic                     post_error_o,
+    output logic     [          5:0] post_tokens_o,
+    output logic                     stall_o
+);
+
+  logic fetched_valid, fetched_ready;
+  logic [DESC_BITS-1:0] fetched_data;
+  logic [31:0] fetched_index;
+
+  logic check_valid_q;
+  logic [DESC_BITS-1:0] check_data_q;
+  logic [31:0] check_index_q;
+  logic [7:0] check_error_code;
+  logic check_stop, pool_ready_in;
+
+  logic pool_valid, pool_ready, pool_error;
+  logic [DESC_BITS-1:0] pool_data, sealed_data;
+  logic [5:0] pool_tokens;
+  hw_desc_t completion;
+  logic to_reward, done_ready, reward_ready;
+  logic [31:0] post_index;
+  logic [31:0] cmd_head_q;
+
+  desc_ring #(
+      .Depth(RingDepth)
+  ) u_desc_ring (
+      .clk_i        (clk_i),
+      .rst_ni       (rst_ni),
+      .first_index_i(first_index_i),
+      .line_valid_i (line_valid_i),
+      .line_ready_o (line_ready_o),
+      .line_data_i  (line_data_i),
+      .cmd_tail_i   (cmd_tail_i),
+      .valid_o      (fetched_valid),
+      .ready_i      (fetched_ready),
+      .data_o       (fetched_data),
+      .index_o      (fetched_index)
+  );
+
+  // The line under check has a register of its own, so that reading the ring and the checksum
+  // share no cycle.
+  assign fetched_ready = !check_valid_q || pool_ready_in;
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) begin
+      check_valid_q <= 1'b0;
+    end else if (fetched_ready) begin
+      check_valid_q <= fetched_valid;
+    end
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (fetched_ready) begin
+      check_data_q  <= fetched_data;
+      check_index_q <= fetched_index;
+    end
+  end
+
+  line_check u_line_check (
+      .data_i           (check_data_q),
+      .index_i          (check_index_q),
+      .require_checked_i(require_checked_i),
+      .error_code_o     (check_error_code),
+      .stop_o           (check_stop)
+  );
+
+  worker_pool #(
+      .WorkerCount(WorkerCount)
+  ) u_worker_pool (
+      .clk_i            (clk_i),
+      .rst_ni           (rst_ni),
+      .enable_i         (enable_i),
+      .resume_i         (resume_i),
+      .require_checked_i(require_checked_i),
+      .valid_i          (check_valid_q),
+      .ready_o          (pool_ready_in),
+      .data_i           (check_data_q),
+      .error_code_i     (check_error_code),
+      .stop_i           (check_stop),
+      .valid_o          (pool_valid),
+      .ready_i          (pool_ready),
+      .data_o           (pool_data),
+      .tokens_o         (pool_tokens),
+      .error_o          (pool_error),
+      .halted_o         (halted_o),
+      .busy_o           (busy_o)
+  );
+
+  assign completion = pool_data;
+  assign to_reward = split_reward_i && |(completion.flags & FLAG_NEEDS_REWARD);
+  assign pool_ready = to_reward ? reward_ready : done_ready;
+  assign post_index = to_reward ? reward_tail_o : done_tail_o;
+
+  line_seal u_line_seal (
+      .data_i (pool_data),
+      .index_i(post_index),
+      .data_o (sealed_data)
+  );
+
+  completion_ring #(
+      .Depth(DoneDepth)
+  ) u_done_ring (
+      .clk_i        (clk_i),
+      .rst_ni       (rst_ni),
+      .first_index_i(first_index_i),
+      .ring_log2_i  (done_log2_i),
+      .valid_i      (pool_valid && !to_reward),
+      .ready_o      (done_ready),
+      .data_i       (sealed_data),
+      .valid_o      (done_valid_o),
+      .ready_i      (done_ready_i),
+      .data_o       (done_data_o),
+      .tail_o       (done_tail_o),
+      .head_o       (done_head_o)
+  );
+
+  completion_ring #(
+      .Depth(RewardDepth)
+  ) u_reward_ring (
+      .clk_i        (clk_i),
+      .rst_ni       (rst_ni),
+      .first_index_i(first_index_i),
+      .ring_log2_i  (reward_log2_i),
+      .valid_i      (pool_valid && to_reward),
+      .ready_o      (reward_ready),
+      .data_i       (sealed_data),
+      .valid_o      (reward_valid_o),
+      .ready_i      (reward_ready_i),
+      .data_o       (reward_data_o),
+      .tail_o       (reward_tail_o),
+      .head_o       (reward_head_o)
+  );
+
+  assign post_o = pool_valid && pool_ready;
+  assign post_error_o = post_o && pool_error;
+  assign post_tokens_o = post_o ? pool_tokens : '0;
+  assign stall_o = pool_valid && !pool_ready;
+  assign cmd_head_o = cmd_head_q;
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) begin
+      cmd_head_q <= first_index_i;
+    end else if (post_o) begin
+      cmd_head_q <= cmd_head_q + 32'd1;
+    end
+  end
+
+`ifndef SYNTHESIS
+  `HW_ASSERT(HeadsAgree_A,
+             cmd_head_q - first_index_i ==
+             (done_tail_o - first_index_i) + (reward_tail_o - first_index_i),
+             "as many descriptors are answered as completions are posted (RING-006)")
+  `HW_ASSERT(BehindTail_A, cmd_head_q - first_index_i <= cmd_tail_i - first_index_i,
+             "no descriptor is answered that no doorbell published (DB-001)")
+`endif
+
+endmodule
+
+`default_nettype wire

@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// One worker: takes a checked descriptor, makes one token a cycle, offers the completion.
+//
+// Rules: OP-000..OP-003, OP-010, OP-011, OP-255, FLAG-010, FLAG-011, DEC-001..DEC-005, ERR-010,
+// RING-006. The checks (line_check) come before it, tag and checksum of the completion (line_seal)
+// after it; with require_checked_i it sets flag CHECKED (DESC-025).
+//
+// StIdle:     descriptor with more than one token to make -> StDecode; any other -> StComplete
+// StDecode:   the token made in this cycle is the last but one -> StComplete
+// StComplete: completion taken -> StIdle, or at once as from StIdle with the next descriptor
+// StError:    never; an assertion forbids it
+//
+// A descriptor of n tokens keeps the worker for max(n, 1) cycles: the first token is made on the
+// way in. The completion is stable while valid_o and not ready_i.
+`default_nettype none
+`include "hw_macros.svh"
+
+module rollout_worker_fsm
+  import hw_desc_pkg::*;
+(
+    input wire logic                 clk_i,
+    input wire logic                 rst_ni,
+    input wire logic                 valid_i,
+    output logic                     ready_o,
+    input wire logic [DESC_BITS-1:0] data_i,
+    input wire logic [          7:0] error_code_i,
+    input wire logic                 require_checked_i,
+    output logic                     valid_o,
+    input wire logic                 ready_i,
+    output logic     [DESC_BITS-1:0] data_o,
+    output logic     [          5:0] tokens_o
+);
+
+  typedef enum logic [1:0] {
+    StIdle     = 2'd0,
+    StDecode   = 2'd1,
+    StComplete = 2'd2,
+    StError    = 2'd3
+  } state_e;
+
+  state_e state_d, state_q;
+  hw_desc_t line_d, line_q;
+  hw_desc_t submitted, accepted;
+  logic accepted_decodes;
+  logic load;
+  logic [5:0] tokens_d, tokens_q;
+
+  // The float32 bits of score / 255, rounded to nearest even [OP-010]. In binary, score / 255 is
+  // the eight bits of score repeated for ever after the point. Rotated so that its leading one
+  // comes first, the pattern fills the 24-bit significand three times over, and what is cut off
+  // starts with a one again: more than half, so rounding is always up.
+  function automatic logic [31:0] score_float32(input logic [7:0] score);
+    logic [7:0] pattern;
+    logic [7:0] exponent;
+    logic [23:0] significand;
+    pattern  = score;
+    exponent = 8'd126;
+    for (int i = 0; i < 7; i++) begin
+      if (!pattern[7]) begin
+        pattern  = {pattern[6:0], pattern[7]};
+        exponent = exponent - 8'd1;
+      end
+    end
+    significand = {3{pattern}} + 24'd1;
+    if (score == 8'd0) begin
+      score_float32 = 32'd0;
+    end else if (score == 8'd255) begin
+      score_float32 = {1'b0, 8'd127, 23'd0};
+    end else begin
+      score_float32 = {1'b0, exponent, significand[22:0]};
+    end
+  endfunction
+
+  // Whether decoding pauses or ends at this length [DEC-002].
+  function automatic logic is_last(input logic [31:0] seq_len, input logic [31:0] max_tokens);
+    is_last = seq_len == max_tokens || seq_len % REWARD_INTERVAL == 32'd0;
+  endfunction
+
+  // The flag that ends a decode at this length; DONE wins [DEC-003].
+  function automatic logic [15:0] end_flag(input logic [31:0] seq_len,
+                                           input logic [31:0] max_tokens);
+    end_flag = seq_len == max_tokens ? FLAG_DONE : FLAG_NEEDS_REWARD;
+  endfunction
+
+  assign submitted = data_i;
+
+  // What the worker registers hold after it took data_i: the outcome, or the first token.
+  always_comb begin
+    accepted = submitted;
+    accepted.flags = submitted.flags & ~DEVICE_OWNED_FLAGS;
+    if (require_checked_i) begin
+      accepted.flags = accepted.flags | FLAG_CHECKED;
+    end
+    accepted_decodes = 1'b0;
+    if (error_code_i != 8'd0) begin
+      accepted.flags = accepted.flags | FLAG_ERROR | (16'(error_code_i) << ERROR_CODE_SHIFT);
+    end else begin
+      case (submitted.opcode)
+        OPCODE_DECODE: begin
+          if (submitted.seq_len >= submitted.max_tokens) begin
+            accepted.flags = accepted.flags | FLAG_DONE;
+          end else begin
+            accepted_decodes = 1'b1;
+            accepted.seq_len = submitted.seq_len + 32'd1;
+            accepted.flags =
+                accepted.flags | (is_last(accepted.seq_len, submitted.max_tokens) ?
+                                  end_flag(accepted.seq_len, submitted.max_tokens) : 16'd0);
+          end
+        end
+        OPCODE_REWARD: begin
+          accepted.flags = accepted.flags | FLAG_DONE;
+          accepted.reserved0 = score_float32(8'(submitted.seq_len));
+        end
+        OPCODE_PREFILL: begin
+          accepted.flags = accepted.flags | FLAG_DONE;
+          if (submitted.max_tokens > submitted.seq_len) begin
+            accepted.seq_len = submitted.max_tokens;
+          end
+        end
+        OPCODE_STOP: accepted.flags = accepted.flags | FLAG_STOPPED;
+        default: accepted.flags = accepted.flags | FLAG_DONE;
+      endcase
+    end
+  end
+
+  assign valid_o = state_q == StComplete;
+  assign ready_o = state_q == StIdle || (state_q == StComplete && ready_i);
+  assign data_o = valid_o ? line_q : '0;
+  assign tokens_o = valid_o ? tokens_q : '0;
+  assign load = valid_i && ready_o;
+
+  always_comb begin
+    state_d  = state_q;
+    line_d   = line_q;
+    tokens_d = tokens_q;
+    case (state_q)
+      StIdle, StComplete: begin
+        if (load) begin
+          line_d   = accepted;
+          tokens_d = 6'(accepted_decodes);
+          state_d  = accepted_decodes && !is_last(accepted.seq_len, accepted.max_tokens) ?
+              StDecode : StComplete;
+        end else if (ready_i) begin
+          state_d = StIdle;
+        end
+      end
+      StDecode: begin
+        line_d.seq_len = line_q.seq_len + 32'd1;
+        tokens_d = tokens_q + 6'd1;
+        if (is_last(line_d.seq_len, line_q.max_tokens)) begin
+          line_d.flags = line_q.flags | end_flag(line_d.seq_len, line_q.max_tokens);
+          state_d = StComplete;
+        end
+      end
+      default: state_d = StError;
+    endcase
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) begin
+      state_q <= StIdle;
+    end else begin
+      state_q <= state_d;
+    end
+  end
+
+  always_ff @(posedge clk_i) begin
+    line_q   <= line_d;
+    tokens_q <= tokens_d;
+  end
+
+`ifndef SYNTHESIS
+  logic past_stalled_q;
+  logic [DESC_BITS-1:0] past_data_q;
+  always_ff @(posedge clk_i) begin
+    past_stalled_q <= rst_ni && valid_o && !ready_i;
+    past_data_q    <= data_o;
+  end
+  `HW_ASSERT(StateLegal_A, state_q != StError, "the worker never reaches its error state")
+  `HW_ASSERT(StableUnderStall_A, !past_stalled_q || (valid_o && data_o === past_data_q),
+             "a completion on offer stays on offer, unchanged, until it is taken")
+  `HW_ASSERT(OneOutcome_A,
+             !valid_o || $countones(16'(line_q.flags & (FLAG_NEEDS_REWARD | FLAG_DONE |
+                                                        FLAG_STOPPED | FLAG_ERROR))) == 1,
+             "exactly one outcome is set in a completion (FLAG-011)")
+  `HW_ASSERT(TokensBounded_A, !valid_o || 32'(tokens_q) <= REWARD_INTERVAL,
+             "no descriptor makes more tokens than lie between two reward boundaries")
+  `HW_ASSERT(OpcodeChecked_A,
+             !load || error_code_i != 8'd0 || submitted.opcode == OPCODE_NOP ||
+             submitted.opcode == OPCODE_DECODE || submitted.opcode == OPCODE_REWARD ||
+             submitted.opcode == OPCODE_PREFILL || submitted.opcode == OPCODE_STOP,
+             "a line with an unknown opcode comes with an error code (OP-ERR)")
+`endif
+
+endmodule
+
+`default_nettype wire
