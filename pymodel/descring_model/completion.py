@@ -203,7 +203,7 @@ def complete(
     submitted = as_lines(lines)
     first = check_index(first_index, "first_index")
     completions = np.empty_like(submitted)
-    tails = [first, first]
+    done_tail = reward_tail = first
     for start in range(0, len(submitted), _CHUNK):
         part = slice(start, start + _CHUNK)
         chunk = submitted[part]
@@ -212,10 +212,10 @@ def complete(
         tags = indices
         if split_reward:
             to_reward = goes_to_reward(answers)
-            tags, posted = post_indices(to_reward, tails[0], tails[1])
-            tails = [
-                (tail + count) % INDEX_MODULUS for tail, count in zip(tails, posted, strict=True)
-            ]
+            tags = post_indices(to_reward, done_tail, reward_tail)
+            rewards = int(np.count_nonzero(to_reward))
+            done_tail = (done_tail + len(chunk) - rewards) % INDEX_MODULUS
+            reward_tail = (reward_tail + rewards) % INDEX_MODULUS
         seal_checked(answers, tags)
         completions[part] = answers
     return completions
@@ -223,8 +223,8 @@ def complete(
 
 def post_indices(
     to_reward: npt.NDArray[np.bool_], done_tail: int, reward_tail: int
-) -> tuple[npt.NDArray[np.uint32], tuple[int, int]]:
-    """The index that each completion gets in its ring, and how many go to each ring [RING-008].
+) -> npt.NDArray[np.uint32]:
+    """The index that each completion gets in its ring [RING-008].
 
     Args:
         to_reward: ``(n,)``, which completions go to the reward ring.
@@ -232,14 +232,13 @@ def post_indices(
         reward_tail: next index of the reward ring.
 
     Returns:
-        ``(n,)`` uint32, and the counts (done, reward).
+        ``(n,)`` uint32.
     """
     rewards = int(np.count_nonzero(to_reward))
-    counts = (len(to_reward) - rewards, rewards)
     indices = np.empty(len(to_reward), dtype=np.uint32)
-    indices[~to_reward] = index_range(done_tail, counts[0])
-    indices[to_reward] = index_range(reward_tail, counts[1])
-    return indices, counts
+    indices[~to_reward] = index_range(done_tail, len(to_reward) - rewards)
+    indices[to_reward] = index_range(reward_tail, rewards)
+    return indices
 
 
 def goes_to_reward(completions: Lines) -> npt.NDArray[np.bool_]:
