@@ -4,49 +4,52 @@
 //
 // The CRC is affine over GF(2): every result bit is a constant XOR the parity of a fixed selection
 // of the data bits. The selections are computed from the polynomial at elaboration: bit i of the
-// data enters the shift register in step i and is then shifted CrcBits - i times.
+// data enters the shift register in step i and is then shifted CRC_BITS - i times.
 `default_nettype none
 
 module crc32c
   import hw_desc_pkg::*;
 (
-    input  wire logic [479:0] data_i,
-    output logic      [ 31:0] crc_o
+    input  wire logic [CRC_BITS-1:0] data_i,
+    output logic      [        31:0] crc_o
 );
 
-  localparam int CrcBits = 480;
+  // Icarus 11 takes a function as constant only if it declares its loop variables at the top and
+  // names no package item.
+  localparam int Bits = CRC_BITS;
 
-  function automatic logic [31:0] shift_once(input logic [31:0] state);
-    shift_once = (state >> 1) ^ (state[0] ? CRC32C_POLY_REFLECTED : 32'd0);
+  function automatic logic [31:0] shift_once(input logic [31:0] state, input logic [31:0] poly);
+    shift_once = (state >> 1) ^ (state[0] ? poly : 32'd0);
   endfunction
 
-  // Bit CrcBits*b + i is set iff data bit i takes part in CRC bit b.
-  function automatic logic [32*CrcBits-1:0] selections();
+  // Bit Bits*b + i is set iff data bit i takes part in CRC bit b.
+  function automatic logic [32*Bits-1:0] selections(input logic [31:0] poly);
     logic [31:0] weight;
-    selections = '0;
+    int i, b;
     weight = 32'd1;
-    for (int i = CrcBits - 1; i >= 0; i--) begin
-      weight = shift_once(weight);
-      for (int b = 0; b < 32; b++) begin
-        selections[CrcBits*b+i] = weight[b];
+    for (i = Bits - 1; i >= 0; i = i - 1) begin
+      weight = shift_once(weight, poly);
+      for (b = 0; b < 32; b = b + 1) begin
+        selections[Bits*b+i] = weight[b];
       end
     end
   endfunction
 
-  // The result for all-zero data: the initial value shifted through, and the final inversion.
-  function automatic logic [31:0] zero_result();
-    zero_result = CRC32C_INIT;
-    for (int i = 0; i < CrcBits; i++) begin
-      zero_result = shift_once(zero_result);
+  // What all-zero data leaves of the initial value.
+  function automatic logic [31:0] shift_all(input logic [31:0] init, input logic [31:0] poly);
+    int i;
+    shift_all = init;
+    for (i = 0; i < Bits; i = i + 1) begin
+      shift_all = shift_once(shift_all, poly);
     end
-    zero_result = zero_result ^ CRC32C_XOR_OUT;
   endfunction
 
-  localparam logic [32*CrcBits-1:0] Selections = selections();
-  localparam logic [31:0] ZeroResult = zero_result();
+  localparam logic [32*Bits-1:0] Selections = selections(CRC32C_POLY_REFLECTED);
+  localparam logic [31:0] ZeroResult =
+      shift_all(CRC32C_INIT, CRC32C_POLY_REFLECTED) ^ CRC32C_XOR_OUT;
 
-  for (genvar b = 0; b < 32; b++) begin : gen_bit
-    assign crc_o[b] = ZeroResult[b] ^ (^(data_i & Selections[CrcBits*b+:CrcBits]));
+  for (genvar b = 0; b < 32; b = b + 1) begin : gen_bit
+    assign crc_o[b] = ZeroResult[b] ^ (^(data_i & Selections[Bits*b+:Bits]));
   end
 
 endmodule

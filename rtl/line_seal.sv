@@ -14,23 +14,23 @@ module line_seal
     output logic     [DESC_BITS-1:0] data_o
 );
 
-  hw_desc_t desc, tagged, sealed;
+  hw_desc_t desc, with_tag, sealed;
   logic [31:0] crc;
 
   assign desc = data_i;
 
   always_comb begin
-    tagged = desc;
-    tagged.checksum_or_cookie = {32'd0, index_i};
+    with_tag = desc;
+    with_tag.checksum_or_cookie = {32'd0, index_i};
   end
 
   crc32c u_crc32c (
-      .data_i(480'(tagged)),
+      .data_i(480'(with_tag)),
       .crc_o (crc)
   );
 
   always_comb begin
-    sealed = tagged;
+    sealed = with_tag;
     sealed.checksum_or_cookie = {crc, index_i};
   end
 

@@ -49,11 +49,12 @@ module rollout_worker_fsm
   // The float32 bits of score / 255, rounded to nearest even [OP-010]. In binary, score / 255 is
   // the eight bits of score repeated for ever after the point. Rotated so that its leading one
   // comes first, the pattern fills the 24-bit significand three times over, and what is cut off
-  // starts with a one again: more than half, so rounding is always up.
+  // starts with a one again: more than half, so rounding is always up. The carry out of 255, all
+  // ones, makes the exponent that of 1.0.
   function automatic logic [31:0] score_float32(input logic [7:0] score);
     logic [7:0] pattern;
     logic [7:0] exponent;
-    logic [23:0] significand;
+    logic [22:0] fraction;
     pattern  = score;
     exponent = 8'd126;
     for (int i = 0; i < 7; i++) begin
@@ -62,14 +63,8 @@ module rollout_worker_fsm
         exponent = exponent - 8'd1;
       end
     end
-    significand = {3{pattern}} + 24'd1;
-    if (score == 8'd0) begin
-      score_float32 = 32'd0;
-    end else if (score == 8'd255) begin
-      score_float32 = {1'b0, 8'd127, 23'd0};
-    end else begin
-      score_float32 = {1'b0, exponent, significand[22:0]};
-    end
+    fraction = 23'({3{pattern}});
+    score_float32 = score == 8'd0 ? 32'd0 : {1'b0, exponent, fraction} + 32'd1;
   endfunction
 
   // Whether decoding pauses or ends at this length [DEC-002].
@@ -139,8 +134,11 @@ module rollout_worker_fsm
         if (load) begin
           line_d   = accepted;
           tokens_d = 6'(accepted_decodes);
-          state_d  = accepted_decodes && !is_last(accepted.seq_len, accepted.max_tokens) ?
-              StDecode : StComplete;
+          if (accepted_decodes && !is_last(accepted.seq_len, accepted.max_tokens)) begin
+            state_d = StDecode;
+          end else begin
+            state_d = StComplete;
+          end
         end else if (ready_i) begin
           state_d = StIdle;
         end

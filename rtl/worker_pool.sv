@@ -51,7 +51,10 @@ module worker_pool
   logic [CountBits-1:0] in_flight_q;
   logic stop_taken_q, halted_q;
   logic may_accept, accept, retire;
+  /* verilator lint_off UNUSEDSIGNAL */
+  // Only the flags of a completion are looked at; the struct names them.
   hw_desc_t completion;
+  /* verilator lint_on UNUSEDSIGNAL */
 
   function automatic logic [TurnBits-1:0] next_turn(input logic [TurnBits-1:0] turn);
     next_turn = turn == TurnBits'(WorkerCount - 1) ? '0 : turn + 1'b1;

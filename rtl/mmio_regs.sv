@@ -1,0 +1,352 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Register file of the device: doorbell and its rules, control, status, counters, interrupt.
+//
+// Rules: all of section 7 (REG-*, DB-002, DB-003, DB-004, DB-006, IRQ-001, CNT-001, HASH-001),
+// RING-010, RING-012, LIFE-001, LIFE-002, LIFE-006, and the request side of LIFE-004 and LIFE-007.
+//
+// One access a cycle is always taken; reg_rvalid_o and reg_rdata_o answer a read in the next cycle.
+// Where an event and a clearing write meet, the event wins.
+`default_nettype none
+`include "hw_macros.svh"
+
+module mmio_regs
+  import hw_desc_pkg::*;
+#(
+    // Greatest legal ring sizes, as log2 of the slots.
+    parameter int MaxCmdLog2    = 16,
+    parameter int MaxDoneLog2   = 16,
+    parameter int MaxRewardLog2 = 16,
+    // 1: rings are on chip. RING_LOG2 resets to the greatest sizes, bases are not checked, and
+    // the heads of the completion rings are read-only. 0: rings are in memory.
+    parameter bit OnChip        = 1'b0
+) (
+    input wire logic        clk_i,
+    input wire logic        rst_ni,
+    input wire logic [31:0] first_index_i,
+    // Register accesses.
+    input wire logic        reg_valid_i,
+    input wire logic        reg_write_i,
+    input wire logic [11:0] reg_addr_i,
+    input wire logic [31:0] reg_wdata_i,
+    output logic            reg_rvalid_o,
+    output logic     [31:0] reg_rdata_o,
+    // From the core.
+    input wire logic [31:0] cmd_head_i,
+    input wire logic [31:0] done_tail_i,
+    input wire logic [31:0] done_head_i,
+    input wire logic [31:0] reward_tail_i,
+    input wire logic [31:0] reward_head_i,
+    input wire logic        halted_i,
+    input wire logic        busy_i,
+    input wire logic        post_i,
+    input wire logic        post_error_i,
+    input wire logic [ 5:0] post_tokens_i,
+    input wire logic        stall_i,
+    // From the bus.
+    input wire logic        bus_error_i,
+    input wire logic [63:0] window_last_i,
+    // To the core.
+    output logic            soft_reset_o,
+    output logic            enable_o,
+    output logic            resume_o,
+    output logic            require_checked_o,
+    output logic            split_reward_o,
+    output logic     [31:0] cmd_tail_o,
+    output logic     [31:0] done_head_o,
+    output logic     [31:0] reward_head_o,
+    output logic     [ 7:0] cmd_log2_o,
+    output logic     [ 7:0] done_log2_o,
+    output logic     [ 7:0] reward_log2_o,
+    output logic     [63:0] cmd_base_o,
+    output logic     [63:0] done_base_o,
+    output logic     [63:0] reward_base_o,
+    output logic            irq_o
+);
+
+  localparam logic [23:0] RingLog2Reset =
+      OnChip ? {8'(MaxRewardLog2), 8'(MaxDoneLog2), 8'(MaxCmdLog2)} : 24'd0;
+
+  logic soft_reset_q, rst_n;
+  logic enable_q, locked_q, split_reward_q, require_checked_q;
+  logic bad_config_q, bad_doorbell_q, bus_error_q;
+  logic [31:0] cmd_tail_q, done_head_q, reward_head_q;
+  logic [23:0] ring_log2_q;
+  logic [63:0] cmd_base_q, done_base_q, reward_base_q;
+  logic [2:0] irq_status_q, irq_mask_q;
+  logic halted_q;
+  logic [31:0] descriptors_q, errors_q, stall_cycles_q, bad_doorbells_q;
+  logic [63:0] tokens_q;
+  logic [31:0] tokens_high_q;
+
+  // ---------------------------------------------------------------- write strobes
+
+  logic write, read;
+  logic write_ctrl, write_config;
+  logic ask_reset, ask_enable, split_reward_d;
+
+  assign write = reg_valid_i && reg_write_i;
+  assign read = reg_valid_i && !reg_write_i;
+  assign write_ctrl = write && reg_addr_i == REG_CTRL;
+  assign write_config = write && !locked_q;
+  assign ask_reset = write_ctrl && reg_wdata_i[CTRL_RESET_BIT];
+  assign ask_enable = write_ctrl && !ask_reset && reg_wdata_i[CTRL_ENABLE_BIT];
+  assign resume_o = write_ctrl && !ask_reset && reg_wdata_i[CTRL_RESUME_BIT];
+  assign split_reward_d = locked_q ? split_reward_q : reg_wdata_i[CTRL_SPLIT_REWARD_BIT];
+
+  // ---------------------------------------------------------------- configuration [LIFE-002]
+
+  function automatic logic size_ok(input logic [7:0] log2, input int max_log2);
+    size_ok = 32'(log2) >= RING_LOG2_MIN && 32'(log2) <= max_log2;
+  endfunction
+
+  // The ring [base, base + 64 * 2^log2) is aligned and ends inside the window. 65 bits, so that a
+  // ring which wraps past 2^64 is seen.
+  function automatic logic base_ok(input logic [63:0] base, input logic [7:0] log2,
+                                   input logic [63:0] window_last);
+    logic [64:0] last;
+    last = {1'b0, base} + (65'd64 << log2) - 65'd1;
+    base_ok = base % 64'd64 == 64'd0 && last <= {1'b0, window_last};
+  endfunction
+
+  logic cmd_ok, done_ok, reward_ok, config_ok;
+  assign cmd_ok = size_ok(cmd_log2_o, MaxCmdLog2) &&
+      (OnChip || base_ok(cmd_base_q, cmd_log2_o, window_last_i));
+  assign done_ok = size_ok(done_log2_o, MaxDoneLog2) &&
+      (OnChip || base_ok(done_base_q, done_log2_o, window_last_i));
+  assign reward_ok = size_ok(reward_log2_o, MaxRewardLog2) &&
+      (OnChip || base_ok(reward_base_q, reward_log2_o, window_last_i));
+  assign config_ok = cmd_ok && done_ok && (reward_ok || !split_reward_d);
+
+  // ---------------------------------------------------------------- doorbell [DB-002] [DB-006]
+
+  logic ring_doorbell, doorbell_repeats, doorbell_legal;
+  logic [31:0] tail_ahead, new_tail_ahead;
+  assign ring_doorbell = write && reg_addr_i == REG_DOORBELL;
+  assign tail_ahead = cmd_tail_q - cmd_head_i;
+  assign new_tail_ahead = reg_wdata_i - cmd_head_i;
+  assign doorbell_repeats = reg_wdata_i == cmd_tail_q;
+  assign doorbell_legal = doorbell_repeats ||
+      (enable_q && new_tail_ahead >= tail_ahead && new_tail_ahead <= 32'd1 << cmd_log2_o);
+
+  // A consumer index may move up to the tail, never back [RING-010].
+  function automatic logic head_legal(input logic [31:0] new_head, input logic [31:0] head,
+                                      input logic [31:0] tail);
+    head_legal = new_head - head <= tail - head;
+  endfunction
+
+  // ---------------------------------------------------------------- events
+
+  logic bad_config, bad_doorbell, halts;
+  logic [2:0] irq_events, irq_clear;
+  logic write_status;
+  assign bad_config = ask_enable && !enable_q && !config_ok;
+  assign bad_doorbell = ring_doorbell && !doorbell_legal;
+  assign halts = halted_i && !halted_q;
+  assign write_status = write && reg_addr_i == REG_STATUS;
+
+  always_comb begin
+    irq_events = '0;
+    irq_events[IRQ_STATUS_COMPLETION_BIT] = post_i;
+    irq_events[IRQ_STATUS_HALTED_BIT] = halts;
+    irq_events[IRQ_STATUS_ERROR_BIT] = bad_config || bad_doorbell || bus_error_i;
+  end
+  assign irq_clear = write && reg_addr_i == REG_IRQ_STATUS ? reg_wdata_i[2:0] : 3'd0;
+
+  // ---------------------------------------------------------------- state
+
+  assign rst_n = rst_ni && !soft_reset_q;
+
+  always_ff @(posedge clk_i) begin
+    soft_reset_q <= rst_n && ask_reset;
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_n) begin
+      enable_q          <= 1'b0;
+      locked_q          <= 1'b0;
+      split_reward_q    <= 1'b0;
+      require_checked_q <= 1'b0;
+    end else if (write_ctrl && !ask_reset) begin
+      enable_q <= ask_enable && (enable_q || config_ok);
+      locked_q <= locked_q || (ask_enable && config_ok);
+      if (!locked_q) begin
+        split_reward_q    <= reg_wdata_i[CTRL_SPLIT_REWARD_BIT];
+        require_checked_q <= reg_wdata_i[CTRL_REQUIRE_CHECKED_BIT];
+      end
+    end
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_n) begin
+      bad_config_q   <= 1'b0;
+      bad_doorbell_q <= 1'b0;
+      bus_error_q    <= 1'b0;
+      halted_q       <= 1'b0;
+      irq_status_q   <= '0;
+      irq_mask_q     <= '0;
+    end else begin
+      bad_config_q <= bad_config ||
+          (bad_config_q && !(write_status && reg_wdata_i[STATUS_BAD_CONFIG_BIT]));
+      bad_doorbell_q <= bad_doorbell ||
+          (bad_doorbell_q && !(write_status && reg_wdata_i[STATUS_BAD_DOORBELL_BIT]));
+      bus_error_q <= bus_error_i ||
+          (bus_error_q && !(write_status && reg_wdata_i[STATUS_BUS_ERROR_BIT]));
+      halted_q <= halted_i;
+      irq_status_q <= irq_events | (irq_status_q & ~irq_clear);
+      if (write && reg_addr_i == REG_IRQ_MASK) begin
+        irq_mask_q <= reg_wdata_i[2:0];
+      end
+    end
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_n) begin
+      cmd_tail_q    <= first_index_i;
+      done_head_q   <= first_index_i;
+      reward_head_q <= first_index_i;
+    end else begin
+      if (ring_doorbell && doorbell_legal) begin
+        cmd_tail_q <= reg_wdata_i;
+      end
+      if (write && reg_addr_i == REG_DONE_HEAD &&
+          head_legal(reg_wdata_i, done_head_q, done_tail_i)) begin
+        done_head_q <= reg_wdata_i;
+      end
+      if (write && reg_addr_i == REG_REWARD_HEAD &&
+          head_legal(reg_wdata_i, reward_head_q, reward_tail_i)) begin
+        reward_head_q <= reg_wdata_i;
+      end
+    end
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_n) begin
+      ring_log2_q   <= RingLog2Reset;
+      cmd_base_q    <= '0;
+      done_base_q   <= '0;
+      reward_base_q <= '0;
+    end else if (write_config) begin
+      case (reg_addr_i)
+        REG_RING_LOG2:      ring_log2_q          <= 24'(reg_wdata_i);
+        REG_CMD_BASE_LO:    cmd_base_q[31:0]     <= reg_wdata_i;
+        REG_CMD_BASE_HI:    cmd_base_q[63:32]    <= reg_wdata_i;
+        REG_DONE_BASE_LO:   done_base_q[31:0]    <= reg_wdata_i;
+        REG_DONE_BASE_HI:   done_base_q[63:32]   <= reg_wdata_i;
+        REG_REWARD_BASE_LO: reward_base_q[31:0]  <= reg_wdata_i;
+        REG_REWARD_BASE_HI: reward_base_q[63:32] <= reg_wdata_i;
+        default: ;
+      endcase
+    end
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_n) begin
+      descriptors_q   <= '0;
+      tokens_q        <= '0;
+      tokens_high_q   <= '0;
+      errors_q        <= '0;
+      stall_cycles_q  <= '0;
+      bad_doorbells_q <= '0;
+    end else begin
+      descriptors_q   <= descriptors_q + 32'(post_i);
+      tokens_q        <= tokens_q + 64'(post_tokens_i);
+      errors_q        <= errors_q + 32'(post_error_i);
+      stall_cycles_q  <= stall_cycles_q + 32'(stall_i);
+      bad_doorbells_q <= bad_doorbells_q + 32'(bad_doorbell);
+      if (read && reg_addr_i == REG_CNT_TOKENS_LO) begin
+        tokens_high_q <= tokens_q[63:32];
+      end
+    end
+  end
+
+  // ---------------------------------------------------------------- reads
+
+  logic [31:0] ctrl, status, rdata;
+
+  always_comb begin
+    ctrl = '0;
+    ctrl[CTRL_ENABLE_BIT] = enable_q;
+    ctrl[CTRL_SPLIT_REWARD_BIT] = split_reward_q;
+    ctrl[CTRL_REQUIRE_CHECKED_BIT] = require_checked_q;
+
+    status = '0;
+    status[STATUS_READY_BIT] = !soft_reset_q;
+    status[STATUS_RUNNING_BIT] = (enable_q && !halted_i) || busy_i;
+    status[STATUS_HALTED_BIT] = halted_i;
+    status[STATUS_BAD_CONFIG_BIT] = bad_config_q;
+    status[STATUS_BAD_DOORBELL_BIT] = bad_doorbell_q;
+    status[STATUS_BUS_ERROR_BIT] = bus_error_q;
+
+    case (reg_addr_i)
+      REG_ID:                rdata = DEVICE_ID;
+      REG_VERSION:           rdata = CONTRACT_VERSION;
+      REG_CTRL:              rdata = ctrl;
+      REG_STATUS:            rdata = status;
+      REG_CMD_HEAD:          rdata = cmd_head_i;
+      REG_CMD_TAIL:          rdata = cmd_tail_q;
+      REG_DONE_TAIL:         rdata = done_tail_i;
+      REG_DONE_HEAD:         rdata = OnChip ? done_head_i : done_head_q;
+      REG_REWARD_TAIL:       rdata = reward_tail_i;
+      REG_REWARD_HEAD:       rdata = OnChip ? reward_head_i : reward_head_q;
+      REG_RING_LOG2:         rdata = {8'd0, ring_log2_q};
+      REG_CMD_BASE_LO:       rdata = cmd_base_q[31:0];
+      REG_CMD_BASE_HI:       rdata = cmd_base_q[63:32];
+      REG_DONE_BASE_LO:      rdata = done_base_q[31:0];
+      REG_DONE_BASE_HI:      rdata = done_base_q[63:32];
+      REG_REWARD_BASE_LO:    rdata = reward_base_q[31:0];
+      REG_REWARD_BASE_HI:    rdata = reward_base_q[63:32];
+      REG_IRQ_STATUS:        rdata = {29'd0, irq_status_q};
+      REG_IRQ_MASK:          rdata = {29'd0, irq_mask_q};
+      REG_CNT_DESCRIPTORS:   rdata = descriptors_q;
+      REG_CNT_TOKENS_LO:     rdata = tokens_q[31:0];
+      REG_CNT_TOKENS_HI:     rdata = tokens_high_q;
+      REG_CNT_ERRORS:        rdata = errors_q;
+      REG_CNT_STALL_CYCLES:  rdata = stall_cycles_q;
+      REG_CNT_BAD_DOORBELLS: rdata = bad_doorbells_q;
+      REG_CONTRACT_HASH:     rdata = CONTRACT_HASH;
+      default:               rdata = '0;
+    endcase
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) begin
+      reg_rvalid_o <= 1'b0;
+      reg_rdata_o  <= '0;
+    end else begin
+      reg_rvalid_o <= read;
+      reg_rdata_o  <= read ? rdata : '0;
+    end
+  end
+
+  // ---------------------------------------------------------------- outputs
+
+  assign soft_reset_o      = soft_reset_q;
+  assign enable_o          = enable_q;
+  assign require_checked_o = require_checked_q;
+  assign split_reward_o    = split_reward_q;
+  assign cmd_tail_o        = cmd_tail_q;
+  assign done_head_o       = done_head_q;
+  assign reward_head_o     = reward_head_q;
+  assign cmd_log2_o        = ring_log2_q[7:0];
+  assign done_log2_o       = ring_log2_q[15:8];
+  assign reward_log2_o     = ring_log2_q[23:16];
+  assign cmd_base_o        = cmd_base_q;
+  assign done_base_o       = done_base_q;
+  assign reward_base_o     = reward_base_q;
+  assign irq_o             = |(irq_status_q & irq_mask_q);
+
+`ifndef SYNTHESIS
+  `HW_ASSERT_INIT(SizesLegal_A,
+                  MaxCmdLog2 >= 1 && MaxCmdLog2 <= 16 && MaxDoneLog2 >= 1 && MaxDoneLog2 <= 16 &&
+                  MaxRewardLog2 >= 1 && MaxRewardLog2 <= 16,
+                  "ring sizes are from 2^1 to 2^16 slots (RING-001)")
+  `HW_ASSERT(TailLegal_A, !enable_q || tail_ahead <= 32'd1 << cmd_log2_o,
+             "the accepted tail never leaves more in the ring than it has slots (DB-002)")
+  `HW_ASSERT(EnableLocks_A, !enable_q || locked_q, "an enabled device is locked (LIFE-006)")
+  `HW_ASSERT(IrqKnown_A, ^irq_o !== 1'bx, "the interrupt is never X")
+`endif
+
+endmodule
+
+`default_nettype wire
