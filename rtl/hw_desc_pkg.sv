@@ -4,7 +4,7 @@
 //
 // Names, numbers and layouts of the hardware contract. Byte k of a line in memory is bits
 // [8k+7:8k] of the packed struct, so its members stand in reverse C order [DESC-015]. A flag
-// without suffix is a mask; a position ends in _BIT, or in _LSB and _WIDTH where it spans more bits.
+// without suffix is a mask; a position ends in _BIT, or in _LSB and _WIDTH for several bits.
 `default_nettype none
 
 // A package states the whole contract; no design uses every number of it.
@@ -20,7 +20,7 @@ package hw_desc_pkg;
   localparam int DESC_BYTES = 64;  // bytes of a line
   localparam int DESC_BITS = 512;  // bits of a line [DESC-015]
   localparam int CACHE_LINE_BYTES = 64;  // alignment of a line
-  localparam logic [31:0] REWARD_INTERVAL = 32'd32;  // tokens between boundaries [DEC-002]
+  localparam logic [31:0] REWARD_INTERVAL = 32'd32;  // tokens to a boundary [DEC-002]
   localparam logic [7:0] RING_LOG2_MIN = 8'd1;  // smallest ring [RING-001]
   localparam logic [7:0] RING_LOG2_MAX = 8'd16;  // greatest ring [RING-001]
   localparam int RING_HEAD_OFFSET = 0;  // bytes [RING-004]

@@ -39,7 +39,7 @@ typedef uint64_t hw_u64;
 #define HW_DESC_BYTES 64  // bytes of a line
 #define HW_DESC_BITS 512  // bits of a line [DESC-015]
 #define HW_CACHE_LINE_BYTES 64  // alignment of a line
-#define HW_REWARD_INTERVAL 32u  // tokens between boundaries [DEC-002]
+#define HW_REWARD_INTERVAL 32u  // tokens to a boundary [DEC-002]
 #define HW_RING_LOG2_MIN 1u  // smallest ring [RING-001]
 #define HW_RING_LOG2_MAX 16u  // greatest ring [RING-001]
 #define HW_RING_HEAD_OFFSET 0  // bytes [RING-004]

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from descring_model import contract
+
 from descring_sim.gen.constants import C_PREFIX, Constant, groups
 
 _HEADER = """\

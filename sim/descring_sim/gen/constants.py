@@ -56,7 +56,7 @@ def _geometry() -> Iterator[Constant]:
         "REWARD_INTERVAL",
         contract.REWARD_INTERVAL,
         WORD_BITS,
-        "tokens between boundaries [DEC-002]",
+        "tokens to a boundary [DEC-002]",
     )
     yield Constant("RING_LOG2_MIN", contract.RING_LOG2_MIN, 8, "smallest ring [RING-001]")
     yield Constant("RING_LOG2_MAX", contract.RING_LOG2_MAX, 8, "greatest ring [RING-001]")

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from descring_model import contract
+
 from descring_sim.gen.constants import Constant, groups
 
 _HEADER = """\
@@ -13,7 +14,7 @@ _HEADER = """\
 //
 // Names, numbers and layouts of the hardware contract. Byte k of a line in memory is bits
 // [8k+7:8k] of the packed struct, so its members stand in reverse C order [DESC-015]. A flag
-// without suffix is a mask; a position ends in _BIT, or in _LSB and _WIDTH where it spans more bits.
+// without suffix is a mask; a position ends in _BIT, or in _LSB and _WIDTH for several bits.
 `default_nettype none
 
 // A package states the whole contract; no design uses every number of it.

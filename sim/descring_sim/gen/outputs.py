@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The generated files: what each should hold, writing them, and finding those that are stale."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from descring_sim.gen import c_header, contract_doc, requirements, systemverilog
+from descring_sim.gen.citations import scan
+
+PACKAGE = "rtl/hw_desc_pkg.sv"
+HEADER = "host/include/hw_desc.h"
+CONTRACT_PAGE = "docs/contract.md"
+REQUIREMENTS_PAGE = "docs/requirements.md"
+
+DIFF_LINES = 20
+
+
+@dataclass(frozen=True)
+class Stale:
+    """A generated file that does not hold what it should, and how it differs."""
+
+    path: str
+    diff: str
+
+
+def render_all(root: Path) -> dict[str, str]:
+    """The text that every generated file should have, by its path from ``root``.
+
+    Raises:
+        SimulationError: a test file, read for the requirements page, is no Python.
+    """
+    return {
+        PACKAGE: systemverilog.render(),
+        HEADER: c_header.render(),
+        CONTRACT_PAGE: contract_doc.render(),
+        REQUIREMENTS_PAGE: requirements.render(scan(root)),
+    }
+
+
+def _present(path: Path) -> str | None:
+    try:
+        return path.read_bytes().decode("utf-8", errors="backslashreplace")
+    except FileNotFoundError:
+        return None
+
+
+def _write(path: Path, text: str) -> None:
+    """Put ``text`` in place in one step, so that no build ever reads half a file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    temporary = Path(name)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(text.encode("utf-8"))
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def write(root: Path, texts: Mapping[str, str]) -> list[str]:
+    """Bring the files of ``texts`` up to date and return the paths of those that changed."""
+    changed = [path for path, text in texts.items() if _present(root / path) != text]
+    for path in changed:
+        _write(root / path, texts[path])
+    return changed
+
+
+def stale(root: Path, texts: Mapping[str, str]) -> list[Stale]:
+    """The files of ``texts`` that are missing or differ, each with the start of its diff."""
+    found = []
+    for path, text in texts.items():
+        present = _present(root / path)
+        if present == text:
+            continue
+        if present is None:
+            found.append(Stale(path, "(the file is missing)"))
+            continue
+        lines = difflib.unified_diff(
+            present.splitlines(), text.splitlines(), path, f"{path} (regenerated)", n=1, lineterm=""
+        )
+        shown = list(islice(lines, DIFF_LINES))
+        more = sum(1 for _ in lines)
+        if not shown:
+            shown = ["(only the ends of lines differ)"]
+        if more:
+            shown.append(f"... {more} more lines of difference")
+        found.append(Stale(path, "\n".join(shown)))
+    return found

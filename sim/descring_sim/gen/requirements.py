@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Writes ``docs/requirements.md`` and decides whether every rule has the tests it is owed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import PurePosixPath
+
+from descring_model import rules
+
+from descring_sim.gen.citations import SUITE_FOLDERS, Scan, TestCase
+from descring_sim.gen.markdown import GENERATED, table
+
+MUST_EXIST = (rules.MODEL, rules.RTL)
+"""Suites whose absence is an error and not merely a state of the work."""
+
+SUITE_TITLES: dict[str, str] = {
+    rules.MODEL: "golden model",
+    rules.RTL: "RTL",
+    rules.HOST: "host runtime",
+    rules.SHELL: "AXI shell",
+}
+
+_INTRODUCTION = """\
+# Requirements and their tests
+
+Each rule of [the contract](contract.md), and the tests that cite it in their docstrings. A rule is
+owed at least one test by every suite that its row does not mark with a dash; `MISSING` fails
+`make test`. RTL tests are cocotb cases; each runs in every configuration of its block, on both
+simulators.
+
+"""
+
+
+def tests_of(rule: str, suite: str, scan: Scan) -> list[TestCase]:
+    """The tests of ``suite`` that cite ``rule``."""
+    return [test for test in scan.tests if test.suite == suite and rule in test.cited]
+
+
+def findings(scan: Scan) -> list[str]:
+    """What is wrong, one line each: bad citations, absent suites, rules without their tests."""
+    found = list(scan.problems)
+    for suite in MUST_EXIST:
+        if suite not in scan.built:
+            found.append(
+                f"suite {suite}: expected tests in {SUITE_FOLDERS[suite]}, found none; every rule "
+                f"owed there is untested"
+            )
+    for rule in rules.all_rules():
+        for suite in rule.suites:
+            if suite in scan.built and not tests_of(rule.rule, suite, scan):
+                found.append(
+                    f"rule {rule.rule}: no test in {SUITE_FOLDERS[suite]} cites it; write one "
+                    f"whose docstring starts with [{rule.rule}]"
+                )
+    return found
+
+
+def _cell(rule: rules.Rule, suite: str, scan: Scan) -> str:
+    tests = tests_of(rule.rule, suite, scan)
+    if tests:
+        names = "<br>".join(f"`{PurePosixPath(test.file).name}::{test.name}`" for test in tests)
+        return f"{len(tests)}: {names}"
+    if suite not in rule.suites:
+        return "—"
+    return "MISSING" if suite in scan.built or suite in MUST_EXIST else "not built yet"
+
+
+def _summary(scan: Scan) -> Iterable[tuple[str, ...]]:
+    for suite, title in SUITE_TITLES.items():
+        owed = [rule for rule in rules.all_rules() if suite in rule.suites]
+        covered = [rule for rule in owed if tests_of(rule.rule, suite, scan)]
+        tests = [test for test in scan.tests if test.suite == suite]
+        citing = [test for test in tests if test.cited]
+        state = "built" if suite in scan.built else "not built yet"
+        yield (
+            title,
+            f"`{SUITE_FOLDERS[suite]}`",
+            state,
+            str(len(tests)),
+            str(len(citing)),
+            f"{len(covered)} of {len(owed)}",
+        )
+
+
+SUMMARY_HEAD = ("suite", "folder", "state", "tests", "tests that cite a rule", "rules covered")
+
+
+def summary(scan: Scan) -> str:
+    """One line a suite, for people at a terminal."""
+    return "".join(
+        f"{title}: {tests} tests in {folder.strip('`')}, {citing} cite a rule, {covered} rules "
+        f"covered ({state})\n"
+        for title, folder, state, tests, citing, covered in _summary(scan)
+    )
+
+
+def render(scan: Scan) -> str:
+    """The text of the page."""
+    parts = [GENERATED, _INTRODUCTION, table(SUMMARY_HEAD, _summary(scan))]
+    head = ("rule", "text", *SUITE_TITLES.values())
+    for number, (title, _) in rules.SECTIONS.items():
+        section = [rule for rule in rules.all_rules() if rule.section == number]
+        if section:
+            parts.append(f"## {number}. {title}\n\n")
+            parts.append(
+                table(
+                    head,
+                    (
+                        (
+                            rule.rule,
+                            rule.text,
+                            *(_cell(rule, suite, scan) for suite in SUITE_TITLES),
+                        )
+                        for rule in section
+                    ),
+                )
+            )
+    return "".join(parts).rstrip("\n") + "\n"
