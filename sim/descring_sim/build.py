@@ -156,8 +156,11 @@ def build(
 
 
 def _messages(log: Path) -> str:
-    """Return the compiler's own messages, which stand above the runner's traceback."""
+    """Return the compiler's own messages, errors first; the runner's traceback stands below them."""
     lines = log.read_text(errors="replace").splitlines()
     end = next((i for i, line in enumerate(lines) if line.startswith("Traceback")), len(lines))
-    said = [line for line in lines[:end] if line.strip() and "Running command" not in line]
-    return "\n".join(f"    {line}" for line in said[:20]) or log_tail(log)
+    said = dict.fromkeys(
+        line for line in lines[:end] if line.strip() and "Running command" not in line
+    )
+    ordered = sorted(said, key=lambda line: "error" not in line.lower())
+    return "\n".join(f"    {line}" for line in ordered[:12]) or log_tail(log)

@@ -84,7 +84,8 @@ class RunResult:
         """
         failed = [case for case in self.outcome.cases if case.status == "failed"]
         where = f"{self.simulator} {self.version}, {self.module}, configuration {self.config}"
-        lines = [f"{where}: {len(failed)} of {self.outcome.executed} cases failed"]
+        count = f"{len(failed)} of {self.outcome.executed} cases failed" if failed else "failed"
+        lines = [f"{where}: {count}"]
         lines += [f"  {problem}" for problem in self.outcome.problems]
         for case in failed[:3]:
             lines.append(f"  {case.label}:")

@@ -52,7 +52,9 @@ class Simulator:
         """Return build options beyond those that cocotb's runner gives."""
         if self.name == "icarus":
             return []
-        args = ["--assert", "--x-initial", "unique", "--x-assign", "unique"]
+        # One C++ file: the rules of the wheel for several use a precompiled header, and lack the
+        # option that includes it.
+        args = ["--assert", "--x-initial", "unique", "--x-assign", "unique", "--output-split", "0"]
         return [*args, "--trace-fst", "--trace-structs"] if waves else args
 
     def plusargs(self, seed: int) -> list[str]:
