@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# Every target first makes .venv ready; nothing else needs to be installed by hand.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+# What `make sim` narrows down; empty means all.
+SIM ?= all
+TEST ?=
+CONFIG ?=
+SEED ?=
+WAVES ?=
+# How many simulations run at a time.
+JOBS ?= $(shell nproc)
+
+# A recipe reads them as shell variables, so that no character of theirs is special.
+export SIM TEST CONFIG SEED WAVES JOBS
+
+BIN := .venv/bin
+PYTHON_SOURCES := pymodel host cuda sim cocotb_tests bench
+PYTEST := $(BIN)/python -m pytest --import-mode=importlib -q --dist worksteal
+# A suite that must be there is an error when it is not.
+SUITES := pymodel/tests sim/tests $(wildcard host/tests cuda/tests) cocotb_tests
+COSIM_OPTIONS = --sim "$${SIM:-all}" -n "$$JOBS" \
+	$${TEST:+--case "$$TEST"} $${CONFIG:+--config "$$CONFIG"} $${SEED:+--seed "$$SEED"}
+
+.PHONY: help
+help:  ## list the targets
+	@echo 'make <target> [SIM=icarus|verilator] [TEST=regex] [CONFIG=name] [SEED=n] [WAVES=1] [JOBS=n]'
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
+
+.PHONY: setup
+setup:  ## make .venv ready (every other target does it by itself)
+	@sim/bootstrap.sh
+
+.PHONY: sim
+sim: setup  ## run the RTL against the golden model: SIM= TEST= CONFIG= SEED= WAVES=
+	@case "$$WAVES" in ''|0) waves= ;; *) waves=--waves ;; esac; \
+	$(PYTEST) $(COSIM_OPTIONS) $$waves cocotb_tests
+
+.PHONY: test
+test: gen-check lint requirements  ## everything: generated files, lint, rules without a test, all suites
+	@$(PYTEST) $(COSIM_OPTIONS) $(SUITES)
+
+.PHONY: lint
+lint: setup  ## ruff, mypy, and each RTL module alone through both simulators' own checks
+	@$(BIN)/ruff check --quiet $(wildcard $(PYTHON_SOURCES))
+	@$(BIN)/ruff format --check --quiet $(wildcard $(PYTHON_SOURCES)) \
+		|| { echo 'the files above are not formatted; mend with: .venv/bin/ruff format' >&2; exit 1; }
+	@$(BIN)/mypy --strict --no-error-summary $(foreach p,pymodel host cuda sim,$(wildcard $(p)/descring_*))
+	@for suite in $(SUITES); do \
+		MYPYPATH=$$suite $(BIN)/mypy --strict --no-error-summary --explicit-package-bases $$suite; \
+	done
+	@$(BIN)/python -m descring_sim.elaborate
+	@$(BIN)/descring lint-rtl
+
+.PHONY: gen
+gen: setup  ## write the files that are generated from the contract
+	@$(BIN)/descring gen
+
+.PHONY: gen-check
+gen-check: setup  ## fail if a generated file is stale
+	@$(BIN)/descring gen-check
+
+.PHONY: requirements
+requirements: setup  ## fail if a rule of the contract lacks a test it is owed
+	@$(BIN)/descring requirements --check
+
+.PHONY: mutants
+mutants: setup  ## break the RTL in many small ways; every break must be noticed
+	@$(BIN)/python -m descring_sim.mutants
+
+.PHONY: bench
+bench: setup  ## measure, and write docs/results
+	@$(BIN)/python -m bench
+
+.PHONY: clean
+clean:  ## remove build products, keep .venv
+	@rm -rf build .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,170 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# Makes .venv ready: what pip can install comes from pip with exact versions, and what only the
+# system can give is installed through apt where that is possible without a question, else named in
+# one line. Does nothing, quickly and quietly, when all is there. Exit code 2: something is missing.
+set -euo pipefail
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+venv=$root/.venv
+stamp=$venv/descring-bootstrap.stamp
+log=$root/build/bootstrap.log
+unset PYTHONHOME PYTHONPATH VIRTUAL_ENV
+
+say() { printf 'descring: %s\n' "$*" >&2; }
+fail() { say "$*"; exit 2; }
+
+# Python 3.11 or newer that can make an environment.
+python_makes_venv() {
+  "$1" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1
+}
+
+# The simulators load Python as a shared library, which some builds of Python lack.
+python_is_shared() {
+  "$1" - >/dev/null 2>&1 <<'PYTHON'
+import ctypes, os, sys, sysconfig
+name = sysconfig.get_config_var("INSTSONAME") or ""
+if ".so" not in name:
+    sys.exit(1)
+beside = os.path.join(sysconfig.get_config_var("LIBDIR") or "", name)
+ctypes.CDLL(beside if os.path.exists(beside) else name)
+PYTHON
+}
+
+find_python() {
+  local candidate
+  for candidate in python3 /usr/bin/python3 python3.13 python3.12 python3.11; do
+    if candidate=$(command -v "$candidate") && python_makes_venv "$candidate" &&
+      python_is_shared "$candidate"; then
+      printf '%s\n' "$candidate"
+      return
+    fi
+  done
+  return 1
+}
+
+has_header() {
+  printf '#include <%s>\n' "$1" | g++ -E -x c++ - >/dev/null 2>&1
+}
+
+# Prints the names of the Debian packages that are missing.
+missing_packages() {
+  local tool version
+  for tool in g++ make perl iverilog; do
+    command -v "$tool" >/dev/null || echo "$tool"
+  done
+  if command -v g++ >/dev/null; then
+    echo 'int main() {}' | g++ -std=c++20 -fsyntax-only -x c++ - 2>/dev/null || echo g++
+    # libc6-dev comes with g++; these two are what writing FST waves needs.
+    has_header zlib.h || echo zlib1g-dev
+    has_header lz4.h || echo liblz4-dev
+  else
+    echo zlib1g-dev liblz4-dev
+  fi
+  if ! find_python >/dev/null; then
+    if version=$(/usr/bin/python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
+    then
+      echo "python3-venv libpython$version"
+    else
+      echo 'python3 python3-venv libpython3-dev'
+    fi
+  fi
+}
+
+as_root() {
+  if [ "$(id -u)" = 0 ]; then "$@"; else sudo -n "$@"; fi
+}
+
+can_install() {
+  command -v apt-get >/dev/null || return 1
+  [ "$(id -u)" = 0 ] || { command -v sudo >/dev/null && sudo -n true 2>/dev/null; }
+}
+
+apt_install() {
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "$@" \
+    >>"$log" 2>&1 </dev/null
+}
+
+ensure_system() {
+  local missing optional
+  missing=$(missing_packages | tr '\n' ' ')
+  missing=${missing% }
+  [ -n "$missing" ] || return 0
+  local advice="missing: $missing; install with: sudo apt-get install -y $missing"
+  can_install || fail "$advice"
+  say "installing system packages: $missing"
+  # ccache only saves time, so its absence is no reason to stop.
+  optional=$(command -v ccache >/dev/null || echo ccache)
+  # shellcheck disable=SC2086  # lists of words on purpose
+  if ! apt_install $missing $optional; then
+    as_root apt-get update -q >>"$log" 2>&1 </dev/null || say "apt-get update failed, see $log"
+    apt_install $missing $optional || apt_install $missing || {
+      tail -n 5 "$log" >&2
+      fail "$advice (apt-get failed; log: $log)"
+    }
+  fi
+  missing=$(missing_packages | tr '\n' ' ')
+  [ -z "$missing" ] || fail "still missing after apt-get: $missing (log: $log)"
+}
+
+# Shows what pip is at, on one line that it rewrites; plain output stays short.
+show_progress() {
+  local line
+  while IFS= read -r line; do
+    printf '%s\n' "$line" >>"$log"
+    if [ -t 2 ]; then
+      case $line in
+        Collecting* | *Downloading* | Installing*)
+          printf '\r\033[K  %.70s' "$line" >&2 ;;
+      esac
+    fi
+  done
+  if [ -t 2 ]; then printf '\r\033[K' >&2; fi
+}
+
+ensure_venv() {
+  local python started=$SECONDS
+  if [ -e "$venv" ] && ! python_makes_venv "$venv/bin/python"; then
+    say "the environment .venv does not work with this machine's Python; making it anew"
+    rm -rf "$venv"
+  fi
+  if [ ! -e "$venv" ]; then
+    python=$(find_python)
+    "$python" -m venv "$venv" >>"$log" 2>&1 || fail "$python -m venv failed; log: $log"
+  fi
+  say 'installing Python packages into .venv, about a minute'
+  if ! "$venv/bin/python" -m pip install --disable-pip-version-check --progress-bar off \
+    --editable "$root[dev]" 2>&1 </dev/null | show_progress; then
+    tail -n 5 "$log" >&2
+    fail "pip could not install the packages; log: $log"
+  fi
+  say "Python packages ready after $((SECONDS - started)) s"
+}
+
+wanted() {
+  {
+    echo "$root"
+    cat "$root/pyproject.toml"
+  } | sha256sum
+}
+
+ready() {
+  local tool
+  [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$(wanted)" ] || return 1
+  for tool in g++ make perl iverilog; do
+    command -v "$tool" >/dev/null || return 1
+  done
+  "$venv/bin/python" -c '' 2>/dev/null
+}
+
+if ready; then exit 0; fi
+mkdir -p "$root/build"
+# Two makes at once must not install into the same environment.
+exec 9>"$root/build/bootstrap.lock"
+flock 9
+if ready; then exit 0; fi
+: >"$log"
+ensure_system
+ensure_venv
+wanted >"$stamp"
