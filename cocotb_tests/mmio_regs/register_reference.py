@@ -1,0 +1,294 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the register file must show, cycle by cycle: section 7 of the contract in plain Python.
+
+The golden device executes at once and has no cycles, so it cannot say which of two things that
+meet in one cycle wins. This reference can: it is told what the pins of ``mmio_regs`` carried at
+every clock edge, and gives the answer to each read and the value of each output.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import NamedTuple
+
+from descring_model import contract
+from descring_model.contract import register_bit
+
+U32 = 1 << 32
+_NAME = {item.offset: item.name for item in contract.REGISTERS}
+_RESET_VALUE = {item.name: item.reset for item in contract.REGISTERS}
+
+_CTRL = contract.REGISTER["CTRL"].offset
+
+ENABLE = register_bit("CTRL", "ENABLE")
+RESET = register_bit("CTRL", "RESET")
+RESUME = register_bit("CTRL", "RESUME")
+SPLIT_REWARD = register_bit("CTRL", "SPLIT_REWARD")
+REQUIRE_CHECKED = register_bit("CTRL", "REQUIRE_CHECKED")
+READY = register_bit("STATUS", "READY")
+RUNNING = register_bit("STATUS", "RUNNING")
+HALTED = register_bit("STATUS", "HALTED")
+BAD_CONFIG = register_bit("STATUS", "BAD_CONFIG")
+BAD_DOORBELL = register_bit("STATUS", "BAD_DOORBELL")
+BUS_ERROR = register_bit("STATUS", "BUS_ERROR")
+IRQ_COMPLETION = register_bit("IRQ_STATUS", "COMPLETION")
+IRQ_HALTED = register_bit("IRQ_STATUS", "HALTED")
+IRQ_ERROR = register_bit("IRQ_STATUS", "ERROR")
+
+_ALIGNMENT = contract.DESC_BYTES
+_BASES = tuple(f"{ring}_BASE_{half}" for ring in ("CMD", "DONE", "REWARD") for half in ("LO", "HI"))
+_CONFIG = ("RING_LOG2", *_BASES)
+_SHIFT = {item.name: item.lsb for item in contract.REGISTER["RING_LOG2"].bits}
+_RING_LOG2_MASK = sum(item.mask for item in contract.REGISTER["RING_LOG2"].bits)
+_IRQ_MASK = sum(item.mask for item in contract.REGISTER["IRQ_MASK"].bits)
+
+
+class Pins(NamedTuple):
+    """The inputs of ``mmio_regs`` at one clock edge, without reset; names as of the ports."""
+
+    reg_valid_i: int
+    reg_write_i: int
+    reg_addr_i: int
+    reg_wdata_i: int
+    cmd_head_i: int
+    done_tail_i: int
+    done_head_i: int
+    reward_tail_i: int
+    reward_head_i: int
+    halted_i: int
+    busy_i: int
+    post_i: int
+    post_error_i: int
+    post_tokens_i: int
+    stall_i: int
+    bus_error_i: int
+    window_last_i: int
+    first_index_i: int
+
+
+class RegisterReference:
+    """The registers of a device with on-chip rings or with rings in memory.
+
+    Attributes:
+        seen: how often each rule's situation came up, so that a case can insist on having met it.
+    """
+
+    def __init__(self, *, max_log2: tuple[int, int, int], on_chip: bool) -> None:
+        """``max_log2`` are the greatest sizes of command, done and reward ring."""
+        self._max_log2 = max_log2
+        self._on_chip = on_chip
+        self.seen: Counter[str] = Counter()
+        self.reset(0)
+
+    def reset(self, first_index: int) -> None:
+        """The reset state [LIFE-001] [RING-012]."""
+        self.resetting = False
+        self._enable = self._locked = self._split_reward = self._require_checked = False
+        self._config = {name: _RESET_VALUE[name] for name in _CONFIG}
+        if self._on_chip:
+            cmd, done, reward = self._max_log2
+            self._config["RING_LOG2"] = (
+                cmd << _SHIFT["CMD"] | done << _SHIFT["DONE"] | reward << _SHIFT["REWARD"]
+            )
+        self._tail = self._done_head = self._reward_head = first_index
+        self._errors = self._irq_status = self._irq_mask = 0
+        self._was_halted = False
+        self._tokens_high = 0
+        self.counters = dict.fromkeys(
+            ("DESCRIPTORS", "TOKENS", "ERRORS", "STALL_CYCLES", "BAD_DOORBELLS"), 0
+        )
+
+    def outputs(self) -> dict[str, int]:
+        """What the outputs must carry now; none but ``soft_reset_o`` counts while it is high."""
+        if self.resetting:
+            return {"soft_reset_o": 1}
+        outputs = {
+            "soft_reset_o": 0,
+            "enable_o": int(self._enable),
+            "require_checked_o": int(self._require_checked),
+            "split_reward_o": int(self._split_reward),
+            "cmd_tail_o": self._tail,
+            "irq_o": int(self._irq_status & self._irq_mask != 0),
+        }
+        for ring, log2 in self._sizes().items():
+            outputs[f"{ring.lower()}_log2_o"] = log2
+            outputs[f"{ring.lower()}_base_o"] = self._base(ring)
+        if not self._on_chip:
+            outputs["done_head_o"] = self._done_head
+            outputs["reward_head_o"] = self._reward_head
+        return outputs
+
+    def cycle(self, pins: Pins) -> int | None:
+        """One clock edge. Returns the answer to the read that it takes, None if it takes none.
+
+        A read shows the state before anything else that the same edge brings.
+        """
+        if self.resetting:
+            self.reset(pins.first_index_i)
+            return None
+        access = pins.reg_valid_i
+        name = _NAME.get(pins.reg_addr_i)
+        answer = None
+        if access and not pins.reg_write_i:
+            answer = self._read(name, pins)
+        clear_errors = clear_irq = 0
+        events = self._core_events(pins)
+        if access and pins.reg_write_i:
+            value = pins.reg_wdata_i
+            if name == "STATUS":
+                clear_errors = value
+            elif name == "IRQ_STATUS":
+                clear_irq = value
+            else:
+                events |= self._write(name, value, pins)
+        if clear_errors & events:
+            self.seen["STATUS event meets its clearing"] += 1
+        self._errors = (self._errors & ~clear_errors) | events
+        self._raise_interrupts(pins, events, clear_irq)
+        return answer
+
+    def asks_resume(self, pins: Pins) -> bool:
+        """Whether this edge takes a write that asks for RESUME [LIFE-003]."""
+        writes_ctrl = pins.reg_valid_i and pins.reg_write_i and pins.reg_addr_i == _CTRL
+        asks = pins.reg_wdata_i & (RESUME | RESET) == RESUME
+        return bool(writes_ctrl and asks and not self.resetting)
+
+    def _core_events(self, pins: Pins) -> int:
+        """Count what the core and the bus report; the error bits of STATUS that they raise."""
+        self._count("DESCRIPTORS", pins.post_i)
+        self._count("ERRORS", pins.post_error_i)
+        self._count("STALL_CYCLES", pins.stall_i)
+        self.counters["TOKENS"] = (self.counters["TOKENS"] + pins.post_tokens_i) % (1 << 64)
+        return BUS_ERROR if pins.bus_error_i else 0
+
+    def _count(self, name: str, amount: int) -> None:
+        self.counters[name] = (self.counters[name] + amount) % U32
+
+    def _raise_interrupts(self, pins: Pins, errors: int, clear: int) -> None:
+        halts = bool(pins.halted_i) and not self._was_halted
+        self._was_halted = bool(pins.halted_i)
+        events = IRQ_COMPLETION * pins.post_i | IRQ_HALTED * halts | IRQ_ERROR * (errors != 0)
+        if clear & events:
+            self.seen["IRQ event meets its clearing"] += 1
+        self._irq_status = (self._irq_status & ~clear) | events
+
+    def _write(self, name: str | None, value: int, pins: Pins) -> int:
+        """Write a register; the error bits of STATUS that this raises."""
+        if name == "CTRL":
+            return self._write_ctrl(value, pins)
+        if name == "DOORBELL":
+            return self._write_doorbell(value, pins)
+        if name == "IRQ_MASK":
+            self._irq_mask = value & _IRQ_MASK
+        elif name in self._config:
+            if self._locked:
+                self.seen["write to locked configuration"] += 1
+            else:
+                self._config[name] = value & (_RING_LOG2_MASK if name == "RING_LOG2" else U32 - 1)
+        elif name == "DONE_HEAD":
+            self._done_head = self._moved("DONE_HEAD", self._done_head, value, pins.done_tail_i)
+        elif name == "REWARD_HEAD":
+            self._reward_head = self._moved(
+                "REWARD_HEAD", self._reward_head, value, pins.reward_tail_i
+            )
+        return 0
+
+    def _moved(self, name: str, head: int, value: int, tail: int) -> int:
+        legal = (value - head) % U32 <= (tail - head) % U32
+        self.seen[f"{name} {'moved' if legal and value != head else 'kept'}"] += 1
+        return value if legal else head
+
+    def _write_ctrl(self, value: int, pins: Pins) -> int:
+        if value & RESET:
+            self.resetting = True
+            self.seen["CTRL.RESET"] += 1
+            return 0
+        if not self._locked:
+            self._split_reward = bool(value & SPLIT_REWARD)
+            self._require_checked = bool(value & REQUIRE_CHECKED)
+        if not value & ENABLE:
+            self._enable = False
+            return 0
+        if not self._locked and not self._config_is_good(pins.window_last_i):
+            self._enable = False
+            self.seen["ENABLE refused"] += 1
+            return BAD_CONFIG
+        self.seen["ENABLE accepted"] += 1
+        self._enable = self._locked = True
+        return 0
+
+    def _config_is_good(self, window_last: int) -> bool:
+        for (ring, log2), greatest in zip(self._sizes().items(), self._max_log2, strict=True):
+            if ring == "REWARD" and not self._split_reward:
+                continue
+            if not contract.RING_LOG2_MIN <= log2 <= greatest:
+                self.seen[f"{ring} size out of range"] += 1
+                return False
+            if self._on_chip:
+                continue
+            base = self._base(ring)
+            if base % _ALIGNMENT:
+                self.seen[f"{ring} base not aligned"] += 1
+                return False
+            if base + _ALIGNMENT * (1 << log2) - 1 > window_last:
+                self.seen[f"{ring} ring outside the window"] += 1
+                return False
+        return True
+
+    def _write_doorbell(self, value: int, pins: Pins) -> int:
+        published = (self._tail - pins.cmd_head_i) % U32
+        wanted = (value - pins.cmd_head_i) % U32
+        if value == self._tail:
+            self.seen["doorbell repeats the tail"] += 1
+            return 0
+        if self._enable and published <= wanted <= 1 << self._sizes()["CMD"]:
+            self.seen["doorbell accepted"] += 1
+            if value < self._tail:
+                self.seen["doorbell across 2^32"] += 1
+            if wanted == 1 << self._sizes()["CMD"]:
+                self.seen["doorbell fills the ring"] += 1
+            self._tail = value
+            return 0
+        self.seen["doorbell while disabled" if not self._enable else "doorbell out of range"] += 1
+        self._count("BAD_DOORBELLS", 1)
+        return BAD_DOORBELL
+
+    def _sizes(self) -> dict[str, int]:
+        value = self._config["RING_LOG2"]
+        return {ring: value >> shift & 0xFF for ring, shift in _SHIFT.items()}
+
+    def _base(self, ring: str) -> int:
+        return self._config[f"{ring}_BASE_HI"] << 32 | self._config[f"{ring}_BASE_LO"]
+
+    def _read(self, name: str | None, pins: Pins) -> int:
+        if name is None or name == "DOORBELL":
+            return 0
+        if name in self._config:
+            return self._config[name]
+        if name == "CNT_TOKENS_LO":
+            self._tokens_high = self.counters["TOKENS"] >> 32
+            return self.counters["TOKENS"] % U32
+        if name == "CNT_TOKENS_HI":
+            return self._tokens_high
+        if name.startswith("CNT_"):
+            return self.counters[name.removeprefix("CNT_")]
+        return {
+            "ID": contract.DEVICE_ID,
+            "VERSION": contract.VERSION,
+            "CONTRACT_HASH": contract.CONTRACT_HASH,
+            "CTRL": ENABLE * self._enable
+            | SPLIT_REWARD * self._split_reward
+            | REQUIRE_CHECKED * self._require_checked,
+            "STATUS": READY
+            | RUNNING * bool((self._enable and not pins.halted_i) or pins.busy_i)
+            | HALTED * pins.halted_i
+            | self._errors,
+            "CMD_HEAD": pins.cmd_head_i,
+            "CMD_TAIL": self._tail,
+            "DONE_TAIL": pins.done_tail_i,
+            "DONE_HEAD": pins.done_head_i if self._on_chip else self._done_head,
+            "REWARD_TAIL": pins.reward_tail_i,
+            "REWARD_HEAD": pins.reward_head_i if self._on_chip else self._reward_head,
+            "IRQ_STATUS": self._irq_status,
+            "IRQ_MASK": self._irq_mask,
+        }[name]
