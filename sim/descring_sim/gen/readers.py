@@ -21,6 +21,7 @@ from descring_model import contract
 from descring_sim.errors import SimulationError
 from descring_sim.gen import nvrtc
 from descring_sim.gen.constants import C_PREFIX, Constant, by_name
+from descring_sim.gen.slang import ElaborationError, elaborate
 
 DESC = "hw_desc_t"
 RING = "hw_ring_t"
@@ -121,22 +122,12 @@ def systemverilog_problems(package: Path) -> list[str]:
         SimulationError: pyslang is missing.
     """
     try:
-        import pyslang
-        from pyslang import ast, syntax
-    except ImportError as error:
-        raise SimulationError("pyslang is missing; run: pip install 'descring[dev]'") from error
+        compilation, _ = elaborate([package])
+    except ElaborationError as error:
+        return [str(error)]
+    import pyslang
+    from pyslang import ast
 
-    manager = pyslang.SourceManager()
-    compilation = ast.Compilation()
-    compilation.addSyntaxTree(syntax.SyntaxTree.fromFile(str(package), manager))
-    engine = pyslang.DiagnosticEngine(manager)
-    errors = [
-        f"line {manager.getLineNumber(item.location)}: {engine.formatMessage(item)}"
-        for item in compilation.getAllDiagnostics()
-        if item.isError()
-    ]
-    if errors:
-        return errors
     symbol = compilation.getPackage("hw_desc_pkg")
     if symbol is None:
         return ["package hw_desc_pkg: not found"]
@@ -191,7 +182,7 @@ def _run(command: list[str], folder: str) -> subprocess.CompletedProcess[str]:
 
 
 def _refusals(text: str) -> list[str]:
-    return [line for line in text.splitlines() if "error" in line] or [text]
+    return [line for line in text.splitlines() if "error:" in line] or [text]
 
 
 def c_problems(header: Path) -> list[str]:

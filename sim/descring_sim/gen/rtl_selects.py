@@ -16,6 +16,7 @@ from pathlib import Path
 from descring_model import contract
 
 from descring_sim.errors import SimulationError
+from descring_sim.gen.slang import elaborate
 
 EXEMPT = frozenset({"hw_desc_pkg.sv", "crc32c.sv"})
 """The generated package, and the checksum, which is defined on the bits of a line as such."""
@@ -49,8 +50,8 @@ def _sources(paths: Iterable[Path]) -> list[Path]:
     files: set[Path] = set()
     for path in paths:
         files.update(path.glob("*.sv") if path.is_dir() else [path])
-    if not files:
-        raise SimulationError("expected SystemVerilog sources (*.sv) to lint, found none")
+    if all(file.name in EXEMPT for file in files):
+        raise SimulationError("expected hand-written SystemVerilog (*.sv) to lint, found none")
     return sorted(files)
 
 
@@ -61,31 +62,9 @@ def lint_rtl_selects(paths: Sequence[Path]) -> Result:
         SimulationError: there is nothing to look at, pyslang is missing, or the sources do not
             elaborate, so that nothing could be said about them.
     """
-    try:
-        import pyslang
-        from pyslang import ast, syntax
-    except ImportError as error:
-        raise SimulationError(
-            "the RTL lint needs pyslang; run: pip install 'descring[dev]'"
-        ) from error
-
     files = _sources(paths)
-    manager = pyslang.SourceManager()
-    for folder in {file.parent for file in files}:
-        manager.addUserDirectories(str(folder))
-    compilation = ast.Compilation()
-    for file in files:
-        compilation.addSyntaxTree(syntax.SyntaxTree.fromFile(str(file), manager))
-
-    engine = pyslang.DiagnosticEngine(manager)
-    errors = [item for item in compilation.getAllDiagnostics() if item.isError()]
-    if errors:
-        first = errors[0]
-        raise SimulationError(
-            f"{manager.getFileName(first.location)}:{manager.getLineNumber(first.location)}: "
-            f"{engine.formatMessage(first)} (first of {len(errors)} errors); the RTL must "
-            "elaborate before it can be linted"
-        )
+    compilation, manager = elaborate(files)
+    from pyslang import ast
 
     found: set[Finding] = set()
 
