@@ -22,6 +22,7 @@ from descring_sim.errors import SimulationError
 from descring_sim.runner import RunResult
 
 _PROPERTY = "descring_cosim"
+_WORKER_SEED = "descring_seed"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -39,7 +40,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Choose the seed once for the whole run: xdist hands the options on to its workers."""
+    """Choose the seed once for the whole run: workers of xdist get it from their controller."""
+    worker_input: Mapping[str, Any] = getattr(config, "workerinput", {})
+    if _WORKER_SEED in worker_input:
+        config.option.seed = worker_input[_WORKER_SEED]
     if config.option.seed is None:
         config.option.seed = runner.new_seed()
     if config.option.seed < 0:
@@ -49,6 +53,12 @@ def pytest_configure(config: pytest.Config) -> None:
             Selection(config.option.case)
         except SimulationError as error:
             raise pytest.UsageError(str(error)) from error
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Hand the seed to a worker of xdist."""
+    node.workerinput[_WORKER_SEED] = node.config.option.seed
 
 
 def pytest_report_header(config: pytest.Config) -> str:
