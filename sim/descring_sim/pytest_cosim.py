@@ -74,26 +74,34 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("cosim", names, indirect=True)
 
 
+def _nodes(item: pytest.Function) -> Iterator[ast.AST]:
+    """Walk the syntax tree of ``item``'s function."""
+    for function in ast.parse(item.path.read_text(encoding="utf-8")).body:
+        if isinstance(function, ast.FunctionDef) and function.name == item.originalname:
+            yield from ast.walk(function)
+
+
+def _text(node: ast.AST) -> str | None:
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else None
+
+
 def _case_modules(item: pytest.Function) -> list[str]:
     """Return the cases modules that ``item``'s function names, else all of its folder."""
     folder = item.path.parent
     present = {f"{folder.name}.{path.stem}" for path in folder.glob("*_cases.py")}
-    tree = ast.parse(item.path.read_text(encoding="utf-8"))
-    named = {
-        node.value
-        for function in tree.body
-        if isinstance(function, ast.FunctionDef) and function.name == item.originalname
-        for node in ast.walk(function)
-        if isinstance(node, ast.Constant) and isinstance(node.value, str)
-    }
+    named = {text for node in _nodes(item) if (text := _text(node)) is not None}
     return sorted((named & present) or present)
 
 
 def _configs_of(item: pytest.Function) -> set[str]:
-    """Return those parameters of ``item`` that may be the name of its configuration."""
+    """Return what may be the configuration of ``item``: its parameters, or a literal argument."""
     callspec = getattr(item, "callspec", None)
     values = callspec.params.items() if callspec is not None else ()
-    return {value for name, value in values if isinstance(value, str) and name != "cosim"}
+    configs = {value for name, value in values if isinstance(value, str) and name != "cosim"}
+    for node in _nodes(item):
+        if isinstance(node, ast.keyword) and node.arg == "config":
+            configs.update(filter(None, [_text(node.value)]))
+    return configs or {runner.DEFAULT_CONFIG}
 
 
 def _is_wanted(item: pytest.Item, config: pytest.Config) -> bool:
@@ -139,7 +147,7 @@ class Cosim:
         *,
         top: str,
         cases: str,
-        config: str = "default",
+        config: str = runner.DEFAULT_CONFIG,
         parameters: builds.Parameters | None = None,
         extra_env: Mapping[str, str] | None = None,
         timeout_s: float = runner.DEFAULT_TIMEOUT_S,
@@ -234,9 +242,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Make a filter that selected nothing an error, also where another plugin forgives it."""
+    """Make a filter under which every test was skipped an error, which pytest would let pass."""
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     if reporter is None or not _has_filter(session.config):
         return
-    if not any(_summaries(reporter)) and session.exitstatus in (0, pytest.ExitCode.OK):
+    if session.exitstatus == pytest.ExitCode.OK and not any(_summaries(reporter)):
         session.exitstatus = pytest.ExitCode.NO_TESTS_COLLECTED

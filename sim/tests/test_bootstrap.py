@@ -104,17 +104,17 @@ def test_what_is_missing_and_cannot_be_installed_is_one_line(machine: Machine) -
 
 def test_a_sudo_that_asks_for_a_password_is_not_used(machine: Machine) -> None:
     """The script never waits for an answer."""
-    machine.command("sudo", 'echo "$@" >> "$HOME/sudo"; exit 1')
+    machine.command("sudo", 'printf "%s " "$@" >> "$HOME/sudo"; exit 1')
     machine.command("apt-get", 'echo "$@" >> "$HOME/apt"')
     done = machine.bootstrap()
     assert done.returncode == 2
     assert "missing: iverilog; install with: sudo apt-get install -y iverilog" in done.stderr
-    assert (machine.home / "sudo").read_text() == "-n true\n"
+    assert (machine.home / "sudo").read_text() == "-n true "
     assert not (machine.home / "apt").exists()
 
 
 def test_missing_packages_are_installed_and_a_failing_apt_is_told(machine: Machine) -> None:
-    """As root apt runs without questions, again after an update, and its failure ends the script."""
+    """As root apt runs without questions, again after an update; when it fails, so does all."""
     machine.command("id", "echo 0")
     machine.command("apt-get", 'echo "$DEBIAN_FRONTEND $*" >> "$HOME/apt"; exit 100')
     done = machine.bootstrap()
@@ -130,7 +130,7 @@ def test_missing_packages_are_installed_and_a_failing_apt_is_told(machine: Machi
 
 
 def test_the_environment_is_made_once_and_again_when_its_inputs_change(machine: Machine) -> None:
-    """A broken python3 first on PATH does not matter, a second run is silent, a change reinstalls."""
+    """A broken python3 first on PATH does not matter; a second run is silent."""
     machine.command("id", "echo 0")
     machine.command("python3", 'echo "pyenv: python3: command not found" >&2; exit 127')
     machine.command(
