@@ -4,8 +4,8 @@
 import numpy as np
 import pytest
 from descring_model import Difference, complete, describe, first_difference, status_of, streams
+from model_support import checked, lines_of
 from scalar_reference import CHECKED, COW_PREFIX, DONE, ERROR, NEEDS_REWARD, STOPPED, Desc
-from support import checked, lines_of
 
 
 def test_equal_streams_have_no_difference() -> None:

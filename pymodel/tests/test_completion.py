@@ -4,6 +4,7 @@
 import numpy as np
 import pytest
 from descring_model import complete, contract, decoded_tokens, goes_to_reward, streams
+from model_support import U32, checked, lines_of, one, packed
 from scalar_reference import (
     BAD_CHECKSUM,
     BAD_OPCODE,
@@ -23,7 +24,6 @@ from scalar_reference import (
     sealed,
     unpack,
 )
-from support import U32, checked, lines_of, one, packed
 
 # No two fields are alike, so that a swap of any two of them shows.
 BUSY = Desc(

@@ -7,8 +7,18 @@ import scalar_reference as ref
 from descring_model import complete, decoded_tokens, goes_to_reward, streams
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from model_support import (
+    U32,
+    checked,
+    descs,
+    first_indices,
+    lengths,
+    lines_of,
+    one,
+    packed,
+    submissions,
+)
 from scalar_reference import CHECKED, DECODE, DONE, ERROR, NEEDS_REWARD, Desc
-from support import U32, checked, descs, first_indices, lengths, lines_of, one, packed, submissions
 
 
 @given(st.data(), first_indices, st.booleans(), st.booleans())

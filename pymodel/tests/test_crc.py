@@ -8,8 +8,8 @@ import scalar_reference as ref
 from descring_model import crc32c, seal
 from hypothesis import given
 from hypothesis import strategies as st
+from model_support import U32, lines_of, packed
 from scalar_reference import Desc
-from support import U32, lines_of, packed
 
 
 def test_check_value() -> None:

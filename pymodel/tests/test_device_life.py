@@ -4,8 +4,7 @@
 import numpy as np
 import pytest
 from descring_model import GoldenDevice, ring_log2
-from scalar_reference import CHECKED, DONE, ERROR, STOP, Desc, unpack
-from support import (
+from model_support import (
     BAD_CONFIG,
     BAD_DOORBELL,
     ENABLE,
@@ -22,6 +21,7 @@ from support import (
     Host,
     checked,
 )
+from scalar_reference import CHECKED, DONE, ERROR, STOP, Desc, unpack
 
 WINDOW = 4096
 PAUSING = Desc(max_tokens=64)

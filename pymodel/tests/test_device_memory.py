@@ -4,8 +4,7 @@
 import numpy as np
 import pytest
 from descring_model import GoldenDevice
-from scalar_reference import STOP, Desc, unpack
-from support import (
+from model_support import (
     BUS_ERROR,
     ENABLE,
     HALTED,
@@ -17,6 +16,7 @@ from support import (
     SPLIT_REWARD,
     Host,
 )
+from scalar_reference import STOP, Desc, unpack
 
 WINDOW = 4096
 PAUSING = Desc(max_tokens=64)

@@ -6,8 +6,7 @@ from itertools import chain, cycle
 from descring_model import complete, decoded_tokens, goes_to_reward
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scalar_reference import ERROR
-from support import (
+from model_support import (
     ENABLE,
     HALTED,
     REQUIRE_CHECKED,
@@ -19,6 +18,7 @@ from support import (
     packed,
     submissions,
 )
+from scalar_reference import ERROR
 
 ACTS = ["place", "ring", "submit", "poll", "poll one", "resume", "pause", "early", "late"]
 

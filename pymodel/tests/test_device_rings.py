@@ -3,8 +3,8 @@
 
 import numpy as np
 import pytest
+from model_support import BAD_DOORBELL, ENABLE, IRQ_ERROR, SPLIT_REWARD, U32, Host, checked
 from scalar_reference import DONE, NEEDS_REWARD, STOP, Desc, complete, unpack
-from support import BAD_DOORBELL, ENABLE, IRQ_ERROR, SPLIT_REWARD, U32, Host, checked
 
 PAUSING = Desc(max_tokens=64)
 SHORT = Desc(max_tokens=5)

@@ -16,8 +16,7 @@ from descring_model import (
 )
 from hypothesis import given
 from hypothesis import strategies as st
-from scalar_reference import STOP, Desc
-from support import (
+from model_support import (
     BAD_CONFIG,
     ENABLE,
     HALTED,
@@ -35,6 +34,7 @@ from support import (
     packed,
     submissions,
 )
+from scalar_reference import STOP, Desc
 
 PAUSING = Desc(max_tokens=64)
 

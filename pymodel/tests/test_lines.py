@@ -4,8 +4,8 @@
 import numpy as np
 import pytest
 from descring_model import DESC_DTYPE, as_lines, line_bytes
+from model_support import packed
 from scalar_reference import Desc
-from support import packed
 
 LAYOUT = {
     "opcode": (0, 2),

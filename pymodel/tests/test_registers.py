@@ -8,8 +8,7 @@ import pytest
 from descring_model import GoldenDevice, GoldenLineDevice, contract, rules
 from hypothesis import given
 from hypothesis import strategies as st
-from scalar_reference import NOP, PREFILL, STOP, Desc
-from support import (
+from model_support import (
     BAD_CONFIG,
     BAD_DOORBELL,
     ENABLE,
@@ -25,6 +24,7 @@ from support import (
     U32,
     Host,
 )
+from scalar_reference import NOP, PREFILL, STOP, Desc
 
 # Offset and value after reset, from the table of section 7.
 AT_RESET = {

@@ -7,8 +7,8 @@ import sys
 
 import pytest
 from descring_model import complete, contract, describe, repl
+from model_support import checked, lines_of
 from scalar_reference import Desc
-from support import checked, lines_of
 
 
 def run(*commands: str, arguments: tuple[str, ...] = ()) -> tuple[int, list[str]]:

@@ -4,8 +4,8 @@
 import numpy as np
 import pytest
 from descring_model import complete, decoded_tokens, status_of, streams
+from model_support import U32, packed
 from scalar_reference import CHECKED, DECODE, NOP, STOP
-from support import U32, packed
 
 COUNT = 4000
 
