@@ -139,7 +139,7 @@ module worker_pool
   end
   `HW_ASSERT_INIT(WorkerCountLegal_A, WorkerCount >= 1 && WorkerCount <= 16,
                   "WorkerCount must be from 1 to 16")
-  `HW_ASSERT(InFlightLegal_A, in_flight_q <= CountBits'(WorkerCount),
+  `HW_ASSERT(InFlightLegal_A, 32'(in_flight_q) <= 32'(WorkerCount),
              "no more descriptors are in flight than there are workers")
   `HW_ASSERT(TurnsAgree_A, busy_o || accept_turn_q == retire_turn_q,
              "an empty pool accepts and retires at the same worker (RING-007)")
