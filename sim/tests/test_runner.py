@@ -118,14 +118,16 @@ class Toy:
 
     root: Path
 
-    def run(self, case: str | None, simulator: str = "icarus", **arguments: Any) -> RunResult:
+    def run(
+        self, case: str | None, simulator: str = "icarus", seed: int = SEED, **arguments: Any
+    ) -> RunResult:
         """Run ``case`` of the toy."""
         return runner.run(
             simulator=simulator,
             top="toy",
             cases="toy.toy_cases",
             case=case,
-            seed=SEED,
+            seed=seed,
             rtl_dir=self.root / "rtl",
             tests_dir=self.root / "tests",
             build_root=self.root / "build",
@@ -199,9 +201,12 @@ def test_verilator_draws_uninitialised_state_from_the_seed(toy: Toy, tmp_path: P
     assert result.ok, result.failure_text()
     assert result.version >= "5.0"
     assert toy.run("toy.test_good", "verilator", extra_env=env).built is False
-    first, second = (tmp_path / "note").read_text().splitlines()
-    assert first == second, "same seed, other state"
-    assert set(first.split()[1]) == {"0", "1"}, "neither all zeros nor all ones"
+    assert toy.run("toy.test_good", "verilator", seed=SEED + 1, extra_env=env).ok
+    states = [line.split()[1] for line in (tmp_path / "note").read_text().splitlines()]
+    assert len(states) == 3
+    assert states[0] == states[1], "same seed, other state"
+    assert states[0] != states[2], "other seed, same state"
+    assert set(states[0]) == {"0", "1"}, "neither all zeros nor all ones"
 
 
 @pytest.mark.parametrize("simulator", simulators.SIMULATORS)
