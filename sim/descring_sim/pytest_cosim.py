@@ -177,15 +177,21 @@ class Cosim:
         }
         try:
             result = runner.run(**arguments)
-            rerun = None
-            if not result.ok and result.waves is None:
-                rerun = runner.rerun_with_waves(result, **arguments)
         except SimulationError as error:
             pytest.fail(str(error), pytrace=False)
         self._request.node.user_properties.append((_PROPERTY, result.summary()))
         if not result.ok:
-            pytest.fail(result.failure_text(rerun), pytrace=False)
+            pytest.fail(self._explain(result, arguments), pytrace=False)
         return result
+
+    @staticmethod
+    def _explain(result: RunResult, arguments: dict[str, Any]) -> str:
+        if result.waves is not None:
+            return result.failure_text()
+        try:
+            return result.failure_text(runner.rerun_with_waves(result, **arguments))
+        except SimulationError as error:
+            return f"{result.failure_text()}\n  no waves: {error}"
 
 
 @pytest.fixture
@@ -204,14 +210,15 @@ def _summaries(reporter: pytest.TerminalReporter) -> Iterator[dict[str, Any]]:
 
 
 def _known_names(config: pytest.Config) -> tuple[list[str], list[str]]:
-    """Return (block.case, configuration) names in the folders that pytest was called with."""
+    """Return the names of blocks and cases, and of configurations, in the folders of this run."""
     case_list: list[str] = []
     configs: list[str] = []
     for argument in config.args:
         root = Path(argument.split("::", maxsplit=1)[0])
         root = root if root.is_dir() else root.parent
         for path in sorted(root.rglob("*_cases.py")):
-            case_list += [f"{path.parent.name}.{name}" for name in case_names.functions(path)]
+            block = path.parent.name
+            case_list += [block, *(f"{block}.{name}" for name in case_names.functions(path))]
         for path in sorted(root.rglob("test_*.py")):
             for node in ast.parse(path.read_text(encoding="utf-8")).body:
                 value = getattr(node, "value", None)

@@ -395,7 +395,11 @@ class TestPlugin:
     @pytest.mark.parametrize("workers", ["0", "2"])
     @pytest.mark.parametrize(
         ("option", "text", "near"),
-        [("--case", "test_godo", "toy.test_good"), ("--config", "wdie", "wide")],
+        [
+            ("--case", "test_godo", "toy.test_good"),
+            ("--case", "tyo", "toy"),
+            ("--config", "wdie", "wide"),
+        ],
     )
     def test_a_filter_that_selects_nothing_fails(
         self, toy: Toy, option: str, text: str, near: str, workers: str
@@ -403,7 +407,7 @@ class TestPlugin:
         """Neither a pass nor silence: exit code, and names that look like it."""
         done = toy.pytest(option, text, "-n", workers)
         assert done.returncode == pytest.ExitCode.NO_TESTS_COLLECTED
-        assert re.search(rf"'{text}' selected no test; near: .*{re.escape(near)}", done.stdout)
+        assert re.search(rf"'{text}' selected no test; near: .*{re.escape(near)}\b", done.stdout)
 
     def test_config_runs_that_configuration_alone(self, toy: Toy) -> None:
         """One configuration, one seed as given, nothing but simulator tests."""
