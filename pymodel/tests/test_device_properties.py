@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A host that does anything in any order gets the bytes of complete()."""
 
-from itertools import chain, cycle
-
 from descring_model import complete, decoded_tokens, goes_to_reward
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -62,7 +60,7 @@ def test_any_interleaving_gives_the_bytes_of_complete(
 
     # A drawn script, and then the plain loop of a host until everything is answered.
     script = data.draw(st.lists(st.sampled_from(ACTS), max_size=80))
-    for act in chain(script, cycle(["drain", "poll", "resume"])):
+    for act in script + ["drain", "poll", "resume"] * 100:
         if sum(map(len, answered.values())) == len(stream):
             break
         room = min(host.room(), len(waiting))
@@ -113,7 +111,7 @@ def test_registers_at_rest_are_a_function_of_the_stream(
         host = Host(4, done, first_index=first_index)
         for start in range(0, len(stream), step):
             host.submit(*stream[start : start + step])
-            while host.read("CMD_HEAD") != host.read("CMD_TAIL"):
+            for _ in range(20):
                 host.poll()
                 if host.read("STATUS") & HALTED:
                     host.resume()
