@@ -73,8 +73,8 @@ mutants: setup  ## break the RTL in many small ways; every break must be noticed
 	@$(BIN)/python -m descring_sim.mutants
 
 .PHONY: bench
-bench: setup  ## measure, and write docs/results
-	@$(BIN)/python -m bench
+bench: setup  ## measure; every program in bench/ checks what it timed, and prints its figures
+	@for program in bench/*.py; do echo "$$program" >&2; $(BIN)/python "$$program"; done
 
 .PHONY: clean
 clean:  ## remove build products, keep .venv
