@@ -252,10 +252,9 @@ class DeviceTestbench(Testbench):
         await self.write("CTRL", RESET | also)
         await self.until_status(READY, READY)
 
-    async def only_the_line_on_offer(self) -> None:
-        """Drop the lines that are queued, and let the device take the one that is on offer."""
-        self.lines.clear()
-        await self.until(lambda: not self.lines.queued, _PROGRESS_CYCLES, "the line on offer")
+    async def lines_taken(self) -> None:
+        """Wait until the device has taken every line that is queued."""
+        await self.until(lambda: not self.lines.queued, _PROGRESS_CYCLES, "the lines to be taken")
 
     def unchanged(self, what: str, before: int, after: int) -> None:
         """What the device showed before it must show again."""
