@@ -289,7 +289,7 @@ def test_refused_and_prefilled_lines_count_no_tokens() -> None:
 
 
 def test_counters_wrap_and_token_pair_is_one_value() -> None:
-    """[CNT-001] [REG-050] [REG-058] [REG-05C] [REG-064] Reading LO captures HI, until it is read again."""
+    """[CNT-001] [REG-050] [REG-058] [REG-05C] [REG-064] Reading LO captures HI."""
     host = Host()
     counters = host.device._core.counters  # 2^32 descriptors would take an hour to post
     counters.descriptors = counters.errors = U32 - 1
