@@ -119,10 +119,10 @@ def test_fewer_workers_take_longer(tmp_path: Path, descring: Command) -> None:
     for workers in (1, 3):
         came = descring(
             *("replay", tmp_path / "in.npy", "--backend", "icarus", "-o", tmp_path / "out.npy"),
-            *("--ring-depth", 4, "--workers", workers),
+            *("--ring-depth", 4, "--workers", workers, "--seed", 1),
         )
         cycles.append(int(re.findall(r"(\d+) cycles", came.stdout)[0]))
-    assert cycles[0] > 2 * cycles[1]
+    assert cycles[0] > 1.5 * cycles[1]
 
 
 def test_waves_are_written_and_named(tmp_path: Path, descring: Command) -> None:
