@@ -295,6 +295,28 @@ async def test_interrupt_follows_status_and_mask(dut: HierarchyObject) -> None:
 
 
 @cocotb.test()
+async def test_error_is_an_event_while_its_bit_is_set(dut: HierarchyObject) -> None:
+    """[IRQ-001] [REG-048] Each refused ENABLE, ignored doorbell and bus error."""
+    tb = RegistersTestbench(dut)
+    await tb.start()
+    await tb.write("IRQ_MASK", 4)
+    await tb.set_rings(sizes=(0, 0, 0))
+    for event in ("BAD_CONFIG", "BAD_DOORBELL", "bus_error_i"):
+        for _ in range(3):
+            if event == "BAD_CONFIG":
+                await tb.write("CTRL", ENABLE)
+            elif event == "BAD_DOORBELL":
+                await tb.write("DOORBELL", 1)
+            else:
+                await tb.core.pulse(bus_error_i=1)
+            await tb.read_all(("IRQ_STATUS", "STATUS"))
+            await tb.write("IRQ_STATUS", 4)
+            await tb.read_all(("IRQ_STATUS", "STATUS"))
+    tb.insist("ENABLE refused", "doorbell while disabled")
+    await tb.finish()
+
+
+@cocotb.test()
 async def test_error_bits_are_cleared_one_by_one(dut: HierarchyObject) -> None:
     """[REG-00C] [DB-004] Writing 1 clears that error bit alone; state bits ignore writes."""
     tb = RegistersTestbench(dut)

@@ -40,10 +40,10 @@ async def test_work_behind_a_stop_waits(dut: HierarchyObject, tokens: int) -> No
     total = 0
     places = min(tb.workers + 3, tb.depths[0])
     for place in range(places):
-        lines = tb.decodes([tokens] * tb.depths[0])
+        lines = tb.decodes([tokens] * tb.enough)
         lines["opcode"][place] = _STOP
         tb.write_lines(lines)
-        total += tb.depths[0]
+        total += tb.enough
         await tb.publish(total)
         await tb.settle()
         await tb.quiet(200)
@@ -64,12 +64,12 @@ async def test_stops_in_a_row(dut: HierarchyObject, checked: bool) -> None:
     await tb.start()
     tb.start_sinks()
     await tb.enable()
-    tb.write_lines(tb.stops(tb.depths[0], checked=checked))
-    await tb.publish(tb.depths[0])
-    for _ in range(tb.depths[0] if tb.depths[0] < 64 else 24):
+    tb.write_lines(tb.stops(tb.enough, checked=checked))
+    await tb.publish(tb.enough)
+    for _ in range(tb.enough):
         await tb.settle()
         await tb.resume()
-    await tb.serve(tb.depths[0])
+    await tb.settle()
     await tb.finish()
 
 
@@ -81,7 +81,7 @@ async def test_refused_stop_does_not_halt(dut: HierarchyObject, defect: str) -> 
     await tb.start()
     tb.start_sinks()
     await tb.enable(REQUIRE_CHECKED if defect == "unchecked" else 0)
-    count = tb.depths[0]
+    count = tb.enough
     stops = tb.stops(count)
     indices = np.arange(count, dtype=np.uint32) + np.uint32(U32 - 1)
     if defect == "tag":
@@ -110,8 +110,8 @@ async def test_resume_without_halt_has_no_effect(dut: HierarchyObject) -> None:
         await tb.write("CTRL", ENABLE | RESUME)
         await tb.settle()
         # Published lines without a STOP among them: the device is surely not halted.
-        total += tb.depths[0]
-        tb.write_lines(tb.decodes([8] * (tb.depths[0] - 1)))
+        total += tb.enough
+        tb.write_lines(tb.decodes([8] * (tb.enough - 1)))
         await tb.publish(total)
         await tb.quiet(4 + 3 * delay)
         for _ in range(3):
@@ -135,8 +135,8 @@ async def test_resume_before_the_halt_is_lost(dut: HierarchyObject) -> None:
     await tb.fill_done_ring("nop")
     answered = tb.depths[1]
     tb.write_lines(tb.stops(1))
-    tb.write_lines(tb.decodes([1] * (tb.depths[0] - 1)))
-    await tb.publish(answered + tb.depths[0])
+    tb.write_lines(tb.decodes([1] * (tb.enough - 1)))
+    await tb.publish(answered + tb.enough)
     await tb.settle()
     for _ in range(3):
         await tb.write("CTRL", ENABLE | RESUME)
@@ -186,9 +186,9 @@ async def test_pause_completes_what_was_accepted(dut: HierarchyObject, tokens: i
     total = 0
     accepted_some = left_some = False
     for pause in range(_PAUSES):
-        tb.write_lines(tb.decodes([tokens] * tb.depths[0]))
+        tb.write_lines(tb.decodes([tokens] * tb.enough))
         await tb.settle()
-        before, total = total, total + tb.depths[0]
+        before, total = total, total + tb.enough
         await tb.publish(total)
         await tb.time.cycles(pause)
         await tb.write("CTRL", 0)
@@ -219,7 +219,7 @@ async def test_pause_keeps_indices_and_halt(dut: HierarchyObject, modes: int) ->
     await tb.start()
     tb.start_sinks()
     await tb.enable(modes)
-    slots = tb.depths[0]
+    slots = tb.enough
     tb.write_stream(slots, "boundary")
     await tb.serve(slots)
     for control in (0, ENABLE, modes ^ REQUIRE_CHECKED, ENABLE | modes ^ SPLIT_REWARD):
@@ -249,8 +249,8 @@ async def test_soft_reset_at_any_moment(dut: HierarchyObject, profile: str, read
     for turn in range(_RESETS):
         tb.start_sinks(ready)
         await tb.enable(SPLIT_REWARD if turn % 2 else 0)
-        tb.write_stream(2 * tb.depths[0] + 20, profile)
-        host = cocotb.start_soon(tb.serve(2 * tb.depths[0] + 20, longest_gap=3))
+        tb.write_stream(2 * tb.enough + 20, profile)
+        host = cocotb.start_soon(tb.serve(2 * tb.enough + 20, longest_gap=3))
         await tb.time.cycles(int(tb.rng.integers(1, 120)))
         host.cancel()
         tb.registers.abort()
@@ -311,9 +311,9 @@ async def test_soft_reset_in_each_state(dut: HierarchyObject, state: str) -> Non
             tb.write_stream(1, "decode")
             await tb.publish(tb.depths[1] + 1)
         elif state == "paused":
-            tb.write_lines(tb.decodes([32] * tb.depths[0]))
+            tb.write_lines(tb.decodes([32] * tb.enough))
             await tb.settle()
-            await tb.publish(tb.depths[0])
+            await tb.publish(tb.enough)
             await tb.write("CTRL", 0)
         else:
             await tb.publish(1)

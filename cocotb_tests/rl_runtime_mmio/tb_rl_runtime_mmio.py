@@ -181,6 +181,14 @@ class DeviceTestbench(Testbench):
         return ready_pattern(ready, self.rng)
 
     @property
+    def enough(self) -> int:
+        """Lines that occupy every worker and leave some waiting, if the command ring has the slots.
+
+        A ring that could hold many more makes a case longer and no sharper.
+        """
+        return min(self.depths[0], self.workers + 12)
+
+    @property
     def next_index(self) -> int:
         """Ring index of the next line that is queued; for a driver at rest."""
         return (self.first_index + self.written + self.lines.queued) % U32
