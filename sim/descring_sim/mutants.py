@@ -313,11 +313,16 @@ def _git(*arguments: str) -> str:
     return done.stdout.strip()
 
 
-def write_page(path: Path, verdicts: Sequence[Verdict], seed: int) -> None:
-    """Write the results page, with date and commit."""
-    commit = _git("rev-parse", "--short", "HEAD")
-    if _git("status", "--porcelain", "--", "rtl", "cocotb_tests", "pymodel", "sim"):
-        commit += " with changes that are not committed"
+def _revision() -> str:
+    """The commit that is checked out, and whether what is tested differs from it."""
+    changed = _git("status", "--porcelain", "--", "rtl", "cocotb_tests", "pymodel", "sim")
+    return _git("rev-parse", "--short", "HEAD") + (" with uncommitted changes" if changed else "")
+
+
+def write_page(path: Path, verdicts: Sequence[Verdict], seed: int, begun_at: str) -> None:
+    """Write the results page, with date and the revision that the run began at."""
+    ended_at = _revision()
+    commit = begun_at if ended_at == begun_at else f"{begun_at}, at its end {ended_at}"
     today = datetime.datetime.now(datetime.UTC).date()
     lines = [
         "# Mutants",
@@ -368,13 +373,14 @@ def main(jobs: int, only: tuple[str, ...], seed: int, list_only: bool, write: bo
     if not only and len(mutants) < FEWEST:
         click.echo(f"expected at least {FEWEST} mutants, the list has {len(mutants)}", err=True)
         sys.exit(1)
+    begun_at = _revision() if write else ""
     started = time.monotonic()
     verdicts = try_all(mutants, Workshop(seed=seed), jobs)
     click.echo()
     click.echo("\n".join(table(verdicts)))
     click.echo(f"\n{score(verdicts)}, in {time.monotonic() - started:.0f} s")
     if write:
-        write_page(root / "docs" / "results" / "mutants.md", verdicts, seed)
+        write_page(root / "docs" / "results" / "mutants.md", verdicts, seed, begun_at)
     bad = [verdict for verdict in verdicts if not verdict.good]
     for verdict in bad:
         click.echo(
