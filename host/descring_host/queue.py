@@ -294,6 +294,8 @@ class CommandQueue:
         self._check_open()
         if max_lines < 0:
             raise ValueError(f"max_lines: expected 0 or more, got {max_lines}")
+        if not timeout_s >= 0:
+            raise ValueError(f"timeout_s: expected 0 or more, got {timeout_s}")
         if reward and not self.geometry.split:
             raise ValueError("this queue has no reward ring; make it with split_reward=True")
         ring = REWARD if reward else DONE

@@ -30,7 +30,7 @@ class _Leave(Exception):
 
 
 def _say(event: str, **facts: Any) -> None:
-    print(json.dumps({"event": event, **facts}), flush=True)
+    print(json.dumps({"event": event, "time": time.monotonic(), **facts}), flush=True)
 
 
 def _indices(device: Any) -> dict[str, int]:
