@@ -277,7 +277,9 @@ module mmio_regs
     status[STATUS_BAD_CONFIG_BIT] = bad_config_q;
     status[STATUS_BAD_DOORBELL_BIT] = bad_doorbell_q;
     status[STATUS_BUS_ERROR_BIT] = bus_error_q;
+  end
 
+  always_comb begin
     case (reg_addr_i)
       REG_ID:                rdata = DEVICE_ID;
       REG_VERSION:           rdata = CONTRACT_VERSION;

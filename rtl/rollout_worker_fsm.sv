@@ -42,7 +42,9 @@ module rollout_worker_fsm
   state_e state_d, state_q;
   hw_desc_t line_d, line_q;
   hw_desc_t submitted, accepted;
-  logic accepted_decodes;
+  logic [15:0] host_flags, outcome_flags;
+  logic [31:0] first_seq_len, next_seq_len;
+  logic accepted_decodes, accepted_last, next_last;
   logic load;
   logic [5:0] tokens_d, tokens_q;
 
@@ -80,42 +82,39 @@ module rollout_worker_fsm
 
   assign submitted = data_i;
 
-  // What the worker registers hold after it took data_i: the outcome, or the first token.
+  // What the worker registers hold after it took data_i: the outcome, or the first token. No block
+  // reads what it writes to a part of: Icarus would run it again for ever.
+  assign first_seq_len = submitted.seq_len + 32'd1;
+  assign accepted_decodes = error_code_i == 8'd0 && submitted.opcode == OPCODE_DECODE &&
+      submitted.seq_len < submitted.max_tokens;
+  assign accepted_last = !accepted_decodes || is_last(first_seq_len, submitted.max_tokens);
+  assign host_flags = (submitted.flags & ~DEVICE_OWNED_FLAGS) |
+      (require_checked_i ? FLAG_CHECKED : 16'd0);
+
+  always_comb begin
+    if (error_code_i != 8'd0) begin
+      outcome_flags = FLAG_ERROR | (16'(error_code_i) << ERROR_CODE_SHIFT);
+    end else if (submitted.opcode == OPCODE_STOP) begin
+      outcome_flags = FLAG_STOPPED;
+    end else if (accepted_decodes) begin
+      outcome_flags = accepted_last ? end_flag(first_seq_len, submitted.max_tokens) : 16'd0;
+    end else begin
+      outcome_flags = FLAG_DONE;
+    end
+  end
+
   always_comb begin
     accepted = submitted;
-    accepted.flags = submitted.flags & ~DEVICE_OWNED_FLAGS;
-    if (require_checked_i) begin
-      accepted.flags = accepted.flags | FLAG_CHECKED;
+    accepted.flags = host_flags | outcome_flags;
+    if (accepted_decodes) begin
+      accepted.seq_len = first_seq_len;
     end
-    accepted_decodes = 1'b0;
-    if (error_code_i != 8'd0) begin
-      accepted.flags = accepted.flags | FLAG_ERROR | (16'(error_code_i) << ERROR_CODE_SHIFT);
-    end else begin
-      case (submitted.opcode)
-        OPCODE_DECODE: begin
-          if (submitted.seq_len >= submitted.max_tokens) begin
-            accepted.flags = accepted.flags | FLAG_DONE;
-          end else begin
-            accepted_decodes = 1'b1;
-            accepted.seq_len = submitted.seq_len + 32'd1;
-            accepted.flags =
-                accepted.flags | (is_last(accepted.seq_len, submitted.max_tokens) ?
-                                  end_flag(accepted.seq_len, submitted.max_tokens) : 16'd0);
-          end
-        end
-        OPCODE_REWARD: begin
-          accepted.flags = accepted.flags | FLAG_DONE;
-          accepted.reserved0 = score_float32(8'(submitted.seq_len));
-        end
-        OPCODE_PREFILL: begin
-          accepted.flags = accepted.flags | FLAG_DONE;
-          if (submitted.max_tokens > submitted.seq_len) begin
-            accepted.seq_len = submitted.max_tokens;
-          end
-        end
-        OPCODE_STOP: accepted.flags = accepted.flags | FLAG_STOPPED;
-        default: accepted.flags = accepted.flags | FLAG_DONE;
-      endcase
+    if (error_code_i == 8'd0 && submitted.opcode == OPCODE_REWARD) begin
+      accepted.reserved0 = score_float32(8'(submitted.seq_len));
+    end
+    if (error_code_i == 8'd0 && submitted.opcode == OPCODE_PREFILL &&
+        submitted.max_tokens > submitted.seq_len) begin
+      accepted.seq_len = submitted.max_tokens;
     end
   end
 
@@ -125,34 +124,45 @@ module rollout_worker_fsm
   assign tokens_o = valid_o ? tokens_q : '0;
   assign load = valid_i && ready_o;
 
+  assign next_seq_len = line_q.seq_len + 32'd1;
+  assign next_last = is_last(next_seq_len, line_q.max_tokens);
+
   always_comb begin
-    state_d  = state_q;
-    line_d   = line_q;
-    tokens_d = tokens_q;
+    state_d = state_q;
     case (state_q)
       StIdle, StComplete: begin
         if (load) begin
-          line_d   = accepted;
-          tokens_d = 6'(accepted_decodes);
-          if (accepted_decodes && !is_last(accepted.seq_len, accepted.max_tokens)) begin
-            state_d = StDecode;
-          end else begin
+          if (accepted_last) begin
             state_d = StComplete;
+          end else begin
+            state_d = StDecode;
           end
         end else if (ready_i) begin
           state_d = StIdle;
         end
       end
       StDecode: begin
-        line_d.seq_len = line_q.seq_len + 32'd1;
-        tokens_d = tokens_q + 6'd1;
-        if (is_last(line_d.seq_len, line_q.max_tokens)) begin
-          line_d.flags = line_q.flags | end_flag(line_d.seq_len, line_q.max_tokens);
+        if (next_last) begin
           state_d = StComplete;
         end
       end
       default: state_d = StError;
     endcase
+  end
+
+  always_comb begin
+    line_d   = line_q;
+    tokens_d = tokens_q;
+    if (load) begin
+      line_d   = accepted;
+      tokens_d = 6'(accepted_decodes);
+    end else if (state_q == StDecode) begin
+      line_d.seq_len = next_seq_len;
+      tokens_d = tokens_q + 6'd1;
+      if (next_last) begin
+        line_d.flags = line_q.flags | end_flag(next_seq_len, line_q.max_tokens);
+      end
+    end
   end
 
   always_ff @(posedge clk_i) begin
@@ -171,6 +181,9 @@ module rollout_worker_fsm
 `ifndef SYNTHESIS
   logic past_stalled_q;
   logic [DESC_BITS-1:0] past_data_q;
+  logic [15:0] outcome_q;
+  assign outcome_q =
+      line_q.flags & (FLAG_NEEDS_REWARD | FLAG_DONE | FLAG_STOPPED | FLAG_ERROR);
   always_ff @(posedge clk_i) begin
     past_stalled_q <= rst_ni && valid_o && !ready_i;
     past_data_q    <= data_o;
@@ -179,8 +192,7 @@ module rollout_worker_fsm
   `HW_ASSERT(StableUnderStall_A, !past_stalled_q || (valid_o && data_o === past_data_q),
              "a completion on offer stays on offer, unchanged, until it is taken")
   `HW_ASSERT(OneOutcome_A,
-             !valid_o || $countones(16'(line_q.flags & (FLAG_NEEDS_REWARD | FLAG_DONE |
-                                                        FLAG_STOPPED | FLAG_ERROR))) == 1,
+             !valid_o || (outcome_q != 16'd0 && (outcome_q & (outcome_q - 16'd1)) == 16'd0),
              "exactly one outcome is set in a completion (FLAG-011)")
   `HW_ASSERT(TokensBounded_A, !valid_o || 32'(tokens_q) <= REWARD_INTERVAL,
              "no descriptor makes more tokens than lie between two reward boundaries")

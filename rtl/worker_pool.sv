@@ -139,8 +139,10 @@ module worker_pool
   end
   `HW_ASSERT_INIT(WorkerCountLegal_A, WorkerCount >= 1 && WorkerCount <= 16,
                   "WorkerCount must be from 1 to 16")
-  `HW_ASSERT(InFlightLegal_A, in_flight_q <= CountBits'(WorkerCount),
+  `HW_ASSERT(InFlightLegal_A, !accept || retire || in_flight_q != CountBits'(WorkerCount),
              "no more descriptors are in flight than there are workers")
+  `HW_ASSERT(RetireAccepted_A, !retire || busy_o,
+             "nothing is retired that was not accepted (RING-006)")
   `HW_ASSERT(TurnsAgree_A, busy_o || accept_turn_q == retire_turn_q,
              "an empty pool accepts and retires at the same worker (RING-007)")
   `HW_ASSERT(HaltedIsEmpty_A, !halted_q || !busy_o,

@@ -21,7 +21,7 @@ from cocotb.handle import HierarchyObject
 from cocotb.task import current_task
 from cocotb.triggers import SimTimeoutError, Timer, with_timeout
 
-from lib.checker import Checker
+from lib.checker import Checker, LineChecker
 from lib.line_stream import LineDriver, LineMonitor, LineSink
 from lib.signals import signal
 from lib.timebase import BASE_SEED, CLOCK_PERIOD_NS, Timebase, case_rng
@@ -60,8 +60,9 @@ class Case:
 
     @property
     def matched(self) -> int:
-        """Comparisons that held, of all checkers together."""
-        return sum(checker.matched for checker in self.checkers)
+        """Lines that were compared and held; other values, in a case that compares no lines."""
+        lines = sum(part.matched for part in self.checkers if isinstance(part, LineChecker))
+        return lines or sum(part.matched for part in self.checkers)
 
     def conclude(self, cycles: int) -> None:
         """Fail unless everything expected came and something was compared; then report.

@@ -34,8 +34,8 @@ class GoldenDevice(RegisterFile):
             first_index: the value of every index after reset, 0 to 2^32 - 1 [RING-012].
 
         Raises:
-            ValueError: memory of another shape or dtype, read-only, or of a negative size; a first
-                index that is no u32.
+            ValueError: memory of another shape or dtype, read-only, scattered, or of a negative
+                size; a first index that is no u32.
         """
         self.memory = _window(memory)
         self._failing: list[tuple[int, int]] = []
@@ -73,21 +73,28 @@ class GoldenDevice(RegisterFile):
             for name, log2 in rings
         )
 
-    def slots(self, ring: Ring | None, indices: npt.NDArray[np.uint32]) -> npt.NDArray[np.int64]:
-        """Memory offsets of the slots of ``indices``; ``ring`` None is the command ring."""
+    def ring_lines(self, ring: Ring | None) -> Lines:
+        """The slots of a ring as a view of the memory, ``(2^k,)``; None is the command ring."""
         cmd, done, reward = self._sizes()
         name, log2 = {
             None: ("CMD", cmd),
             Ring.DONE: ("DONE", done),
             Ring.REWARD: ("REWARD", reward),
         }[ring]
-        return self._base(name) + _LINE * (indices.astype(np.int64) % (1 << log2))
+        base = self._base(name)
+        return as_lines(self.memory[base : base + (_LINE << log2)].reshape(-1, _LINE))
 
-    def accessible(self, offsets: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
-        """Which of the lines at ``offsets`` no failing range touches."""
-        good = np.ones(len(offsets), dtype=np.bool_)
-        for start, stop in self._failing:
-            good &= (offsets + _LINE <= start) | (offsets >= stop)
+    def accessible(
+        self, ring: Ring | None, indices: npt.NDArray[np.uint32]
+    ) -> npt.NDArray[np.bool_]:
+        """Which of these slots no failing range touches."""
+        good = np.ones(len(indices), dtype=np.bool_)
+        if self._failing:
+            slots = self.ring_lines(ring)
+            start_of_ring = slots.ctypes.data - self.memory.ctypes.data
+            offsets = start_of_ring + _LINE * (indices.astype(np.int64) % len(slots))
+            for start, stop in self._failing:
+                good &= (offsets + _LINE <= start) | (offsets >= stop)
         return good
 
 
@@ -101,25 +108,23 @@ class _MemoryPort:
         return (tail - head) % INDEX_MODULUS
 
     def readable(self, indices: npt.NDArray[np.uint32]) -> npt.NDArray[np.bool_]:
-        return self._device.accessible(self._device.slots(None, indices))
+        return self._device.accessible(None, indices)
 
     def read(self, indices: npt.NDArray[np.uint32]) -> Lines:
-        data = self._device.memory[self._bytes(None, indices)]
-        return as_lines(data)
+        slots = self._device.ring_lines(None)
+        lines: Lines = slots[indices % len(slots)]
+        return lines
 
     def release(self, head: int) -> None:
         # The host learns from CMD_HEAD alone that a slot is free.
         pass
 
     def writable(self, ring: Ring, indices: npt.NDArray[np.uint32]) -> npt.NDArray[np.bool_]:
-        return self._device.accessible(self._device.slots(ring, indices))
+        return self._device.accessible(ring, indices)
 
     def write(self, ring: Ring, indices: npt.NDArray[np.uint32], lines: Lines) -> None:
-        self._device.memory[self._bytes(ring, indices)] = line_bytes(lines)
-
-    def _bytes(self, ring: Ring | None, indices: npt.NDArray[np.uint32]) -> npt.NDArray[np.int64]:
-        offsets = self._device.slots(ring, indices)
-        return offsets[:, np.newaxis] + np.arange(_LINE)
+        slots = self._device.ring_lines(ring)
+        slots[indices % len(slots)] = lines
 
 
 class GoldenLineDevice(RegisterFile):
@@ -294,14 +299,17 @@ def _window(memory: npt.NDArray[np.uint8] | int) -> npt.NDArray[np.uint8]:
             else type(memory).__name__
         )
         raise ValueError(f"expected memory as a 1-D array of uint8 or a size in bytes, got {got}")
-    if not memory.flags.writeable:
-        raise ValueError("the memory is read-only, and a device posts completions into it; copy it")
+    if not (memory.flags.writeable and memory.flags.c_contiguous):
+        raise ValueError(
+            "the memory must be writable and contiguous, for completions are posted into it; "
+            "pass a copy"
+        )
     return memory
 
 
 def _depth_log2(name: str, depth: int) -> int:
-    log2 = depth.bit_length() - 1
-    if depth != 1 << log2 or log2 not in _SIZES:
+    log2 = {1 << size: size for size in _SIZES}.get(depth)
+    if log2 is None:
         raise ValueError(
             f"{name} must be a power of two from {1 << _SIZES[0]} to {1 << _SIZES[-1]}, got {depth}"
         )

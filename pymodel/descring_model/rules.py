@@ -283,7 +283,7 @@ RULES: tuple[Rule, ...] = (
         "64-byte aligned, a ring that does not lie wholly inside the memory window) refuses "
         "ENABLE, which then reads 0, and sets STATUS.BAD_CONFIG; nothing is read or written. The "
         "reward ring is only checked with SPLIT_REWARD, the bases only where rings are in memory. "
-        "A device with rings on chip refuses sizes above its own.",
+        "A device with rings on chip refuses sizes above its own, to which its RING_LOG2 resets.",
     ),
     Rule(
         "LIFE-003",

@@ -1,1 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
+"""Building and running simulators, generators, and the command ``descring``."""

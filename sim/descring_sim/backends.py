@@ -69,7 +69,7 @@ class ModelBackend:
     def replay(self, lines: Lines, options: ReplayOptions, progress: Progress) -> ReplayResult:
         """See :meth:`Backend.replay`. Raises :class:`ReplayError` for options of the RTL alone."""
         for name in ("workers", "ring_depth", "seed", "waves"):
-            if getattr(options, name) not in (None, False):
+            if getattr(options, name) is not getattr(ReplayOptions, name):
                 raise ReplayError(
                     f"--{name.replace('_', '-')} means nothing to the backend model, which has no "
                     "workers, rings on chip, random state or waves; leave it out"

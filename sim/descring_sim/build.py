@@ -156,7 +156,7 @@ def build(
 
 
 def _messages(log: Path) -> str:
-    """Return the compiler's own messages, errors first; the runner's traceback stands below them."""
+    """Return the compiler's own messages, errors first, without the traceback below them."""
     lines = log.read_text(errors="replace").splitlines()
     end = next((i for i, line in enumerate(lines) if line.startswith("Traceback")), len(lines))
     said = dict.fromkeys(

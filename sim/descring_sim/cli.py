@@ -16,6 +16,7 @@ import click
 
 from descring_sim.backends import ReplayError
 from descring_sim.compare_cmd import compare
+from descring_sim.errors import SimulationError
 from descring_sim.gen.commands import gen, gen_check, lint_rtl, requirements
 from descring_sim.replay_cmd import replay
 from descring_sim.stream_cmd import stream
@@ -50,7 +51,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return _say(error.format_message())
     except click.Abort:
         return _say("interrupted")
-    except (ReplayError, StreamError) as error:
+    except (ReplayError, SimulationError, StreamError) as error:
         return _say(str(error))
     return code if isinstance(code, int) else 0
 

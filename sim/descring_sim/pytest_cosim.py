@@ -22,6 +22,7 @@ from descring_sim.errors import SimulationError
 from descring_sim.runner import RunResult
 
 _PROPERTY = "descring_cosim"
+_WORKER_SEED = "descring_seed"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -39,7 +40,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Choose the seed once for the whole run: xdist hands the options on to its workers."""
+    """Choose the seed once for the whole run: workers of xdist get it from their controller."""
+    worker_input: Mapping[str, Any] = getattr(config, "workerinput", {})
+    if _WORKER_SEED in worker_input:
+        config.option.seed = worker_input[_WORKER_SEED]
     if config.option.seed is None:
         config.option.seed = runner.new_seed()
     if config.option.seed < 0:
@@ -49,6 +53,12 @@ def pytest_configure(config: pytest.Config) -> None:
             Selection(config.option.case)
         except SimulationError as error:
             raise pytest.UsageError(str(error)) from error
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Hand the seed to a worker of xdist."""
+    node.workerinput[_WORKER_SEED] = node.config.option.seed
 
 
 def pytest_report_header(config: pytest.Config) -> str:
@@ -64,26 +74,34 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("cosim", names, indirect=True)
 
 
+def _nodes(item: pytest.Function) -> Iterator[ast.AST]:
+    """Walk the syntax tree of ``item``'s function."""
+    for function in ast.parse(item.path.read_text(encoding="utf-8")).body:
+        if isinstance(function, ast.FunctionDef) and function.name == item.originalname:
+            yield from ast.walk(function)
+
+
+def _text(node: ast.AST) -> str | None:
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else None
+
+
 def _case_modules(item: pytest.Function) -> list[str]:
     """Return the cases modules that ``item``'s function names, else all of its folder."""
     folder = item.path.parent
     present = {f"{folder.name}.{path.stem}" for path in folder.glob("*_cases.py")}
-    tree = ast.parse(item.path.read_text(encoding="utf-8"))
-    named = {
-        node.value
-        for function in tree.body
-        if isinstance(function, ast.FunctionDef) and function.name == item.originalname
-        for node in ast.walk(function)
-        if isinstance(node, ast.Constant) and isinstance(node.value, str)
-    }
+    named = {text for node in _nodes(item) if (text := _text(node)) is not None}
     return sorted((named & present) or present)
 
 
 def _configs_of(item: pytest.Function) -> set[str]:
-    """Return those parameters of ``item`` that may be the name of its configuration."""
+    """Return what may be the configuration of ``item``: its parameters, or a literal argument."""
     callspec = getattr(item, "callspec", None)
     values = callspec.params.items() if callspec is not None else ()
-    return {value for name, value in values if isinstance(value, str) and name != "cosim"}
+    configs = {value for name, value in values if isinstance(value, str) and name != "cosim"}
+    for node in _nodes(item):
+        if isinstance(node, ast.keyword) and node.arg == "config":
+            configs.update(filter(None, [_text(node.value)]))
+    return configs or {runner.DEFAULT_CONFIG}
 
 
 def _is_wanted(item: pytest.Item, config: pytest.Config) -> bool:
@@ -129,7 +147,7 @@ class Cosim:
         *,
         top: str,
         cases: str,
-        config: str = "default",
+        config: str = runner.DEFAULT_CONFIG,
         parameters: builds.Parameters | None = None,
         extra_env: Mapping[str, str] | None = None,
         timeout_s: float = runner.DEFAULT_TIMEOUT_S,
@@ -159,15 +177,21 @@ class Cosim:
         }
         try:
             result = runner.run(**arguments)
-            rerun = None
-            if not result.ok and result.waves is None:
-                rerun = runner.rerun_with_waves(result, **arguments)
         except SimulationError as error:
             pytest.fail(str(error), pytrace=False)
         self._request.node.user_properties.append((_PROPERTY, result.summary()))
         if not result.ok:
-            pytest.fail(result.failure_text(rerun), pytrace=False)
+            pytest.fail(self._explain(result, arguments), pytrace=False)
         return result
+
+    @staticmethod
+    def _explain(result: RunResult, arguments: dict[str, Any]) -> str:
+        if result.waves is not None:
+            return result.failure_text()
+        try:
+            return result.failure_text(runner.rerun_with_waves(result, **arguments))
+        except SimulationError as error:
+            return f"{result.failure_text()}\n  no waves: {error}"
 
 
 @pytest.fixture
@@ -186,14 +210,15 @@ def _summaries(reporter: pytest.TerminalReporter) -> Iterator[dict[str, Any]]:
 
 
 def _known_names(config: pytest.Config) -> tuple[list[str], list[str]]:
-    """Return (block.case, configuration) names in the folders that pytest was called with."""
+    """Return the names of blocks and cases, and of configurations, in the folders of this run."""
     case_list: list[str] = []
     configs: list[str] = []
     for argument in config.args:
         root = Path(argument.split("::", maxsplit=1)[0])
         root = root if root.is_dir() else root.parent
         for path in sorted(root.rglob("*_cases.py")):
-            case_list += [f"{path.parent.name}.{name}" for name in case_names.functions(path)]
+            block = path.parent.name
+            case_list += [block, *(f"{block}.{name}" for name in case_names.functions(path))]
         for path in sorted(root.rglob("test_*.py")):
             for node in ast.parse(path.read_text(encoding="utf-8")).body:
                 value = getattr(node, "value", None)
@@ -224,9 +249,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Make a filter that selected nothing an error, also where another plugin forgives it."""
+    """Make a filter under which every test was skipped an error, which pytest would let pass."""
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     if reporter is None or not _has_filter(session.config):
         return
-    if not any(_summaries(reporter)) and session.exitstatus in (0, pytest.ExitCode.OK):
+    if session.exitstatus == pytest.ExitCode.OK and not any(_summaries(reporter)):
         session.exitstatus = pytest.ExitCode.NO_TESTS_COLLECTED

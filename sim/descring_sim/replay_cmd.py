@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import click
+from descring_model import contract
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -33,6 +34,12 @@ def _check_result(result: ReplayResult, count: int, options: ReplayOptions) -> N
         raise ReplayError(f"expected {count} completions, but {came} came")
     if came == 0:
         raise ReplayError("expected at least one completion, but none came")
+    last = result.done[-1:]["flags"]
+    if came < count and not (last & contract.FLAG["STOPPED"]).any():
+        raise ReplayError(
+            f"only {came} of {count} lines were answered, but the last of the done ring is no "
+            "STOPPED, which alone may end a replay early"
+        )
     if len(result.reward) and not options.split_reward:
         raise ReplayError(
             f"expected all completions in the done ring, but {len(result.reward)} came in the "

@@ -115,11 +115,15 @@ def evaluate(results: Path, report: Path) -> Outcome:
     problems += report_problems
     judged = []
     for case in cases:
-        found = compared.get(case.name) or compared.get(f"{case.module}.{case.name}")
-        if found is not None:
-            case = replace(case, matched=found.matched, cycles=found.cycles)
+        names = (case.name, f"{case.module}.{case.name}")
+        found = [compared[name] for name in names if name in compared]
+        case = replace(
+            case,
+            matched=sum(entry.matched for entry in found),
+            cycles=sum(entry.cycles for entry in found),
+        )
         if case.status == "passed" and case.matched == 0:
-            why = "wrote no report line" if found is None else "compared nothing"
+            why = "compared nothing" if found else "wrote no report line"
             case = replace(
                 case, status="failed", message=f"passed, but {why} (matched 0): it proves nothing"
             )

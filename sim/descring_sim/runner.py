@@ -26,6 +26,9 @@ from descring_sim.cases import Selection
 from descring_sim.errors import SimulationError
 from descring_sim.report import CaseResult, Outcome
 
+DEFAULT_CONFIG = "default"
+"""Name of the configuration of a block that has only one."""
+
 DEFAULT_TIMEOUT_S = 600.0
 """Wall-clock limit of one simulator run."""
 
@@ -145,7 +148,7 @@ def run(
     top: str,
     cases: str,
     parameters: builds.Parameters | None = None,
-    config: str = "default",
+    config: str = DEFAULT_CONFIG,
     seed: int | None = None,
     case: str | None = None,
     waves: bool = False,

@@ -60,8 +60,8 @@ def read_stream(path: Path) -> Lines:
     expected = array.offset + array.nbytes
     if size != expected:
         raise StreamError(
-            f"{path}: expected {expected} bytes for {array.shape} of {array.dtype}, but the file "
-            f"has {size}; it is damaged, write it again"
+            f"{path}: expected {expected} bytes, as its header says, but the file has {size}; "
+            "it is damaged, write it again"
         )
     try:
         return as_lines(np.ascontiguousarray(array))

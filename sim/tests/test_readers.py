@@ -81,7 +81,7 @@ SV_MISTAKES = {
         ("hw_desc_t bits", "hw_desc_t more"),
     ),
     "wrong opcode": (r"(OPCODE_STOP =) 16'd255", r"\1 16'd254", ("constant OPCODE_STOP",)),
-    "unknown bit": (r"(OPCODE_STOP =) 16'd255", r"\1 16'h00xF", ("constant OPCODE_STOP",)),
+    "unknown value": (r"(OPCODE_NOP =) 16'd0", r"\1 16'hx", ("constant OPCODE_NOP",)),
     "narrow constant": (
         r"logic \[15:0\] (OPCODE_STOP =) 16",
         r"logic [7:0] \1 8",

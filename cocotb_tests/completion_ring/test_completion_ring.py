@@ -1,0 +1,20 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``completion_ring`` in every configuration, on every simulator."""
+
+from __future__ import annotations
+
+import pytest
+from descring_sim.pytest_cosim import Cosim
+
+CONFIGS = {f"depth{depth}": {"Depth": depth} for depth in (2, 4, 16, 256)}
+
+
+@pytest.mark.parametrize("config", CONFIGS)
+def test_completion_ring(cosim: Cosim, config: str) -> None:
+    """Every case of the block in one configuration."""
+    cosim.run(
+        top="completion_ring",
+        cases="completion_ring.completion_ring_cases",
+        config=config,
+        parameters=CONFIGS[config],
+    )
