@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Kill worker and host processes at random moments and account for every descriptor.
 
-Both are real processes, killed with SIGKILL while lines flow, or while they start. The survivor must
-notice within a second; a new process takes the dead one's place on the same memory; every completion
-taken is compared with the golden model at its index, by processes that know nothing but the seed and
-the registers. Run: python bench/host_kills.py --kills 1000 --json out.json
+Both are real processes, killed with SIGKILL while lines flow, or while they start. The survivor
+must notice within a second; a new process takes the dead one's place on the same memory; every
+completion taken is compared with the golden model at its index, by processes that know nothing but
+the seed and the registers. Run: python bench/host_kills.py --kills 1000 --json out.json
 """
 
 from __future__ import annotations
@@ -24,9 +24,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from descring_host import CommandQueue, DeviceError, PeerDied, open_device, serve
+from descring_host import CommandQueue, PeerDied, open_device, serve
 from descring_host.segment import PREFIX, SHM_FOLDER
-from descring_model import Lines, complete, contract, decoded_tokens, first_difference, seal, streams
+from descring_model import (
+    Lines,
+    complete,
+    contract,
+    decoded_tokens,
+    first_difference,
+    seal,
+    streams,
+)
 
 FIRST_INDEX = 0xFFFF8000
 """Near 2^32, so that the indices wrap under fire."""
@@ -71,8 +79,12 @@ def host(name: str, pool: Lines, seed: int) -> None:
         queue = CommandQueue(device, cmd_slots=512, when_full="short", adopt_running=enabled)
         sent = (device.read32(REG["CMD_TAIL"]) - FIRST_INDEX) & MASK
         taken = (device.read32(REG["DONE_HEAD"]) - FIRST_INDEX) & MASK
+        worker = device.peer.pid
         say("ready", sent=sent, taken=taken)
         while not leaving or queue.in_flight:
+            if device.peer.pid != worker:
+                worker = device.peer.pid
+                say("carried_on", with_pid=worker)
             try:
                 if not leaving:
                     sent += queue.submit(stream_part(pool, sent, draw.randint(1, 300)))
@@ -81,11 +93,6 @@ def host(name: str, pool: Lines, seed: int) -> None:
                 head = (device.read32(REG["CMD_HEAD"])) & MASK
                 say("peer_died", index=error.index, cmd_head=head)
                 wait_for_worker(device)
-                say("carried_on", with_pid=device.peer.pid)
-                continue
-            except DeviceError as error:
-                if "is back" not in str(error):
-                    raise
                 continue
             expected = complete(
                 stream_part(pool, taken, len(lines)), first_index=(FIRST_INDEX + taken) & MASK

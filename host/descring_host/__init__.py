@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The host runtime: open a device by name, and talk to it through a queue of 64-byte lines.
 
-    with open_device("cpu") as device, CommandQueue(device) as queue:
-        queue.submit(lines)
-        completions = queue.drain()
+with open_device("cpu") as device, CommandQueue(device) as queue:
+    queue.submit(lines)
+    completions = queue.drain()
 """
 
 from descring_host.completion import Completion

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import struct
-from collections import namedtuple
+from typing import NamedTuple
 
 from descring_model import contract
 
@@ -13,7 +13,28 @@ _CODES = {2: "H", 4: "I", 8: "Q"}
 LINE_STRUCT = struct.Struct("<" + "".join(_CODES[field.size] for field in contract.FIELDS))
 """A line as bytes, in the order of the contract's fields, which leaves no gaps."""
 
-_Fields = namedtuple("_Fields", [field.name for field in contract.FIELDS])  # type: ignore[misc]
+
+class _Fields(NamedTuple):
+    """The names a type checker needs to see; checked against the contract below."""
+
+    opcode: int
+    flags: int
+    rollout_id: int
+    kv_arena_id: int
+    prefix_id: int
+    kv_offset: int
+    delta_offset: int
+    seq_len: int
+    max_tokens: int
+    reward_model_id: int
+    reserved0: int
+    user_data: int
+    checksum_or_cookie: int
+
+
+if _Fields._fields != tuple(field.name for field in contract.FIELDS):
+    raise ImportError("descring_host.completion names other fields than the contract")
+
 _NAMES = {value.value: value.name for value in contract.STATUSES}
 _ERRORS = {value.value: value.name for value in contract.ERROR_CODES}
 

@@ -53,9 +53,7 @@ def peer_of(device: Any) -> Peer:
     """Look at the peer of a native device now."""
     info = ffi.new("hd_peer_info_t *")
     lib.hd_peer(device, info)
-    return Peer(
-        int(info.pid), _STATES[int(info.state)], int(info.incarnation), info.beat_age / 1e9
-    )
+    return Peer(int(info.pid), _STATES[int(info.state)], int(info.incarnation), info.beat_age / 1e9)
 
 
 def join(device: Any, segment: Segment, role: int, what: str) -> None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,11 @@ _BUILD_SCRIPT = Path(__file__).resolve().parents[1] / "native" / "build.py"
 def _load() -> tuple[Any, Any]:
     remedy = f"run: python {_BUILD_SCRIPT}" if _BUILD_SCRIPT.exists() else "reinstall descring"
     try:
-        from descring_host import _native
+        _native = importlib.import_module("descring_host._native")
     except ImportError as error:
-        raise ImportError(f"the native core of descring_host is not built ({error}); {remedy}") from error
+        raise ImportError(
+            f"the native core of descring_host is not built ({error}); {remedy}"
+        ) from error
     lib, ffi = _native.lib, _native.ffi
     if _BUILD_SCRIPT.exists():
         spec = importlib.util.spec_from_file_location("descring_native_build", _BUILD_SCRIPT)

@@ -93,7 +93,7 @@ class RegisterPort:
         self._device = device
         self._memory: npt.NDArray[np.uint8] = device.memory
         self._cmd = self._slots(geometry.cmd_base, geometry.cmd_log2)
-        self._tail = device.read32(_REG["CMD_TAIL"])
+        self._tail = int(device.read32(_REG["CMD_TAIL"]))
         self._cmd_tail_word = self._word(geometry.cmd_base, contract.RING_TAIL_OFFSET)
         self._cmd_tail_word[0] = self._tail
         self._rings = [self._slots(geometry.done_base, geometry.done_log2)]
@@ -103,7 +103,7 @@ class RegisterPort:
             bases.append(geometry.reward_base)
         self._head_registers = (_REG["DONE_HEAD"], _REG["REWARD_HEAD"])
         self._tail_registers = (_REG["DONE_TAIL"], _REG["REWARD_TAIL"])
-        self._heads = [device.read32(self._head_registers[ring]) for ring in range(len(bases))]
+        self._heads = [int(device.read32(self._head_registers[ring])) for ring in range(len(bases))]
         self._head_words = [self._word(base, contract.RING_HEAD_OFFSET) for base in bases]
         for word, head in zip(self._head_words, self._heads, strict=True):
             word[0] = head
@@ -121,7 +121,7 @@ class RegisterPort:
 
     def room(self) -> int:
         """See :class:`Port`."""
-        head = self._device.read32(_REG["CMD_HEAD"])
+        head = int(self._device.read32(_REG["CMD_HEAD"]))
         return len(self._cmd) - ((self._tail - head) & _MASK)
 
     def submit(self, lines: Lines) -> int:
@@ -166,7 +166,9 @@ class RegisterPort:
         count = min(count, len(lines))
         if count:
             slots = self._rings[ring]
-            lines[:count] = slots[(np.arange(count, dtype=np.int64) + self._heads[ring]) % len(slots)]
+            lines[:count] = slots[
+                (np.arange(count, dtype=np.int64) + self._heads[ring]) % len(slots)
+            ]
             self._heads[ring] = (self._heads[ring] + count) & _MASK
             self._head_words[ring][0] = self._heads[ring]
             self._device.write32(self._head_registers[ring], self._heads[ring])
@@ -179,9 +181,7 @@ class RegisterPort:
 class NativePort:
     """Rings of a native device, through the native core, without the interpreter's lock held."""
 
-    def __init__(
-        self, device: Any, geometry: Geometry, check_peer: Callable[[], None]
-    ) -> None:
+    def __init__(self, device: Any, geometry: Geometry, check_peer: Callable[[], None]) -> None:
         self._check_peer = check_peer
         fields = ffi.new(
             "hd_geometry_t *",
@@ -200,6 +200,7 @@ class NativePort:
             raise DeviceError("the worker did not let go of the device, or memory is exhausted")
 
     def open_handle(self) -> Any:
+        """The native queue; :class:`DeviceClosed` once it is closed."""
         if self.handle == ffi.NULL:
             raise DeviceClosed("the device or its queue is closed; open a new one")
         return self.handle
@@ -223,11 +224,11 @@ class NativePort:
         return taken if taken >= 0 else self.complain(taken)
 
     def complain(self, code: int) -> int:
-        """Raise what a negative answer of the native core means."""
+        """Raise what a negative answer of the native core means; 0 if it means no more."""
         handle = self.open_handle()
         if code == -2:
             self._check_peer()
-            raise DeviceError("the worker was gone for a moment and is back; try again")
+            return 0  # a restarted worker, not yet noticed: nothing was taken in, so try again
         raise refused_doorbell(int(lib.hq_next_index(handle)))
 
     def ready(self, ring: int) -> int:

@@ -121,7 +121,7 @@ class CommandQueue:
         self._taken = 0
         self._closed = False
         self._one = np.zeros(1, dtype=DESC_DTYPE)
-        self._one_bytes = memoryview(self._one.view(np.uint8))
+        self._one_bytes = memoryview(self._one.view(np.uint8).data)
         self._one_native = ffi.from_buffer(self._one)
 
     def _unfinished(self) -> int:
@@ -534,7 +534,7 @@ class CommandQueue:
         if self.halted and not self._port.ready(DONE):
             if self.geometry.split and self._port.ready(REWARD):
                 return
-            waiting = (self.device.read32(_REG["CMD_TAIL"]) - self.device.read32(_REG["CMD_HEAD"]))
+            waiting = self.device.read32(_REG["CMD_TAIL"]) - self.device.read32(_REG["CMD_HEAD"])
             raise DeviceHalted(
                 f"a STOP halted the device at index {self.device.read32(_REG['CMD_HEAD'])}; "
                 f"{waiting & _MASK} descriptors wait behind it for continue_after_stop()",

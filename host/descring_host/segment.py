@@ -166,7 +166,9 @@ class Segment:
         if node is None:
             return "not asked for"
         failed = lib.hd_bind_numa(self.base, len(self._mapping), node)
-        return f"refused for node {node}: {os.strerror(failed)}" if failed else f"bound to node {node}"
+        return (
+            f"refused for node {node}: {os.strerror(failed)}" if failed else f"bound to node {node}"
+        )
 
 
 def _path(name: str) -> Path:
