@@ -113,7 +113,7 @@ def one_by_one(device: Device, count: int) -> float:
 
 
 def round_trips(device: Device, samples: int) -> Result:
-    """Nanoseconds from submit_decode() to its completion as an object, the clock's cost taken off."""
+    """Nanoseconds from submit_decode() to its completion as an object, less the clock's cost."""
     clock = time.perf_counter_ns
     costs = np.empty(4096, dtype=np.int64)
     for at in range(len(costs)):

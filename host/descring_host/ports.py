@@ -70,7 +70,8 @@ class Port(Protocol):
         ...
 
     def submit_decode(self, *words: int) -> int:
-        """Write and publish one DECODE line; see ``hq_submit_decode``. 1, or 0: no room."""
+        """Write and publish one DECODE line; seven fields of it, then arena, group and whether
+        it is CHECKED. 1, or 0: no room."""
         ...
 
     def ready(self, ring: int) -> int:
@@ -220,7 +221,9 @@ class NativePort:
 
     def submit_decode(self, *words: int) -> int:
         """See :class:`Port`."""
-        taken = int(lib.hq_submit_decode(self.handle, *words))
+        decode, fields = words[:7], words[7:]
+        lib.hq_decode_fields(self.open_handle(), *fields)
+        taken = int(lib.hq_submit_decode(self.handle, *decode))
         return taken if taken >= 0 else self.complain(taken)
 
     def complain(self, code: int) -> int:

@@ -28,8 +28,16 @@ _STATUS = {bits.name: bits.mask for bits in contract.REGISTER["STATUS"].bits}
 _CHECKED = contract.FLAG["CHECKED"]
 _SLICE_S = 0.05
 """The longest uninterrupted wait, so that Ctrl-C and a dead peer are noticed."""
+_SLICE_NS = int(_SLICE_S * 1e9)
 _CHUNK = 65536
 """Lines that one poll takes at most unless told otherwise: the greatest ring."""
+
+# Bound once: looking them up costs as much as a third of what they do.
+_submit_rollout = lib.hq_submit_rollout
+_submit_decode = lib.hq_submit_decode
+_poll = lib.hq_poll
+_unpack = LINE_STRUCT.unpack
+_new_tuple = tuple.__new__
 
 WhenFull = Literal["block", "raise", "short"]
 
@@ -120,6 +128,8 @@ class CommandQueue:
         self._start = (self._start - self._submitted) & _MASK
         self._taken = 0
         self._closed = False
+        if self._fast is not None:
+            lib.hq_decode_fields(self._fast.handle, self._arena, self._group, self._checked)
         self._one = np.zeros(1, dtype=DESC_DTYPE)
         self._one_bytes = memoryview(self._one.view(np.uint8).data)
         self._one_native = ffi.from_buffer(self._one)
@@ -222,17 +232,22 @@ class CommandQueue:
             ValueError: a value that is no integer, or does not fit; nothing was submitted.
             QueueFull, QueueTimeout, PeerDied, DeviceError: as :meth:`submit`.
         """
-        if user_data is None:
-            user_data = rollout_id
         fast = self._fast
         if fast is not None:
             try:
                 # cffi refuses what does not fit, but would cut a foreign float: `|` refuses those.
-                rollout_id | kv_offset | delta_offset | prefix_id | seq_len | max_tokens | user_data
-                taken = lib.hq_submit_decode(
-                    fast.handle, rollout_id, kv_offset, delta_offset, prefix_id, seq_len,
-                    max_tokens, user_data, self._arena, self._group, self._checked,
-                )  # fmt: skip
+                rollout_id | kv_offset | delta_offset | prefix_id | seq_len | max_tokens
+                if user_data is None:
+                    taken = _submit_rollout(
+                        fast.handle, rollout_id, kv_offset, delta_offset, prefix_id, seq_len,
+                        max_tokens,
+                    )  # fmt: skip
+                else:
+                    user_data | 0
+                    taken = _submit_decode(
+                        fast.handle, rollout_id, kv_offset, delta_offset, prefix_id, seq_len,
+                        max_tokens, user_data,
+                    )  # fmt: skip
             except (TypeError, OverflowError):
                 taken = 0  # the slow way says what is wrong, or copes with foreign integers
             if taken == 1:
@@ -248,7 +263,7 @@ class CommandQueue:
             check_unsigned("prefix_id", prefix_id, 32),
             check_unsigned("seq_len", seq_len, 32),
             check_unsigned("max_tokens", max_tokens, 32),
-            check_unsigned("user_data", user_data, 64),
+            check_unsigned("user_data", rollout_id if user_data is None else user_data, 64),
             self._arena,
             self._group,
             self._checked,
@@ -316,14 +331,14 @@ class CommandQueue:
     def next_completion(self, timeout_s: float | None = None) -> Completion | None:
         """Take one completion of the done ring as an object; None if none came in time."""
         wait_s = self.timeout_s if timeout_s is None else timeout_s
-        if self._fast is not None:
+        fast = self._fast
+        if fast is not None:
             # The first slice of the wait spins, so a round trip is one call each way.
-            first_ns = int(min(wait_s, _SLICE_S) * 1e9)
-            handle = self._fast.handle or self._fast.open_handle()
-            taken = lib.hq_poll(handle, DONE, self._one_native, 1, first_ns)
-            if taken:
+            first_ns = _SLICE_NS if wait_s >= _SLICE_S else nanoseconds(wait_s)
+            if _poll(fast.handle, DONE, self._one_native, 1, first_ns):
                 self._taken += 1
-                return Completion._make(LINE_STRUCT.unpack(self._one_bytes))
+                return _new_tuple(Completion, _unpack(self._one_bytes))
+            fast.open_handle()
             if wait_s <= _SLICE_S:
                 if wait_s > 0:
                     self._check_device()

@@ -33,6 +33,9 @@ struct hw_queue {
   uint32_t cmd_slots;
   uint32_t cmd_tail;
   uint32_t cmd_head;  // last seen
+  uint32_t kv_arena_id;
+  uint32_t group;
+  int checked;
   int sides;
   side_t side[2];
 };
@@ -134,8 +137,7 @@ int64_t hq_submit(hw_queue_t *queue, const void *lines, uint32_t count) {
 
 int hq_submit_decode(hw_queue_t *queue, uint32_t rollout_id, uint64_t kv_offset,
                      uint64_t delta_offset, uint32_t prefix_id, uint32_t seq_len,
-                     uint32_t max_tokens, uint64_t user_data, uint32_t kv_arena_id,
-                     uint32_t group, int checked) {
+                     uint32_t max_tokens, uint64_t user_data) {
   if (!queue) {
     return -3;
   }
@@ -149,21 +151,34 @@ int hq_submit_decode(hw_queue_t *queue, uint32_t rollout_id, uint64_t kv_offset,
   line.opcode = HW_OPCODE_DECODE;
   line.flags = prefix_id ? HW_FLAG_COW_PREFIX : 0;
   line.rollout_id = rollout_id;
-  line.kv_arena_id = kv_arena_id;
+  line.kv_arena_id = queue->kv_arena_id;
   line.prefix_id = prefix_id;
   line.kv_offset = kv_offset;
   line.delta_offset = delta_offset;
   line.seq_len = seq_len;
   line.max_tokens = max_tokens;
-  line.reserved0 = group;
+  line.reserved0 = queue->group;
   line.user_data = user_data;
   line.checksum_or_cookie = kv_offset ^ delta_offset ^ (uint64_t)rollout_id << 32;
-  if (checked) {
+  if (queue->checked) {
     line.flags |= HW_FLAG_CHECKED;
     hw_worker_seal(&line, queue->cmd_tail);
   }
   queue->cmd[queue->cmd_tail & (queue->cmd_slots - 1u)] = line;
   return publish(queue, queue->cmd_tail + 1u) ? -1 : 1;
+}
+
+int hq_submit_rollout(hw_queue_t *queue, uint32_t rollout_id, uint64_t kv_offset,
+                      uint64_t delta_offset, uint32_t prefix_id, uint32_t seq_len,
+                      uint32_t max_tokens) {
+  return hq_submit_decode(queue, rollout_id, kv_offset, delta_offset, prefix_id, seq_len,
+                          max_tokens, rollout_id);
+}
+
+void hq_decode_fields(hw_queue_t *queue, uint32_t kv_arena_id, uint32_t group, int checked) {
+  queue->kv_arena_id = kv_arena_id;
+  queue->group = group;
+  queue->checked = checked;
 }
 
 void hd_seal(void *lines, uint64_t count, uint32_t first_index) {
@@ -237,7 +252,7 @@ uint32_t hq_ready(hw_queue_t *queue, int reward) {
 }
 
 uint32_t hq_poll(hw_queue_t *queue, int reward, void *lines, uint32_t max, int64_t timeout_ns) {
-  if (reward >= queue->sides || max == 0) {
+  if (!queue || reward >= queue->sides || max == 0) {
     return 0;
   }
   side_t *side = &queue->side[reward];
