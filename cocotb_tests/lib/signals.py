@@ -12,6 +12,7 @@ from cocotb.handle import (
     LogicObject,
     PackedObject,
 )
+from cocotb.simtime import get_sim_time
 
 # A port that is wired to an element of a packed array is itself a packed object on Icarus.
 _CLASSES = (LogicObject, LogicArrayObject, PackedObject)
@@ -76,7 +77,7 @@ def read_int(handle: Signal) -> int:
     try:
         return int(text, 2)
     except ValueError:
-        raise UnresolvedSignalError(f"{handle._path} must be 0 or 1 in all bits: {text}") from None
+        raise unresolved(handle) from None
 
 
 def read_bytes(handle: Signal) -> bytes:
@@ -86,6 +87,16 @@ def read_bytes(handle: Signal) -> bytes:
         UnresolvedSignalError: it has a bit that is neither 0 nor 1.
     """
     return read_int(handle).to_bytes(len(handle) // 8, "little")
+
+
+def unresolved(handle: Signal) -> UnresolvedSignalError:
+    """The error for a signal that is not :func:`is_resolved`: which bits, and when."""
+    bits = str(handle.value)[::-1]
+    bad = [number for number, value in enumerate(bits) if value not in "01"]
+    return UnresolvedSignalError(
+        f"{handle._path}: {len(bad)} of {len(bits)} bits are neither 0 nor 1, the lowest is bit "
+        f"{bad[0]} ({bits[bad[0]]}), at {get_sim_time('ns'):g} ns"
+    )
 
 
 def is_resolved(handle: Signal) -> bool:

@@ -12,7 +12,7 @@ import cocotb
 from cocotb.task import Task
 from cocotb.triggers import RisingEdge
 
-from lib.signals import Signal, UnresolvedSignalError, is_high, is_resolved
+from lib.signals import Signal, is_high, is_resolved, unresolved
 from lib.timebase import Timebase
 
 
@@ -67,7 +67,5 @@ class XChecker:
                 continue
             self.checked += 1
             if not is_resolved(output):
-                raise UnresolvedSignalError(
-                    f"{output._path} is {output.value} after reset ({self._timebase.context()})"
-                )
+                raise unresolved(output)
             await output.value_change

@@ -38,7 +38,7 @@ async def test_intact_line_is_accepted(dut: HierarchyObject, opcode: str) -> Non
 
 @cocotb.test()
 async def test_every_flipped_bit_is_found(dut: HierarchyObject) -> None:
-    """[DESC-020] [DESC-025] [ERR-001] Each of the 512 bits; the flag CHECKED where it is required."""
+    """[DESC-020] [DESC-025] [ERR-001] Each of the 512 bits, also the flag CHECKED."""
     tb = LineCheckTestbench(dut)
     for require_checked in (False, True):
         lines, indices = tb.sealed_lines(_BITS)

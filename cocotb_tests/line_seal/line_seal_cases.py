@@ -36,7 +36,7 @@ async def test_every_bit_of_the_index_is_sealed(dut: HierarchyObject) -> None:
 
 @cocotb.test()
 async def test_unchecked_line_passes_unchanged(dut: HierarchyObject) -> None:
-    """[DESC-014] [DESC-021] [FLAG-005] Without CHECKED no byte changes, whatever other flags say."""
+    """[DESC-014] [DESC-021] [FLAG-005] Without CHECKED no byte changes, whatever the flags."""
     tb = LineSealTestbench(dut)
     lines = tb.random_lines(300)
     lines["flags"] &= 0xFFFF & ~_CHECKED

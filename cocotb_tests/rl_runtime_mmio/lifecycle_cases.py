@@ -64,10 +64,7 @@ async def test_stops_in_a_row(dut: HierarchyObject, checked: bool) -> None:
     await tb.start()
     tb.start_sinks()
     await tb.enable()
-    stops = tb.stops(tb.depths[0])
-    if checked:
-        stops = seal(stops, np.arange(len(stops)), set_flag=True)
-    tb.write_lines(stops)
+    tb.write_lines(tb.stops(tb.depths[0], checked=checked))
     await tb.publish(tb.depths[0])
     for _ in range(tb.depths[0] if tb.depths[0] < 64 else 24):
         await tb.settle()
@@ -123,6 +120,30 @@ async def test_resume_without_halt_has_no_effect(dut: HierarchyObject) -> None:
         await tb.settle()
         await tb.resume()
         await tb.settle()
+    await tb.finish()
+
+
+@cocotb.test()
+async def test_resume_before_the_halt_is_lost(dut: HierarchyObject) -> None:
+    """[LIFE-003] [RING-005] RESUME while the STOP's completion waits for room does not resume it.
+
+    The device is not halted yet, so the RESUME has no effect; it halts once there is room.
+    """
+    tb = DeviceTestbench(dut)
+    await tb.start()
+    await tb.enable()
+    await tb.fill_done_ring("nop")
+    answered = tb.depths[1]
+    tb.write_lines(tb.stops(1))
+    tb.write_lines(tb.decodes([1] * (tb.depths[0] - 1)))
+    await tb.publish(answered + tb.depths[0])
+    await tb.settle()
+    for _ in range(3):
+        await tb.write("CTRL", ENABLE | RESUME)
+        await tb.settle()
+    tb.start_sinks()
+    await tb.settle()
+    await tb.resume()
     await tb.finish()
 
 
@@ -191,19 +212,20 @@ async def test_pause_completes_what_was_accepted(dut: HierarchyObject, tokens: i
 
 
 @cocotb.test()
-async def test_pause_keeps_indices_and_halt(dut: HierarchyObject) -> None:
+@cocotb.parametrize(modes=[SPLIT_REWARD, SPLIT_REWARD | REQUIRE_CHECKED])
+async def test_pause_keeps_indices_and_halt(dut: HierarchyObject, modes: int) -> None:
     """[LIFE-007] [LIFE-006] Paused at rest, and paused while halted: all registers are kept."""
     tb = DeviceTestbench(dut, first_index=U32 - 2)
     await tb.start()
     tb.start_sinks()
-    await tb.enable(SPLIT_REWARD)
+    await tb.enable(modes)
     slots = tb.depths[0]
     tb.write_stream(slots, "boundary")
     await tb.serve(slots)
-    for control in (0, ENABLE, REQUIRE_CHECKED, ENABLE | REQUIRE_CHECKED):
+    for control in (0, ENABLE, modes ^ REQUIRE_CHECKED, ENABLE | modes ^ SPLIT_REWARD):
         await tb.write("CTRL", control)
         await tb.settle()
-    tb.write_lines(tb.stops(1))
+    tb.write_lines(tb.stops(1, checked=True))
     await tb.publish(slots + 1)
     for control in (0, ENABLE, 0, ENABLE):
         await tb.settle()
@@ -232,8 +254,10 @@ async def test_soft_reset_at_any_moment(dut: HierarchyObject, profile: str, read
         await tb.time.cycles(int(tb.rng.integers(1, 120)))
         host.cancel()
         tb.registers.abort()
+        # What is on offer stays on offer, and is the first line after the reset if it is not taken.
+        tb.lines.clear()
         await tb.soft_reset(also=int(tb.rng.integers(0, 32)) & ~RESET)
-        await tb.only_the_line_on_offer()
+        await tb.lines_taken()
         await tb.settle()
         await tb.enable()
         tb.start_sinks()

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 from cocotb.handle import HierarchyObject
-from descring_model import contract
-from descring_model.lines import Lines
+from descring_model import contract, seal
+from descring_model.lines import Lines, index_range
 from descring_model.streams import generate
 from lib.line_stream import Beat, LineMonitor
 from lib.lines import join, split
@@ -36,7 +36,7 @@ _OFFSETS = list(OFFSET.values())
 _QUIET_CYCLES = 80
 """Longer than any line takes: over this time a device at rest must stay at rest."""
 
-_SETTLE_CYCLES = 40_000
+_SETTLE_CYCLES = 8_000
 _PROGRESS_CYCLES = 4_000
 """Cycles without a completion after which the host gives up."""
 
@@ -194,11 +194,13 @@ class DeviceTestbench(Testbench):
         """The last ``count`` completions that the host took."""
         return join(self._received[-count:])
 
-    def stops(self, count: int) -> Lines:
-        """Lines of STOP, unchecked."""
+    def stops(self, count: int, *, checked: bool = False) -> Lines:
+        """Lines of STOP, for the indices from :attr:`next_index` on if they are CHECKED."""
         lines = self.stream(count, "nop")
         lines["opcode"] = contract.OPCODE["STOP"]
-        return lines
+        if not checked:
+            return lines
+        return seal(lines, index_range(self.next_index, count), set_flag=True)
 
     def decodes(self, tokens: Sequence[int], *, to_reward: Sequence[bool] | bool = False) -> Lines:
         """DECODE lines of so many tokens each, 1 to 32, that end DONE or with NEEDS_REWARD."""
@@ -252,10 +254,9 @@ class DeviceTestbench(Testbench):
         await self.write("CTRL", RESET | also)
         await self.until_status(READY, READY)
 
-    async def only_the_line_on_offer(self) -> None:
-        """Drop the lines that are queued, and let the device take the one that is on offer."""
-        self.lines.clear()
-        await self.until(lambda: not self.lines.queued, _PROGRESS_CYCLES, "the line on offer")
+    async def lines_taken(self) -> None:
+        """Wait until the device has taken every line that is queued."""
+        await self.until(lambda: not self.lines.queued, _PROGRESS_CYCLES, "the lines to be taken")
 
     def unchanged(self, what: str, before: int, after: int) -> None:
         """What the device showed before it must show again."""

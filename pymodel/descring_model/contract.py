@@ -127,9 +127,7 @@ FIELDS: tuple[Field, ...] = (
         "submission: GPU group id; completion of REWARD: float32 bits of the score",
     ),
     Field("DESC-012", 48, 8, "user_data", "the host's correlation value, always echoed"),
-    Field(
-        "DESC-013", 56, 8, "checksum_or_cookie", "opaque cookie, or tag and checksum (DESC-020)"
-    ),
+    Field("DESC-013", 56, 8, "checksum_or_cookie", "opaque cookie, or tag and checksum (DESC-020)"),
 )
 
 OPCODES: tuple[Value, ...] = (

@@ -281,8 +281,9 @@ RULES: tuple[Rule, ...] = (
         6,
         "CTRL.ENABLE starts the device. A bad configuration (ring size out of range, base not "
         "64-byte aligned, a ring that does not lie wholly inside the memory window) refuses "
-        "ENABLE, which then reads 0, and sets STATUS.BAD_CONFIG; nothing is read or written. The "
-        "reward ring is only checked with SPLIT_REWARD, the bases only where rings are in memory. "
+        "ENABLE, which then reads 0, and sets STATUS.BAD_CONFIG; nothing is read or written, "
+        "nothing is locked, and the mode bits of the same write are kept. The reward ring is only "
+        "checked with SPLIT_REWARD, the bases only where rings are in memory. "
         "A device with rings on chip refuses sizes above its own, to which its RING_LOG2 resets.",
     ),
     Rule(
@@ -303,7 +304,8 @@ RULES: tuple[Rule, ...] = (
         "LIFE-005",
         6,
         "A memory error response on the bus sets STATUS.BUS_ERROR and HALTED; the descriptor it "
-        "concerned is named by CMD_HEAD; nothing is skipped. RESUME tries again from there.",
+        "concerned is named by CMD_HEAD; nothing is skipped. RESUME tries again from there. An "
+        "error of a line behind a STOP is met only after the RESUME from that STOP.",
         (MODEL, SHELL),
     ),
     Rule(
@@ -358,8 +360,9 @@ RULES: tuple[Rule, ...] = (
         "IRQ-001",
         7,
         "An event sets its bit of IRQ_STATUS, writing 1 clears it, and an event at the same "
-        "moment wins over the clearing. The interrupt is high while a bit is set in both "
-        "IRQ_STATUS and IRQ_MASK.",
+        "moment wins over the clearing. Each refused ENABLE, ignored doorbell and bus error is an "
+        "event, also while its bit of STATUS is still set. The interrupt is high while a bit is "
+        "set in both IRQ_STATUS and IRQ_MASK.",
     ),
     Rule(
         "CNT-001",

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from descring_model import DESC_DTYPE, GoldenDevice, Lines, contract, line_bytes, ring_log2
+from descring_model import DESC_DTYPE, GoldenDevice, Lines, contract, line_bytes, ring_log2, streams
 from hypothesis import strategies as st
 from scalar_reference import CHECKED, Desc, sealed, unpack
 
@@ -92,6 +92,14 @@ def submissions(draw: st.DrawFn, first_index: int, max_size: int = 40) -> list[b
             line[bit // 8] ^= 1 << bit % 8
         lines.append(bytes(line))
     return lines
+
+
+@st.composite
+def generated(draw: st.DrawFn, first_index: int, max_size: int = 40) -> list[bytes]:
+    """A stream of a profile: longer and with more pauses and STOPs than one drawn bit by bit."""
+    profile = draw(st.sampled_from(["mixed", "stops", "checked", "decode"]))
+    count, seed = draw(st.integers(0, max_size)), draw(st.integers(0, 1000))
+    return packed(streams.generate(count, seed=seed, profile=profile, first_index=first_index))
 
 
 class Host:

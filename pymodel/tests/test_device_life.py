@@ -272,7 +272,9 @@ def test_reset_takes_the_state_after_reset() -> None:
     host.submit(stop, stop, stop, stop)
     host.resume()
     assert host.device.irq
+    assert host.read("CNT_TOKENS_HI") == 1 << 8
     host.write("CTRL", RESET | ENABLE | RESUME | SPLIT_REWARD | REQUIRE_CHECKED)
+    assert host.read("CNT_TOKENS_HI") == 0, "what was captured is gone too"
     assert {name: host.read(name) for name in REG} == expected
     assert not host.device.irq
 

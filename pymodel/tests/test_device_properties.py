@@ -12,9 +12,9 @@ from model_support import (
     U32,
     Host,
     first_indices,
+    generated,
     lines_of,
     packed,
-    submissions,
 )
 from scalar_reference import ERROR
 
@@ -38,7 +38,7 @@ def test_any_interleaving_gives_the_bytes_of_complete(
     Also [DB-002] [DB-003] [LIFE-003] [LIFE-007] [CNT-001]: rings of any size, indices through
     2^32, doorbells early, late, repeated and illegal, pauses, and a RESUME at any moment.
     """
-    stream = data.draw(submissions(first_index, max_size=30))
+    stream = data.draw(generated(first_index, max_size=30))
     lines = lines_of(*stream)
     split = bool(mode & SPLIT_REWARD)
     expected = complete(
@@ -103,7 +103,7 @@ def test_registers_at_rest_are_a_function_of_the_stream(
     data: st.DataObject, first_index: int, done: int
 ) -> None:
     """[RING-009] [CNT-001] [RING-002] However the host went about it, the same registers."""
-    stream = data.draw(submissions(first_index, max_size=16))
+    stream = data.draw(generated(first_index, max_size=16))
     names = ["CMD_HEAD", "CMD_TAIL", "DONE_TAIL", "REWARD_TAIL", "CNT_DESCRIPTORS", "CNT_ERRORS"]
     names += ["CNT_TOKENS_LO", "STATUS"]
     registers = []

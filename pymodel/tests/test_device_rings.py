@@ -196,6 +196,17 @@ def test_split_sends_pauses_to_the_reward_ring() -> None:
     assert host.poll("DONE") == [expected[n] for n in (1, 3, 4)]
 
 
+def test_split_rings_count_on_over_doorbells() -> None:
+    """[RING-008] [DESC-023] An index of a ring counts that ring's completions, not the lines."""
+    host = Host(mode=SPLIT_REWARD)
+    lines = [checked(desc, n) for n, desc in enumerate([PAUSING, SHORT, PAUSING, SHORT])]
+    for line in lines:
+        host.submit(line)
+    expected = complete(lines, split_reward=True)
+    assert host.poll("DONE") == [expected[1], expected[3]]
+    assert host.poll("REWARD") == [expected[0], expected[2]]
+
+
 def test_without_split_everything_goes_to_the_done_ring() -> None:
     """[RING-008] [RING-007] In submission order."""
     host = Host()

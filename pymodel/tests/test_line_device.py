@@ -30,9 +30,9 @@ from model_support import (
     U32,
     checked,
     first_indices,
+    generated,
     lines_of,
     packed,
-    submissions,
 )
 from scalar_reference import STOP, Desc
 
@@ -252,7 +252,7 @@ def test_any_interleaving_gives_the_bytes_of_complete(
     data: st.DataObject, first_index: int, ring: int, done: int, reward: int, mode: int
 ) -> None:
     """[RING-007] [RING-006] [RING-011] [RING-010] [RING-005] [LIFE-003] Lines, bells and takes."""
-    lines = lines_of(*data.draw(submissions(first_index, max_size=24)))
+    lines = lines_of(*data.draw(generated(first_index, max_size=24)))
     host = LineHost(1 << ring, 1 << done, 1 << reward, first_index)
     host.write("CTRL", ENABLE | mode)
     split = bool(mode & SPLIT_REWARD)

@@ -289,11 +289,16 @@ def test_refused_and_prefilled_lines_count_no_tokens() -> None:
 
 
 def test_counters_wrap_and_token_pair_is_one_value() -> None:
-    """[CNT-001] [REG-050] [REG-058] [REG-05C] Reading LO captures HI, until it is read again."""
+    """[CNT-001] [REG-050] [REG-058] [REG-05C] [REG-064] Reading LO captures HI."""
     host = Host()
     counters = host.device._core.counters  # 2^32 descriptors would take an hour to post
     counters.descriptors = counters.errors = U32 - 1
     counters.tokens = U32 - 2
+    counters.stalls = host.device._bad_doorbells = U32 - 1
+    for name in ("DESCRIPTORS", "ERRORS", "STALL_CYCLES", "BAD_DOORBELLS"):
+        assert host.read(f"CNT_{name}") == U32 - 1, "all 32 bits"
+    host.write("DOORBELL", 99)
+    assert host.read("CNT_BAD_DOORBELLS") == 0
     host.submit(Desc(opcode=9), Desc(max_tokens=1))
     assert host.read("CNT_DESCRIPTORS") == 1
     assert host.read("CNT_ERRORS") == 0

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import tempfile
 import threading
@@ -25,6 +26,9 @@ DEFAULT_RING_DEPTH = 256
 POLL_SECONDS = 0.2
 TIMEOUT_S, TIMEOUT_S_PER_LINE = 300.0, 0.01
 """Wall-clock limit: an order above what either simulator takes. Hangs end much earlier, inside."""
+
+FATAL = re.compile(r"^.*(?:%Fatal|FATAL): .*$", re.MULTILINE)
+"""How the simulators report $fatal; cocotb only sees that the simulation has ended."""
 
 
 class SimulatorBackend:
@@ -130,8 +134,11 @@ def _completions(file: Path, count: int) -> Lines:
 
 
 def _failure(run: RunResult) -> str:
+    """What failed, in one line: an assertion of the RTL, or else what the testbench says."""
     failed = run.outcome.first_failed
-    why = "; ".join(run.outcome.problems) if failed is None else failed.message.strip()
+    text = "; ".join(run.outcome.problems) if failed is None else failed.message
+    fatal = FATAL.search(run.log.read_text(encoding="utf-8", errors="replace"))
+    why = " ".join((fatal.group() if fatal else text).split())
     return (
         f"{run.simulator} {run.version}: {why}; log {run.log}; "
         f"repeat with --seed {run.seed} --waves to see it happen"

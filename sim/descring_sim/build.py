@@ -66,7 +66,7 @@ def run_child(
         subprocess.Popen(
             command,
             env=dict(env),
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,  # the child ends when its other end closes
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,

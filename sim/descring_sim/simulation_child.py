@@ -4,19 +4,33 @@
 cocotb's runner takes part of its settings from the environment, waits for the simulator without a
 limit, and behaves differently under pytest. In a child process the environment is the one that
 :mod:`descring_sim.runner` composes, and a run that hangs can be killed with all its descendants.
+Standard input is a pipe that nothing is written to: it ends when the parent does, however that came
+about, and then this process group ends too.
 """
 
 from __future__ import annotations
 
 import json
+import os
+import signal
 import sys
+import threading
 from pathlib import Path
 
 from cocotb_tools.runner import get_runner
 
 
+def _end_with_parent() -> None:
+    # Not through sys.stdin, whose lock this thread would hold when the interpreter ends.
+    while os.read(0, 1):
+        pass
+    os.killpg(0, signal.SIGKILL)
+
+
 def main(specification: str) -> None:
     """Run the JSON file ``specification``: simulator, action (build or test), arguments of it."""
+    if os.getpgrp() == os.getpid():  # started by the runner, and not by hand in a shell's group
+        threading.Thread(target=_end_with_parent, daemon=True).start()
     spec = json.loads(Path(specification).read_text(encoding="utf-8"))
     runner = get_runner(spec["simulator"])
     if spec["action"] == "build":

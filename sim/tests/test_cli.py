@@ -11,10 +11,11 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import pytest
-from descring_model import DESC_DTYPE, streams
+from descring_model import DESC_DTYPE, Lines, streams
 from descring_sim.streamfile import read_stream
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
@@ -253,11 +254,11 @@ def test_a_failed_write_leaves_the_old_file(
     old = good(tmp_path / "out.npy", 2).read_bytes()
     save, calls = np.save, []
 
-    def fail_second(file: object, lines: object, **options: object) -> None:
+    def fail_second(file: IO[bytes], lines: Lines, *, allow_pickle: bool) -> None:
         calls.append(file)
         if len(calls) == 2:
             raise OSError(28, "No space left on device")
-        save(file, lines, **options)  # type: ignore[call-overload]
+        save(file, lines, allow_pickle=allow_pickle)
 
     monkeypatch.setattr(np, "save", fail_second)
     outputs = ["-o", tmp_path / "out.npy", "--split-reward", tmp_path / "reward.npy"]

@@ -6,16 +6,18 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from descring_model import DESC_DTYPE, line_bytes, streams
 from descring_sim import compare_cmd
+from numpy.typing import NDArray
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
 
-def written(path: Path, lines: np.ndarray) -> Path:  # type: ignore[type-arg]
+def written(path: Path, lines: NDArray[Any]) -> Path:
     """``path``, with ``lines`` in it."""
     np.save(path, lines)
     return path

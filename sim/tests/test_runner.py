@@ -111,6 +111,11 @@ def test_without_simulator():
     pass
 """
 
+TOY_OPTIONS = (
+    *("--import-mode=importlib", "-p", "descring_sim.pytest_cosim", "-p", "no:cacheprovider"),
+    *("--rootdir", ".", "--rtl-dir", "rtl", "--build-dir", "build", "--sim", "icarus", "tests"),
+)
+
 
 @dataclass(frozen=True)
 class Toy:
@@ -138,9 +143,7 @@ class Toy:
         """Run the toy's pytest file in a process of its own."""
         return subprocess.run(
             [
-                *(sys.executable, "-m", "pytest", "--import-mode=importlib", "-p"),
-                *("descring_sim.pytest_cosim", "-p", "no:cacheprovider", "--rootdir", "."),
-                *("--rtl-dir", "rtl", "--build-dir", "build", "--sim", "icarus", "tests", *options),
+                *(sys.executable, "-m", "pytest", *TOY_OPTIONS, *options),
             ],
             cwd=self.root,
             capture_output=True,
@@ -288,6 +291,23 @@ def test_a_hanging_case_is_killed_with_everything_it_started(toy: Toy, tmp_path:
     result = toy.run("test_hang", timeout_s=5, extra_env={"NOTE": str(note)})
     assert not result.ok
     assert "killed in toy.toy_cases.test_hang: no end after 5 s" in result.failure_text()
+    assert _ends_soon(int(note.read_text()))
+
+
+def test_a_killed_runner_leaves_no_simulator_behind(toy: Toy, tmp_path: Path) -> None:
+    """However the caller ends, the simulator that it started ends too."""
+    note = tmp_path / "pid"
+    with subprocess.Popen(
+        [sys.executable, "-m", "pytest", *TOY_OPTIONS, "--case", "test_hang", "--config", "narrow"],
+        cwd=toy.root,
+        env=os.environ | {"NOTE": str(note)},
+        stdout=subprocess.DEVNULL,
+    ) as process:
+        for _ in range(600):
+            if note.is_file() and note.read_text():
+                break
+            time.sleep(0.1)
+        process.kill()
     assert _ends_soon(int(note.read_text()))
 
 

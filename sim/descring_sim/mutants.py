@@ -1,0 +1,390 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Breaks the RTL in many small ways and checks that the testbenches notice every one of them.
+
+``python -m descring_sim.mutants`` plants each mutant of ``sim/mutants`` in a copy of the RTL and
+runs, on Icarus, the runs that the mutant names and then :data:`LAST_RUNS`, until a case fails. A
+case counts only if it passes on the RTL as it is. What does not build, or does not end, is no
+mutant: nothing was learned about the testbenches.
+
+Exit codes: 0 all noticed, 1 a survivor or an invalid mutant, 2 an error in what was asked for.
+"""
+
+from __future__ import annotations
+
+import datetime
+import importlib.util
+import re
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import click
+
+from descring_sim import build as builds
+from descring_sim import cases as case_names
+from descring_sim import paths, runner
+from descring_sim.cases import Selection
+from descring_sim.errors import SimulationError
+from descring_sim.mutant_list import Mutant, MutantError, Run, load
+from descring_sim.runner import RunResult
+
+LAST_RUNS = (Run("rl_runtime_top", "small"), Run("rl_runtime_mmio", "small"))
+"""What every mutant meets at last: the core and the whole device."""
+
+FEWEST = 30
+"""Fewer mutants than this prove little about the testbenches."""
+
+SEED = 1
+SIMULATOR = "icarus"
+"""Icarus keeps X, so that a missing gate or reset shows."""
+
+TIMEOUT_S = 300.0
+
+_FATAL = re.compile(r"^FATAL: .*?\b(\w+_A: .*)$", re.MULTILINE)
+_RUNNING = re.compile(r"\brunning (\S+) \(\d+/\d+\)")
+
+Status = Literal["noticed", "equivalent", "survived", "invalid"]
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run of the simulator: a cases module of a block in one configuration."""
+
+    top: str
+    module: str
+    config: str
+    parameters: tuple[tuple[str, int | str], ...]
+    case: str | None
+
+    def run(self, *, seed: int, rtl_dir: Path | None, build_root: Path | None) -> RunResult:
+        """Run it on other sources than the project's own, or on these for None."""
+        return runner.run(
+            simulator=SIMULATOR,
+            top=self.top,
+            cases=self.module,
+            parameters=dict(self.parameters),
+            config=self.config,
+            seed=seed,
+            case=self.case,
+            rtl_dir=rtl_dir,
+            build_root=build_root,
+            timeout_s=TIMEOUT_S,
+        )
+
+
+class _Recorder:
+    """Stands in for the fixture ``cosim``: notes what a test would run."""
+
+    def __init__(self) -> None:
+        self.calls: list[dict[str, Any]] = []
+
+    def run(
+        self,
+        *,
+        top: str,
+        cases: str,
+        config: str = "default",
+        parameters: builds.Parameters | None = None,
+    ) -> None:
+        """Note one run; a test that asks for more than this cannot be planned."""
+        self.calls.append(
+            {"top": top, "cases": cases, "config": config, "parameters": dict(parameters or {})}
+        )
+
+
+def _configs_of(test: Any) -> list[str] | None:
+    """The configurations that pytest would call ``test`` with, None if it takes none."""
+    for mark in getattr(test, "pytestmark", ()):
+        if mark.name == "parametrize" and mark.args[0] == "config":
+            return list(mark.args[1])
+    return None
+
+
+def jobs_of(run: Run) -> list[Job]:
+    """The simulator runs of ``run``: what the block's own pytest file would run.
+
+    Raises:
+        MutantError: there is no such block, configuration or case.
+    """
+    tests_dir = paths.cocotb_tests_dir()
+    file = tests_dir / run.block / f"test_{run.block}.py"
+    if not file.is_file():
+        raise MutantError(f"{run}: there is no {file}")
+    spec = importlib.util.spec_from_file_location(f"_planned_{run.block}", file)
+    assert spec is not None and spec.loader is not None
+    tests = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tests)
+    configs: Mapping[str, Any] = getattr(tests, "CONFIGS", {"default": {}})
+    if run.config not in configs:
+        raise MutantError(f"{run}: expected a configuration of {', '.join(configs)}")
+    recorder = _Recorder()
+    for name, function in vars(tests).items():
+        if not name.startswith("test_"):
+            continue
+        configs_of_test = _configs_of(function)
+        if configs_of_test is None:
+            function(recorder)
+        elif run.config in configs_of_test:
+            function(recorder, run.config)
+    jobs = []
+    for call in recorder.calls:
+        known = case_names.functions(case_names.module_file(tests_dir, call["cases"]))
+        if call["config"] != run.config:
+            continue
+        if run.case is None or Selection(run.case).matching(run.block, known):
+            parameters = tuple(sorted(call["parameters"].items()))
+            jobs.append(Job(call["top"], call["cases"], run.config, parameters, run.case))
+    if not jobs:
+        raise MutantError(f"{run}: no case matches")
+    return jobs
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What became of one mutant: by which case it was noticed, or why it was not."""
+
+    mutant: Mutant
+    status: Status
+    by: str
+    seconds: float
+
+    @property
+    def good(self) -> bool:
+        """Whether the mutant did what its entry says."""
+        return self.status == ("equivalent" if self.mutant.equivalent else "noticed")
+
+
+@dataclass
+class Workshop:
+    """Runs mutants, and the unchanged RTL as the measure of what a failing case means.
+
+    Attributes:
+        seed: base seed of every run.
+        rtl_dir: the sources to break.
+        root: folder of copies and builds.
+        last_runs: runs behind those that a mutant names.
+    """
+
+    seed: int = SEED
+    rtl_dir: Path = field(default_factory=paths.rtl_dir)
+    root: Path = field(default_factory=lambda: paths.build_dir() / "mutants")
+    last_runs: Sequence[Run] = LAST_RUNS
+    _sound: dict[Job, str] = field(default_factory=dict)
+    _locks: dict[Job, threading.Lock] = field(default_factory=dict)
+    _guard: threading.Lock = field(default_factory=threading.Lock)
+
+    def try_mutant(self, mutant: Mutant) -> Verdict:
+        """Plant ``mutant`` in a copy of the sources and run until a case fails."""
+        started = time.monotonic()
+        status, by = self._outcome(mutant)
+        return Verdict(mutant, status, by, time.monotonic() - started)
+
+    def _outcome(self, mutant: Mutant) -> tuple[Status, str]:
+        home = self.root / mutant.name
+        shutil.rmtree(home, ignore_errors=True)
+        rtl = home / "rtl"
+        shutil.copytree(self.rtl_dir, rtl)
+        source = rtl / mutant.file
+        try:
+            if not source.is_file():
+                raise MutantError(f"{mutant.name}: there is no {mutant.file} in {self.rtl_dir}")
+            source.write_text(mutant.mutate(source.read_text(encoding="utf-8")), encoding="utf-8")
+            for run in dict.fromkeys((*mutant.runs, *self.last_runs)):
+                for job in jobs_of(run):
+                    result = job.run(seed=self.seed, rtl_dir=rtl, build_root=home)
+                    if not result.ok:
+                        return self._judge(job, result)
+        except (MutantError, SimulationError) as error:
+            return "invalid", str(error)
+        finally:
+            shutil.rmtree(home / SIMULATOR, ignore_errors=True)
+        return ("equivalent", mutant.equivalent) if mutant.equivalent else ("survived", "nothing")
+
+    def _judge(self, job: Job, result: RunResult) -> tuple[Status, str]:
+        failed = result.outcome.first_failed
+        log = result.log.read_text("utf-8", "replace")
+        by = assertion_in(log) if failed is None else f"{failed.label}: {_why(failed.message, log)}"
+        if by is None:
+            return "invalid", f"{job.module}: {'; '.join(result.outcome.problems)}"
+        problem = self._problem_of(job)
+        if problem:
+            return "invalid", f"{job.module} fails on the unchanged RTL too: {problem}"
+        return "noticed", f"{by} ({job.config})"
+
+    def _problem_of(self, job: Job) -> str:
+        """Why the job fails on the unchanged sources, empty if it does not; run once a job."""
+        with self._guard:
+            lock = self._locks.setdefault(job, threading.Lock())
+        with lock:
+            if job not in self._sound:
+                result = job.run(
+                    seed=self.seed, rtl_dir=self.rtl_dir, build_root=self.root / "unchanged"
+                )
+                self._sound[job] = "" if result.ok else result.failure_text()
+            return self._sound[job]
+
+
+def assertion_in(log: str) -> str | None:
+    """The assertion of the RTL that ended the simulation, with the case it ended, from the log.
+
+    Without results this is how a case has failed; anything else that leaves none is no failure of
+    a case.
+    """
+    fatal = _FATAL.search(log)
+    running = _RUNNING.findall(log[: fatal.start()]) if fatal else []
+    if fatal is None or not running:
+        return None
+    block, _, case = running[-1].partition(".")
+    return f"{block}.{case.partition('.')[2]}: {fatal.group(1)}"
+
+
+def _why(message: str, log: str) -> str:
+    """The reason of a failure in one line: the RTL's own assertion, or the exception's text."""
+    fatal = _FATAL.search(log)
+    if fatal and "ended prematurely" in message:
+        return fatal.group(1)
+    lines = [line.strip() for line in message.splitlines() if line.strip()]
+    raised = [line for line in lines if re.match(r"[\w.]*(Error|Failure)\b", line)]
+    text = raised[-1] if raised else (lines or ["failed"])[0]
+    return re.sub(r"^[\w.]*AssertionError: ", "", text)[:160]
+
+
+def try_all(mutants: Sequence[Mutant], workshop: Workshop, jobs: int) -> list[Verdict]:
+    """Try all ``mutants``, ``jobs`` at a time; prints each as it is done, returns them in order."""
+    verdicts: dict[str, Verdict] = {}
+    with ThreadPoolExecutor(jobs) as pool:
+        tries = [pool.submit(workshop.try_mutant, mutant) for mutant in mutants]
+        try:
+            for done in as_completed(tries):
+                verdict = done.result()
+                verdicts[verdict.mutant.name] = verdict
+                click.echo(
+                    f"[{len(verdicts):{len(str(len(mutants)))}}/{len(mutants)}] "
+                    f"{verdict.status:<10} {verdict.mutant.name:<32} "
+                    f"{verdict.seconds:5.1f} s  {verdict.by}"
+                )
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+    return [verdicts[mutant.name] for mutant in mutants]
+
+
+def score(verdicts: Sequence[Verdict]) -> str:
+    """The result in one line."""
+    counts = Counter(verdict.status for verdict in verdicts)
+    line = f"{counts['noticed']} of {len(verdicts)} mutants noticed"
+    return line + "".join(
+        f", {counts[status]} {status}"
+        for status in ("equivalent", "survived", "invalid")
+        if counts[status]
+    )
+
+
+def table(verdicts: Sequence[Verdict]) -> list[str]:
+    """The verdicts as a table in Markdown."""
+    rows = ["| mutant | file | what it breaks | noticed by | seconds |", "|---|---|---|---|---|"]
+    for verdict in verdicts:
+        by = verdict.by if verdict.status == "noticed" else f"**{verdict.status}**: {verdict.by}"
+        cells = (
+            verdict.mutant.name,
+            verdict.mutant.file,
+            verdict.mutant.breaks,
+            by,
+            f"{verdict.seconds:.1f}",
+        )
+        rows.append(
+            "| " + " | ".join(re.sub(r"\s+", " ", c).replace("|", r"\|") for c in cells) + " |"
+        )
+    return rows
+
+
+def _git(*arguments: str) -> str:
+    root = paths.checkout_root()
+    command = ["git", "-C", str(root), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+def write_page(path: Path, verdicts: Sequence[Verdict], seed: int) -> None:
+    """Write the results page, with date and commit."""
+    commit = _git("rev-parse", "--short", "HEAD")
+    if _git("status", "--porcelain", "--", "rtl", "cocotb_tests", "pymodel", "sim"):
+        commit += " with changes that are not committed"
+    today = datetime.datetime.now(datetime.UTC).date()
+    lines = [
+        "# Mutants",
+        "",
+        f"`make mutants` on {today}, commit {commit}, Icarus Verilog, seed {seed}: "
+        f"**{score(verdicts)}**.",
+        "",
+        "Each is a small mistake planted in a copy of the RTL. It counts as noticed when a case "
+        "fails that passes on the RTL as it is; runs end with the first case that fails.",
+        "",
+        *table(verdicts),
+        "",
+    ]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("\n".join(lines), encoding="utf-8")
+
+
+def _chosen(mutants: list[Mutant], only: Sequence[str]) -> list[Mutant]:
+    known = {mutant.name for mutant in mutants}
+    for name in only:
+        if name not in known:
+            near = ", ".join(case_names.near(name, known))
+            raise click.UsageError(f"--only: there is no mutant {name!r}; near: {near}")
+    return [mutant for mutant in mutants if not only or mutant.name in only]
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--jobs", type=click.IntRange(1, 64), default=2, show_default=True)
+@click.option("--only", multiple=True, metavar="ID", help="Try this mutant only; may be repeated.")
+@click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=SEED, show_default=True)
+@click.option("--list", "list_only", is_flag=True, help="Print the list and try nothing.")
+@click.option("--write", is_flag=True, help="Write docs/results/mutants.md too.")
+def main(jobs: int, only: tuple[str, ...], seed: int, list_only: bool, write: bool) -> None:
+    """Break the RTL in many small ways; every break must be noticed."""
+    root = paths.checkout_root()
+    if root is None:
+        raise click.UsageError("mutants belong to a checkout of descring, not to a wheel")
+    if write and only:
+        raise click.UsageError("--write wants all mutants; leave --only out")
+    try:
+        mutants = _chosen(load(root / "sim" / "mutants"), only)
+    except MutantError as error:
+        raise click.UsageError(str(error)) from error
+    if list_only:
+        for mutant in mutants:
+            click.echo(f"{mutant.name:<32} {mutant.file:<22} {mutant.breaks}")
+        return
+    if not only and len(mutants) < FEWEST:
+        click.echo(f"expected at least {FEWEST} mutants, the list has {len(mutants)}", err=True)
+        sys.exit(1)
+    started = time.monotonic()
+    verdicts = try_all(mutants, Workshop(seed=seed), jobs)
+    click.echo()
+    click.echo("\n".join(table(verdicts)))
+    click.echo(f"\n{score(verdicts)}, in {time.monotonic() - started:.0f} s")
+    if write:
+        write_page(root / "docs" / "results" / "mutants.md", verdicts, seed)
+    bad = [verdict for verdict in verdicts if not verdict.good]
+    for verdict in bad:
+        click.echo(
+            f"{verdict.status}: {verdict.mutant.name} ({verdict.mutant.breaks}): {verdict.by}; "
+            f"again with --only {verdict.mutant.name}",
+            err=True,
+        )
+    if bad:
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,225 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The list of mutants fits the RTL, and a mutant that nobody notices is red."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from descring_sim import mutants, paths
+from descring_sim.mutant_list import Mutant, MutantError, Run, load
+from descring_sim.mutants import Job, Verdict, Workshop, jobs_of
+
+WANTED = 45
+FILE = "completion_ring.sv"
+ONE_CASE = Run("completion_ring", "depth2", "test_reset_at_any_fill")
+COMMENT = ("// Completion ring on chip:", "// A ring on chip:")
+MISTAKE = ("tail_q <= tail_q + 32'd1;", "tail_q <= tail_q;")
+
+
+def _all() -> list[Mutant]:
+    root = paths.checkout_root()
+    assert root is not None
+    return load(root / "sim" / "mutants")
+
+
+def _planted(search: str, replace: str, equivalent: str | None = None) -> Mutant:
+    return Mutant("planted", FILE, "a test", search, replace, (ONE_CASE,), equivalent)
+
+
+def test_every_mutant_changes_the_present_rtl_once() -> None:
+    """A mutant that no longer fits would silently test nothing."""
+    listed = _all()
+    assert len(listed) >= WANTED
+    for mutant in listed:
+        text = (paths.rtl_dir() / mutant.file).read_text(encoding="utf-8")
+        changed = mutant.mutate(text)
+        assert changed != text
+        # What goes in stands where the other text stood, and nowhere else was touched.
+        at = text.index(mutant.search)
+        assert changed[:at] == text[:at]
+        assert changed[at + len(mutant.replace) :] == text[at + len(mutant.search) :]
+
+
+def test_every_rtl_source_has_mutants() -> None:
+    """No module stays unmeasured."""
+    assert {mutant.file for mutant in _all()} == {
+        path.name for path in paths.rtl_dir().glob("*.sv")
+    }
+
+
+def test_every_run_names_cases_that_exist() -> None:
+    """A run without cases could notice nothing."""
+    runs = {run for mutant in _all() for run in mutant.runs} | set(mutants.LAST_RUNS)
+    assert all(jobs_of(run) for run in runs)
+
+
+@pytest.mark.parametrize(
+    ("run", "said"),
+    [
+        (Run("no_block", "default"), "there is no"),
+        (Run("worker_pool", "workers99"), "expected a configuration of workers1"),
+        (Run("worker_pool", "workers2", "no_such_case"), "no case matches"),
+    ],
+)
+def test_run_that_selects_nothing_is_refused(run: Run, said: str) -> None:
+    """A wrong name in the list is an error, not a run that passes."""
+    with pytest.raises(MutantError, match=said):
+        jobs_of(run)
+
+
+def test_run_keeps_to_the_configurations_of_each_test() -> None:
+    """Cases that a block does not run in a configuration are not run there for a mutant."""
+    tiny = {job.module for job in jobs_of(Run("rl_runtime_mmio", "tiny"))}
+    default = {job.module for job in jobs_of(Run("rl_runtime_mmio", "default"))}
+    assert default - tiny == {"rl_runtime_mmio.throughput_cases"}
+
+
+ENTRY = '[[mutant]]\nid = "a"\nbreaks = "b"\nsearch = "c"\nreplace = "d"\n'
+HEAD = 'file = "crc32c.sv"\nruns = ["crc32c@default"]\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "expected the keys"),
+        ("file = ", "Invalid value"),
+        (HEAD + ENTRY.replace("search", "find"), "expected .*breaks.* came .*find"),
+        (HEAD.replace("@", " ") + ENTRY, "expected a run as block@configuration"),
+        (HEAD.replace('["crc32c@default"]', "[]") + ENTRY, "expected runs to be a list"),
+        (HEAD + ENTRY.replace('"c"', '""'), "expected search to be a text"),
+        (HEAD + ENTRY + ENTRY, "with one id: a"),
+    ],
+)
+def test_wrong_list_is_refused(tmp_path: Path, text: str, said: str) -> None:
+    """What is wrong is named, with the file it stands in."""
+    (tmp_path / "list.toml").write_text(text, encoding="utf-8")
+    with pytest.raises(MutantError, match=said):
+        load(tmp_path)
+
+
+def test_empty_list_is_refused(tmp_path: Path) -> None:
+    """No mutants at all is no success."""
+    with pytest.raises(MutantError, match="found none"):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("search", "replace", "said"),
+    [("absent", "x", "found it 0 times"), ("twice", "x", "2 times"), ("once", "once", "same")],
+)
+def test_mutant_that_does_not_fit_is_refused(search: str, replace: str, said: str) -> None:
+    """The search text must stand in the file exactly once, and something must change."""
+    with pytest.raises(MutantError, match=said):
+        _planted(search, replace).mutate("once twice twice")
+
+
+@pytest.mark.parametrize("name", ["completion-taken-twice", "seal-tag-and-crc-swapped"])
+def test_real_mutant_is_noticed(tmp_path: Path, name: str) -> None:
+    """From the list to the case that fails, through the simulator."""
+    (mutant,) = [mutant for mutant in _all() if mutant.name == name]
+    verdict = Workshop(root=tmp_path).try_mutant(mutant)
+    assert (verdict.status, verdict.good) == ("noticed", True), verdict.by
+    assert verdict.by.startswith(f"{mutant.runs[0].block}.test_")
+
+
+@pytest.mark.parametrize(
+    ("equivalent", "status", "good"),
+    [(None, "survived", False), ("a comment has no effect", "equivalent", True)],
+)
+def test_harmless_change_survives(
+    tmp_path: Path, equivalent: str | None, status: str, good: bool
+) -> None:
+    """A change that no case can notice is a survivor, unless the list says why it is none."""
+    mutant = _planted(*COMMENT, equivalent)
+    verdict = Workshop(root=tmp_path, last_runs=()).try_mutant(mutant)
+    assert (verdict.status, verdict.good) == (status, good), verdict.by
+
+
+def test_equivalent_that_is_noticed_is_red(tmp_path: Path) -> None:
+    """The list may not call equivalent what a case tells apart."""
+    mutant = _planted(*MISTAKE, "wrongly listed")
+    verdict = Workshop(root=tmp_path, last_runs=()).try_mutant(mutant)
+    assert (verdict.status, verdict.good) == ("noticed", False), verdict.by
+
+
+def test_mutant_that_does_not_build_is_invalid(tmp_path: Path) -> None:
+    """A failing build says nothing about the testbenches."""
+    mutant = _planted("endmodule", "end module")
+    verdict = Workshop(root=tmp_path, last_runs=()).try_mutant(mutant)
+    assert (verdict.status, verdict.good) == ("invalid", False)
+    assert "did not build" in verdict.by
+
+
+def test_case_that_fails_anyway_notices_nothing(tmp_path: Path) -> None:
+    """A case counts only if it passes without the mutant."""
+    broken = tmp_path / "broken"
+    shutil.copytree(paths.rtl_dir(), broken)
+    source = broken / FILE
+    text = source.read_text(encoding="utf-8")
+    source.write_text(text.replace(*MISTAKE), encoding="utf-8")
+    workshop = Workshop(rtl_dir=broken, root=tmp_path / "work", last_runs=())
+    verdict = workshop.try_mutant(_planted(*COMMENT))
+    assert verdict.status == "invalid"
+    assert "fails on the unchanged RTL too" in verdict.by
+
+
+@pytest.mark.parametrize(
+    ("log", "by"),
+    [
+        (
+            "running b.b_cases.test_x/a=1 (1/9)\nFATAL: x.sv:1: top.Full_A: too many\n",
+            "b.test_x/a=1: Full_A: too many",
+        ),
+        ("running b.b_cases.test_x (1/9)\nSegmentation fault\n", None),
+        ("FATAL: x.sv:1: top.Depth_A: before any case\n", None),
+    ],
+)
+def test_simulation_without_results(log: str, by: str | None) -> None:
+    """The RTL's own assertion counts as a case's failure; a crash does not."""
+    assert mutants.assertion_in(log) == by
+
+
+def _command(
+    monkeypatch: pytest.MonkeyPatch, status: mutants.Status, *arguments: str
+) -> tuple[int, str]:
+    monkeypatch.setattr(
+        Workshop, "try_mutant", lambda _self, mutant: Verdict(mutant, status, "because", 0.0)
+    )
+    result = CliRunner().invoke(mutants.main, arguments)
+    return result.exit_code, result.output
+
+
+@pytest.mark.parametrize(("status", "code"), [("noticed", 0), ("survived", 1), ("invalid", 1)])
+def test_exit_code_follows_the_verdicts(
+    monkeypatch: pytest.MonkeyPatch, status: mutants.Status, code: int
+) -> None:
+    """One survivor makes the command fail, and is named with the way to see it again."""
+    exit_code, output = _command(monkeypatch, status, "--only", "seal-every-line")
+    assert exit_code == code
+    assert ("again with --only seal-every-line" in output) == bool(code)
+
+
+def test_too_short_a_list_is_red(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A handful of mutants proves little."""
+    monkeypatch.setattr(mutants, "load", lambda _folder: _all()[: mutants.FEWEST - 1])
+    assert _command(monkeypatch, "noticed")[0] == 1
+
+
+@pytest.mark.parametrize("arguments", [("--only", "seal-every-lime"), ("--jobs", "0")])
+def test_wrong_arguments_are_refused(
+    monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
+) -> None:
+    """What was asked for and cannot be done ends with code 2."""
+    exit_code, output = _command(monkeypatch, "noticed", *arguments)
+    assert exit_code == 2
+    assert "seal-every-line" in output or "--jobs" in output
+
+
+def test_job_runs_are_told_apart_by_their_cases() -> None:
+    """What was learned about the unchanged RTL is kept for exactly what was run."""
+    some, all_cases = Run.parse("crc32c@default/check"), Run.parse("crc32c@default")
+    jobs: list[Job] = [*jobs_of(some), *jobs_of(all_cases)]
+    assert len(set(jobs)) == 2
