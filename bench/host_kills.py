@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from descring_host import CommandQueue, PeerDied, open_device, serve
+from descring_host import CommandQueue, CpuDevice, PeerDied, serve
 from descring_host.segment import PREFIX, SHM_FOLDER
 from descring_model import (
     Lines,
@@ -74,7 +74,7 @@ def host(name: str, pool: Lines, seed: int) -> None:
     leaving: list[int] = []
     signal.signal(signal.SIGTERM, lambda number, _frame: leaving.append(number))
     draw = random.Random(seed)
-    with open_device("cpu", attach=name) as device:
+    with CpuDevice(attach=name) as device:
         enabled = bool(device.read32(REG["CTRL"]) & contract.register_bit("CTRL", "ENABLE"))
         queue = CommandQueue(device, cmd_slots=512, when_full="short", adopt_running=enabled)
         sent = (device.read32(REG["CMD_TAIL"]) - FIRST_INDEX) & MASK

@@ -28,7 +28,7 @@ _PAGE = 4096
 _HUGE = 2 << 20
 _MAP_HUGETLB = 0x40000
 _YOUNG_S = 5.0
-"""A nameless-looking file younger than this may be one that its creator is still filling."""
+"""A segment younger than this may be one whose creator has not taken its role yet."""
 
 
 @dataclass(frozen=True)
@@ -255,9 +255,8 @@ def clean() -> Iterator[Leftover]:
                 for who, role in (("worker", lib.HD_ROLE_WORKER), ("host", lib.HD_ROLE_HOST))
                 if lib.hd_role_held(file, role)
             )
-            unused = os.pread(file, 8, 0) in (b"", bytes(8))
-            if not holders and unused and time.time() - os.fstat(file).st_mtime < _YOUNG_S:
-                holders = ("creator",)
+            if not holders and time.time() - os.fstat(file).st_mtime < _YOUNG_S:
+                holders = (f"its creator perhaps (less than {_YOUNG_S:.0f} s old)",)
             if not holders:
                 path.unlink(missing_ok=True)
         finally:

@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The host runtime's part of the command ``descring``: ``serve`` and ``clean``."""
+"""The host runtime's part of the command ``descring``: ``serve`` and ``clean``.
+
+The runtime is imported when a command runs: it refuses to be imported while its native core is
+stale, and ``descring gen``, which may be the remedy, must work then too.
+"""
 
 from __future__ import annotations
 
@@ -7,17 +11,11 @@ import sys
 
 import click
 
-from descring_host import serve as worker
-from descring_host.cpu import WORKERS_MAX
-from descring_host.segment import clean as clean_up
-
 
 @click.command()
 @click.argument("name")
 @click.option("--memory", default=16 << 20, show_default=True, help="Bytes of the memory window.")
-@click.option(
-    "--workers", default=1, show_default=True, help=f"Native worker threads, 1 to {WORKERS_MAX}."
-)
+@click.option("--workers", default=1, show_default=True, help="Native worker threads, 1 to 16.")
 @click.option("--first-index", default=0, help="Test only: the indices after reset.")
 @click.option("--huge-pages", is_flag=True, help="Ask for pages of 2 MiB; says what came of it.")
 @click.option("--numa-node", type=int, help="Bind the memory to this node; likewise.")
@@ -38,6 +36,8 @@ def serve(
     A host opens it with open_device("cpu", attach=NAME). What happens is said on stdout, one JSON
     object a line. Exit code 2: refused, and the last line says why.
     """
+    from descring_host import serve as worker
+
     code = worker.run(
         name,
         memory=memory,
@@ -55,6 +55,8 @@ def serve(
 @click.command()
 def clean() -> None:
     """Remove shared memory that dead processes left behind."""
+    from descring_host import clean as clean_up
+
     for found in clean_up():
         if found.held_by:
             click.echo(f"kept {found.name}: in use by {' and '.join(found.held_by)}")
