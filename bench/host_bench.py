@@ -206,7 +206,7 @@ def table(rows: list[Result]) -> str:
     for row in rows:
         name = row["what"] + (f", batch {row['batch']}" if "batch" in row else "")
         if "lines_per_s" in row:
-            best = row.get("best_lines_per_s", row["lines_per_s"])
+            best = row["best_lines_per_s"] if "times" in row else row["lines_per_s"]
             value = f"{row['lines_per_s'] / 1e6:9.2f} M/s   best {best / 1e6:.2f}"
         elif "part_of_a_core" in row:
             value = f"{100 * row['part_of_a_core']:9.2f} % of a core"
