@@ -47,50 +47,65 @@ class SimulatorBackend:
         """
         depth = DEFAULT_RING_DEPTH if options.ring_depth is None else options.ring_depth
         _check_depth(depth)
-        folder = paths.build_dir() / "replay"
-        folder.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(prefix=f"{self.simulator}-", dir=folder))
-        job = Job(
-            folder=folder,
-            first_index=options.first_index,
-            ring_depth=depth,
-            halt=options.halt,
-            require_checked=options.require_checked,
-            split_reward=options.split_reward,
-        )
-        job.save()
-        job.submissions.write_bytes(line_bytes(lines).tobytes())
         workers = DEFAULT_WORKERS if options.workers is None else options.workers
-        parameters = {
-            "RingDepth": depth,
-            "DoneDepth": depth,
-            "RewardDepth": depth,
-            "WorkerCount": workers,
-        }
-        with _reported(job.progress, progress):
-            run = runner.run(
-                simulator=self.simulator,
-                top=TOP,
-                cases=CASES,
-                parameters=parameters,
-                config=f"depth{depth}-workers{workers}",
-                seed=options.seed,
-                waves=options.waves,
-                run_dir=folder / "run",
-                extra_env={JOB_VARIABLE: str(folder)},
-                timeout_s=TIMEOUT_S + TIMEOUT_S_PER_LINE * len(lines),
+        with _job_folder(self.simulator, keep=options.waves) as folder:
+            job = Job(
+                folder=folder,
+                first_index=options.first_index,
+                ring_depth=depth,
+                halt=options.halt,
+                require_checked=options.require_checked,
+                split_reward=options.split_reward,
             )
-        if not run.ok:
-            raise ReplayError(_failure(run))
-        summary = Summary.load(job.summary)
-        result = ReplayResult(
-            done=_completions(job.done, summary.done),
-            reward=_completions(job.reward, summary.reward),
-            note=_note(run, summary),
+            job.save()
+            job.submissions.write_bytes(line_bytes(lines).tobytes())
+            with _reported(job.progress, progress):
+                run = self._run(job, workers, options, len(lines))
+            if not run.ok:
+                raise ReplayError(_failure(run))
+            summary = Summary.load(job.summary)
+            return ReplayResult(
+                done=_completions(job.done, summary.done),
+                reward=_completions(job.reward, summary.reward),
+                note=_note(run, summary),
+            )
+
+    def _run(self, job: Job, workers: int, options: ReplayOptions, count: int) -> RunResult:
+        depth = job.ring_depth
+        return runner.run(
+            simulator=self.simulator,
+            top=TOP,
+            cases=CASES,
+            parameters={
+                "RingDepth": depth,
+                "DoneDepth": depth,
+                "RewardDepth": depth,
+                "WorkerCount": workers,
+            },
+            config=f"depth{depth}-workers{workers}",
+            seed=options.seed,
+            waves=options.waves,
+            run_dir=job.folder / "run",
+            extra_env={JOB_VARIABLE: str(job.folder)},
+            timeout_s=TIMEOUT_S + TIMEOUT_S_PER_LINE * count,
         )
-        if run.waves is None:
-            shutil.rmtree(folder)
-        return result
+
+
+@contextmanager
+def _job_folder(simulator: str, *, keep: bool) -> Iterator[Path]:
+    """A new folder below the build folder; it stays if ``keep``, or if there is a log to read."""
+    parent = paths.build_dir() / "replay"
+    parent.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix=f"{simulator}-", dir=parent))
+    try:
+        yield folder
+    except ReplayError:
+        raise
+    except BaseException:
+        shutil.rmtree(folder)
+        raise
+    if not keep:
+        shutil.rmtree(folder)
 
 
 def _check_depth(depth: int) -> None:

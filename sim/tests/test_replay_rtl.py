@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from descring_model import complete, contract, status_of, streams
-from descring_sim import backends_sim, paths
+from descring_sim import backends_sim, paths, simulators
 from descring_sim.streamfile import read_stream
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
@@ -93,9 +93,12 @@ def test_small_rings_and_few_workers_change_nothing(tmp_path: Path, descring: Co
     assert descring("compare", model, device).returncode == 0
 
 
-def test_a_run_names_its_seed_and_leaves_no_folder(tmp_path: Path, descring: Command) -> None:
+def test_a_run_names_its_seed_and_leaves_no_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, descring: Command
+) -> None:
     """The seed decides when doorbells ring, and so how many cycles it takes."""
     np.save(tmp_path / "in.npy", streams.generate(COUNT, seed=23))
+    monkeypatch.setenv(paths.BUILD_DIR_VARIABLE, str(tmp_path / "build"))
     arguments = ["replay", tmp_path / "in.npy", "--backend", "icarus", *SMALL]
     printed = [
         descring(*arguments, "-o", tmp_path / "out.npy", "--seed", seed).stdout
@@ -106,6 +109,7 @@ def test_a_run_names_its_seed_and_leaves_no_folder(tmp_path: Path, descring: Com
         assert "waves" not in text
     cycles = [re.findall(r"(\d+) cycles", text) for text in printed]
     assert cycles[0] == cycles[1] != cycles[2]
+    assert list((tmp_path / "build" / "replay").iterdir()) == []
 
 
 def test_waves_are_written_and_named(tmp_path: Path, descring: Command) -> None:
@@ -188,17 +192,17 @@ def test_a_missing_simulator_is_a_clear_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, descring: Command
 ) -> None:
     """It names the package to install."""
-    from descring_sim import simulators
-
     np.save(tmp_path / "in.npy", streams.generate(2, seed=1))
     simulators._icarus.cache_clear()
+    monkeypatch.setenv(paths.BUILD_DIR_VARIABLE, str(tmp_path / "build"))
     monkeypatch.setenv("PATH", str(tmp_path))
     came = descring(
         *("replay", tmp_path / "in.npy", "--backend", "icarus", "-o", tmp_path / "out.npy")
     )
     assert came.returncode == 2
     assert "apt-get install -y iverilog" in came.stderr
-    assert [path.name for path in tmp_path.iterdir()] == ["in.npy"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["build", "in.npy"]
+    assert list((tmp_path / "build" / "replay").iterdir()) == []
 
 
 def test_progress_is_passed_on(tmp_path: Path) -> None:
