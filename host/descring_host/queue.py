@@ -498,6 +498,13 @@ class CommandQueue:
         self.device.write32(_REG["CTRL"], self.device.read32(_REG["CTRL"]) | _CTRL["RESUME"])
 
     @property
+    def answered(self) -> int:
+        """Completions that lie in the rings and can be taken now."""
+        self._check_open()
+        reward = self._port.ready(REWARD) if self.geometry.split else 0
+        return self._port.ready(DONE) + reward
+
+    @property
     def halted(self) -> bool:
         """Whether a STOP (or a bus error) has halted the device."""
         return bool(self.device.read32(_REG["STATUS"]) & _STATUS["HALTED"])
