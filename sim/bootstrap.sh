@@ -159,6 +159,7 @@ native_wanted() {
 }
 
 native_ready() {
+  [ -e "$root/host/native/build.py" ] || return 0
   [ -f "$native_stamp" ] && [ "$(cat "$native_stamp")" = "$(native_wanted)" ]
 }
 
@@ -197,5 +198,7 @@ if ! ready; then
   ensure_venv
   wanted >"$stamp"
 fi
-ensure_native
-native_wanted >"$native_stamp"
+if ! native_ready; then
+  ensure_native
+  native_wanted >"$native_stamp"
+fi

@@ -104,6 +104,27 @@ def test_any_register_program_leaves_both_devices_alike(workers: int) -> None:
         program()
 
 
+@pytest.mark.parametrize("split", [False, True])
+@pytest.mark.parametrize("ring", ["CMD", "DONE", "REWARD"])
+@pytest.mark.parametrize(
+    "base", [0, 1, 32, 64, 65, MEMORY - 256, MEMORY - 192, MEMORY, MEMORY + 64, 1 << 63]
+)
+@pytest.mark.parametrize("log2", [0, 2, 17, 255])
+def test_configurations_are_refused_as_the_model_does(
+    log2: int, base: int, ring: str, split: bool
+) -> None:
+    """[LIFE-002]: size out of range, base not aligned, ring outside the window."""
+    with CpuDevice(MEMORY, first_index=FIRST) as cpu:
+        model = GoldenDevice(MEMORY, first_index=FIRST)
+        prepare(model, cpu)
+        shift = {"CMD": 0, "DONE": 8, "REWARD": 16}[ring]
+        both(model, cpu, "RING_LOG2", (0x020202 & ~(0xFF << shift)) | log2 << shift)
+        both(model, cpu, f"{ring}_BASE_LO", base & 0xFFFFFFFF)
+        both(model, cpu, f"{ring}_BASE_HI", base >> 32)
+        both(model, cpu, "CTRL", CTRL["ENABLE"] | CTRL["SPLIT_REWARD"] * split)
+        compare_at_rest(model, cpu)
+
+
 def test_reset_amid_a_burst_leaves_nothing_running() -> None:
     """[LIFE-004] [LIFE-001]: after CTRL.RESET returns, the device writes nothing more."""
     lines = streams.generate(1024, seed=4, profile="decode")
