@@ -23,11 +23,12 @@ CONFIGS = {
 SATURATING = {
     "single": _sizes(16, 16, 16, 1),
     "default": CONFIGS["default"],
-    "wide": CONFIGS["wide"],
+    "wide_and_deep": _sizes(64, 16, 16, 16),
     "lopsided": CONFIGS["lopsided"],
 }
-"""Configurations whose command ring is deep enough to hide the way from a completion to the
-doorbell that it makes room for."""
+"""Configurations whose command ring holds more lines than the workers do. A slot is free only with
+the completion posted, so a ring of as many slots as workers leaves each worker waiting for the way
+from its completion to the doorbell and back."""
 
 
 @pytest.mark.parametrize("config", CONFIGS)

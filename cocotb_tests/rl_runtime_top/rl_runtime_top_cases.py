@@ -56,7 +56,9 @@ async def _started(
 
 @cocotb.test()
 @streaming
-async def answers_every_line_once_in_order(dut: HierarchyObject, idle: Idle, ready: Ready) -> None:
+async def test_answers_every_line_once_in_order(
+    dut: HierarchyObject, idle: Idle, ready: Ready
+) -> None:
     """[RING-006] [RING-007] [RING-008] [RING-009] [RING-003] Every kind of line, STOPs among
     them, is answered once, in order, in the right ring, under any pauses on both sides.
     """
@@ -71,7 +73,7 @@ async def answers_every_line_once_in_order(dut: HierarchyObject, idle: Idle, rea
 @cocotb.parametrize(
     require_checked=[False, True], split_reward=[False, True], profile=["mixed", "checked"]
 )
-async def obeys_its_modes_through_the_wrap(
+async def test_obeys_its_modes_through_the_wrap(
     dut: HierarchyObject, require_checked: bool, split_reward: bool, profile: str
 ) -> None:
     """[DESC-020] [DESC-021] [DESC-022] [DESC-023] [DESC-025] [RING-002] [RING-008] [RING-012]
@@ -91,7 +93,7 @@ async def obeys_its_modes_through_the_wrap(
 
 @cocotb.test()
 @cocotb.parametrize(profile=["errors", "near-wrap", "boundary", "decode"])
-async def answers_lines_of_one_kind(dut: HierarchyObject, profile: str) -> None:
+async def test_answers_lines_of_one_kind(dut: HierarchyObject, profile: str) -> None:
     """[OP-ERR] [ERR-010] [ERR-011] [DEC-001..DEC-004] [CNT-001] Refused lines and every way for a
     decode to end, with tokens and errors counted as they are posted.
     """
@@ -103,7 +105,7 @@ async def answers_lines_of_one_kind(dut: HierarchyObject, profile: str) -> None:
 
 
 @cocotb.test()
-async def line_runs_only_once_it_is_published(dut: HierarchyObject) -> None:
+async def test_line_runs_only_once_it_is_published(dut: HierarchyObject) -> None:
     """[DB-001] A written line does nothing; published one at a time, lines run one at a time."""
     tb = await _started(dut)
     tb.send(_alike(tb.depth, "NOP"))
@@ -116,7 +118,7 @@ async def line_runs_only_once_it_is_published(dut: HierarchyObject) -> None:
 
 
 @cocotb.test()
-async def doorbell_may_run_ahead_of_the_lines(dut: HierarchyObject) -> None:
+async def test_doorbell_may_run_ahead_of_the_lines(dut: HierarchyObject) -> None:
     """[RING-011] A published index runs as soon as its line is written."""
     tb = await _started(dut, idle=Idle.BURSTS)
     tb.start_publishing(ahead=True, longest_gap=1)
@@ -126,7 +128,7 @@ async def doorbell_may_run_ahead_of_the_lines(dut: HierarchyObject) -> None:
 
 
 @cocotb.test()
-async def full_command_ring_stalls_the_host(dut: HierarchyObject) -> None:
+async def test_full_command_ring_stalls_the_host(dut: HierarchyObject) -> None:
     """[RING-005] [RING-001] Lines beyond the ring's slots wait outside and none is lost."""
     tb = await _started(dut)
     tb.send(_draw(tb, 3 * tb.depth, "one-token"))
@@ -137,7 +139,7 @@ async def full_command_ring_stalls_the_host(dut: HierarchyObject) -> None:
 
 @cocotb.test()
 @cocotb.parametrize(log2=[1, 2, 3, 4])
-async def full_done_ring_of_any_size_stalls(dut: HierarchyObject, log2: int) -> None:
+async def test_full_done_ring_of_any_size_stalls(dut: HierarchyObject, log2: int) -> None:
     """[RING-001] [RING-005] [RING-002] All slots of the size in force are used, then completions
     wait; drained, everything comes. A size above the ring's own is the ring's own here.
     """
@@ -154,11 +156,15 @@ async def full_done_ring_of_any_size_stalls(dut: HierarchyObject, log2: int) -> 
 
 @cocotb.test()
 @cocotb.parametrize(full=["done", "reward"], log2=[None, 1])
-async def full_ring_holds_back_the_other(dut: HierarchyObject, full: str, log2: int | None) -> None:
+async def test_full_ring_holds_back_the_other(
+    dut: HierarchyObject, full: str, log2: int | None
+) -> None:
     """[RING-008] [RING-005] A completion whose ring is full holds back every later one, also of
     the ring that has room.
     """
-    modes = Modes(split_reward=True, done_log2=log2, reward_log2=log2)
+    # Only this ring is smaller, so that neither can have the other's size.
+    done_log2, reward_log2 = (log2, None) if full == "done" else (None, log2)
+    modes = Modes(split_reward=True, done_log2=done_log2, reward_log2=reward_log2)
     tb = await _started(dut, modes, ready=None)
     pairs = (_alike(1, "DECODE", tokens=3, pauses=True), _alike(1, "DECODE", tokens=2))
     tb.send(np.tile(np.concatenate(pairs), 2 * tb.sizes[full] + 20))
@@ -171,7 +177,7 @@ async def full_ring_holds_back_the_other(dut: HierarchyObject, full: str, log2: 
 
 
 @cocotb.test()
-async def without_split_all_goes_to_the_done_ring(dut: HierarchyObject) -> None:
+async def test_without_split_all_goes_to_the_done_ring(dut: HierarchyObject) -> None:
     """[RING-008] Without the mode, completions that need a reward go to the done ring too."""
     tb = await _started(dut)
     tb.start_publishing()
@@ -180,7 +186,7 @@ async def without_split_all_goes_to_the_done_ring(dut: HierarchyObject) -> None:
 
 
 @cocotb.test()
-async def stop_halts_with_lines_behind_it(dut: HierarchyObject) -> None:
+async def test_stop_halts_with_lines_behind_it(dut: HierarchyObject) -> None:
     """[LIFE-003] STOP is answered, the lines behind it stay until resume, at once or published
     while halted; a resume with nothing halted does nothing.
     """
@@ -198,7 +204,7 @@ async def stop_halts_with_lines_behind_it(dut: HierarchyObject) -> None:
 
 
 @cocotb.test()
-async def pause_lets_accepted_lines_complete(dut: HierarchyObject) -> None:
+async def test_pause_lets_accepted_lines_complete(dut: HierarchyObject) -> None:
     """[LIFE-007] Without enable_i what was accepted is answered and nothing else; then the rest."""
     tb = await _started(dut, ready=Ready.RANDOM)
     tb.start_publishing()
@@ -214,7 +220,7 @@ async def pause_lets_accepted_lines_complete(dut: HierarchyObject) -> None:
 
 @cocotb.test()
 @cocotb.parametrize(tokens=[0, 1, 8, 32])
-async def saturated_core_loses_no_cycle(dut: HierarchyObject, tokens: int) -> None:
+async def test_saturated_core_loses_no_cycle(dut: HierarchyObject, tokens: int) -> None:
     """[RING-007] [DEC-002] Lines of at most one token pass at one a cycle; of n tokens, at N/n a
     cycle with N workers.
     """
@@ -229,7 +235,7 @@ async def saturated_core_loses_no_cycle(dut: HierarchyObject, tokens: int) -> No
 
 @cocotb.test()
 @cocotb.parametrize(profile=["mixed", "stops"])
-async def reset_at_any_moment_starts_anew(dut: HierarchyObject, profile: str) -> None:
+async def test_reset_at_any_moment_starts_anew(dut: HierarchyObject, profile: str) -> None:
     """[LIFE-001] [RING-012] After a reset mid-stream nothing of the past comes out and all
     indices have their first value; a fresh stream completes.
     """

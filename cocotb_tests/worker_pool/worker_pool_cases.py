@@ -46,7 +46,7 @@ async def _started(
 
 @cocotb.test()
 @streaming
-async def completes_every_line_once_in_order(
+async def test_completes_every_line_once_in_order(
     dut: HierarchyObject, idle: Idle, ready: Ready
 ) -> None:
     """[RING-006] [RING-007] [LIFE-003] Lines of any length and kind, STOPs among them, are
@@ -60,7 +60,7 @@ async def completes_every_line_once_in_order(
 
 @cocotb.test()
 @cocotb.parametrize(profile=["boundary", "errors", "near-wrap", "one-token"])
-async def completes_lines_of_one_kind(dut: HierarchyObject, profile: str) -> None:
+async def test_completes_lines_of_one_kind(dut: HierarchyObject, profile: str) -> None:
     """[RING-006] [RING-007] [DEC-002] [DEC-003] [ERR-010] Lines that finish at very different
     times or at once, refused lines among them, keep their order.
     """
@@ -71,7 +71,7 @@ async def completes_lines_of_one_kind(dut: HierarchyObject, profile: str) -> Non
 
 
 @cocotb.test()
-async def short_lines_wait_for_long_ones(dut: HierarchyObject) -> None:
+async def test_short_lines_wait_for_long_ones(dut: HierarchyObject) -> None:
     """[RING-007] A NOP behind a decode of 32 tokens is answered after it."""
     tb = await _started(dut)
     pairs = np.concatenate([_alike(1, "DECODE", 32), _alike(3, "NOP"), _alike(1, "DECODE", 7)])
@@ -80,7 +80,7 @@ async def short_lines_wait_for_long_ones(dut: HierarchyObject) -> None:
 
 
 @cocotb.test()
-async def sets_checked_when_it_is_required(dut: HierarchyObject) -> None:
+async def test_sets_checked_when_it_is_required(dut: HierarchyObject) -> None:
     """[DESC-025] With require_checked_i every completion carries CHECKED, refused ones too."""
     tb = await _started(dut, ready=Ready.RANDOM, require_checked=True)
     tb.resumer.start(tb.rng)
@@ -90,7 +90,7 @@ async def sets_checked_when_it_is_required(dut: HierarchyObject) -> None:
 
 @cocotb.test()
 @cocotb.parametrize(ready=[Ready.ALWAYS, Ready.RANDOM, Ready.LATE])
-async def stop_holds_back_all_lines_behind_it(dut: HierarchyObject, ready: Ready) -> None:
+async def test_stop_holds_back_all_lines_behind_it(dut: HierarchyObject, ready: Ready) -> None:
     """[LIFE-003] With 0 to N+1 lines before it, STOP halts after they have completed; what is
     behind stays outside until resume, and then completes.
     """
@@ -106,7 +106,7 @@ async def stop_holds_back_all_lines_behind_it(dut: HierarchyObject, ready: Ready
 
 
 @cocotb.test()
-async def each_of_several_stops_halts(dut: HierarchyObject) -> None:
+async def test_each_of_several_stops_halts(dut: HierarchyObject) -> None:
     """[LIFE-003] STOP behind STOP: every one halts, and every one wants its own resume."""
     tb = await _started(dut)
     tb.send(np.concatenate([_alike(4, "STOP"), _alike(tb.workers, "NOP")]))
@@ -119,7 +119,7 @@ async def each_of_several_stops_halts(dut: HierarchyObject) -> None:
 
 
 @cocotb.test()
-async def refused_stop_does_not_halt(dut: HierarchyObject) -> None:
+async def test_refused_stop_does_not_halt(dut: HierarchyObject) -> None:
     """[ERR-011] [LIFE-003] A STOP that a check refused is an error like any other."""
     tb = await _started(dut)
     stop = _stop()
@@ -130,7 +130,7 @@ async def refused_stop_does_not_halt(dut: HierarchyObject) -> None:
 
 @cocotb.test()
 @cocotb.parametrize(flag=["STOPPED", "ERROR", "NEEDS_REWARD"])
-async def submitted_device_flags_mean_nothing(dut: HierarchyObject, flag: str) -> None:
+async def test_submitted_device_flags_mean_nothing(dut: HierarchyObject, flag: str) -> None:
     """[FLAG-010] [LIFE-003] A NOP that comes with a flag of the device neither halts nor counts
     as an error.
     """
@@ -142,7 +142,7 @@ async def submitted_device_flags_mean_nothing(dut: HierarchyObject, flag: str) -
 
 
 @cocotb.test()
-async def resume_without_halted_has_no_effect(dut: HierarchyObject) -> None:
+async def test_resume_without_halted_has_no_effect(dut: HierarchyObject) -> None:
     """[LIFE-003] A resume before anything, with work in flight, or while the STOP waits to be
     taken neither disturbs nor counts for the halt that follows.
     """
@@ -167,7 +167,7 @@ async def resume_without_halted_has_no_effect(dut: HierarchyObject) -> None:
 
 
 @cocotb.test()
-async def pauses_without_enable_and_carries_on(dut: HierarchyObject) -> None:
+async def test_pauses_without_enable_and_carries_on(dut: HierarchyObject) -> None:
     """[LIFE-007] Without enable_i what was accepted completes and nothing else is accepted, at
     any moment of a busy stream; with it the pool carries on.
     """
@@ -186,7 +186,7 @@ async def pauses_without_enable_and_carries_on(dut: HierarchyObject) -> None:
 
 
 @cocotb.test()
-async def halt_survives_a_pause(dut: HierarchyObject) -> None:
+async def test_halt_survives_a_pause(dut: HierarchyObject) -> None:
     """[LIFE-007] [LIFE-003] Clearing enable_i and setting it again does not end a halt, and
     resume works while paused.
     """
@@ -207,7 +207,7 @@ async def halt_survives_a_pause(dut: HierarchyObject) -> None:
 
 @cocotb.test()
 @cocotb.parametrize(tokens=[0, 1, 2, 5, 16, 32])
-async def saturated_workers_lose_no_cycle(dut: HierarchyObject, tokens: int) -> None:
+async def test_saturated_workers_lose_no_cycle(dut: HierarchyObject, tokens: int) -> None:
     """[RING-007] [DEC-002] Lines of n tokens on N workers pass at N/n lines a cycle, at most one;
     in-order retirement costs nothing.
     """
@@ -220,7 +220,7 @@ async def saturated_workers_lose_no_cycle(dut: HierarchyObject, tokens: int) -> 
 
 @cocotb.test()
 @cocotb.parametrize(profile=["decode", "stops", "errors"])
-async def reset_at_any_moment_empties_the_pool(dut: HierarchyObject, profile: str) -> None:
+async def test_reset_at_any_moment_empties_the_pool(dut: HierarchyObject, profile: str) -> None:
     """[LIFE-001] [LIFE-003] After a reset mid-stream, halted or stalled or busy, nothing of the
     past comes out, the pool is not halted, and a fresh stream completes.
     """

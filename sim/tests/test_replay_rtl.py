@@ -112,6 +112,19 @@ def test_a_run_names_its_seed_and_leaves_no_folder(
     assert list((tmp_path / "build" / "replay").iterdir()) == []
 
 
+def test_fewer_workers_take_longer(tmp_path: Path, descring: Command) -> None:
+    """The option reaches the RTL, which decodes a token a cycle and worker."""
+    np.save(tmp_path / "in.npy", streams.generate(100, seed=24, profile="decode"))
+    cycles = []
+    for workers in (1, 3):
+        came = descring(
+            *("replay", tmp_path / "in.npy", "--backend", "icarus", "-o", tmp_path / "out.npy"),
+            *("--ring-depth", 4, "--workers", workers, "--seed", 1),
+        )
+        cycles.append(int(re.findall(r"(\d+) cycles", came.stdout)[0]))
+    assert cycles[0] > 1.5 * cycles[1]
+
+
 def test_waves_are_written_and_named(tmp_path: Path, descring: Command) -> None:
     """In a format that wave viewers open."""
     np.save(tmp_path / "in.npy", streams.generate(20, seed=23))
