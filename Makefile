@@ -72,6 +72,10 @@ requirements: setup  ## fail if a rule of the contract lacks a test it is owed
 mutants: setup  ## break the RTL in many small ways; every break must be noticed
 	@$(BIN)/python -m descring_sim.mutants
 
+.PHONY: sanitize
+sanitize: setup  ## stress the native core under ThreadSanitizer and AddressSanitizer
+	@host/native/sanitize.sh
+
 .PHONY: bench
 bench: setup  ## measure; every program in bench/ checks what it timed, and prints its figures
 	@for program in bench/*.py; do echo "$$program" >&2; $(BIN)/python "$$program"; done

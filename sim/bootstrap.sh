@@ -9,6 +9,7 @@ set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 venv=$root/.venv
 stamp=$venv/descring-bootstrap.stamp
+native_stamp=$venv/descring-native.stamp
 log=$root/build/bootstrap.log
 unset PYTHONHOME PYTHONPATH VIRTUAL_ENV
 
@@ -29,6 +30,14 @@ if ".so" not in name:
     sys.exit(1)
 beside = os.path.join(sysconfig.get_config_var("LIBDIR") or "", name)
 ctypes.CDLL(beside if os.path.exists(beside) else name)
+PYTHON
+}
+
+# The native core of descring_host is compiled against Python's own headers.
+python_has_headers() {
+  "$1" - >/dev/null 2>&1 <<'PYTHON'
+import os, sys, sysconfig
+sys.exit(not os.path.exists(os.path.join(sysconfig.get_path("include"), "Python.h")))
 PYTHON
 }
 
@@ -69,6 +78,8 @@ missing_packages() {
     else
       echo 'python3 python3-venv libpython3-dev'
     fi
+  elif ! python_has_headers "$(find_python)"; then
+    echo libpython3-dev
   fi
 }
 
@@ -142,6 +153,23 @@ ensure_venv() {
   say "Python packages ready after $((SECONDS - started)) s"
 }
 
+# What the native core is compiled from; an edit there needs no new environment.
+native_wanted() {
+  cat "$root"/host/native/*.[ch] "$root"/host/native/build.py "$root"/host/include/*.h | sha256sum
+}
+
+native_ready() {
+  [ -e "$root/host/native/build.py" ] || return 0
+  [ -f "$native_stamp" ] && [ "$(cat "$native_stamp")" = "$(native_wanted)" ]
+}
+
+ensure_native() {
+  "$venv/bin/python" "$root/host/native/build.py" >>"$log" 2>&1 || {
+    tail -n 5 "$log" >&2
+    fail "the native core could not be compiled; log: $log"
+  }
+}
+
 wanted() {
   {
     echo "$root"
@@ -158,13 +186,19 @@ ready() {
   "$venv/bin/python" -c '' 2>/dev/null
 }
 
-if ready; then exit 0; fi
+if ready && native_ready; then exit 0; fi
 mkdir -p "$root/build"
 # Two makes at once must not install into the same environment.
 exec 9>"$root/build/bootstrap.lock"
 flock 9
-if ready; then exit 0; fi
+if ready && native_ready; then exit 0; fi
 : >"$log"
-ensure_system
-ensure_venv
-wanted >"$stamp"
+if ! ready; then
+  ensure_system
+  ensure_venv
+  wanted >"$stamp"
+fi
+if ! native_ready; then
+  ensure_native
+  native_wanted >"$native_stamp"
+fi

@@ -103,8 +103,16 @@ def _simulator(name: str) -> Callable[[], Backend]:
     return make
 
 
+def _cpu() -> Backend:
+    # Imported late: it refuses to be imported while the native core is stale.
+    from descring_sim.backends_cpu import CpuBackend
+
+    return CpuBackend()
+
+
 BACKENDS: dict[str, Callable[[], Backend]] = {
     "model": ModelBackend,
+    "cpu": _cpu,
     "icarus": _simulator("icarus"),
     "verilator": _simulator("verilator"),
 }

@@ -18,6 +18,7 @@ from descring_sim.backends import ReplayError
 from descring_sim.compare_cmd import compare
 from descring_sim.errors import SimulationError
 from descring_sim.gen.commands import gen, gen_check, lint_rtl, requirements
+from descring_sim.host_cmd import clean, serve
 from descring_sim.replay_cmd import replay
 from descring_sim.stream_cmd import stream
 from descring_sim.streamfile import StreamError
@@ -31,7 +32,7 @@ def cli() -> None:
     """RTL-first co-simulation of 64-byte descriptor rings."""
 
 
-for command in (stream, replay, compare, gen, gen_check, requirements, lint_rtl):
+for command in (stream, replay, compare, gen, gen_check, requirements, lint_rtl, serve, clean):
     cli.add_command(command)
 
 

@@ -1,0 +1,328 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The ``cpu`` backend: the native worker, as threads of this process or as a process of its own."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import selectors
+import subprocess
+import sys
+import uuid
+import weakref
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from descring_host.errors import DeviceClosed, DeviceError, PeerDied
+from descring_host.native import check_u32, ffi, lib, nanoseconds
+from descring_host.ports import Geometry, NativePort
+from descring_host.segment import MemoryReport, Segment
+
+WORKERS_MAX = 16
+_START_S = 60.0
+"""How long a worker process may take to come up on a busy machine."""
+
+_STATES = {
+    lib.HD_PEER_NONE: "none",
+    lib.HD_PEER_ALIVE: "alive",
+    lib.HD_PEER_DIED: "died",
+    lib.HD_PEER_ENDED: "ended",
+}
+
+
+@dataclass(frozen=True)
+class Peer:
+    """The process at the other side of a shared segment.
+
+    ``state`` is none (there never was one), alive, died (without leaving in order) or ended;
+    ``incarnation`` counts how often the role was taken; ``beat_age_s`` is the time since its last
+    heartbeat in seconds, which grows while a living process is stopped.
+    """
+
+    pid: int
+    state: str
+    incarnation: int
+    beat_age_s: float
+
+
+def peer_of(device: Any) -> Peer:
+    """Look at the peer of a native device now."""
+    info = ffi.new("hd_peer_info_t *")
+    lib.hd_peer(device, info)
+    return Peer(int(info.pid), _STATES[int(info.state)], int(info.incarnation), info.beat_age / 1e9)
+
+
+def join(device: Any, segment: Segment, role: int, what: str) -> None:
+    """Take a role on a shared segment; ``DeviceError`` if somebody has it."""
+    failed = lib.hd_join(device, segment.file, role)
+    if failed:
+        reason = "it has one already" if failed == errno.EBUSY else os.strerror(failed)
+        raise DeviceError(f"cannot be the {what} of shared memory {segment.name!r}: {reason}")
+
+
+class CpuDevice:
+    """A device whose worker is native code.
+
+    Three forms: worker threads in this process (the default), a worker process started and ended
+    with the device (``process=True``), or a worker process that runs already
+    (``attach="name"``, see ``descring serve``).
+    """
+
+    def __init__(
+        self,
+        memory: int = 16 << 20,
+        *,
+        workers: int = 1,
+        first_index: int = 0,
+        process: bool = False,
+        attach: str | None = None,
+        name: str | None = None,
+        huge_pages: bool = False,
+        numa_node: int | None = None,
+    ) -> None:
+        """Make or find the segment, and its workers.
+
+        Args:
+            memory: bytes of the memory window; of an attached device it is the server's.
+            workers: native worker threads, 1 to 16; completions keep submission order.
+            first_index: the value of every index after reset [RING-012].
+            process: let the workers live in a process of their own.
+            attach: name of the shared memory of a running ``descring serve``.
+            name: name of the shared memory with ``process``; default: a fresh one.
+            huge_pages: ask for pages of 2 MiB; :attr:`memory_report` says what came of it.
+            numa_node: bind the memory to this node; likewise.
+
+        Raises:
+            ValueError: an option out of range, or options that exclude each other.
+            DeviceError: no such memory, a name that exists, a worker that does not start.
+            ContractMismatch: the server was built from another contract.
+        """
+        if not 1 <= workers <= WORKERS_MAX:
+            raise ValueError(f"workers: expected 1 to {WORKERS_MAX}, got {workers}")
+        if attach is not None and (process or name is not None):
+            raise ValueError("attach excludes process and name: the server has made the memory")
+        if name is not None and not process:
+            raise ValueError("name is for process=True; memory of threads is anonymous")
+        self._server: subprocess.Popen[str] | None = None
+        self._closed = False
+        self._device: Any = None
+        self._workers = workers
+        self._ports: weakref.WeakSet[NativePort] = weakref.WeakSet()
+        if process:
+            name = name or f"{os.getpid()}-{uuid.uuid4().hex[:8]}"
+            check_u32("first_index", first_index)
+            self._server = _start_server(
+                name, workers, memory, first_index, huge_pages, numa_node, restart=False
+            )
+            attach = name
+        try:
+            if attach is None:
+                self._segment = Segment.create(
+                    memory, first_index=first_index, huge_pages=huge_pages, numa_node=numa_node
+                )
+            else:
+                self._segment = Segment.attach(attach)
+            self._open(shared=attach is not None)
+        except BaseException:
+            self._stop_server()
+            raise
+        self.memory: npt.NDArray[np.uint8] = self._segment.window
+        _OPEN.add(self)
+
+    def _open(self, *, shared: bool) -> None:
+        device = lib.hd_open(self._segment.base)
+        if device == ffi.NULL:
+            raise MemoryError("no memory for a device handle")
+        try:
+            if shared:
+                join(device, self._segment, lib.HD_ROLE_HOST, "host")
+            else:
+                failed = lib.hd_start_workers(device, self._workers)
+                if failed:
+                    raise DeviceError(f"cannot start workers: {os.strerror(failed)}")
+        except BaseException:
+            lib.hd_close(device)
+            self._segment.close()
+            raise
+        self._device = device
+        # An exception that leaves the device unclosed must still end its threads.
+        self._finalizer = weakref.finalize(self, _close_device, device, self._segment.base)
+
+    @property
+    def memory_report(self) -> MemoryReport:
+        """Pages and NUMA node: what was asked for and what was given."""
+        return self._segment.report
+
+    @property
+    def name(self) -> str | None:
+        """Name of the shared memory; None where it is anonymous."""
+        return self._segment.name
+
+    @property
+    def peer(self) -> Peer:
+        """The worker process (its threads in this process are always alive)."""
+        return peer_of(self._handle())
+
+    def read32(self, offset: int) -> int:
+        """Read the register at this byte address; 0 for an unknown one [DB-004]."""
+        return int(lib.hd_read32(self._handle(), check_u32("register offset", offset)))
+
+    def write32(self, offset: int, value: int) -> None:
+        """Write a register; done, as far as the host can see, when the call returns.
+
+        Raises:
+            ValueError: an offset or value that is no u32.
+            DeviceError: a worker that is alive did not react.
+        """
+        handle = self._handle()
+        offset = check_u32("register offset", offset)
+        if lib.hd_write32(handle, offset, check_u32("register value", value)):
+            self.check_peer()
+            raise DeviceError(
+                "the worker is alive but did not let go of the device in 30 s; is it stopped?"
+            )
+
+    def wait(self, timeout_s: float) -> None:
+        """Sleep until a completion can be taken or the device halts, at most ``timeout_s``.
+
+        Raises:
+            PeerDied: the worker process is gone.
+        """
+        if not lib.hd_wait(self._handle(), nanoseconds(timeout_s)):
+            self.check_peer()
+
+    def check_peer(self) -> None:
+        """Raise :class:`PeerDied` if the worker process is gone."""
+        handle = self._handle()
+        peer = peer_of(handle)
+        if peer.state == "alive":
+            return
+        counts = ffi.new("hd_counts_t *")
+        lib.hd_counts(handle, counts)
+        raise PeerDied(
+            f"worker process {peer.pid} {peer.state}; the oldest descriptor without a completion "
+            f"is index {counts.cmd_head}; restart a worker (restart_worker(), or "
+            f"descring serve --restart {self.name}) and carry on",
+            int(counts.cmd_head),
+        )
+
+    def restart_worker(self) -> None:
+        """Start a worker process anew on the same memory, where ``process=True`` made the first.
+
+        Raises:
+            DeviceError: the device has no worker process of its own, or it is alive, or the new
+                one refuses the state that it found.
+        """
+        self._handle()
+        if self._server is None or self.name is None:
+            raise DeviceError("only a device opened with process=True can restart its worker")
+        if self._server.poll() is None:
+            raise DeviceError(f"the worker process {self._server.pid} is alive")
+        self._server = _start_server(
+            self.name, self._workers, len(self.memory), 0, False, None, restart=True
+        )
+
+    def native_port(self, geometry: Geometry) -> NativePort:
+        """The queue's fast way to rings that lie as ``geometry`` says."""
+        port = NativePort(self._handle(), geometry, self.check_peer)
+        self._ports.add(port)
+        return port
+
+    def close(self) -> None:
+        """End worker threads or leave the worker process; harmless if repeated."""
+        if not self._closed:
+            self._closed = True
+            for port in list(self._ports):
+                port.close()
+            self._finalizer()
+            self._stop_server()
+            self._segment.close()
+
+    def __enter__(self) -> CpuDevice:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _handle(self) -> Any:
+        if self._closed:
+            raise DeviceClosed("the device is closed; open a new one")
+        return self._device
+
+    def _stop_server(self) -> None:
+        if self._server is None:
+            return
+        self._server.terminate()
+        try:
+            self._server.wait(10)
+        except subprocess.TimeoutExpired:
+            self._server.kill()
+            self._server.wait()
+        if self._server.stdout is not None:
+            self._server.stdout.close()
+        # A killed worker could not remove the memory's name itself.
+        segment = getattr(self, "_segment", None)
+        if segment is not None:
+            segment.close(unlink=True)
+
+    def _abandon(self) -> None:
+        """In a forked child: the device is the parent's; keep no hold on its roles."""
+        self._closed = True
+        self._finalizer.detach()
+        if self._segment.file is not None:
+            os.close(self._segment.file)
+            self._segment.file = None
+
+
+def _close_device(device: Any, _memory: Any) -> None:
+    """Close a native device while its memory is sure to be there."""
+    lib.hd_close(device)
+
+
+def _start_server(
+    name: str,
+    workers: int,
+    memory: int,
+    first_index: int,
+    huge_pages: bool,
+    numa_node: int | None,
+    *,
+    restart: bool,
+) -> subprocess.Popen[str]:
+    """Run ``descring_host.serve`` and wait for its word that it is ready."""
+    command = [sys.executable, "-m", "descring_host.serve", name, "--exit-with-host"]
+    command += ["--workers", str(workers)]
+    if restart:
+        command.append("--restart")
+    else:
+        command += ["--memory", str(memory), "--first-index", str(first_index)]
+        command += ["--huge-pages"] if huge_pages else []
+        command += ["--numa-node", str(numa_node)] if numa_node is not None else []
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True)
+    assert server.stdout is not None
+    with selectors.DefaultSelector() as selector:
+        selector.register(server.stdout, selectors.EVENT_READ)
+        first = server.stdout.readline() if selector.select(_START_S) else ""
+    report = json.loads(first) if first.startswith("{") else {}
+    if report.get("event") != "ready":
+        server.kill()
+        server.wait()
+        server.stdout.close()
+        reason = report.get("reason", f"it said {first!r} and ended with {server.returncode}")
+        raise DeviceError(f"the worker process did not start: {reason}")
+    return server
+
+
+_OPEN: weakref.WeakSet[CpuDevice] = weakref.WeakSet()
+
+
+def _abandon_all() -> None:
+    for device in list(_OPEN):
+        device._abandon()
+
+
+os.register_at_fork(after_in_child=_abandon_all)

@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The one interface of all backends, and the one place where they are opened by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
+from descring_model import GoldenDevice, contract
+
+from descring_host.cpu import CpuDevice
+from descring_host.errors import ContractMismatch, DeviceError
+
+DEFAULT_MEMORY = 16 << 20
+"""Bytes of the memory window of a backend opened without a size."""
+
+
+@runtime_checkable
+class Device(Protocol):
+    """What stands behind a doorbell.
+
+    A device may also have ``native_port(geometry)``, a faster way to the same rings, and
+    ``check_peer()``, which raises when the process behind it is gone; a queue uses them if there.
+    """
+
+    @property
+    def memory(self) -> npt.NDArray[np.uint8]:
+        """The window that rings lie in, 1-D uint8; the device sees offsets into it."""
+        ...
+
+    def read32(self, offset: int) -> int:
+        """Read the register at this byte address."""
+        ...
+
+    def write32(self, offset: int, value: int) -> None:
+        """Write the register at this byte address."""
+        ...
+
+    def wait(self, timeout_s: float) -> None:
+        """Let the device make progress, for at most this many seconds."""
+        ...
+
+    def close(self) -> None:
+        """Give the device back."""
+        ...
+
+    def __enter__(self) -> Device: ...
+
+    def __exit__(self, *_: object) -> None: ...
+
+
+class ModelDevice(GoldenDevice):
+    """The golden model as a host opens it: also a context manager, as every backend."""
+
+    def __enter__(self) -> ModelDevice:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _open_model(*, memory: int = DEFAULT_MEMORY, first_index: int = 0) -> Device:
+    return ModelDevice(memory, first_index=first_index)
+
+
+def _open_cpu(*, memory: int = DEFAULT_MEMORY, **options: Any) -> Device:
+    return CpuDevice(memory, **options)
+
+
+BACKENDS: dict[str, Callable[..., Device]] = {"model": _open_model, "cpu": _open_cpu}
+"""Backend name to opener; a further backend adds itself here."""
+
+
+def check_identity(device: Device) -> None:
+    """Refuse a device that is none, or was built from another contract [HASH-001].
+
+    Raises:
+        DeviceError: register ID or VERSION is wrong.
+        ContractMismatch: CONTRACT_HASH differs; the text says both.
+    """
+    for name, expected in (("ID", contract.DEVICE_ID), ("VERSION", contract.VERSION)):
+        got = device.read32(contract.REGISTER[name].offset)
+        if got != expected:
+            raise DeviceError(
+                f"register {name}: expected 0x{expected:08X}, got 0x{got:08X}; "
+                "this is no device of this contract version"
+            )
+    got = device.read32(contract.REGISTER["CONTRACT_HASH"].offset)
+    if got != contract.CONTRACT_HASH:
+        raise ContractMismatch(
+            f"the device has contract hash {got:08x}, this host {contract.CONTRACT_HASH:08x}; "
+            "build both from the same contract (make gen)"
+        )
+
+
+def open_device(backend: str, **options: Any) -> Device:
+    """Open a device by the name of its backend.
+
+    Args:
+        backend: ``"model"`` (the golden model) or ``"cpu"`` (native workers).
+        **options: of the backend: ``memory`` (bytes of the window) and ``first_index`` for all;
+            see :class:`~descring_host.cpu.CpuDevice` for more of ``cpu``.
+
+    Raises:
+        ValueError: an unknown backend or option, or a value out of range.
+        DeviceError: it can't be opened; the text says why.
+        ContractMismatch: it was built from another contract.
+    """
+    if backend not in BACKENDS:
+        raise ValueError(f"expected a backend out of {', '.join(BACKENDS)}, got {backend!r}")
+    try:
+        device = BACKENDS[backend](**options)
+    except TypeError as error:
+        raise ValueError(f"options of backend {backend}: {error}") from error
+    try:
+        check_identity(device)
+    except BaseException:
+        device.close()
+        raise
+    return device

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The native core, checked: built from the sources at hand, and from the same contract."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+from descring_model import contract
+
+_BUILD_SCRIPT = Path(__file__).resolve().parents[1] / "native" / "build.py"
+
+
+def _load() -> tuple[Any, Any]:
+    remedy = f"run: python {_BUILD_SCRIPT}" if _BUILD_SCRIPT.exists() else "reinstall descring"
+    try:
+        _native = importlib.import_module("descring_host._native")
+    except ImportError as error:
+        raise ImportError(
+            f"the native core of descring_host is not built ({error}); {remedy}"
+        ) from error
+    lib, ffi = _native.lib, _native.ffi
+    if _BUILD_SCRIPT.exists():
+        spec = importlib.util.spec_from_file_location("descring_native_build", _BUILD_SCRIPT)
+        assert spec is not None and spec.loader is not None
+        script = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(script)
+        built = ffi.string(lib.hd_source_hash()).decode()
+        if built != script.source_hash():
+            raise ImportError(
+                f"the native core was built from other sources (it says {built[:8]}, the tree "
+                f"{script.source_hash()[:8]}); {remedy}"
+            )
+    if lib.hd_contract_hash() != contract.CONTRACT_HASH:
+        raise ImportError(
+            f"the native core was built for contract {lib.hd_contract_hash():08x}, but this is "
+            f"{contract.CONTRACT_HASH:08x}; run make gen, then {remedy}"
+        )
+    return lib, ffi
+
+
+lib: Any
+"""The functions of ``host/native/api.h``."""
+ffi: Any
+lib, ffi = _load()
+
+NANOSECONDS = 1_000_000_000
+
+
+def nanoseconds(timeout_s: float) -> int:
+    """A time in seconds as the native core takes it; ``ValueError`` if it is negative or NaN."""
+    if not timeout_s >= 0:
+        raise ValueError(f"expected a time of 0 seconds or more, got {timeout_s}")
+    return int(min(timeout_s, 1e9) * NANOSECONDS)
+
+
+def check_u32(name: str, value: int) -> int:
+    """``value`` as a plain int; ``ValueError`` naming it where it is no unsigned 32-bit number."""
+    return check_unsigned(name, value, 32)
+
+
+def check_unsigned(name: str, value: object, bits: int) -> int:
+    """``value`` as a plain int; ``ValueError`` naming it where it does not fit in ``bits``."""
+    if not hasattr(value, "__index__") or isinstance(value, bool):
+        raise ValueError(f"{name}: expected an integer, got {value!r}")
+    number = value.__index__()
+    if not 0 <= number < 1 << bits:
+        raise ValueError(f"{name}: expected 0 to 2^{bits} - 1, got {number}")
+    return int(number)

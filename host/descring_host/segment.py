@@ -1,0 +1,264 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Memory that host and worker share: anonymous, or a named POSIX shared-memory segment."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import mmap
+import os
+import re
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from descring_model import contract
+
+from descring_host.errors import ContractMismatch, DeviceError
+from descring_host.native import check_u32, ffi, lib
+
+SHM_FOLDER = Path("/dev/shm")
+PREFIX = "descring."
+_NAME = re.compile(r"[A-Za-z0-9._-]{1,200}")
+_PAGE = 4096
+_HUGE = 2 << 20
+_MAP_HUGETLB = 0x40000
+_YOUNG_S = 5.0
+"""A segment younger than this may be one whose creator has not taken its role yet."""
+
+
+@dataclass(frozen=True)
+class MemoryReport:
+    """What the memory really is; what was asked for and not given has its reason here."""
+
+    bytes: int
+    huge_bytes: int
+    huge_pages: str
+    numa: str
+
+
+class Segment:
+    """A mapped segment: device state, then the memory window.
+
+    The mapping lives as long as anything refers to it, so that arrays over it stay valid after
+    :meth:`close`, which gives up the name and the file.
+    """
+
+    def __init__(self, mapping: mmap.mmap, file: int | None, name: str | None, owner: bool) -> None:
+        self._mapping = mapping
+        self.file = file
+        self.name = name
+        self._owner = owner
+        self.base: Any = ffi.from_buffer(mapping)
+        self.report = MemoryReport(len(mapping), 0, "not asked for", "not asked for")
+
+    @property
+    def window(self) -> npt.NDArray[np.uint8]:
+        """The memory window, 1-D uint8, writable."""
+        return np.frombuffer(
+            self._mapping,
+            dtype=np.uint8,
+            count=lib.hd_window_bytes(self.base),
+            offset=lib.hd_window_offset(self.base),
+        )
+
+    @classmethod
+    def create(
+        cls,
+        window_bytes: int,
+        *,
+        name: str | None = None,
+        first_index: int = 0,
+        huge_pages: bool = False,
+        numa_node: int | None = None,
+    ) -> Segment:
+        """Make a segment in reset state.
+
+        Args:
+            window_bytes: size of the memory window, 1 byte to 2^40.
+            name: of the POSIX shared memory; None makes an anonymous mapping of this process.
+            first_index: the value of every index after reset [RING-012].
+            huge_pages: ask for pages of 2 MiB; :attr:`report` says what came of it.
+            numa_node: bind the memory to this node; likewise.
+
+        Raises:
+            ValueError: a size, name or index out of range.
+            DeviceError: the name exists, or the system refuses the memory.
+        """
+        size = check_u32("window_bytes / 4096", -(-window_bytes // _PAGE)) * _PAGE
+        if not 0 < window_bytes <= 1 << 40:
+            raise ValueError(f"window_bytes: expected 1 to 2^40, got {window_bytes}")
+        check_u32("first_index", first_index)
+        offset = -(-lib.hd_header_bytes() // _PAGE) * _PAGE
+        total = offset + size
+        if huge_pages:
+            total = -(-total // _HUGE) * _HUGE
+        file = None
+        if name is not None:
+            file = _create_file(name, total)
+        try:
+            mapping, how = _map(file, total, huge_pages)
+            segment = cls(mapping, file, name, owner=True)
+            numa = segment._bind(numa_node)
+            failed = lib.hd_format(segment.base, total, offset, window_bytes, first_index)
+            if failed:
+                raise DeviceError(f"cannot lay out the segment: {os.strerror(failed)}")
+        except BaseException:
+            if file is not None:
+                os.close(file)
+                _path(str(name)).unlink(missing_ok=True)
+            raise
+        if huge_pages:
+            segment.window[::_PAGE] = 0  # so that the pages exist and can be counted
+        huge = _huge_bytes(segment.base)
+        segment.report = MemoryReport(total, huge, how if huge_pages else "not asked for", numa)
+        return segment
+
+    @classmethod
+    def attach(cls, name: str) -> Segment:
+        """Map an existing named segment.
+
+        Raises:
+            ValueError: a malformed name.
+            DeviceError: there is none of that name, or it is damaged or of another version.
+            ContractMismatch: it was made from another contract.
+        """
+        path = _path(name)
+        try:
+            file = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        except FileNotFoundError:
+            raise DeviceError(
+                f"there is no shared memory named {name!r}; start it with: descring serve {name}"
+            ) from None
+        try:
+            size = os.fstat(file).st_size
+            if size < lib.hd_header_bytes():
+                raise DeviceError(f"shared memory {name!r} is too small ({size} bytes) to be ours")
+            mapping = mmap.mmap(file, size)
+            segment = cls(mapping, file, name, owner=False)
+            refusal = lib.hd_refusal(segment.base, size)
+            if refusal:
+                text = ffi.string(refusal).decode()
+                theirs = lib.hd_segment_contract_hash(segment.base)
+                kind: type[DeviceError] | type[ContractMismatch] = DeviceError
+                if "contract hash" in text:
+                    kind = ContractMismatch
+                    text += f": it has {theirs:08x}, this program {contract.CONTRACT_HASH:08x}"
+                raise kind(f"cannot use shared memory {name!r}: {text}")
+        except BaseException:
+            os.close(file)
+            raise
+        return segment
+
+    def close(self, *, unlink: bool | None = None) -> None:
+        """Close the file, and remove the name (default: if this object made it)."""
+        if self.file is not None:
+            if self._owner if unlink is None else unlink:
+                _path(str(self.name)).unlink(missing_ok=True)
+            os.close(self.file)
+            self.file = None
+
+    def _bind(self, node: int | None) -> str:
+        if node is None:
+            return "not asked for"
+        failed = lib.hd_bind_numa(self.base, len(self._mapping), node)
+        return (
+            f"refused for node {node}: {os.strerror(failed)}" if failed else f"bound to node {node}"
+        )
+
+
+def _path(name: str) -> Path:
+    if not _NAME.fullmatch(name):
+        raise ValueError(f"name: expected 1 to 200 of A-Z a-z 0-9 . _ -, got {name!r}")
+    return SHM_FOLDER / f"{PREFIX}{name}"
+
+
+def _create_file(name: str, size: int) -> int:
+    path = _path(name)
+    try:
+        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    except FileExistsError:
+        raise DeviceError(
+            f"shared memory {name!r} exists ({path}); choose another name, attach to it, or "
+            "remove what dead processes left: descring clean"
+        ) from None
+    try:
+        os.posix_fallocate(file, 0, size)  # no room is an error now, not a SIGBUS later
+    except OSError as error:
+        os.close(file)
+        path.unlink(missing_ok=True)
+        raise DeviceError(f"cannot get {size} bytes of shared memory: {error.strerror}") from None
+    return file
+
+
+def _map(file: int | None, size: int, huge_pages: bool) -> tuple[mmap.mmap, str]:
+    try:
+        if file is not None:
+            mapping = mmap.mmap(file, size)
+        else:
+            flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
+            if huge_pages:
+                with contextlib.suppress(OSError):
+                    return mmap.mmap(-1, size, flags=flags | _MAP_HUGETLB), "reserved huge pages"
+            mapping = mmap.mmap(-1, size, flags=flags)
+    except OSError as error:
+        raise DeviceError(f"cannot map {size} bytes: {error.strerror}") from None
+    if not huge_pages:
+        return mapping, "not asked for"
+    try:
+        mapping.madvise(mmap.MADV_HUGEPAGE)
+    except OSError as error:
+        return mapping, f"refused: {os.strerror(error.errno or errno.EINVAL)}"
+    return mapping, "transparent huge pages, as far as the kernel gives them (see huge_bytes)"
+
+
+def _huge_bytes(base: Any) -> int:
+    """Bytes of the mapping at ``base`` that lie in huge pages now, from the kernel's own table."""
+    start = int(ffi.cast("uintptr_t", base))
+    found, total = False, 0
+    for line in Path("/proc/self/smaps").read_text().splitlines():
+        head = line.split(" ", 1)[0]
+        if "-" in head and not head.endswith(":"):
+            low, high = (int(part, 16) for part in head.split("-"))
+            found = low <= start < high
+        elif found and head in ("AnonHugePages:", "ShmemPmdMapped:", "Private_Hugetlb:"):
+            total += int(line.split()[1]) * 1024
+    return total
+
+
+@dataclass(frozen=True)
+class Leftover:
+    """A segment found by :func:`clean`: its name, and who holds it (empty: nobody, removed)."""
+
+    name: str
+    held_by: tuple[str, ...]
+
+
+def clean() -> Iterator[Leftover]:
+    """Remove every segment of this user whose worker and host are both gone; yield what was found.
+
+    A segment that a living process holds is left alone, and so is one so young that its creator
+    may not have taken its role yet.
+    """
+    for path in sorted(SHM_FOLDER.glob(f"{PREFIX}*")):
+        try:
+            file = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        except (FileNotFoundError, PermissionError):
+            continue  # gone meanwhile, or another user's
+        try:
+            holders = tuple(
+                who
+                for who, role in (("worker", lib.HD_ROLE_WORKER), ("host", lib.HD_ROLE_HOST))
+                if lib.hd_role_held(file, role)
+            )
+            if not holders and time.time() - os.fstat(file).st_mtime < _YOUNG_S:
+                holders = (f"its creator perhaps (less than {_YOUNG_S:.0f} s old)",)
+            if not holders:
+                path.unlink(missing_ok=True)
+        finally:
+            os.close(file)
+        yield Leftover(path.name.removeprefix(PREFIX), holders)

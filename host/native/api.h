@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the native core offers to Python. Plain declarations only: cffi reads this very file, and
+// the C sources include it, so that the two cannot drift apart.
+//
+// hd_* is the device (memory, registers, workers, peers), hq_* the host's queue on its rings.
+// Times are nanoseconds of CLOCK_MONOTONIC. No function keeps a pointer to a caller's lines.
+
+typedef struct hw_device hw_device_t;
+typedef struct hw_queue hw_queue_t;
+
+enum hd_role { HD_ROLE_WORKER = 0, HD_ROLE_HOST = 1 };
+enum hd_peer { HD_PEER_NONE = 0, HD_PEER_ALIVE = 1, HD_PEER_DIED = 2, HD_PEER_ENDED = 3 };
+
+typedef struct hd_counts {
+  uint32_t cmd_head;
+  uint32_t done_tail;
+  uint32_t reward_tail;
+  uint32_t descriptors;
+  uint32_t errors;
+  uint32_t halted;
+  uint64_t tokens;
+} hd_counts_t;
+
+typedef struct hd_geometry {
+  uint64_t cmd_base;     // bytes from the window's start to slot 0, as in the BASE registers
+  uint64_t done_base;
+  uint64_t reward_base;  // only looked at if split
+  uint32_t ring_log2;    // as in REG RING_LOG2
+  uint32_t split;
+} hd_geometry_t;
+
+typedef struct hd_peer_info {
+  uint64_t pid;          // 0: there never was one
+  uint64_t incarnation;  // how often the role has been taken
+  uint64_t beat_age;     // since its last heartbeat
+  int state;             // enum hd_peer
+} hd_peer_info_t;
+
+// Identity, for checks at import.
+uint32_t hd_contract_hash(void);
+const char *hd_source_hash(void);
+uint64_t hd_header_bytes(void);
+
+// Lay out a fresh, zeroed segment. The window starts at window_offset.
+int hd_format(void *segment, uint64_t segment_bytes, uint64_t window_offset,
+              uint64_t window_bytes, uint32_t first_index);
+// NULL if a device can be opened on it, else the reason in words (static storage).
+const char *hd_refusal(const void *segment, uint64_t segment_bytes);
+uint32_t hd_segment_contract_hash(const void *segment);
+uint64_t hd_window_offset(const void *segment);
+uint64_t hd_window_bytes(const void *segment);
+uint32_t hd_first_index(const void *segment);
+
+hw_device_t *hd_open(void *segment);
+void hd_close(hw_device_t *device);
+
+uint32_t hd_read32(hw_device_t *device, uint32_t offset);
+// 0, or -1 if a worker did not let go of the device within the time allowed.
+int hd_write32(hw_device_t *device, uint32_t offset, uint32_t value);
+void hd_counts(hw_device_t *device, hd_counts_t *counts);
+
+// NULL, or why a worker cannot carry on from the state found in the segment (static storage).
+const char *hd_unrecoverable(hw_device_t *device);
+int hd_start_workers(hw_device_t *device, uint32_t workers);
+void hd_stop_workers(hw_device_t *device);
+
+// Take a role on a shared segment and watch the other one. 0, or an errno; EBUSY: it is taken.
+int hd_join(hw_device_t *device, int lock_file, int role);
+void hd_leave(hw_device_t *device);
+void hd_peer(hw_device_t *device, hd_peer_info_t *info);
+// Whether a role is held on a shared segment's file: 1, 0, or minus an errno.
+int hd_role_held(int lock_file, int role);
+
+// 1 as soon as a completion can be taken or the device halted; 0 at the end of timeout_ns or when
+// the worker is gone.
+int hd_wait(hw_device_t *device, int64_t timeout_ns);
+
+int hd_bind_numa(void *address, uint64_t bytes, int node);
+void hd_seal(void *lines, uint64_t count, uint32_t first_index);
+
+hw_queue_t *hq_open(hw_device_t *device, const hd_geometry_t *geometry);
+void hq_close(hw_queue_t *queue);
+uint32_t hq_next_index(hw_queue_t *queue);
+uint32_t hq_room(hw_queue_t *queue);
+// How many lines were taken in; -1: the device refused the doorbell; -2: the worker is gone.
+int64_t hq_submit(hw_queue_t *queue, const void *lines, uint32_t count);
+// What every DECODE line of this queue carries.
+void hq_decode_fields(hw_queue_t *queue, uint32_t kv_arena_id, uint32_t group, int checked);
+// One DECODE line [DESC-024]: 1, 0 if the ring is full, else as hq_submit. Two forms, because each
+// argument costs a caller in Python time: user_data = rollout_id, and user_data given.
+int hq_submit_rollout(hw_queue_t *queue, uint32_t rollout_id, uint64_t kv_offset,
+                      uint64_t delta_offset, uint32_t prefix_id, uint32_t seq_len,
+                      uint32_t max_tokens);
+int hq_submit_decode(hw_queue_t *queue, uint32_t rollout_id, uint64_t kv_offset,
+                     uint64_t delta_offset, uint32_t prefix_id, uint32_t seq_len,
+                     uint32_t max_tokens, uint64_t user_data);
+// Take up to max completions of the done (0) or reward (1) ring, waiting at most timeout_ns for
+// the first.
+uint32_t hq_poll(hw_queue_t *queue, int reward, void *lines, uint32_t max, int64_t timeout_ns);
+uint32_t hq_ready(hw_queue_t *queue, int reward);

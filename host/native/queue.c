@@ -1,0 +1,292 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The host's side of the rings: write lines, publish the tail, ring the doorbell; take completions.
+// The device's indices are cached and only looked at again when the cached ones do not suffice.
+#define _GNU_SOURCE
+#include <errno.h>
+#include <linux/mempolicy.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "segment.h"
+
+enum { SPINS = 4000, YIELDS = 20 };
+static const int64_t SLEEP_NS = 50ll * 1000 * 1000;
+
+typedef struct side {
+  hw_desc_t *lines;
+  hw_word_t *tail_word;  // in memory, the device's
+  hw_word_t *head_word;  // in memory, ours
+  hw_word_t *head_register;
+  uint32_t slots;
+  uint32_t head;
+  uint32_t tail;  // last seen
+} side_t;
+
+struct hw_queue {
+  hw_device_t *device;
+  hw_desc_t *cmd;
+  hw_word_t *cmd_tail_word;
+  hw_word_t *cmd_head_word;
+  uint32_t cmd_slots;
+  uint32_t cmd_tail;
+  uint32_t cmd_head;  // last seen
+  uint32_t kv_arena_id;
+  uint32_t group;
+  int checked;
+  int sides;
+  side_t side[2];
+};
+
+static void open_side(hw_queue_t *queue, side_t *side, uint64_t base, uint32_t slots,
+                      hw_word_t *head_register, uint32_t tail) {
+  uint8_t *window = queue->device->window;
+  side->lines = hw_ring_lines(window, base);
+  side->tail_word = hw_ring_word(window, base, HW_RING_TAIL_OFFSET);
+  side->head_word = hw_ring_word(window, base, HW_RING_HEAD_OFFSET);
+  side->head_register = head_register;
+  side->slots = slots;
+  side->head = hw_get(head_register);
+  side->tail = tail;
+  hw_put(side->head_word, side->head);
+}
+
+hw_queue_t *hq_open(hw_device_t *device, const hd_geometry_t *geometry) {
+  hw_segment_t *segment = device->segment;
+  hd_counts_t counts;
+  hw_queue_t *queue = calloc(1, sizeof *queue);
+  if (!queue) {
+    return NULL;
+  }
+  if (hw_close_gate(device)) {
+    free(queue);
+    return NULL;
+  }
+  hw_snapshot(segment, &counts);
+  queue->device = device;
+  queue->cmd = hw_ring_lines(device->window, geometry->cmd_base);
+  queue->cmd_tail_word = hw_ring_word(device->window, geometry->cmd_base, HW_RING_TAIL_OFFSET);
+  queue->cmd_head_word = hw_ring_word(device->window, geometry->cmd_base, HW_RING_HEAD_OFFSET);
+  queue->cmd_slots = hw_slots(geometry->ring_log2, HW_RING_LOG2_CMD_LSB);
+  queue->cmd_tail = hw_get(&segment->cmd_tail);
+  queue->cmd_head = counts.cmd_head;
+  hw_put(queue->cmd_tail_word, queue->cmd_tail);
+  queue->sides = geometry->split ? 2 : 1;
+  open_side(queue, &queue->side[0], geometry->done_base,
+            hw_slots(geometry->ring_log2, HW_RING_LOG2_DONE_LSB), &segment->done_head,
+            counts.done_tail);
+  if (geometry->split) {
+    open_side(queue, &queue->side[1], geometry->reward_base,
+              hw_slots(geometry->ring_log2, HW_RING_LOG2_REWARD_LSB), &segment->reward_head,
+              counts.reward_tail);
+  }
+  hw_put(&segment->publish, 1);
+  hw_publish(device, &counts);
+  hw_open_gate(device);
+  return queue;
+}
+
+void hq_close(hw_queue_t *queue) { free(queue); }
+
+uint32_t hq_next_index(hw_queue_t *queue) { return queue->cmd_tail; }
+
+uint32_t hq_room(hw_queue_t *queue) {
+  queue->cmd_head = hw_get(queue->cmd_head_word);
+  return queue->cmd_slots - (queue->cmd_tail - queue->cmd_head);
+}
+
+static uint32_t room_for(hw_queue_t *queue, uint32_t wanted) {
+  const uint32_t room = queue->cmd_slots - (queue->cmd_tail - queue->cmd_head);
+  return room < wanted ? hq_room(queue) : room;
+}
+
+// Tail in memory first, then the doorbell [DB-005]. 0, or -1 with everything as it was before.
+static int publish(hw_queue_t *queue, uint32_t tail) {
+  hw_put(queue->cmd_tail_word, tail);
+  if (!hw_doorbell(queue->device, tail)) {
+    hw_put(queue->cmd_tail_word, queue->cmd_tail);
+    return -1;
+  }
+  queue->cmd_tail = tail;
+  return 0;
+}
+
+int64_t hq_submit(hw_queue_t *queue, const void *lines, uint32_t count) {
+  if (!queue) {
+    return -3;
+  }
+  if (hw_peer_gone(queue->device)) {
+    return -2;
+  }
+  const uint32_t room = room_for(queue, count);
+  if (count > room) {
+    count = room;
+  }
+  if (count == 0) {
+    return 0;
+  }
+  const uint32_t at = queue->cmd_tail & (queue->cmd_slots - 1u);
+  const uint32_t straight = count < queue->cmd_slots - at ? count : queue->cmd_slots - at;
+  memcpy(queue->cmd + at, lines, (size_t)straight * HW_DESC_BYTES);
+  memcpy(queue->cmd, (const uint8_t *)lines + (size_t)straight * HW_DESC_BYTES,
+         (size_t)(count - straight) * HW_DESC_BYTES);
+  return publish(queue, queue->cmd_tail + count) ? -1 : (int64_t)count;
+}
+
+int hq_submit_decode(hw_queue_t *queue, uint32_t rollout_id, uint64_t kv_offset,
+                     uint64_t delta_offset, uint32_t prefix_id, uint32_t seq_len,
+                     uint32_t max_tokens, uint64_t user_data) {
+  if (!queue) {
+    return -3;
+  }
+  if (hw_peer_gone(queue->device)) {
+    return -2;
+  }
+  if (room_for(queue, 1) == 0) {
+    return 0;
+  }
+  hw_desc_t line = {0};
+  line.opcode = HW_OPCODE_DECODE;
+  line.flags = prefix_id ? HW_FLAG_COW_PREFIX : 0;
+  line.rollout_id = rollout_id;
+  line.kv_arena_id = queue->kv_arena_id;
+  line.prefix_id = prefix_id;
+  line.kv_offset = kv_offset;
+  line.delta_offset = delta_offset;
+  line.seq_len = seq_len;
+  line.max_tokens = max_tokens;
+  line.reserved0 = queue->group;
+  line.user_data = user_data;
+  line.checksum_or_cookie = kv_offset ^ delta_offset ^ (uint64_t)rollout_id << 32;
+  if (queue->checked) {
+    line.flags |= HW_FLAG_CHECKED;
+    hw_worker_seal(&line, queue->cmd_tail);
+  }
+  queue->cmd[queue->cmd_tail & (queue->cmd_slots - 1u)] = line;
+  return publish(queue, queue->cmd_tail + 1u) ? -1 : 1;
+}
+
+int hq_submit_rollout(hw_queue_t *queue, uint32_t rollout_id, uint64_t kv_offset,
+                      uint64_t delta_offset, uint32_t prefix_id, uint32_t seq_len,
+                      uint32_t max_tokens) {
+  return hq_submit_decode(queue, rollout_id, kv_offset, delta_offset, prefix_id, seq_len,
+                          max_tokens, rollout_id);
+}
+
+void hq_decode_fields(hw_queue_t *queue, uint32_t kv_arena_id, uint32_t group, int checked) {
+  queue->kv_arena_id = kv_arena_id;
+  queue->group = group;
+  queue->checked = checked;
+}
+
+void hd_seal(void *lines, uint64_t count, uint32_t first_index) {
+  uint8_t *at = lines;
+  for (uint64_t line = 0; line < count; ++line, at += HW_DESC_BYTES) {
+    hw_desc_t sealed;  // the caller's array need not be aligned to a line
+    memcpy(&sealed, at, sizeof sealed);
+    sealed.flags |= HW_FLAG_CHECKED;
+    hw_worker_seal(&sealed, first_index + (uint32_t)line);
+    memcpy(at, &sealed, sizeof sealed);
+  }
+}
+
+static int can_be_taken(hw_device_t *device) {
+  hw_segment_t *segment = device->segment;
+  hd_counts_t counts;
+  hw_snapshot(segment, &counts);
+  return counts.done_tail != atomic_load(&segment->done_head) ||
+         counts.reward_tail != atomic_load(&segment->reward_head) || counts.halted;
+}
+
+static int has_tail(void *side) {
+  return hw_get(((side_t *)side)->tail_word) != ((side_t *)side)->tail;
+}
+
+static int has_any(void *device) { return can_be_taken(device); }
+
+// Spin, yield, then sleep until the worker rouses the host or is gone.
+static int wait_for(hw_device_t *device, int (*ready)(void *), void *argument, int64_t timeout_ns) {
+  hw_segment_t *segment = device->segment;
+  const uint64_t start = timeout_ns > 0 ? hw_now() : 0;
+  for (uint32_t turn = 0;; ++turn) {
+    if (ready(argument)) {
+      return 1;
+    }
+    if (timeout_ns <= 0) {
+      return 0;
+    }
+    if (turn < SPINS) {
+      hw_pause();
+      continue;
+    }
+    const int64_t left = timeout_ns - (int64_t)(hw_now() - start);
+    if (left <= 0) {
+      return ready(argument);
+    }
+    if (turn < SPINS + YIELDS) {
+      sched_yield();
+      continue;
+    }
+    if (hw_peer_gone(device)) {
+      return ready(argument);
+    }
+    const uint32_t wake = atomic_load(&segment->host_wake);
+    atomic_fetch_add(&segment->host_sleeping, 1);
+    if (!ready(argument)) {
+      hw_futex_wait(&segment->host_wake, wake, left < SLEEP_NS ? left : SLEEP_NS);
+    }
+    atomic_fetch_sub(&segment->host_sleeping, 1);
+  }
+}
+
+int hd_wait(hw_device_t *device, int64_t timeout_ns) {
+  return wait_for(device, has_any, device, timeout_ns);
+}
+
+uint32_t hq_ready(hw_queue_t *queue, int reward) {
+  side_t *side = &queue->side[reward];
+  side->tail = hw_get(side->tail_word);
+  return side->tail - side->head;
+}
+
+uint32_t hq_poll(hw_queue_t *queue, int reward, void *lines, uint32_t max, int64_t timeout_ns) {
+  if (!queue || reward >= queue->sides || max == 0) {
+    return 0;
+  }
+  side_t *side = &queue->side[reward];
+  uint32_t count = side->tail - side->head;
+  if (count == 0 && timeout_ns > 0) {
+    wait_for(queue->device, has_tail, side, timeout_ns);
+  }
+  if (count < max) {
+    count = hq_ready(queue, reward);
+  }
+  if (count > max) {
+    count = max;
+  }
+  if (count == 0) {
+    return 0;
+  }
+  const uint32_t at = side->head & (side->slots - 1u);
+  const uint32_t straight = count < side->slots - at ? count : side->slots - at;
+  memcpy(lines, side->lines + at, (size_t)straight * HW_DESC_BYTES);
+  memcpy((uint8_t *)lines + (size_t)straight * HW_DESC_BYTES, side->lines,
+         (size_t)(count - straight) * HW_DESC_BYTES);
+  side->head += count;
+  hw_put(side->head_word, side->head);
+  atomic_exchange(side->head_register, side->head);
+  hw_rouse(&queue->device->segment->worker_wake, &queue->device->segment->worker_sleeping);
+  return count;
+}
+
+int hd_bind_numa(void *address, uint64_t bytes, int node) {
+  unsigned long nodes[16] = {0};
+  const unsigned long bits = sizeof nodes * 8;
+  if (node < 0 || (unsigned long)node >= bits) {
+    return EINVAL;
+  }
+  nodes[(unsigned long)node / (8 * sizeof(long))] |= 1ul << ((unsigned long)node % (8 * sizeof(long)));
+  return syscall(SYS_mbind, address, bytes, MPOL_BIND, nodes, bits, MPOL_MF_MOVE) ? errno : 0;
+}

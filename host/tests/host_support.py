@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Helpers of the host runtime's tests."""
+
+import os
+import time
+import uuid
+from collections.abc import Callable
+
+import numpy as np
+from descring_host import CommandQueue, Device
+from descring_model import DESC_DTYPE, Lines, contract, first_difference, goes_to_reward
+
+REG = {name: register.offset for name, register in contract.REGISTER.items()}
+CTRL = {bits.name: bits.mask for bits in contract.REGISTER["CTRL"].bits}
+STATUS = {bits.name: bits.mask for bits in contract.REGISTER["STATUS"].bits}
+FLAG = contract.FLAG
+OPCODE = contract.OPCODE
+RUN = f"{os.getpid()}-{uuid.uuid4().hex[:6]}"
+PATIENCE_S = 60.0
+"""A bound, not an expectation: a busy machine may be slow, but must not hang the suite."""
+
+
+def shm_name(what: str) -> str:
+    """A name that no other test and no other run has."""
+    return f"test-{RUN}-{what}-{uuid.uuid4().hex[:6]}"
+
+
+def eventually(condition: Callable[[], bool], what: str) -> None:
+    """Wait until ``condition()`` holds; fails, naming ``what``, if it never does."""
+    deadline = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < deadline, f"never happened: {what}"
+        time.sleep(0.001)
+
+
+def run_stream(queue: CommandQueue, lines: Lines, batch: int) -> tuple[Lines, Lines]:
+    """Push a whole stream through a queue, going on behind every STOP: (done, reward) lines."""
+    parts: tuple[list[Lines], list[Lines]] = ([], [])
+    sent = 0
+    queue.when_full = "short"
+    deadline = time.monotonic() + PATIENCE_S
+    while sent < len(lines) or queue.in_flight:
+        sent += queue.submit(lines[sent : sent + batch])
+        got = queue.poll()
+        parts[0].append(got)
+        if queue.geometry.split:
+            parts[1].append(queue.poll(reward=True))
+        if not len(got):
+            if queue.halted:
+                queue.continue_after_stop()
+            queue.device.wait(0.01)
+        assert time.monotonic() < deadline, f"stuck with {queue.in_flight} in flight"
+    empty = np.empty(0, dtype=DESC_DTYPE)
+    return np.concatenate([empty, *parts[0]]), np.concatenate([empty, *parts[1]])
+
+
+def assert_same(expected: Lines, actual: Lines) -> None:
+    """Byte for byte, and of the same, positive length."""
+    assert len(expected) > 0
+    difference = first_difference(expected, actual)
+    assert difference is None, str(difference)
+
+
+def split(completions: Lines) -> tuple[Lines, Lines]:
+    """What goes to the done ring and what to the reward ring."""
+    reward = goes_to_reward(completions)
+    return completions[~reward], completions[reward]
+
+
+def word(device: Device, offset: int) -> int:
+    """The u32 at a byte of the memory window."""
+    return int(device.memory[offset : offset + 4].view(np.uint32)[0])
+
+
+def decode(seq_len: int, max_tokens: int, count: int = 1) -> Lines:
+    """Unchecked DECODE lines, ``user_data`` counting up from 0."""
+    lines = np.zeros(count, dtype=DESC_DTYPE)
+    lines["opcode"] = OPCODE["DECODE"]
+    lines["seq_len"] = seq_len
+    lines["max_tokens"] = max_tokens
+    lines["user_data"] = np.arange(count)
+    return lines
+
+
+def stop() -> Lines:
+    """One STOP."""
+    line = np.zeros(1, dtype=DESC_DTYPE)
+    line["opcode"] = OPCODE["STOP"]
+    return line

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The native worker behind ``descring replay``."""
+
+from __future__ import annotations
+
+import numpy as np
+from descring_host import CommandQueue, CpuDevice, HostError
+from descring_model import DESC_DTYPE, Lines, contract
+
+from descring_sim.backends import Progress, ReplayError, ReplayOptions, ReplayResult
+
+_MEMORY = 16 << 20
+_SLOTS = 16384
+_BATCH = 4096
+_WAIT_S = 0.05
+_PATIENCE = 200
+"""Waits in a row without a completion after which a replay is given up: ten seconds."""
+
+
+class CpuBackend:
+    """Native worker threads of this process."""
+
+    description = "native worker threads (C11)"
+
+    def replay(self, lines: Lines, options: ReplayOptions, progress: Progress) -> ReplayResult:
+        """See :meth:`descring_sim.backends.Backend.replay`."""
+        for name in ("seed", "waves"):
+            if getattr(options, name) not in (None, False):
+                raise ReplayError(f"--{name} means nothing to the backend cpu; leave it out")
+        workers = 1 if options.workers is None else options.workers
+        slots = _SLOTS if options.ring_depth is None else options.ring_depth
+        try:
+            with (
+                CpuDevice(_MEMORY, workers=workers, first_index=options.first_index) as device,
+                CommandQueue(
+                    device,
+                    cmd_slots=slots,
+                    split_reward=options.split_reward,
+                    require_checked=options.require_checked,
+                    when_full="short",
+                ) as queue,
+            ):
+                done, reward = _answers(queue, lines, options.halt, progress)
+        except (HostError, ValueError) as error:
+            raise ReplayError(f"backend cpu: {error}") from error
+        threads = f"{workers} worker thread{'s' if workers > 1 else ''}"
+        note = f"native, {threads}, contract {contract.CONTRACT_HASH:08x}"
+        return ReplayResult(done=done, reward=reward, note=note)
+
+
+def _answers(
+    queue: CommandQueue, lines: Lines, halt: bool, progress: Progress
+) -> tuple[Lines, Lines]:
+    """Push the stream through; the completions of both rings."""
+    empty = np.empty(0, dtype=DESC_DTYPE)
+    parts: tuple[list[Lines], list[Lines]] = ([empty], [empty])
+    sent = taken = fruitless = 0
+    while sent < len(lines) or queue.in_flight:
+        sent += queue.submit(lines[sent : sent + _BATCH])
+        got = [queue.poll()]
+        if queue.geometry.split:
+            got.append(queue.poll(reward=True))
+        count = sum(len(part) for part in got)
+        for ring, part in zip(parts, got, strict=False):
+            ring.append(part)
+        taken += count
+        if count:
+            fruitless = 0
+            progress(taken)
+        elif queue.halted and not queue.answered:
+            if halt:
+                break
+            queue.continue_after_stop()
+        else:
+            fruitless += 1
+            if fruitless > _PATIENCE:
+                raise ReplayError(f"no completion for {_PATIENCE * _WAIT_S} s after {taken}")
+            queue.device.wait(_WAIT_S)
+    return np.concatenate(parts[0]), np.concatenate(parts[1])
