@@ -74,7 +74,7 @@ missing_packages() {
   if ! find_python >/dev/null; then
     if version=$(/usr/bin/python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
     then
-      echo "python3-venv libpython$version"
+      echo "python3-venv libpython$version-dev"
     else
       echo 'python3 python3-venv libpython3-dev'
     fi
