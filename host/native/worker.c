@@ -81,7 +81,6 @@ static void let_go(hw_word_t *spin_lock) { hw_put(spin_lock, 0); }
 static rings_t read_rings(hw_device_t *device) {
   hw_segment_t *segment = device->segment;
   const hd_geometry_t geometry = hw_geometry(segment);
-  const uint32_t mode = hw_get(&segment->mode);
   rings_t rings = {0};
   rings.enabled = (int)hw_get(&segment->enable);
   if (rings.enabled) {
@@ -94,16 +93,19 @@ static rings_t read_rings(hw_device_t *device) {
       rings.reward = hw_ring_lines(device->window, geometry.reward_base);
       rings.reward_slots = hw_slots(geometry.ring_log2, HW_RING_LOG2_REWARD_LSB);
     }
-    rings.require_checked = (mode & HW_BIT(HW_CTRL_REQUIRE_CHECKED_BIT)) != 0;
+    rings.require_checked = hw_has_mode(segment, HW_CTRL_REQUIRE_CHECKED_BIT);
   }
   return rings;
 }
 
 void hw_publish(hw_device_t *device, const hd_counts_t *counts) {
-  if (!hw_get(&device->segment->publish)) {
+  hw_segment_t *segment = device->segment;
+  // Only a locked configuration is known to have the words inside the window.
+  const int asked = hw_get(&segment->locked) && hw_has_mode(segment, HW_CTRL_PUBLISH_TAILS_BIT);
+  if (!asked && !hw_get(&segment->publish)) {
     return;
   }
-  const hd_geometry_t geometry = hw_geometry(device->segment);
+  const hd_geometry_t geometry = hw_geometry(segment);
   uint8_t *window = device->window;
   hw_put(hw_ring_word(window, geometry.done_base, HW_RING_TAIL_OFFSET), counts->done_tail);
   if (geometry.split) {
