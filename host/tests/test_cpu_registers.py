@@ -83,9 +83,10 @@ def prepare(model: GoldenDevice, cpu: CpuDevice) -> None:
 
 @pytest.mark.parametrize("workers", [1, 3])
 def test_any_register_program_leaves_both_devices_alike(workers: int) -> None:
-    """[LIFE-001..LIFE-004] [LIFE-006] [LIFE-007] [DB-001..DB-004] [DB-006] [RING-008..RING-010].
+    """[LIFE-001..LIFE-004] [LIFE-006] [LIFE-007] [DB-001..DB-004] [DB-006] [RING-008..RING-010]
+    [RING-013].
 
-    Also [IRQ-001] [CNT-001] [RING-013]: every register and every byte of memory, at rest after
+    Also [IRQ-001] [CNT-001]: every register and every byte of memory, at rest after
     every step. As no native queue is attached, the worker stores its indices only when asked.
     """
     with CpuDevice(MEMORY, workers=workers, first_index=FIRST) as cpu:
