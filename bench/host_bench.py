@@ -24,10 +24,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from common.stamp import ROOT, stamp
 from descring_host import CommandQueue, CpuDevice, Device, open_device
-from descring_model import Lines, complete, contract, streams
+from descring_model import Lines, complete, streams
 
-ROOT = Path(__file__).resolve().parents[1]
 NATIVE = ROOT / "host" / "native"
 BENCH = ROOT / "bench" / "native"
 BATCHES = (1, 16, 256, 1024, 4096)
@@ -312,22 +312,6 @@ def table(rows: list[Result]) -> str:
     return "\n".join(text)
 
 
-def git(*arguments: str) -> str:
-    """What git says, in one line."""
-    command = ["git", "-C", str(ROOT), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-
-
-def machine() -> Result:
-    """Processor and number of CPUs."""
-    names = [
-        line.split(":", 1)[1].strip()
-        for line in Path("/proc/cpuinfo").read_text().splitlines()
-        if line.startswith("model name")
-    ]
-    return {"processor": names[0] if names else "unknown", "cpus": os.cpu_count()}
-
-
 def main() -> None:
     """Run the sections asked for, print them, and put them into the file of results."""
     parser = argparse.ArgumentParser(
@@ -345,17 +329,9 @@ def main() -> None:
     if options.json and options.json.exists():
         known = json.loads(options.json.read_text())
     for name in options.only or SECTIONS:
-        load = os.getloadavg()[0]
+        before = round(os.getloadavg()[0], 2)
         rows = SECTIONS[name](options)
-        changed = git("status", "--porcelain", "--", "host", "bench")
-        known[name] = {
-            "date": time.strftime("%Y-%m-%d %H:%M"),
-            "commit": git("rev-parse", "--short", "HEAD") + (" and changes" if changed else ""),
-            "contract": f"{contract.CONTRACT_HASH:08x}",
-            "machine": machine(),
-            "load_before_and_after": [round(load, 2), round(os.getloadavg()[0], 2)],
-            "rows": rows,
-        }
+        known[name] = {**stamp("host", "bench"), "load_before": before, "rows": rows}
         print(
             f"{name}: {(SECTIONS[name].__doc__ or '').splitlines()[0]}\n{table(rows)}", flush=True
         )
