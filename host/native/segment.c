@@ -82,10 +82,13 @@ void hw_commit(hw_segment_t *segment, const hd_counts_t *counts) {
 }
 
 void hw_publish(hw_device_t *device, const hd_counts_t *counts) {
-  if (!hw_get(&device->segment->publish)) {
+  hw_segment_t *segment = device->segment;
+  // Only a locked configuration is known to have the words inside the window.
+  const int asked = hw_get(&segment->locked) && hw_has_mode(segment, HW_CTRL_PUBLISH_TAILS_BIT);
+  if (!asked && !hw_get(&segment->publish)) {
     return;
   }
-  const hd_geometry_t geometry = hw_geometry(device->segment);
+  const hd_geometry_t geometry = hw_geometry(segment);
   uint8_t *window = device->window;
   hw_put(hw_ring_word(window, geometry.done_base, HW_RING_TAIL_OFFSET), counts->done_tail);
   if (geometry.split) {

@@ -16,7 +16,6 @@ static const uint32_t NO_GATE = 0xFFFFFFFFu;
 rings_t hw_read_rings(hw_device_t *device) {
   hw_segment_t *segment = device->segment;
   const hd_geometry_t geometry = hw_geometry(segment);
-  const uint32_t mode = hw_get(&segment->mode);
   rings_t rings = {0};
   rings.enabled = (int)hw_get(&segment->enable);
   if (rings.enabled) {
@@ -29,7 +28,7 @@ rings_t hw_read_rings(hw_device_t *device) {
       rings.reward = hw_ring_lines(device->window, geometry.reward_base);
       rings.reward_slots = hw_slots(geometry.ring_log2, HW_RING_LOG2_REWARD_LSB);
     }
-    rings.require_checked = (mode & HW_BIT(HW_CTRL_REQUIRE_CHECKED_BIT)) != 0;
+    rings.require_checked = hw_has_mode(segment, HW_CTRL_REQUIRE_CHECKED_BIT);
   }
   return rings;
 }
