@@ -21,7 +21,7 @@ module desc_ring_props
 
   localparam int SlotBits = $clog2(Depth);
 
-  logic line_ready, valid;
+  logic accept, line_ready, valid;
   logic [DESC_BITS-1:0] data;
   logic [31:0] index, written, taken;
   logic past_reset_q = 1'b1;
@@ -60,6 +60,8 @@ module desc_ring_props
       .pushed_o     (written),
       .popped_o     (taken)
   );
+
+  assign accept = line_valid_i && line_ready;
 
   always_ff @(posedge clk_i) begin
     past_reset_q       <= !rst_ni;

@@ -11,11 +11,9 @@ Exit codes: 0 all noticed, 1 a survivor or an invalid mutant, 2 an error in what
 
 from __future__ import annotations
 
-import datetime
 import importlib.util
 import re
 import shutil
-import subprocess
 import sys
 import threading
 import time
@@ -30,7 +28,7 @@ import click
 
 from descring_sim import build as builds
 from descring_sim import cases as case_names
-from descring_sim import paths, runner
+from descring_sim import paths, revision, runner
 from descring_sim.cases import Selection
 from descring_sim.errors import SimulationError
 from descring_sim.mutant_list import Mutant, MutantError, Run, load
@@ -306,28 +304,18 @@ def table(verdicts: Sequence[Verdict]) -> list[str]:
     return rows
 
 
-def _git(*arguments: str) -> str:
-    root = paths.checkout_root()
-    command = ["git", "-C", str(root), *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    return done.stdout.strip()
-
-
-def _revision() -> str:
-    """The commit that is checked out, and whether what is tested differs from it."""
-    changed = _git("status", "--porcelain", "--", "rtl", "cocotb_tests", "pymodel", "sim")
-    return _git("rev-parse", "--short", "HEAD") + (" with uncommitted changes" if changed else "")
+_SOURCES = ("rtl", "cocotb_tests", "pymodel", "sim")
+"""What the outcome of a run depends on."""
 
 
 def write_page(path: Path, verdicts: Sequence[Verdict], seed: int, begun_at: str) -> None:
     """Write the results page, with date and the revision that the run began at."""
-    ended_at = _revision()
+    ended_at = revision.commit(*_SOURCES)
     commit = begun_at if ended_at == begun_at else f"{begun_at}, at its end {ended_at}"
-    today = datetime.datetime.now(datetime.UTC).date()
     lines = [
         "# Mutants",
         "",
-        f"`make mutants` on {today}, commit {commit}, Icarus Verilog, seed {seed}: "
+        f"`make mutants` on {revision.today()}, commit {commit}, Icarus Verilog, seed {seed}: "
         f"**{score(verdicts)}**.",
         "",
         "Each is a small mistake planted in a copy of the RTL. It counts as noticed when a case "
@@ -340,7 +328,12 @@ def write_page(path: Path, verdicts: Sequence[Verdict], seed: int, begun_at: str
     path.write_text("\n".join(lines), encoding="utf-8")
 
 
-def _chosen(mutants: list[Mutant], only: Sequence[str]) -> list[Mutant]:
+def chosen(mutants: list[Mutant], only: Sequence[str]) -> list[Mutant]:
+    """The mutants named in ``only``, all for none.
+
+    Raises:
+        click.UsageError: there is no such mutant.
+    """
     known = {mutant.name for mutant in mutants}
     for name in only:
         if name not in known:
@@ -363,7 +356,7 @@ def main(jobs: int, only: tuple[str, ...], seed: int, list_only: bool, write: bo
     if write and only:
         raise click.UsageError("--write wants all mutants; leave --only out")
     try:
-        mutants = _chosen(load(root / "sim" / "mutants"), only)
+        mutants = chosen(load(root / "sim" / "mutants"), only)
     except MutantError as error:
         raise click.UsageError(str(error)) from error
     if list_only:
@@ -373,7 +366,7 @@ def main(jobs: int, only: tuple[str, ...], seed: int, list_only: bool, write: bo
     if not only and len(mutants) < FEWEST:
         click.echo(f"expected at least {FEWEST} mutants, the list has {len(mutants)}", err=True)
         sys.exit(1)
-    begun_at = _revision() if write else ""
+    begun_at = revision.commit(*_SOURCES) if write else ""
     started = time.monotonic()
     verdicts = try_all(mutants, Workshop(seed=seed), jobs)
     click.echo()
