@@ -65,7 +65,9 @@ def failure_text(task: Task, outcome: Outcome) -> str:
         lines.append("  true as far as was looked, but the induction step does not hold")
     if outcome.trace is not None:
         lines.append(f"  waveform: {outcome.trace}")
-        written = counterexample.write(Path(outcome.trace)) if outcome.status == "fail" else None
+        rtl = task.sby.parent.parent / "rtl"
+        refuted = outcome.status == "fail"
+        written = counterexample.write(Path(outcome.trace), rtl) if refuted else None
         if written is not None:
             lines += [f"  stream:   {written[0]}; replay with", *(f"    {c}" for c in written[1])]
     lines.append(f"  again:    .venv/bin/python -m descring_sim.formal {shlex.quote(str(task))}")

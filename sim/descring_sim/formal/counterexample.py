@@ -18,6 +18,7 @@ import numpy as np
 from descring_model import DESC_DTYPE, Lines, contract, seal
 from vcd.reader import ScalarChange, TokenKind, VarDecl, VectorChange, tokenize
 
+from descring_sim import paths
 from descring_sim.streamfile import outputs
 
 ACCEPT, VERDICT, REQUIRED = "accept", "error_code_i", "require_checked_i"
@@ -110,8 +111,8 @@ def stream_of(steps: list[dict[str, int]]) -> Stream | None:
     return Stream(np.concatenate(lines), bool(taken[-1].get(REQUIRED)))
 
 
-def write(trace: Path) -> tuple[Path, list[str]] | None:
-    """Write the stream of the waveform ``trace`` beside it, if it is one.
+def write(trace: Path, rtl: Path) -> tuple[Path, list[str]] | None:
+    """Write the stream of the waveform ``trace`` of the sources ``rtl`` beside it, if it is one.
 
     Returns:
         The file, and the commands that replay it on the RTL and compare it with the golden model.
@@ -123,10 +124,11 @@ def write(trace: Path) -> tuple[Path, list[str]] | None:
     with outputs(file) as target:
         target.commit([stream.lines])
     mode = " --require-checked" if stream.require_checked else ""
+    sources = "" if rtl == paths.rtl_dir() else f" --rtl {rtl}"
     command = ".venv/bin/descring"
-    model, rtl = file.with_suffix(".model.npy"), file.with_suffix(".rtl.npy")
+    model, answers = file.with_suffix(".model.npy"), file.with_suffix(".rtl.npy")
     return file, [
         f"{command} replay {file}{mode} --backend model -o {model}",
-        f"{command} replay {file}{mode} --backend icarus -o {rtl}",
-        f"{command} compare {model} {rtl}",
+        f"{command} replay {file}{mode} --backend icarus{sources} -o {answers}",
+        f"{command} compare {model} {answers}",
     ]

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Plants the mistakes of ``sim/mutants`` in a copy of the RTL; the proofs must refuse every one.
 
-A mistake in ``<block>.sv`` is tried on the task of ``formal/<block>.sby`` that carries the tag
-``mutants``. It is refuted when a counterexample comes out, and refused when only the induction step
+A mistake in ``<block>.sv`` is tried on the tasks of ``formal/<block>.sby`` that carry the tag
+``mutants``, until one does not pass. It is refuted when a counterexample comes out, and refused when only the induction step
 fails: the proof does not go through, without a trace from reset that shows why. An entry with
 ``unproven = "reason"`` breaks what no property of the block states.
 
@@ -59,9 +59,13 @@ class Verdict:
         return self.status in wanted
 
 
-def tasks_by_file(known: Sequence[Task]) -> dict[str, Task]:
-    """RTL file and the task that its mistakes are tried on."""
-    return {f"{task.block}.sv": task for task in known if TAG in task.tags}
+def tasks_by_file(known: Sequence[Task]) -> dict[str, list[Task]]:
+    """RTL file and the tasks that its mistakes are tried on."""
+    found: dict[str, list[Task]] = {}
+    for task in known:
+        if TAG in task.tags:
+            found.setdefault(f"{task.block}.sv", []).append(task)
+    return found
 
 
 def _judge(mutant: Mutant, outcome: Outcome) -> tuple[Status, str]:
@@ -73,9 +77,10 @@ def _judge(mutant: Mutant, outcome: Outcome) -> tuple[Status, str]:
     return ("refuted" if outcome.status == "fail" else "refused"), names
 
 
-def try_mutant(mutant: Mutant, task: Task, root: Path) -> Verdict:
-    """Plant ``mutant`` in a copy of the sources below ``root`` and run ``task`` on it."""
+def try_mutant(mutant: Mutant, own: Sequence[Task], root: Path) -> Verdict:
+    """Plant ``mutant`` in a copy of the sources below ``root`` and run its tasks on it."""
     started = time.monotonic()
+    task = own[0]
     home = root / mutant.name
     shutil.rmtree(home, ignore_errors=True)
     shutil.copytree(task.sby.parent, home / "formal")
@@ -83,24 +88,26 @@ def try_mutant(mutant: Mutant, task: Task, root: Path) -> Verdict:
     source = home / "rtl" / mutant.file
     try:
         source.write_text(mutant.mutate(source.read_text(encoding="utf-8")), encoding="utf-8")
-        planted = next(
-            item for item in tasks.read(home / "formal" / task.sby.name) if item.name == task.name
-        )
-        outcome = proofs.run(planted, home / "out")
+        names = [task.name for task in own]
+        for planted in tasks.read(home / "formal" / task.sby.name):
+            if planted.name in names:
+                task, outcome = planted, proofs.run(planted, home / "out")
+                if outcome.status != "pass":
+                    break
         status, by = _judge(mutant, outcome)
         if status == "refuted":
-            (home / "report.txt").write_text(failure_text(planted, outcome), encoding="utf-8")
+            (home / "report.txt").write_text(failure_text(task, outcome), encoding="utf-8")
     except (MutantError, SimulationError) as error:
         status, by = "invalid", str(error)
     return Verdict(mutant, task, status, by, time.monotonic() - started)
 
 
-def try_all(todo: Sequence[tuple[Mutant, Task]], jobs: int) -> list[Verdict]:
+def try_all(todo: Sequence[tuple[Mutant, list[Task]]], jobs: int) -> list[Verdict]:
     """Try all, ``jobs`` at a time; prints each as it is done, returns them in order."""
     verdicts: dict[str, Verdict] = {}
     root = out_dir() / "mutants"
     with ThreadPoolExecutor(jobs) as pool:
-        tries = [pool.submit(try_mutant, mutant, task, root) for mutant, task in todo]
+        tries = [pool.submit(try_mutant, mutant, own, root) for mutant, own in todo]
         try:
             for done in as_completed(tries):
                 verdict = done.result()
@@ -128,7 +135,7 @@ _PAGE = """\
 `make formal-mutants` on {today}, commit {commit}: **{score}**.
 
 Refuted: a counterexample from reset came out, a waveform and where it takes lines a stream.
-Refused: the induction step fails. Unproven: no property of the block speaks of it; the simulations do.
+Refused: the induction step fails. Unproven: no property of the block speaks of it, simulations do.
 
 """
 

@@ -18,7 +18,7 @@ from typing import Literal
 from descring_model import rules
 
 from descring_sim.errors import SimulationError
-from descring_sim.gen.citations import citations
+from descring_sim.gen.rule_ids import citations
 
 Kind = Literal["proof", "cover", "assumption"]
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.metadata
 import os
 import shlex
 import shutil
@@ -84,6 +85,6 @@ def sby(task: str, sby_file: Path, prefix: Path) -> list[str]:
     ]
 
 
-def shown(command: list[str]) -> str:
-    """``command`` as one would type it."""
-    return shlex.join(command)
+def version(package: str) -> str:
+    """The version of a package of the tools."""
+    return importlib.metadata.version(package)

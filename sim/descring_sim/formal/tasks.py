@@ -10,14 +10,13 @@ GF(2), see :mod:`descring_sim.formal.linear`). The tag ``quick`` puts it into ``
 from __future__ import annotations
 
 import hashlib
-import importlib.metadata
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from descring_sim import paths
 from descring_sim.errors import SimulationError
-from descring_sim.formal import properties
+from descring_sim.formal import properties, solver
 from descring_sim.formal.properties import Property
 
 KINDS = ("prove", "cover", "linear")
@@ -85,7 +84,7 @@ class Task:
         """A hash of everything that the outcome depends on."""
         digest = hashlib.sha256()
         for tool in TOOLS:
-            digest.update(f"{tool} {importlib.metadata.version(tool)}\0".encode())
+            digest.update(f"{tool} {solver.version(tool)}\0".encode())
         digest.update(f"{self.name}\0".encode())
         for path in (self.sby, *self.files):
             digest.update(f"\0{path.name}\0".encode())
