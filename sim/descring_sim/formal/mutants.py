@@ -2,9 +2,9 @@
 """Plants the mistakes of ``sim/mutants`` in a copy of the RTL; the proofs must refuse every one.
 
 A mistake in ``<block>.sv`` is tried on the tasks of ``formal/<block>.sby`` that carry the tag
-``mutants``, until one does not pass. It is refuted when a counterexample comes out, and refused when only the induction step
-fails: the proof does not go through, without a trace from reset that shows why. An entry with
-``unproven = "reason"`` breaks what no property of the block states.
+``mutants``, until one does not pass. It is refuted when a counterexample comes out, and refused
+when only the induction step fails: the proof does not go through, without a trace from reset that
+shows why. An entry with ``unproven = "reason"`` breaks what no property of the block states.
 
 Exit codes: 0 every mistake refuted or refused, 1 one passed or does not build, 2 an error in what
 was asked for.
@@ -81,6 +81,8 @@ def try_mutant(mutant: Mutant, own: Sequence[Task], root: Path) -> Verdict:
     """Plant ``mutant`` in a copy of the sources below ``root`` and run its tasks on it."""
     started = time.monotonic()
     task = own[0]
+    status: Status = "invalid"
+    by = "no task"
     home = root / mutant.name
     shutil.rmtree(home, ignore_errors=True)
     shutil.copytree(task.sby.parent, home / "formal")
@@ -88,13 +90,12 @@ def try_mutant(mutant: Mutant, own: Sequence[Task], root: Path) -> Verdict:
     source = home / "rtl" / mutant.file
     try:
         source.write_text(mutant.mutate(source.read_text(encoding="utf-8")), encoding="utf-8")
-        names = [task.name for task in own]
-        for planted in tasks.read(home / "formal" / task.sby.name):
-            if planted.name in names:
-                task, outcome = planted, proofs.run(planted, home / "out")
+        for task in tasks.read(home / "formal" / own[0].sby.name):
+            if TAG in task.tags:
+                outcome = proofs.run(task, home / "out")
+                status, by = _judge(mutant, outcome)
                 if outcome.status != "pass":
                     break
-        status, by = _judge(mutant, outcome)
         if status == "refuted":
             (home / "report.txt").write_text(failure_text(task, outcome), encoding="utf-8")
     except (MutantError, SimulationError) as error:
