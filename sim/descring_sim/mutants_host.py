@@ -145,6 +145,8 @@ class HostWorkshop:
             "PYTHONPATH": os.pathsep.join(path),
             "DESCRING_PATIENCE_S": str(PATIENCE_S),
             "COLUMNS": "200",
+            # Looking for plugins that are not needed takes as long as most tests.
+            "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
         }
         try:
             done = subprocess.run(
