@@ -32,8 +32,8 @@ from descring_sim.mutant_report import Status, Verdict
 FEWEST = 60
 """Fewer mutants than this prove little about the suite."""
 
-TIMEOUT_S = 120.0
-PATIENCE_S = 5.0
+TIMEOUT_S = 300.0
+PATIENCE_S = 15.0
 """How long the suite's waits last here; on the unchanged sources they end at once."""
 
 _FAILED = re.compile(
