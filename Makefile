@@ -91,6 +91,10 @@ NIGHTLY := formal formal-mutants synth
 nightly:  ## everything that takes longer than make test may
 	@for target in $(NIGHTLY); do $(MAKE) --no-print-directory $$target; done
 
+.PHONY: mutants-host
+mutants-host: setup  ## break the host runtime in many small ways; its suite must notice
+	@$(BIN)/python -m descring_sim.mutants_host --jobs "$$JOBS"
+
 .PHONY: sanitize
 sanitize: setup  ## stress the native core under ThreadSanitizer and AddressSanitizer
 	@host/native/sanitize.sh

@@ -14,24 +14,30 @@ from __future__ import annotations
 import importlib.util
 import re
 import shutil
+<<<<<<< HEAD
 import sys
+=======
+>>>>>>> main
 import threading
 import time
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import click
 
 from descring_sim import build as builds
 from descring_sim import cases as case_names
+<<<<<<< HEAD
 from descring_sim import paths, revision, runner
+=======
+from descring_sim import mutant_report, paths, runner
+>>>>>>> main
 from descring_sim.cases import Selection
 from descring_sim.errors import SimulationError
-from descring_sim.mutant_list import Mutant, MutantError, Run, load
+from descring_sim.mutant_list import Mutant, MutantError, Run
+from descring_sim.mutant_report import Status, Verdict
 from descring_sim.runner import RunResult
 
 LAST_RUNS = (Run("rl_runtime_top", "small"), Run("rl_runtime_mmio", "small"))
@@ -48,8 +54,6 @@ TIMEOUT_S = 300.0
 
 _FATAL = re.compile(r"^FATAL: .*?\b(\w+_A: .*)$", re.MULTILINE)
 _RUNNING = re.compile(r"\brunning (\S+) \(\d+/\d+\)")
-
-Status = Literal["noticed", "equivalent", "survived", "invalid"]
 
 
 @dataclass(frozen=True)
@@ -143,21 +147,6 @@ def jobs_of(run: Run) -> list[Job]:
     if not jobs:
         raise MutantError(f"{run}: no case matches")
     return jobs
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What became of one mutant: by which case it was noticed, or why it was not."""
-
-    mutant: Mutant
-    status: Status
-    by: str
-    seconds: float
-
-    @property
-    def good(self) -> bool:
-        """Whether the mutant did what its entry says."""
-        return self.status == ("equivalent" if self.mutant.equivalent else "noticed")
 
 
 @dataclass
@@ -255,6 +244,7 @@ def _why(message: str, log: str) -> str:
     return re.sub(r"^[\w.]*AssertionError: ", "", text)[:160]
 
 
+<<<<<<< HEAD
 def try_all(mutants: Sequence[Mutant], workshop: Workshop, jobs: int) -> list[Verdict]:
     """Try all ``mutants``, ``jobs`` at a time; prints each as it is done, returns them in order."""
     verdicts: dict[str, Verdict] = {}
@@ -342,6 +332,8 @@ def chosen(mutants: list[Mutant], only: Sequence[str]) -> list[Mutant]:
     return [mutant for mutant in mutants if not only or mutant.name in only]
 
 
+=======
+>>>>>>> main
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--jobs", type=click.IntRange(1, 64), default=2, show_default=True)
 @click.option("--only", multiple=True, metavar="ID", help="Try this mutant only; may be repeated.")
@@ -350,6 +342,7 @@ def chosen(mutants: list[Mutant], only: Sequence[str]) -> list[Mutant]:
 @click.option("--write", is_flag=True, help="Write docs/results/mutants.md too.")
 def main(jobs: int, only: tuple[str, ...], seed: int, list_only: bool, write: bool) -> None:
     """Break the RTL in many small ways; every break must be noticed."""
+<<<<<<< HEAD
     root = paths.checkout_root()
     if root is None:
         raise click.UsageError("mutants belong to a checkout of descring, not to a wheel")
@@ -383,6 +376,25 @@ def main(jobs: int, only: tuple[str, ...], seed: int, list_only: bool, write: bo
         )
     if bad:
         sys.exit(1)
+=======
+    mutant_report.campaign(
+        "",
+        only,
+        lambda: Workshop(seed=seed),
+        mutant_report.Page(
+            "mutants.md",
+            "# Mutants",
+            f"`make mutants`, Icarus Verilog, seed {seed}",
+            "Each is a small mistake planted in a copy of the RTL. It counts as noticed when a "
+            "case fails that passes on the RTL as it is; runs end with the first case that fails.",
+            ("rtl", "cocotb_tests", "pymodel", "sim"),
+        ),
+        jobs=jobs,
+        fewest=FEWEST,
+        list_only=list_only,
+        write=write,
+    )
+>>>>>>> main
 
 
 if __name__ == "__main__":
