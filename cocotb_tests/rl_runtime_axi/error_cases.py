@@ -37,7 +37,7 @@ async def test_error_at_every_line(
     tb = ShellTestbench(dut, first_index=U32 - 5, latency=Latency(2, latency))
     await tb.start()
     await tb.enable(SPLIT_REWARD | publish)
-    for place in range(publish // 32, _LINES, 2):
+    for place in range(publish // 32, _LINES, 8 // tb.share(4)):
         index = tb.tail if ring == "CMD" else tb.heads[ring]
         tb.fail_slot(ring, (index + place) % U32, _RESPONSES[response])
         await tb.submit(tb.decodes([1 + place % 3] * _LINES, to_reward=ring == "REWARD"))
@@ -143,7 +143,7 @@ async def test_error_of_a_word(dut: HierarchyObject, word: str, response: str) -
     await tb.enable(SPLIT_REWARD | PUBLISH_TAILS)
     ring, which = word.split()
     start = tb.places[ring].base - {"head": 128, "tail": 64}[which]
-    for count in (1, 5, 14):
+    for count in (5, 1, 14)[: tb.share(3)]:
         tb.fail(start, start + 4, _RESPONSES[response])
         before = tb.word(ring, which)
         await tb.submit(tb.stream(count, "decode"))
@@ -173,7 +173,7 @@ async def test_error_that_does_not_come_again(
     await tb.start()
     await tb.enable(publish)
     tb.scoreboard.exact = False
-    for lines in (2, 3, 8):
+    for lines in (2, 8, 3)[: tb.share(3)]:
         tb.bus.faults.next_write = (lines, _RESPONSES[response])
         before = len(tb.bus.writes)
         await tb.submit(tb.decodes([1] * 40))
@@ -198,7 +198,7 @@ async def test_errors_at_random(dut: HierarchyObject, ready: Ready) -> None:
     tb.bus.read_latency = tb.bus.write_latency = Latency(2, 20)
     await tb.start()
     await tb.enable(SPLIT_REWARD)
-    for _ in range(25):
+    for _ in range(tb.share(25)):
         ring = ("CMD", "DONE", "REWARD")[int(tb.rng.integers(3))]
         tb.fail_slot(ring, int(tb.rng.integers(32)), (SLVERR, DECERR)[int(tb.rng.integers(2))])
         await tb.submit(tb.stream(await tb.room()))

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The device between a master and a memory that others wrote: cocotbext-axi's, as they are.
 
-The other cases use a memory and a master of their own, which know latency and errors and are faster;
+The other cases use a memory and a master of our own, which know latency and errors and are fast;
 this one sees to it that theirs and ours understand the bus alike.
 """
 
@@ -32,7 +32,7 @@ from rl_runtime_mmio.device_scoreboard import OFFSET
 _WINDOW = 1 << 16
 _CMD, _DONE = 0x1000 + 128, 0x4000 + 128
 _LOG2 = 4
-_LINES = 120
+_LINES = 60
 
 
 class LibraryTestbench(Testbench):

@@ -33,7 +33,7 @@ async def test_work_behind_a_stop_waits(dut: HierarchyObject, latency: int, publ
     tb = ShellTestbench(dut, layout=Layout(done=6), latency=Latency(latency, latency))
     await tb.start()
     await tb.enable(publish)
-    for place in (0, 1, 2, 7, 15):
+    for place in (0, 1, 2, 7, 15)[: tb.share(5, least=2)]:
         lines = tb.decodes([3] * 16)
         lines[place] = tb.stops(1)[0]
         await tb.submit(lines)
@@ -118,7 +118,7 @@ async def test_pause_lets_accepted_lines_complete(
     tb = ShellTestbench(dut, layout=Layout(cmd=5, done=5), latency=Latency(latency, latency))
     await tb.start()
     await tb.enable(publish)
-    for moment in range(0, 60, 6):
+    for moment in range(0, 60, 24 // tb.share(4)):
         await tb.submit(tb.stream(await tb.room(), "decode"))
         await tb.time.cycles(moment)
         await tb.write("CTRL", 0)
@@ -169,7 +169,7 @@ async def test_soft_reset_at_any_moment(dut: HierarchyObject, modes: int, ready:
     )
     tb.bus.read_latency = tb.bus.write_latency = Latency(2, 25)
     await tb.start()
-    for round_ in range(_RESETS):
+    for round_ in range(tb.share(_RESETS)):
         tb.bus.write_late = bool(round_ % 2)
         await tb.enable(modes)
         await tb.submit(tb.stream(int(tb.rng.integers(1, 33)), "decode"))
@@ -219,7 +219,7 @@ async def test_reset_pin_at_any_moment(dut: HierarchyObject, modes: int) -> None
     """[LIFE-001] [RING-012] A hard reset takes bus and device together, mid-burst."""
     tb = ShellTestbench(dut, latency=Latency(2, 25))
     await tb.start()
-    for _ in range(_RESETS // 2):
+    for _ in range(tb.share(_RESETS // 2)):
         await tb.enable(modes)
         await tb.submit(tb.stream(int(tb.rng.integers(1, 17)), "decode"))
         await tb.time.cycles(int(tb.rng.integers(0, 90)))

@@ -33,7 +33,7 @@ async def test_rings_of_every_size_wrap(dut: HierarchyObject, log2: int) -> None
     tb = ShellTestbench(dut, first_index=U32 - 21, layout=layout, latency=Latency(2, 9))
     await tb.start()
     await tb.enable(SPLIT_REWARD | REQUIRE_CHECKED * (log2 % 2))
-    await tb.serve(tb.stream(80, "checked" if log2 % 2 else "mixed"))
+    await tb.serve(tb.stream(tb.share(80, least=30), "checked" if log2 % 2 else "mixed"))
     await tb.finish()
 
 
@@ -44,7 +44,7 @@ async def test_rings_of_unlike_sizes(dut: HierarchyObject, sizes: tuple[int, int
     tb = ShellTestbench(dut, layout=Layout(*sizes, skew=60), latency=Latency(2, 9))
     await tb.start()
     await tb.enable(SPLIT_REWARD)
-    await tb.serve(tb.stream(150, "decode"))
+    await tb.serve(tb.stream(tb.share(150), "decode"))
     await tb.finish()
 
 
@@ -74,7 +74,7 @@ async def test_illegal_doorbells_lose_nothing(dut: HierarchyObject, first_index:
     await tb.start()
     await tb.write("DOORBELL", (first_index + 1) % U32)
     await tb.enable()
-    for _ in range(6):
+    for _ in range(tb.share(6, least=2)):
         tb.place_lines(tb.stream(await tb.room(), "decode"))
         await tb.ring()
         for tail in (tb.tail - 1, tb.tail - 5, tb.tail + _QUARTER, tb.tail - _QUARTER):
@@ -183,7 +183,7 @@ async def test_host_that_polls_memory(
     tb.bus.write_late = write_late
     await tb.start()
     await tb.enable(split | PUBLISH_TAILS)
-    lines, placed = tb.stream(120, "decode"), 0
+    lines, placed = tb.stream(tb.share(120), "decode"), 0
     start = tb.time.cycle
     while tb.taken < len(lines):
         room = tb.places["CMD"].slots - (tb.tail - tb.word("CMD", "head")) % U32
@@ -211,7 +211,7 @@ async def test_interrupt_comes_after_the_words(dut: HierarchyObject, publish: in
     await tb.start()
     await tb.enable(publish)
     await tb.write("IRQ_MASK", IRQ_COMPLETION)
-    for number in range(1, 6):
+    for number in range(1, tb.share(6, least=3)):
         await tb.submit(tb.stream(1, "decode"))
         await tb.until(lambda: is_high(tb.irq), 400, "the interrupt")
         for name, ring, which in (("DONE_TAIL", "DONE", "tail"), ("CMD_HEAD", "CMD", "head")):

@@ -21,7 +21,7 @@ async def test_mixed_stream_under_backpressure(
     tb = ShellTestbench(dut, idle=idle, ready=ready, latency=Latency(2, 30))
     await tb.start()
     await tb.enable(SPLIT_REWARD)
-    await tb.serve(tb.stream(160))
+    await tb.serve(tb.stream(tb.share(160)))
     await tb.finish()
 
 
@@ -32,5 +32,5 @@ async def test_every_profile_in_every_mode(dut: HierarchyObject, modes: int, pro
     tb = ShellTestbench(dut, latency=Latency(2, 12))
     await tb.start()
     await tb.enable(modes)
-    await tb.serve(tb.stream(120, profile))
+    await tb.serve(tb.stream(tb.share(120), profile))
     await tb.finish()
