@@ -16,7 +16,8 @@ import cocotb
 import numpy as np
 from cocotb.handle import HierarchyObject
 from cocotb.task import bridge, resume
-from descring_sim.faults import KINDS, Setting, run_seed
+from descring_sim.fault_host import Setting
+from descring_sim.faults import KINDS, run_seed
 from lib.axi_memory import SLVERR, AxiMemory, Latency
 from lib.axi_monitor import AxiMonitor
 from lib.axil_host import AxilHost

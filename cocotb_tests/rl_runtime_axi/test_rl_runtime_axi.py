@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from descring_sim.pytest_cosim import Cosim
 
@@ -21,44 +23,49 @@ CONFIGS: dict[str, dict[str, int]] = {
 }
 
 
-def _run(cosim: Cosim, cases: str, config: str) -> None:
-    cosim.run(
-        top="rl_runtime_axi",
-        cases=f"rl_runtime_axi.{cases}",
-        config=config,
-        parameters=CONFIGS[config],
-    )
+def _of(config: str) -> dict[str, Any]:
+    return {"top": "rl_runtime_axi", "config": config, "parameters": CONFIGS[config]}
 
 
 @pytest.mark.parametrize("config", CONFIGS)
 def test_streams(cosim: Cosim, config: str) -> None:
     """Streams under backpressure, in every mode."""
-    _run(cosim, "stream_cases", config)
+    cosim.run(cases="rl_runtime_axi.stream_cases", **_of(config))
 
 
 @pytest.mark.parametrize("config", CONFIGS)
 def test_rings(cosim: Cosim, config: str) -> None:
     """Doorbells, ring sizes, wraps, full rings, indices in memory."""
-    _run(cosim, "ring_cases", config)
+    cosim.run(cases="rl_runtime_axi.ring_cases", **_of(config))
 
 
 @pytest.mark.parametrize("config", CONFIGS)
 def test_lifecycle(cosim: Cosim, config: str) -> None:
     """STOP, RESUME, pause and reset."""
-    _run(cosim, "lifecycle_cases", config)
+    cosim.run(cases="rl_runtime_axi.lifecycle_cases", **_of(config))
 
 
 @pytest.mark.parametrize("config", CONFIGS)
 def test_errors(cosim: Cosim, config: str) -> None:
     """Error responses of the memory."""
-    _run(cosim, "error_cases", config)
+    cosim.run(cases="rl_runtime_axi.error_cases", **_of(config))
 
 
 def test_registers(cosim: Cosim) -> None:
     """The registers over AXI4-Lite."""
-    _run(cosim, "register_cases", "default")
+    cosim.run(cases="rl_runtime_axi.register_cases", **_of("default"))
+
+
+def test_faults(cosim: Cosim) -> None:
+    """A few seeds of each row of the fault table."""
+    cosim.run(cases="rl_runtime_axi.fault_cases", **_of("default"))
 
 
 def test_library(cosim: Cosim) -> None:
     """A master and a memory that others wrote."""
-    _run(cosim, "library_cases", "default")
+    cosim.run(cases="rl_runtime_axi.library_cases", **_of("default"))
+
+
+def test_throughput(cosim: Cosim) -> None:
+    """Lines a cycle."""
+    cosim.run(cases="rl_runtime_axi.throughput_cases", **_of("default"))
