@@ -41,6 +41,7 @@ class Capabilities:
         backpressure: the kit may take completions late.
         doorbell: the kit may publish lines before or after they are written [RING-011].
         interrupt: the level of the interrupt can be seen.
+        publish_tails: the mode PUBLISH_TAILS [RING-013].
         bus_errors: memory can be made to answer with errors [LIFE-005].
         not_claimed: rules that are left out although the rest would cover them.
     """
@@ -58,6 +59,7 @@ class Capabilities:
     backpressure: bool = False
     doorbell: bool = False
     interrupt: bool = False
+    publish_tails: bool = False
     bus_errors: bool = False
     not_claimed: frozenset[str] = field(default_factory=frozenset)
 

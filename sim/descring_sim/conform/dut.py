@@ -111,6 +111,14 @@ def no_lines() -> Lines:
 
 
 @dataclass(frozen=True)
+class Violation:
+    """A rule that was broken where no completion shows it, as seen at the ports."""
+
+    rule: str
+    text: str
+
+
+@dataclass(frozen=True)
 class Answer:
     """What came back: the completions of both rings; both empty after a :class:`DeviceJob`."""
 
@@ -118,6 +126,7 @@ class Answer:
     reward: Lines = field(default_factory=no_lines)
     note: str = ""
     waves: str | None = None
+    violation: Violation | None = None
 
 
 class Dut(Protocol):

@@ -49,6 +49,7 @@ class BackendDut:
         capabilities = Capabilities(
             levels=frozenset(levels),
             ring_slots=self._traits.ring_slots,
+            publish_tails="device" in levels,
             workers=self._traits.workers,
         )
         return Description(

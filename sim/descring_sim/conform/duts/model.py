@@ -12,7 +12,11 @@ from descring_sim.conform.capabilities import SLOTS, Capabilities
 from descring_sim.conform.dut import Answer, Description, DeviceJob, StreamJob
 
 CAPABILITIES = Capabilities(
-    levels=frozenset({"stream", "device"}), ring_slots=SLOTS, interrupt=True, bus_errors=True
+    levels=frozenset({"stream", "device"}),
+    ring_slots=SLOTS,
+    interrupt=True,
+    publish_tails=True,
+    bus_errors=True,
 )
 
 

@@ -36,8 +36,8 @@ def print_table(console: Console, verdict: Verdict) -> None:
             table.add_row("", "", "", Text(section_title(section), style="bold"))
         ran = sum(r.status not in (Status.NOT_CLAIMED, Status.NOT_APPLICABLE) for r in row.results)
         text = Text(row.reason or row.rule.text)
-        if not row.status.bad:
-            text.truncate(max(20, console.width - 36), overflow="ellipsis")
+        room = max(20, console.width - 36)
+        text.truncate(3 * room if row.status.bad else room, overflow="ellipsis")
         status = Text(row.status.value, style=STYLES[row.status])
         table.add_row(row.rule.rule, status, f"{row.passed}/{ran}" if ran else "", text)
     console.print(table)

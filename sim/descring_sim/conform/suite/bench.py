@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 from descring_model import (
     GoldenDevice,
     Lines,
@@ -41,6 +42,7 @@ _OPCODE_NAMES = {item.value: item.name for item in contract.OPCODES}
 _LINE = contract.DESC_BYTES
 _GUARD = 256
 _POLL_S = 0.002
+_READY_S = 10.0
 
 
 class CheckFailed(Exception):
@@ -171,6 +173,11 @@ class Bench:
     def reset(self) -> None:
         """CTRL.RESET, and what follows from it on the host's side."""
         self.write("CTRL", CTRL["RESET"])
+        deadline = time.monotonic() + _READY_S
+        while not self.read("STATUS") & STATUS["READY"]:
+            if time.monotonic() > deadline:
+                raise CheckFailed(f"not READY {_READY_S:g} s after CTRL.RESET", ("LIFE-004",))
+            self.device.wait(_POLL_S)
         self.tail = self.first_index
         self.taken = dict.fromkeys(self.taken, self.first_index)
 
@@ -231,10 +238,13 @@ class Bench:
 
     def _same_memory(self, rules: tuple[str, ...]) -> None:
         wanted, came = self.golden.memory, self.device.memory
-        if np.array_equal(wanted, came):
+        differing = np.flatnonzero(wanted != came)
+        if len(differing):
+            differing = differing[~np.isin(differing, self._undetermined())]
+        if not len(differing):
             self.compared += 1
             return
-        at = int(np.flatnonzero(wanted != came)[0])
+        at = int(differing[0])
         for name, base, log2 in zip(
             ("command", "done", "reward"), self.layout.bases, self.layout.log2, strict=True
         ):
@@ -246,6 +256,25 @@ class Bench:
             f"expected 0x{wanted[at]:02x}, actual 0x{came[at]:02x}",
             ("RING-004", *rules),
         )
+
+    def _undetermined(self) -> npt.NDArray[np.int64]:
+        """Bytes that the contract leaves open: free completion slots, and words of indices."""
+        open_bytes = []
+        published = self.golden.read32(REG["CTRL"]) & CTRL["PUBLISH_TAILS"]
+        for name, base, log2 in zip(
+            ("CMD", "DONE", "REWARD"), self.layout.bases, self.layout.log2, strict=True
+        ):
+            head, tail = (self.golden.read32(REG[f"{name}_{end}"]) for end in ("HEAD", "TAIL"))
+            if not published:
+                at = contract.RING_HEAD_OFFSET if name == "CMD" else contract.RING_TAIL_OFFSET
+                word = base - contract.RING_SLOTS_OFFSET + at
+                open_bytes.append(np.arange(word, word + 4))
+            if name != "CMD":
+                free = (1 << log2) - (tail - head & U32)
+                slots = (np.arange(free, dtype=np.int64) + tail) % (1 << log2)
+                lines = base + _LINE * slots[:, np.newaxis] + np.arange(_LINE)
+                open_bytes.append(lines.reshape(-1))
+        return np.concatenate(open_bytes)
 
     def _line_failure(
         self, ring: str, slot: int, start: int, rules: tuple[str, ...]

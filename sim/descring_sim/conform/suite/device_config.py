@@ -86,6 +86,17 @@ def reward_ring_only_if_it_is_used(bench: Bench) -> None:
     bench.rest()
 
 
+@device_test("LIFE-002", "publish_tails")
+def indices_outside_of_memory(bench: Bench) -> None:
+    """With PUBLISH_TAILS the 128 bytes before slot 0 must lie in the window too."""
+    good = bench.plan(3, 3, 3)
+    for ring, base in ((0, 0), (1, 64), (1, 0), (0, 64)):
+        bases = list(good.bases)
+        bases[ring] = base
+        bench.configure(Layout((bases[0], bases[1], bases[2]), good.log2))
+        _refused(bench, f"base {base:#x}", CTRL["PUBLISH_TAILS"])
+
+
 @device_test("LIFE-006", smoke=True)
 def configuration_is_locked(bench: Bench) -> None:
     """From the first good ENABLE on, sizes, bases and modes ignore writes, also while paused."""

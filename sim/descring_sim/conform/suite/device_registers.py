@@ -6,7 +6,7 @@ from __future__ import annotations
 from descring_model import contract
 
 from descring_sim.conform.suite.bench import COMPARED, CTRL, IRQ, REG, RULE_OF, STATUS, Bench
-from descring_sim.conform.suite.registry import device_test
+from descring_sim.conform.suite.registry import MODES, device_test
 from descring_sim.conform.suite.vector import U32
 
 _PATTERNS = (U32, 0, 0xA5A5_5A5A, 0x0F0F_F0F0)
@@ -28,6 +28,11 @@ def _work(bench: Bench) -> None:
     bench.take(3)
 
 
+def _unclaimed_modes(bench: Bench) -> int:
+    granted = bench.capabilities.tokens()
+    return sum(CTRL[mode] for mode, token in MODES.items() if token not in granted)
+
+
 def _declare_register(name: str) -> None:
     register = _BY_NAME[name]
 
@@ -47,7 +52,7 @@ def _declare_register(name: str) -> None:
     def access(bench: Bench) -> None:
         for pattern in (*_PATTERNS, int(bench.rng.integers(0, 1 << 32))):
             if name == "CTRL":
-                pattern &= U32 ^ CTRL["RESET"]
+                pattern &= U32 ^ CTRL["RESET"] ^ _unclaimed_modes(bench)
             bench.write(name, pattern)
             bench.same(name, register.rule)
         for other in COMPARED:
@@ -126,7 +131,9 @@ def bits_without_a_meaning(bench: Bench) -> None:
     """Bits that have no meaning read 0, whatever is written."""
     for register in contract.REGISTERS:
         if register.access in ("rw", "w1c", "mixed") and register.bits:
-            value = U32 ^ (CTRL["RESET"] if register.name == "CTRL" else 0)
+            value = U32
+            if register.name == "CTRL":
+                value ^= CTRL["RESET"] | _unclaimed_modes(bench)
             bench.write(register.name, value)
             meant = sum(field.mask for field in register.bits)
             came = bench.read(register.name) & ~meant & U32

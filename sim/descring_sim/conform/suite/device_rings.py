@@ -91,6 +91,21 @@ def nothing_but_slots(bench: Bench) -> None:
     _rounds(bench, 4)
 
 
+@device_test("RING-013", "publish_tails", smoke=True)
+def indices_in_memory(bench: Bench) -> None:
+    """With PUBLISH_TAILS the words hold the done ring's tail and the command ring's head."""
+    bench.start(4, 3, 3, "PUBLISH_TAILS")
+    bench.rest()
+    _rounds(bench, 4)
+
+
+@device_test("RING-013", "publish_tails", "split_reward", "opcode:DECODE")
+def indices_of_both_rings(bench: Bench) -> None:
+    """With SPLIT_REWARD the reward ring's tail is stored too, through the wrap as any index."""
+    bench.start(4, 2, 2, "PUBLISH_TAILS", "SPLIT_REWARD")
+    _rounds(bench, 4)
+
+
 @device_test("RING-005", smoke=True)
 def never_drained_then_drained(bench: Bench) -> None:
     """A done ring that is not drained stalls the device; drained bit by bit, all come in order."""

@@ -23,6 +23,7 @@ DeviceBody = Callable[["Bench"], None]
 
 NOT_APPLICABLE = {
     "DESC-024": "binds the host: what submit_decode writes; no device can break it",
+    "DB-007": "needs a bus that writes single bytes; the kit writes registers as a whole",
     "DB-005": "binds the host: the order of its stores; no device can break it",
 }
 """Rules that no implementation of a device can obey or break, with the reason."""
@@ -59,6 +60,14 @@ class Test:
 
 
 _TESTS: dict[str, Test] = {}
+
+
+MODES = {
+    "SPLIT_REWARD": "split_reward",
+    "REQUIRE_CHECKED": "require_checked",
+    "PUBLISH_TAILS": "publish_tails",
+}
+"""The mode bits of CTRL, and the tokens that grant them."""
 
 
 def _add(test: Test) -> None:

@@ -43,6 +43,8 @@ def judge(vector: Vector, job: StreamJob, answer: Answer, rule: str) -> tuple[in
     answers, *wanted = expected_answer(job)
     if not len(answers):
         return 0, Failure("the vector compares nothing", (rule,))
+    if answer.violation is not None:
+        return 0, Failure(answer.violation.text, (answer.violation.rule,), waves=answer.waves)
     to_reward = goes_to_reward(answers) & job.split_reward
     submitted = job.lines[: len(answers)]
     rings = (
