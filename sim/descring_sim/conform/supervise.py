@@ -76,7 +76,10 @@ class Worker:
         self.stop()
         if isinstance(reply, Refused):
             raise ConformError(reply.text)
-        raise ConformError(f"{self._start.dut}: while it was built {reply}; log {self._log}")
+        if reply is None:
+            reply = f"it did not end in {BUILD_TIMEOUT_S:g} s"
+        said = (self._last_words() or "nothing").splitlines()[-1]
+        raise ConformError(f"{self._start.dut}: while it was built {reply}; it said: {said}")
 
     def _ask(self, request: object, timeout_s: float) -> object:
         """The reply, or what became of the process instead as a text."""

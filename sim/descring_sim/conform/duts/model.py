@@ -4,9 +4,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
+import descring_model
 import numpy as np
-from descring_model import GoldenDevice, complete, contract, goes_to_reward
+from descring_model import contract
 
 from descring_sim.conform.capabilities import SLOTS, Capabilities
 from descring_sim.conform.dut import Answer, Description, DeviceJob, StreamJob
@@ -21,7 +24,12 @@ CAPABILITIES = Capabilities(
 
 
 class ModelDut:
-    """``complete()`` for streams, ``GoldenDevice`` for programs."""
+    """``complete()`` for streams, ``GoldenDevice`` for programs.
+
+    ``model`` is the package that has them: a copy with a mistake in it can stand in its place.
+    """
+
+    model: ModuleType = descring_model
 
     def describe(self) -> Description:
         """See :class:`descring_sim.conform.dut.Dut`."""
@@ -33,10 +41,11 @@ class ModelDut:
 
     def run(self, job: StreamJob | DeviceJob) -> Answer:
         """See :class:`descring_sim.conform.dut.Dut`."""
+        model: Any = self.model
         if isinstance(job, DeviceJob):
-            job.program(GoldenDevice(job.memory, first_index=job.first_index))
+            job.program(model.GoldenDevice(job.memory, first_index=job.first_index))
             return Answer()
-        answers = complete(
+        answers = model.complete(
             job.lines,
             first_index=job.first_index,
             require_checked=job.require_checked,
@@ -45,5 +54,5 @@ class ModelDut:
         stops = np.flatnonzero(answers["flags"] & contract.FLAG["STOPPED"])
         if job.halt and len(stops):
             answers = answers[: stops[0] + 1]
-        to_reward = goes_to_reward(answers) & job.split_reward
+        to_reward = model.goes_to_reward(answers) & job.split_reward
         return Answer(answers[~to_reward], answers[to_reward])

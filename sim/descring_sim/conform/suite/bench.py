@@ -37,7 +37,7 @@ IRQ = {bits.name: bits.mask for bits in contract.REGISTER["IRQ_STATUS"].bits}
 RULE_OF = {name: register.rule for name, register in contract.REGISTER.items()}
 COMPARED = tuple(name for name in REG if name not in ("CNT_STALL_CYCLES", "DOORBELL"))
 """Registers that are compared at rest; stalled cycles are time (section 8)."""
-_PROGRESS = ("CMD_HEAD", "DONE_TAIL", "REWARD_TAIL", "STATUS")
+_PROGRESS = ("CMD_HEAD", "DONE_TAIL", "REWARD_TAIL", "STATUS", "IRQ_STATUS")
 _OPCODE_NAMES = {item.value: item.name for item in contract.OPCODES}
 _LINE = contract.DESC_BYTES
 _GUARD = 256
@@ -223,7 +223,20 @@ class Bench:
         self.check("level of the interrupt", int(self.golden.irq), int(bool(level)))
 
     def _progress(self, device: Device | GoldenDevice) -> tuple[int, ...]:
-        return tuple(device.read32(REG[name]) for name in _PROGRESS)
+        """What moves while a device works; the words of RING-013 move after the registers."""
+        registers = tuple(device.read32(REG[name]) for name in _PROGRESS)
+        if not self.golden.read32(REG["CTRL"]) & CTRL["PUBLISH_TAILS"]:
+            return registers
+        words = (device.memory[word : word + 4].tobytes() for word in self._words())
+        return registers + tuple(int.from_bytes(word, "little") for word in words)
+
+    def _words(self) -> list[int]:
+        """Addresses of the words that a device may keep its indices in."""
+        offsets = (contract.RING_HEAD_OFFSET, contract.RING_TAIL_OFFSET, contract.RING_TAIL_OFFSET)
+        return [
+            base - contract.RING_SLOTS_OFFSET + offset
+            for base, offset in zip(self.layout.bases, offsets, strict=True)
+        ]
 
     def settle(self) -> None:
         """Until it is as far as its twin, or has not moved for the settling time."""
@@ -260,16 +273,13 @@ class Bench:
     def _undetermined(self) -> npt.NDArray[np.int64]:
         """Bytes that the contract leaves open: free completion slots, and words of indices."""
         open_bytes = []
-        published = self.golden.read32(REG["CTRL"]) & CTRL["PUBLISH_TAILS"]
+        if not self.golden.read32(REG["CTRL"]) & CTRL["PUBLISH_TAILS"]:
+            open_bytes = [np.arange(word, word + 4) for word in self._words()]
         for name, base, log2 in zip(
             ("CMD", "DONE", "REWARD"), self.layout.bases, self.layout.log2, strict=True
         ):
-            head, tail = (self.golden.read32(REG[f"{name}_{end}"]) for end in ("HEAD", "TAIL"))
-            if not published:
-                at = contract.RING_HEAD_OFFSET if name == "CMD" else contract.RING_TAIL_OFFSET
-                word = base - contract.RING_SLOTS_OFFSET + at
-                open_bytes.append(np.arange(word, word + 4))
             if name != "CMD":
+                head, tail = (self.golden.read32(REG[f"{name}_{end}"]) for end in ("HEAD", "TAIL"))
                 free = (1 << log2) - (tail - head & U32)
                 slots = (np.arange(free, dtype=np.int64) + tail) % (1 << log2)
                 lines = base + _LINE * slots[:, np.newaxis] + np.arange(_LINE)

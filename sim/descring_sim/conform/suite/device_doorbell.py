@@ -46,6 +46,20 @@ def backward(bench: Bench) -> None:
 
 
 @device_test("DB-002", smoke=True)
+def backward_over_waiting_lines(bench: Bench) -> None:
+    """A tail between the oldest waiting line and the accepted tail is behind, and is ignored."""
+    bench.start(4, 1, 1)
+    bench.submit(bench.lines(12, [bench.draw.echo_opcode()]))
+    bench.rest()
+    for back in (1, 2, 9):
+        bench.ring(bench.tail - back)
+        bench.rest()
+    for _ in range(6):
+        bench.take()
+        bench.rest()
+
+
+@device_test("DB-002", smoke=True)
 def too_far(bench: Bench) -> None:
     """A tail that leaves more than the ring holds is ignored, by one and by many."""
     bench.start(3, 3, 3)

@@ -219,6 +219,7 @@ def random_session(bench: Bench) -> None:
         if draw < 0.1:
             bench.ring(bench.tail - 3)
         elif draw < 0.15:
+            bench.rest()
             bench.write("IRQ_STATUS", U32)
         elif draw < 0.18:
             bench.rest()
