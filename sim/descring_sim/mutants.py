@@ -11,29 +11,33 @@ Exit codes: 0 all noticed, 1 a survivor or an invalid mutant, 2 an error in what
 
 from __future__ import annotations
 
-import datetime
 import importlib.util
 import re
 import shutil
-import subprocess
+<<<<<<< HEAD
 import sys
+=======
+>>>>>>> main
 import threading
 import time
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import click
 
 from descring_sim import build as builds
 from descring_sim import cases as case_names
-from descring_sim import paths, runner
+<<<<<<< HEAD
+from descring_sim import paths, revision, runner
+=======
+from descring_sim import mutant_report, paths, runner
+>>>>>>> main
 from descring_sim.cases import Selection
 from descring_sim.errors import SimulationError
-from descring_sim.mutant_list import Mutant, MutantError, Run, load
+from descring_sim.mutant_list import Mutant, MutantError, Run
+from descring_sim.mutant_report import Status, Verdict
 from descring_sim.runner import RunResult
 
 LAST_RUNS = (Run("rl_runtime_top", "small"), Run("rl_runtime_mmio", "small"))
@@ -50,8 +54,6 @@ TIMEOUT_S = 300.0
 
 _FATAL = re.compile(r"^FATAL: .*?\b(\w+_A: .*)$", re.MULTILINE)
 _RUNNING = re.compile(r"\brunning (\S+) \(\d+/\d+\)")
-
-Status = Literal["noticed", "equivalent", "survived", "invalid"]
 
 
 @dataclass(frozen=True)
@@ -145,21 +147,6 @@ def jobs_of(run: Run) -> list[Job]:
     if not jobs:
         raise MutantError(f"{run}: no case matches")
     return jobs
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What became of one mutant: by which case it was noticed, or why it was not."""
-
-    mutant: Mutant
-    status: Status
-    by: str
-    seconds: float
-
-    @property
-    def good(self) -> bool:
-        """Whether the mutant did what its entry says."""
-        return self.status == ("equivalent" if self.mutant.equivalent else "noticed")
 
 
 @dataclass
@@ -257,6 +244,7 @@ def _why(message: str, log: str) -> str:
     return re.sub(r"^[\w.]*AssertionError: ", "", text)[:160]
 
 
+<<<<<<< HEAD
 def try_all(mutants: Sequence[Mutant], workshop: Workshop, jobs: int) -> list[Verdict]:
     """Try all ``mutants``, ``jobs`` at a time; prints each as it is done, returns them in order."""
     verdicts: dict[str, Verdict] = {}
@@ -306,28 +294,18 @@ def table(verdicts: Sequence[Verdict]) -> list[str]:
     return rows
 
 
-def _git(*arguments: str) -> str:
-    root = paths.checkout_root()
-    command = ["git", "-C", str(root), *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    return done.stdout.strip()
-
-
-def _revision() -> str:
-    """The commit that is checked out, and whether what is tested differs from it."""
-    changed = _git("status", "--porcelain", "--", "rtl", "cocotb_tests", "pymodel", "sim")
-    return _git("rev-parse", "--short", "HEAD") + (" with uncommitted changes" if changed else "")
+_SOURCES = ("rtl", "cocotb_tests", "pymodel", "sim")
+"""What the outcome of a run depends on."""
 
 
 def write_page(path: Path, verdicts: Sequence[Verdict], seed: int, begun_at: str) -> None:
     """Write the results page, with date and the revision that the run began at."""
-    ended_at = _revision()
+    ended_at = revision.commit(*_SOURCES)
     commit = begun_at if ended_at == begun_at else f"{begun_at}, at its end {ended_at}"
-    today = datetime.datetime.now(datetime.UTC).date()
     lines = [
         "# Mutants",
         "",
-        f"`make mutants` on {today}, commit {commit}, Icarus Verilog, seed {seed}: "
+        f"`make mutants` on {revision.today()}, commit {commit}, Icarus Verilog, seed {seed}: "
         f"**{score(verdicts)}**.",
         "",
         "Each is a small mistake planted in a copy of the RTL. It counts as noticed when a case "
@@ -340,7 +318,12 @@ def write_page(path: Path, verdicts: Sequence[Verdict], seed: int, begun_at: str
     path.write_text("\n".join(lines), encoding="utf-8")
 
 
-def _chosen(mutants: list[Mutant], only: Sequence[str]) -> list[Mutant]:
+def chosen(mutants: list[Mutant], only: Sequence[str]) -> list[Mutant]:
+    """The mutants named in ``only``, all for none.
+
+    Raises:
+        click.UsageError: there is no such mutant.
+    """
     known = {mutant.name for mutant in mutants}
     for name in only:
         if name not in known:
@@ -349,6 +332,8 @@ def _chosen(mutants: list[Mutant], only: Sequence[str]) -> list[Mutant]:
     return [mutant for mutant in mutants if not only or mutant.name in only]
 
 
+=======
+>>>>>>> main
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--jobs", type=click.IntRange(1, 64), default=2, show_default=True)
 @click.option("--only", multiple=True, metavar="ID", help="Try this mutant only; may be repeated.")
@@ -357,13 +342,14 @@ def _chosen(mutants: list[Mutant], only: Sequence[str]) -> list[Mutant]:
 @click.option("--write", is_flag=True, help="Write docs/results/mutants.md too.")
 def main(jobs: int, only: tuple[str, ...], seed: int, list_only: bool, write: bool) -> None:
     """Break the RTL in many small ways; every break must be noticed."""
+<<<<<<< HEAD
     root = paths.checkout_root()
     if root is None:
         raise click.UsageError("mutants belong to a checkout of descring, not to a wheel")
     if write and only:
         raise click.UsageError("--write wants all mutants; leave --only out")
     try:
-        mutants = _chosen(load(root / "sim" / "mutants"), only)
+        mutants = chosen(load(root / "sim" / "mutants"), only)
     except MutantError as error:
         raise click.UsageError(str(error)) from error
     if list_only:
@@ -373,7 +359,7 @@ def main(jobs: int, only: tuple[str, ...], seed: int, list_only: bool, write: bo
     if not only and len(mutants) < FEWEST:
         click.echo(f"expected at least {FEWEST} mutants, the list has {len(mutants)}", err=True)
         sys.exit(1)
-    begun_at = _revision() if write else ""
+    begun_at = revision.commit(*_SOURCES) if write else ""
     started = time.monotonic()
     verdicts = try_all(mutants, Workshop(seed=seed), jobs)
     click.echo()
@@ -390,6 +376,25 @@ def main(jobs: int, only: tuple[str, ...], seed: int, list_only: bool, write: bo
         )
     if bad:
         sys.exit(1)
+=======
+    mutant_report.campaign(
+        "",
+        only,
+        lambda: Workshop(seed=seed),
+        mutant_report.Page(
+            "mutants.md",
+            "# Mutants",
+            f"`make mutants`, Icarus Verilog, seed {seed}",
+            "Each is a small mistake planted in a copy of the RTL. It counts as noticed when a "
+            "case fails that passes on the RTL as it is; runs end with the first case that fails.",
+            ("rtl", "cocotb_tests", "pymodel", "sim"),
+        ),
+        jobs=jobs,
+        fewest=FEWEST,
+        list_only=list_only,
+        write=write,
+    )
+>>>>>>> main
 
 
 if __name__ == "__main__":
