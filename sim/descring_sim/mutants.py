@@ -14,10 +14,6 @@ from __future__ import annotations
 import importlib.util
 import re
 import shutil
-<<<<<<< HEAD
-import sys
-=======
->>>>>>> main
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -29,11 +25,7 @@ import click
 
 from descring_sim import build as builds
 from descring_sim import cases as case_names
-<<<<<<< HEAD
-from descring_sim import paths, revision, runner
-=======
 from descring_sim import mutant_report, paths, runner
->>>>>>> main
 from descring_sim.cases import Selection
 from descring_sim.errors import SimulationError
 from descring_sim.mutant_list import Mutant, MutantError, Run
@@ -244,96 +236,6 @@ def _why(message: str, log: str) -> str:
     return re.sub(r"^[\w.]*AssertionError: ", "", text)[:160]
 
 
-<<<<<<< HEAD
-def try_all(mutants: Sequence[Mutant], workshop: Workshop, jobs: int) -> list[Verdict]:
-    """Try all ``mutants``, ``jobs`` at a time; prints each as it is done, returns them in order."""
-    verdicts: dict[str, Verdict] = {}
-    with ThreadPoolExecutor(jobs) as pool:
-        tries = [pool.submit(workshop.try_mutant, mutant) for mutant in mutants]
-        try:
-            for done in as_completed(tries):
-                verdict = done.result()
-                verdicts[verdict.mutant.name] = verdict
-                click.echo(
-                    f"[{len(verdicts):{len(str(len(mutants)))}}/{len(mutants)}] "
-                    f"{verdict.status:<10} {verdict.mutant.name:<32} "
-                    f"{verdict.seconds:5.1f} s  {verdict.by}"
-                )
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
-    return [verdicts[mutant.name] for mutant in mutants]
-
-
-def score(verdicts: Sequence[Verdict]) -> str:
-    """The result in one line."""
-    counts = Counter(verdict.status for verdict in verdicts)
-    line = f"{counts['noticed']} of {len(verdicts)} mutants noticed"
-    return line + "".join(
-        f", {counts[status]} {status}"
-        for status in ("equivalent", "survived", "invalid")
-        if counts[status]
-    )
-
-
-def table(verdicts: Sequence[Verdict]) -> list[str]:
-    """The verdicts as a table in Markdown."""
-    rows = ["| mutant | file | what it breaks | noticed by | seconds |", "|---|---|---|---|---|"]
-    for verdict in verdicts:
-        by = verdict.by if verdict.status == "noticed" else f"**{verdict.status}**: {verdict.by}"
-        cells = (
-            verdict.mutant.name,
-            verdict.mutant.file,
-            verdict.mutant.breaks,
-            by,
-            f"{verdict.seconds:.1f}",
-        )
-        rows.append(
-            "| " + " | ".join(re.sub(r"\s+", " ", c).replace("|", r"\|") for c in cells) + " |"
-        )
-    return rows
-
-
-_SOURCES = ("rtl", "cocotb_tests", "pymodel", "sim")
-"""What the outcome of a run depends on."""
-
-
-def write_page(path: Path, verdicts: Sequence[Verdict], seed: int, begun_at: str) -> None:
-    """Write the results page, with date and the revision that the run began at."""
-    ended_at = revision.commit(*_SOURCES)
-    commit = begun_at if ended_at == begun_at else f"{begun_at}, at its end {ended_at}"
-    lines = [
-        "# Mutants",
-        "",
-        f"`make mutants` on {revision.today()}, commit {commit}, Icarus Verilog, seed {seed}: "
-        f"**{score(verdicts)}**.",
-        "",
-        "Each is a small mistake planted in a copy of the RTL. It counts as noticed when a case "
-        "fails that passes on the RTL as it is; runs end with the first case that fails.",
-        "",
-        *table(verdicts),
-        "",
-    ]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("\n".join(lines), encoding="utf-8")
-
-
-def chosen(mutants: list[Mutant], only: Sequence[str]) -> list[Mutant]:
-    """The mutants named in ``only``, all for none.
-
-    Raises:
-        click.UsageError: there is no such mutant.
-    """
-    known = {mutant.name for mutant in mutants}
-    for name in only:
-        if name not in known:
-            near = ", ".join(case_names.near(name, known))
-            raise click.UsageError(f"--only: there is no mutant {name!r}; near: {near}")
-    return [mutant for mutant in mutants if not only or mutant.name in only]
-
-
-=======
->>>>>>> main
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--jobs", type=click.IntRange(1, 64), default=2, show_default=True)
 @click.option("--only", multiple=True, metavar="ID", help="Try this mutant only; may be repeated.")
@@ -342,41 +244,6 @@ def chosen(mutants: list[Mutant], only: Sequence[str]) -> list[Mutant]:
 @click.option("--write", is_flag=True, help="Write docs/results/mutants.md too.")
 def main(jobs: int, only: tuple[str, ...], seed: int, list_only: bool, write: bool) -> None:
     """Break the RTL in many small ways; every break must be noticed."""
-<<<<<<< HEAD
-    root = paths.checkout_root()
-    if root is None:
-        raise click.UsageError("mutants belong to a checkout of descring, not to a wheel")
-    if write and only:
-        raise click.UsageError("--write wants all mutants; leave --only out")
-    try:
-        mutants = chosen(load(root / "sim" / "mutants"), only)
-    except MutantError as error:
-        raise click.UsageError(str(error)) from error
-    if list_only:
-        for mutant in mutants:
-            click.echo(f"{mutant.name:<32} {mutant.file:<22} {mutant.breaks}")
-        return
-    if not only and len(mutants) < FEWEST:
-        click.echo(f"expected at least {FEWEST} mutants, the list has {len(mutants)}", err=True)
-        sys.exit(1)
-    begun_at = revision.commit(*_SOURCES) if write else ""
-    started = time.monotonic()
-    verdicts = try_all(mutants, Workshop(seed=seed), jobs)
-    click.echo()
-    click.echo("\n".join(table(verdicts)))
-    click.echo(f"\n{score(verdicts)}, in {time.monotonic() - started:.0f} s")
-    if write:
-        write_page(root / "docs" / "results" / "mutants.md", verdicts, seed, begun_at)
-    bad = [verdict for verdict in verdicts if not verdict.good]
-    for verdict in bad:
-        click.echo(
-            f"{verdict.status}: {verdict.mutant.name} ({verdict.mutant.breaks}): {verdict.by}; "
-            f"again with --only {verdict.mutant.name}",
-            err=True,
-        )
-    if bad:
-        sys.exit(1)
-=======
     mutant_report.campaign(
         "",
         only,
@@ -394,7 +261,6 @@ def main(jobs: int, only: tuple[str, ...], seed: int, list_only: bool, write: bo
         list_only=list_only,
         write=write,
     )
->>>>>>> main
 
 
 if __name__ == "__main__":
