@@ -12,7 +12,7 @@ from descring_sim.conform.execute import run_test
 from descring_sim.conform.status import TestResult
 from descring_sim.conform.suite.registry import all_tests
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "examples" / "conform"
 ACME = EXAMPLES / "acme" / "acme.toml"
 C_WORKER = EXAMPLES / "c_worker" / "worker.toml"
