@@ -110,7 +110,8 @@ class AxiMonitor(Checker):
         self._in_order = [self._channels[name] for name in ("b", "r", "aw", "w", "ar")]
         self._bytes = len(self._channels["w"].payload[0]) // 8
         self._has_x = simulator_has_x()
-        self._in_reset = True
+        # A synchronous reset needs an edge to be seen, the first one too.
+        self._in_reset = False
         self.violations: Counter[str] = Counter()
         self._ledger = AxiLedger(self._bytes, lite=lite, broken=self._broken)
         self._wake = Event()
