@@ -20,7 +20,7 @@ from rl_runtime_axi.tb_rl_runtime_axi import Layout, ShellTestbench
 
 REPORT_ENV = "DESCRING_THROUGHPUT"
 LATENCIES_ENV = "DESCRING_THROUGHPUT_LATENCIES"
-_LOG2 = 9
+_LOG2 = 8
 _LEAST = 0.5
 """Lines a cycle that 8 workers owe at a latency of 20 cycles."""
 
