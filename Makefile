@@ -91,6 +91,10 @@ NIGHTLY := formal formal-mutants synth
 nightly:  ## everything that takes longer than make test may
 	@for target in $(NIGHTLY); do $(MAKE) --no-print-directory $$target; done
 
+.PHONY: faults
+faults: setup  ## the fault table: 1000 seeds of each fault on Verilator, 50 on Icarus
+	@$(BIN)/python -m descring_sim.fault_table --jobs "$$JOBS"
+
 .PHONY: mutants-host
 mutants-host: setup  ## break the host runtime in many small ways; its suite must notice
 	@$(BIN)/python -m descring_sim.mutants_host --jobs "$$JOBS"
