@@ -110,7 +110,7 @@ class AxiMonitor(Checker):
         self._in_order = [self._channels[name] for name in ("b", "r", "aw", "w", "ar")]
         self._bytes = len(self._channels["w"].payload[0]) // 8
         self._has_x = simulator_has_x()
-        self._in_reset = True
+        self._in_reset = False  # so that the first edge counts as the first of a reset
         self.violations: Counter[str] = Counter()
         self._ledger = AxiLedger(self._bytes, lite=lite, broken=self._broken)
         self._wake = Event()

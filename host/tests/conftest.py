@@ -23,6 +23,8 @@ BACKENDS: dict[str, tuple[str, dict[str, Any]]] = {
     "cpu": ("cpu", {}),
     "cpu-3-workers": ("cpu", {"workers": 3}),
     "cpu-process": ("cpu", {"process": True}),
+    "verilator": ("verilator", {}),
+    "icarus": ("icarus", {}),
 }
 """The suite runs unchanged over these; a further backend adds one line."""
 
