@@ -10,6 +10,8 @@ import mmap
 import os
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 from cocotb.handle import HierarchyObject
 from descring_model import contract
 from descring_sim.device_link import (
@@ -22,13 +24,14 @@ from descring_sim.device_link import (
     receive_request,
     send_reply,
 )
+from lib.axi_memory import AxiMemory, Latency, Written
 from lib.axi_monitor import AxiMonitor
+from lib.patterns import Pattern
 from lib.signals import signal
 from lib.testbench import Case
 from lib.timebase import Timebase
 
 from host_device.register_host import AxilHost
-from host_device.shared_memory import AxiMemory
 
 _REGISTER = {name: register.offset for name, register in contract.REGISTER.items()}
 _STATUS = {bits.name: bits.mask for bits in contract.REGISTER["STATUS"].bits}
@@ -53,15 +56,14 @@ class HostDeviceTestbench(Case):
         self._requests = os.open(job.requests, os.O_RDONLY | os.O_CLOEXEC)
         self._replies = os.open(job.replies, os.O_WRONLY | os.O_CLOEXEC)
         self._registers = AxilHost(dut, self.time, "s_axil")
-        self._memory = AxiMemory(
-            dut,
-            self.time,
-            "m_axi",
-            window,
-            self.rng,
-            latency=job.latency,
-            backpressure=job.backpressure,
-        )
+        self._memory = AxiMemory(dut, self.time, window, self.rng)
+        latency = Latency(job.latency, job.latency)
+        self._memory.read_latency = self._memory.write_latency = latency
+        if job.backpressure:
+            names = ("ar", "r", "aw", "w", "b")
+            self._memory.pause(**{name: self._pauses(job.backpressure) for name in names})
+        self._memory.on_write = self._written
+        self._lines_written = 0
         self._monitors = []
         if job.monitor:
             self._monitors = [
@@ -70,12 +72,21 @@ class HostDeviceTestbench(Case):
             ]
 
     @staticmethod
-    def _window(job: DeviceJob) -> memoryview:
+    def _window(job: DeviceJob) -> npt.NDArray[np.uint8]:
         file = os.open(job.memory, os.O_RDWR | os.O_CLOEXEC)
         try:
-            return memoryview(mmap.mmap(file, os.fstat(file).st_size))
+            return np.frombuffer(mmap.mmap(file, os.fstat(file).st_size), dtype=np.uint8)
         finally:
             os.close(file)
+
+    def _pauses(self, share: float) -> Pattern:
+        """Pauses of a cycle or more, at random, which make up ``share`` of the cycles."""
+        while True:
+            for paused in (self.rng.random(256) < share).tolist():
+                yield (0, 1) if paused else (1, 0)
+
+    def _written(self, beat: Written) -> None:
+        self._lines_written += 1
 
     async def start(self) -> None:
         """Bring the device out of reset, and tell the host program."""
@@ -115,10 +126,10 @@ class HostDeviceTestbench(Case):
 
     async def _wait(self, cycles: int) -> Waited:
         """Run until the device has written to memory and then not for a while."""
-        first = seen = self._memory.beats_written
+        first = seen = self._lines_written
         for cycle in range(_LOOK_CYCLES, cycles + 1, _LOOK_CYCLES):
             await self.time.cycles(_LOOK_CYCLES)
-            now = self._memory.beats_written
+            now = self._lines_written
             if now == seen:
                 if seen != first:
                     return Waited.POSTED

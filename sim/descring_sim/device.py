@@ -33,6 +33,7 @@ WORKERS_MAX = 16
 DEFAULT_WORKERS = 8
 DEFAULT_PREFETCH_DEPTH = 64
 MEMORY_MAX = 1 << 40
+LATENCY_MIN, LATENCY_MAX = 2, 10_000
 WAIT_CYCLES = 1024
 """Cycles that one request runs at most: between two, another thread gets its turn."""
 
@@ -58,7 +59,7 @@ class SimulatorDevice:
         prefetch_depth: int = DEFAULT_PREFETCH_DEPTH,
         first_index: int = 0,
         seed: int | None = None,
-        latency: int = 0,
+        latency: int = LATENCY_MIN,
         backpressure: float = 0.0,
         monitor: bool = False,
         waves: bool | None = None,
@@ -73,7 +74,7 @@ class SimulatorDevice:
             first_index: the value of every index after reset [RING-012].
             seed: of the RTL's random initial state and of the memory's pauses; default: the
                 environment's ``DESCRING_SEED``, else a random one.
-            latency: cycles between an access of the device to memory and the answer.
+            latency: cycles from an access of the device to memory to the answer, 2 to 10000.
             backpressure: share of the cycles, 0 to 0.95, in which each AXI channel refuses.
             monitor: hold both buses to the AXI standard; a violation ends the simulation.
             waves: record waves (FST), see :attr:`waves`; default: the environment's
@@ -93,8 +94,10 @@ class SimulatorDevice:
             raise ValueError(f"memory: expected 1 to 2^40 bytes, got {memory}")
         if not 0.0 <= backpressure <= 0.95:
             raise ValueError(f"backpressure: expected 0 to 0.95, got {backpressure}")
-        if not 0 <= latency <= 10_000:
-            raise ValueError(f"latency: expected 0 to 10000 cycles, got {latency}")
+        if not LATENCY_MIN <= latency <= LATENCY_MAX:
+            raise ValueError(
+                f"latency: expected {LATENCY_MIN} to {LATENCY_MAX} cycles, got {latency}"
+            )
         check_u32("first_index", first_index)
         if waves is None:
             waves = os.environ.get(WAVES_VARIABLE, "0") not in ("", "0")

@@ -29,7 +29,7 @@ class DeviceJob:
         memory: path of the file to map as the memory window; the AXI memory is this mapping.
         requests: path of the pipe to read. ``replies`` is that to write.
         first_index: the value of every index after reset.
-        latency: cycles between a memory access and its answer.
+        latency: cycles from a memory access to its answer.
         backpressure: share of the cycles, 0 to below 1, in which each AXI channel refuses.
         monitor: hold both buses to the AXI standard all the time.
     """
