@@ -72,6 +72,10 @@ requirements: setup  ## fail if a rule of the contract lacks a test it is owed
 mutants: setup  ## break the RTL in many small ways; every break must be noticed
 	@$(BIN)/python -m descring_sim.mutants
 
+.PHONY: mutants-host
+mutants-host: setup  ## break the host runtime in many small ways; its suite must notice
+	@$(BIN)/python -m descring_sim.mutants_host --jobs "$$JOBS"
+
 .PHONY: sanitize
 sanitize: setup  ## stress the native core under ThreadSanitizer and AddressSanitizer
 	@host/native/sanitize.sh
