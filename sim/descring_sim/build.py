@@ -119,6 +119,7 @@ def build(
     rtl_dir: Path,
     build_root: Path,
     waves: bool,
+    coverage: bool = False,
 ) -> Build:
     """Build ``top`` below ``build_root``, or find the build that was made of the same inputs.
 
@@ -127,7 +128,7 @@ def build(
             the end of the build's log.
     """
     files = sources.collect(rtl_dir, top)
-    args = simulator.build_args(waves=waves)
+    args = simulator.build_args(waves=waves, coverage=coverage)
     name = f"{top}-{_key(simulator, top, parameters, files, args + ['waves'] * waves)}"
     directory = build_root / simulator.name / name
     stamp = directory / "finished"

@@ -138,6 +138,11 @@ class SimulatorDevice:
         """Path of the waves, which are whole once the device is closed; None if not recorded."""
         return str(self._process.waves) if self._process.waves else None
 
+    @property
+    def pid(self) -> int:
+        """Process id, and process group, of the simulator."""
+        return self._process.pid
+
     def read32(self, offset: int) -> int:
         """Read the register at this byte address; 0 for an unknown one [DB-004]."""
         return self._exchange([Operation(Op.READ, check_u32("register offset", offset))])

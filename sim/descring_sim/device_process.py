@@ -37,11 +37,12 @@ CASES = "host_device.host_device_cases"
 SEED_VARIABLE, WAVES_VARIABLE = "DESCRING_SEED", "DESCRING_WAVES"
 """Environment variables that stand in for the options ``seed`` and ``waves``."""
 
-START_S = 120.0
+START_S = 300.0
 """How long a simulator may take to come up on a busy machine, its build not counted."""
-REPLY_S = 120.0
+REPLY_S = 300.0
 """How long it may take over a request. Each asks for a bounded number of cycles."""
-CLOSE_S = 20.0
+CLOSE_S = 300.0
+"""How long it may take to end."""
 
 _FATAL = re.compile(r"^.*(?:%Fatal|FATAL): .*$", re.MULTILINE)
 
@@ -135,6 +136,11 @@ class SimulatorProcess:
             | {JOB_VARIABLE: str(job)},
         )
         self._receive(START_S)
+
+    @property
+    def pid(self) -> int:
+        """Process id, and process group, of the child and all that it started."""
+        return self._process.pid
 
     def exchange(self, operations: Sequence[Operation]) -> list[int]:
         """Carry out operations; a number for each, as :class:`~descring_sim.device_link.Op` says.

@@ -159,6 +159,7 @@ def run(
     run_dir: Path | None = None,
     extra_env: Mapping[str, str] | None = None,
     timeout_s: float = DEFAULT_TIMEOUT_S,
+    coverage: bool = False,
 ) -> RunResult:
     """Build ``top``, run the cocotb module ``cases`` on it, and judge the outcome.
 
@@ -177,6 +178,7 @@ def run(
         run_dir: where this run's files go; a folder below ``build_root`` when None.
         extra_env: more environment variables for the simulator.
         timeout_s: wall-clock limit, after which the simulator is killed.
+        coverage: count coverage, into ``coverage.dat`` in the run's folder (Verilator only).
 
     Returns:
         The result, good or bad: a failing case is no exception.
@@ -209,12 +211,13 @@ def run(
         rtl_dir=rtl_dir,
         build_root=build_root,
         waves=waves,
+        coverage=coverage,
     )
     wave_file = run_dir / "waves.fst" if waves else None
     with builds.locked(run_dir.with_name(run_dir.name + ".lock")):
         run_dir.mkdir(parents=True, exist_ok=True)
         files = {name: run_dir / name for name in ("results.xml", "report.jsonl", "sim.log")}
-        for file in (*files.values(), run_dir / "waves.fst"):
+        for file in (*files.values(), run_dir / "waves.fst", run_dir / "coverage.dat"):
             file.unlink(missing_ok=True)
         code = builds.run_child(
             specification(
