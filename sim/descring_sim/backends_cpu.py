@@ -24,7 +24,7 @@ class CpuBackend:
 
     def replay(self, lines: Lines, options: ReplayOptions, progress: Progress) -> ReplayResult:
         """See :meth:`descring_sim.backends.Backend.replay`."""
-        for name in ("seed", "waves"):
+        for name in ("seed", "waves", "rtl"):
             if getattr(options, name) not in (None, False):
                 raise ReplayError(f"--{name} means nothing to the backend cpu; leave it out")
         workers = 1 if options.workers is None else options.workers

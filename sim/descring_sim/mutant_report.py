@@ -3,9 +3,7 @@
 
 from __future__ import annotations
 
-import datetime
 import re
-import subprocess
 import sys
 import time
 from collections import Counter
@@ -18,7 +16,7 @@ from typing import Literal, Protocol
 import click
 
 from descring_sim import cases as case_names
-from descring_sim import paths
+from descring_sim import paths, revision
 from descring_sim.mutant_list import Mutant, MutantError, load
 
 Status = Literal["noticed", "equivalent", "survived", "invalid"]
@@ -107,28 +105,14 @@ def table(verdicts: Sequence[Verdict]) -> list[str]:
     return rows
 
 
-def _git(*arguments: str) -> str:
-    root = paths.checkout_root()
-    command = ["git", "-C", str(root), *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    return done.stdout.strip()
-
-
-def _revision(folders: Sequence[str]) -> str:
-    """The commit that is checked out, and whether what is tested differs from it."""
-    changed = _git("status", "--porcelain", "--", *folders)
-    return _git("rev-parse", "--short", "HEAD") + (" with uncommitted changes" if changed else "")
-
-
 def write_page(path: Path, page: Page, verdicts: Sequence[Verdict], begun_at: str) -> None:
     """Write a page of results, with date and the revision that the run began at."""
-    ended_at = _revision(page.folders)
+    ended_at = revision.commit(*page.folders)
     commit = begun_at if ended_at == begun_at else f"{begun_at}, at its end {ended_at}"
-    today = datetime.datetime.now(datetime.UTC).date()
     lines = [
         page.title,
         "",
-        f"{page.command}; {today}, commit {commit}: **{score(verdicts)}**.",
+        f"{page.command}; {revision.today()}, commit {commit}: **{score(verdicts)}**.",
         "",
         page.preface,
         "",
@@ -158,8 +142,20 @@ def campaign(
     fewest: int,
     list_only: bool,
     write: bool,
+    select: Callable[[list[Mutant]], list[Mutant]] = list,
 ) -> None:
     """Try the mutants listed in ``sim/mutants/<folder>``; exit code 1 unless each is noticed.
+
+    Args:
+        folder: of the lists, below ``sim/mutants``.
+        only: names of the mutants to try, all for none.
+        workshop: makes what tries them.
+        page: the page of results.
+        jobs: how many are tried at a time.
+        fewest: fewer mutants than this are an error, unless ``only`` names them.
+        list_only: print the list and try nothing.
+        write: write the page.
+        select: which of the listed mutants concern the workshop.
 
     Raises:
         click.UsageError: what was asked for does not fit together, or the list is wrong.
@@ -170,7 +166,7 @@ def campaign(
     if write and only:
         raise click.UsageError("--write wants all mutants; leave --only out")
     try:
-        mutants = _chosen(load(root / "sim" / "mutants" / folder), only)
+        mutants = _chosen(select(load(root / "sim" / "mutants" / folder)), only)
     except MutantError as error:
         raise click.UsageError(str(error)) from error
     if list_only:
@@ -180,7 +176,7 @@ def campaign(
     if not only and len(mutants) < fewest:
         click.echo(f"expected at least {fewest} mutants, the list has {len(mutants)}", err=True)
         sys.exit(1)
-    begun_at = _revision(page.folders) if write else ""
+    begun_at = revision.commit(*page.folders) if write else ""
     started = time.monotonic()
     verdicts = try_all(mutants, workshop(), jobs)
     click.echo()
