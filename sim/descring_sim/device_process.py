@@ -221,7 +221,8 @@ class SimulatorProcess:
             why = f"it ended with exit code {self._process.poll()}"
         builds.end_child(self._process)
         text = self._log.read_text(encoding="utf-8", errors="replace")
-        failed = report.evaluate(self.folder / "results.xml", self._log).first_failed
+        cases, _ = report.read_results(self.folder / "results.xml")
+        failed = next((case for case in cases if case.status == "failed"), None)
         fatal = _FATAL.search(text)
         if fatal:
             why = fatal.group(0).strip()
@@ -243,11 +244,16 @@ def rerun_line(seed: int) -> str:
     return f"{SEED_VARIABLE}={seed} {WAVES_VARIABLE}=1 {program}"
 
 
+def parameters(workers: int, prefetch_depth: int) -> dict[str, int]:
+    """The parameters that the device is built with."""
+    return {"WorkerCount": workers, "PrefetchDepth": prefetch_depth}
+
+
 def _build(options: ProcessOptions, found: simulators.Simulator) -> builds.Build:
     return builds.build(
         found,
         top=TOP,
-        parameters={"WorkerCount": options.workers, "PrefetchDepth": options.prefetch_depth},
+        parameters=parameters(options.workers, options.prefetch_depth),
         rtl_dir=paths.rtl_dir().resolve(),
         build_root=(paths.build_dir() / "sim").resolve(),
         waves=options.waves,

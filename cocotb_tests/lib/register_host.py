@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from cocotb.handle import HierarchyObject
 from cocotb.triggers import RisingEdge
+
 from lib.axi_rules import OKAY
 from lib.signals import bit, is_high, read_int, signal
 from lib.timebase import Timebase
@@ -16,7 +17,7 @@ from lib.timebase import Timebase
 _PATIENCE = 1000
 
 
-class AxilHost:
+class RegisterHost:
     """Drives the AXI4-Lite slave whose signals begin with ``prefix``."""
 
     def __init__(self, dut: HierarchyObject, time: Timebase, prefix: str) -> None:
