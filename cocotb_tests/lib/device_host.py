@@ -9,10 +9,10 @@ from cocotb.handle import HierarchyObject
 from descring_model import contract
 from descring_sim.device_link import Waited
 
-from lib.axi_memory import SHORTEST_LATENCY, AxiMemory, Latency, Written
+from lib.axi_memory import AxiMemory, Latency, Written
 from lib.axi_monitor import AxiMonitor
+from lib.axil_host import AxilHost
 from lib.patterns import Pattern
-from lib.register_host import RegisterHost
 from lib.signals import signal
 from lib.timebase import Timebase
 
@@ -42,7 +42,7 @@ class DeviceHost:
         rng: np.random.Generator,
         *,
         first_index: int = 0,
-        latency: int = SHORTEST_LATENCY,
+        latency: int = 1,
         backpressure: float = 0.0,
         monitor: bool = False,
     ) -> None:
@@ -63,7 +63,7 @@ class DeviceHost:
         self._lines_written = 0
         signal(dut, "first_index_i").value = first_index
         signal(dut, "window_last_i").value = len(window) - 1
-        self._registers = RegisterHost(dut, time, "s_axil")
+        self._registers = AxilHost(dut, time)
         self.memory = AxiMemory(dut, time, window, rng)
         self.memory.read_latency = self.memory.write_latency = Latency(latency, latency)
         self.memory.on_write = self._count

@@ -33,7 +33,7 @@ WORKERS_MAX = 16
 DEFAULT_WORKERS = 8
 DEFAULT_PREFETCH_DEPTH = 64
 MEMORY_MAX = 1 << 40
-LATENCY_MIN, LATENCY_MAX = 2, 10_000
+LATENCY_MIN, LATENCY_MAX = 1, 10_000
 WAIT_CYCLES = 1024
 """Cycles that one request runs at most: between two, another thread gets its turn."""
 
@@ -74,7 +74,7 @@ class SimulatorDevice:
             first_index: the value of every index after reset [RING-012].
             seed: of the RTL's random initial state and of the memory's pauses; default: the
                 environment's ``DESCRING_SEED``, else a random one.
-            latency: cycles from an access of the device to memory to the answer, 2 to 10000.
+            latency: cycles from an access of the device to memory to the answer, 1 to 10000.
             backpressure: share of the cycles, 0 to 0.95, in which each AXI channel refuses.
             monitor: hold both buses to the AXI standard; a violation ends the simulation.
             waves: record waves (FST), see :attr:`waves`; default: the environment's

@@ -225,7 +225,7 @@ def test_waves_are_whole_once_the_device_is_closed(
         {"memory": 1 << 41},
         {"first_index": -1},
         {"first_index": 1 << 32},
-        {"latency": 1},
+        {"latency": 0},
         {"backpressure": 1.0},
         {"seed": -1},
         {"nonsense": 1},
