@@ -67,7 +67,8 @@ def on_icarus(kind: str, seed: int, first: int, count: int) -> Counter[str]:
             top="rl_runtime_axi",
             cases="rl_runtime_axi.fault_cases",
             seed=seed,
-            case=f"test_fault/kind={kind}",
+            # cocotb names a case by the number of a long parameter.
+            case=f"test_fault/kind={list(KINDS).index(kind)}",
             run_dir=Path(folder) / "run",
             extra_env={"DESCRING_FAULTS": f"{count}:{first}:{folder}"},
             timeout_s=3600,
