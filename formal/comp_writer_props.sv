@@ -166,16 +166,18 @@ module comp_writer_props
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
-      bursts_q <= '0;
-      taken_q  <= '0;
-      good_q   <= '0;
-      posted_q <= '0;
-      failed_q <= 1'b0;
-      first_q  <= first_index_i;
+      bursts_q  <= '0;
+      taken_q   <= '0;
+      good_q    <= '0;
+      posted_q  <= '0;
+      written_q <= '0;
+      failed_q  <= 1'b0;
+      first_q   <= first_index_i;
     end else begin
-      bursts_q <= bursts_q + 32'(fresh) - 32'(answer);
-      taken_q  <= stopped_i ? posted_q : taken_q + 32'(take);
-      posted_q <= posted_q + 32'(post);
+      bursts_q  <= bursts_q + 32'(fresh) - 32'(answer);
+      taken_q   <= stopped_i ? posted_q : taken_q + 32'(take);
+      posted_q  <= posted_q + 32'(post);
+      written_q <= written_q + 32'(wvalid && wready_i && wlast) - 32'(answer);
       if (answer && !bresp_i[1] && !failed_q) begin
         good_q <= good_q + 32'(oldest);
       end
@@ -194,13 +196,18 @@ module comp_writer_props
   logic [31:0] shown, waiting, rewards, metas;
   logic mirrored, waiting_legal;
   logic [AnswerBits:0] answer_read, answer_write, job_read, job_write;
-  logic lines_only;
+  logic jobs_agree;
+  // Bursts whose data are under way or still to be sent, their lines; bursts whose last data were
+  // taken and that are not answered.
+  logic [31:0] jobs, job_lines, lines, written_q;
   logic [2:0] wait_read, wait_write;
   logic [PlaceBits:0] meta_read, meta_write;
   assign answer_read = u_dut.u_answers.read_q;
   assign answer_write = u_dut.u_answers.write_q;
   assign job_read = u_dut.u_jobs.read_q;
   assign job_write = u_dut.u_jobs.write_q;
+  assign jobs = 32'((AnswerBits + 1)'(job_write - job_read));
+  assign lines = 32'((PlaceBits + 1)'(u_dut.u_lines.write_q - u_dut.u_lines.read_q));
   assign wait_read = u_dut.u_bursts.read_q;
   assign wait_write = u_dut.u_bursts.write_q;
   assign meta_read = u_dut.u_metas.read_q;
@@ -219,11 +226,13 @@ module comp_writer_props
             burst_q[i] != 7'd0 && 32'(burst_q[i]) <= 32'(MaxBurst);
       end
     end
-    lines_only = !u_dut.w_word_q || !wvalid;
+    jobs_agree = !u_dut.w_word_q || !wvalid;
+    job_lines = 32'd0;
     for (int i = 0; i < MaxOutstanding; i++) begin
-      if ((AnswerBits + 1)'(i) < (AnswerBits + 1)'(job_write - job_read)) begin
-        lines_only = lines_only &&
-            !u_dut.u_jobs.mem[AnswerBits'(32'(job_read) + 32'(i))][7];
+      if (32'(i) < jobs) begin
+        job_lines = job_lines + 32'(u_dut.u_jobs.mem[AnswerBits'(32'(job_read)+32'(i))][6:0]);
+        jobs_agree = jobs_agree && u_dut.u_jobs.mem[AnswerBits'(32'(job_read)+32'(i))] ==
+            u_dut.u_answers.mem[AnswerBits'(32'(answer_write)-jobs+32'(i))];
       end
     end
     waiting = 32'd0;
@@ -263,6 +272,8 @@ module comp_writer_props
   `SUPPOSE(FirstIndexStays_M, !rst_ni || first_index_i == past_first_q)
   // the device starts over only with nothing under way and nothing left to post (run_control)
   `SUPPOSE(StoppedAtRest_M, !stopped_i || (bus_idle && good_q == posted_q))
+  // a memory answers a write only after it took the last of its data (AXI, A3.3.1)
+  `SUPPOSE(ResponseAfterData_M, !bvalid_i || written_q != 32'd0)
   // the host's heads move forward, at most up to the tails (mmio_regs_props, DoneHead_A, RewardHead_A)
   `SUPPOSE(HeadsForward_M, !past_rst_q ||
            (done_head_i - past_done_head_q <= past_done_tail_q - past_done_head_q &&
@@ -314,8 +325,19 @@ module comp_writer_props
   `PROVE(FailedAgrees_A, 1'b1, failed == failed_q)
 
   // [RING-013] without PUBLISH_TAILS no index is stored: the publisher rests
-  `PROVE(PublisherRests_A, 1'b1, lines_only && u_dut.u_index_publisher.state_q == 2'd0 &&
+  `PROVE(PublisherRests_A, 1'b1, u_dut.u_index_publisher.state_q == 2'd0 &&
          !u_dut.u_index_publisher.unpublished_q && !u_dut.u_index_publisher.failed_q)
+
+  // the data that are still to be sent belong to the youngest bursts that are not answered, and those
+  // that were sent before are as many as wait for their response
+  `PROVE(DataBeforeResponse_A, 1'b1, jobs_agree && jobs <= bursts_q + 32'(fresh) &&
+         bursts_q + 32'(fresh) - jobs == written_q + 32'(wvalid && wlast) &&
+         written_q <= 32'(MaxOutstanding))
+  // every line of a burst that is shown or waits is in the buffer until it was sent
+  `PROVE(LinesThere_A, 1'b1, lines + 32'(u_dut.beats_q) ==
+         job_lines + waiting + 32'(u_dut.open_lines_q) && lines <= metas &&
+         (jobs == 32'd0 ? u_dut.beats_q == 7'd0 :
+          u_dut.beats_q < u_dut.u_jobs.mem[AnswerBits'(job_read)][6:0]))
 
   // bursts are INCR, of 1 to MaxBurst whole lines, with one ID, and cross no 4 KiB boundary (AXI,
   // A3.4.1)

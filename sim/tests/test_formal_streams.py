@@ -24,10 +24,10 @@ def _mutant(name: str) -> Mutant:
 
 
 def test_counterexample_shows_the_planted_mistake_in_a_simulation(tmp_path: Path) -> None:
-    """[FLAG-010] The stream differs on the broken RTL, and not on the sound one."""
-    verdict = Workshop(tmp_path).try_mutant(_mutant("worker-flags-not-cleared"))
+    """[OP-010] The stream differs on the broken RTL, and not on the sound one."""
+    verdict = Workshop(tmp_path).try_mutant(_mutant("worker-reward-rounds-down"))
     assert verdict.status == "noticed" and verdict.by.startswith("refuted"), verdict.by
-    home = tmp_path / "worker-flags-not-cleared"
+    home = tmp_path / "worker-reward-rounds-down"
     said = (home / REPORT).read_text()
     (stream,) = home.rglob("trace.npy")
     assert f"replay {stream}" in said and f"--rtl {home / 'rtl'}" in said
