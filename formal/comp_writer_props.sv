@@ -154,9 +154,9 @@ module comp_writer_props
   // ---------------------------------------------------------------- what was written and answered
 
   // Lines of the bursts that were shown and not answered, the oldest at 0; lines taken, answered
-  // well before an error, and posted.
+  // well before an error, and posted; bursts whose last data were taken and that are not answered.
   logic [MaxOutstanding-1:0][6:0] burst_q;
-  logic [31:0] bursts_q, taken_q, good_q, posted_q;
+  logic [31:0] bursts_q, taken_q, good_q, posted_q, written_q;
   logic [6:0] oldest;
   logic failed_q;
   // The value that the indices had after reset.
@@ -197,9 +197,8 @@ module comp_writer_props
   logic mirrored, waiting_legal;
   logic [AnswerBits:0] answer_read, answer_write, job_read, job_write;
   logic jobs_agree;
-  // Bursts whose data are under way or still to be sent, their lines; bursts whose last data were
-  // taken and that are not answered.
-  logic [31:0] jobs, job_lines, lines, written_q;
+  // Bursts whose data are under way or still to be sent, their lines, and those in the buffer.
+  logic [31:0] jobs, job_lines, lines;
   logic [2:0] wait_read, wait_write;
   logic [PlaceBits:0] meta_read, meta_write;
   assign answer_read = u_dut.u_answers.read_q;
