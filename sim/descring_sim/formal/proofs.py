@@ -174,8 +174,8 @@ def run(task: Task, out: Path, *, timeout_s: float = TIMEOUT_S) -> Outcome:
     Raises:
         SimulationError: a tool is missing, or a network is not linear.
     """
-    # A folder for each task: SymbiYosys keeps a database beside the folders of a run, which tasks that
-    # begin together would spoil for each other.
+    # A folder for each task: SymbiYosys keeps a database beside the folders of a run, which tasks
+    # that begin together would spoil for each other.
     home = out / f"{task.block}_{task.name}"
     shutil.rmtree(home, ignore_errors=True)
     home.mkdir(parents=True)
