@@ -99,6 +99,14 @@ mutants-host: setup  ## break the host runtime in many small ways; its suite mus
 sanitize: setup  ## stress the native core under ThreadSanitizer and AddressSanitizer
 	@host/native/sanitize.sh
 
+.PHONY: coverage
+coverage: setup  ## line, branch and toggle coverage of the RTL by its testbenches, as HTML
+	@$(BIN)/python -m descring_sim.coverage
+
+.PHONY: timing
+timing: setup  ## draw docs/timing.svg anew, from waves of the present RTL
+	@$(BIN)/python -m descring_sim.timing_diagram -o docs/timing.svg
+
 .PHONY: bench
 bench: setup  ## measure; every program in bench/ checks what it timed, and prints its figures
 	@for program in bench/*.py; do echo "$$program" >&2; $(BIN)/python "$$program"; done
