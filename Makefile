@@ -101,7 +101,7 @@ sanitize: setup  ## stress the native core under ThreadSanitizer and AddressSani
 
 .PHONY: coverage
 coverage: setup  ## line, branch and toggle coverage of the RTL by its testbenches, as HTML
-	@$(BIN)/python -m descring_sim.coverage
+	@$(BIN)/python -m descring_sim.coverage --config default
 
 .PHONY: timing
 timing: setup  ## draw docs/timing.svg anew, from waves of the present RTL

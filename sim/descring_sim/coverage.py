@@ -18,6 +18,7 @@ import sys
 import tomllib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from fnmatch import fnmatch
 from pathlib import Path
 
 from gcovr.data_model.version import FORMAT_VERSION
@@ -46,7 +47,7 @@ class Point:
 
 @dataclass
 class Waiver:
-    """Holes with a reason: of ``kind`` in ``file``, whose ``what`` or source line matches."""
+    """Holes with a reason: of ``kind`` in files like ``file``, by name or by source line."""
 
     file: str
     kind: str
@@ -158,7 +159,8 @@ def judge(counts: dict[Point, int], waivers: list[Waiver], rtl_dir: Path) -> Jud
             fitting = [
                 waiver
                 for waiver in waivers
-                if (waiver.file, waiver.kind) == (point.file, point.kind)
+                if fnmatch(point.file, waiver.file)
+                and waiver.kind == point.kind
                 and waiver.pattern.search(text)
             ]
             for waiver in fitting:
