@@ -25,7 +25,7 @@ from descring_model import Lines, complete, contract, streams
 
 ROOT = Path(__file__).resolve().parents[1]
 NATIVE = ROOT / "host" / "native"
-CORE = ("segment.c", "registers.c", "worker.c", "queue.c", "peer.c", "remote.c", "fast_crc.c")
+CORE = ("segment.c", "registers.c", "worker.c", "execute.c", "queue.c", "peer.c", "remote.c", "fast_crc.c")
 BATCHES = (1, 16, 256, 1024, 4096)
 WINDOW = 32 << 20
 IN_FLIGHT = 8192

@@ -13,7 +13,7 @@ package hw_desc_pkg;
 
   // Identity.
   localparam logic [31:0] CONTRACT_VERSION = 32'd1;  // REG VERSION [REG-004]
-  localparam logic [31:0] CONTRACT_HASH = 32'h1064010F;  // [REG-07C] [HASH-001]
+  localparam logic [31:0] CONTRACT_HASH = 32'h95E8373E;  // [REG-07C] [HASH-001]
   localparam logic [31:0] DEVICE_ID = 32'h474E5244;  // REG ID [REG-000]
 
   // Line and rings.
@@ -114,6 +114,7 @@ package hw_desc_pkg;
   localparam int CTRL_RESUME_BIT = 2;  // [REG-008]
   localparam int CTRL_SPLIT_REWARD_BIT = 3;  // [REG-008]
   localparam int CTRL_REQUIRE_CHECKED_BIT = 4;  // [REG-008]
+  localparam int CTRL_PUBLISH_TAILS_BIT = 5;  // [REG-008]
   localparam int STATUS_READY_BIT = 0;  // [REG-00C]
   localparam int STATUS_RUNNING_BIT = 1;  // [REG-00C]
   localparam int STATUS_HALTED_BIT = 2;  // [REG-00C]

@@ -3,8 +3,10 @@
 // Register file of the device: doorbell and its rules, control, status, counters, interrupt.
 //
 // Rules: all of section 7 (REG-*, DB-002, DB-003, DB-004, DB-006, IRQ-001, CNT-001, HASH-001),
-// RING-010, RING-012, LIFE-001, LIFE-002, LIFE-006, and the request side of LIFE-004 and LIFE-007.
+// RING-010, RING-012, LIFE-001, LIFE-002, LIFE-006, and the request side of LIFE-004, LIFE-007 and
+// RING-013.
 //
+// CTRL.RESET holds everything in reset until bus_idle_i; only then does STATUS say READY.
 // One access a cycle is always taken; reg_rvalid_o and reg_rdata_o answer a read in the next cycle.
 // Where an event and a clearing write meet, the event wins.
 `default_nettype none
@@ -43,8 +45,11 @@ module mmio_regs
     input wire logic        post_error_i,
     input wire logic [ 5:0] post_tokens_i,
     input wire logic        stall_i,
+    // The host may now be told of the completions posted so far.
+    input wire logic        announce_i,
     // From the bus.
     input wire logic        bus_error_i,
+    input wire logic        bus_idle_i,
     input wire logic [63:0] window_last_i,
     // To the core.
     output logic            soft_reset_o,
@@ -52,6 +57,7 @@ module mmio_regs
     output logic            resume_o,
     output logic            require_checked_o,
     output logic            split_reward_o,
+    output logic            publish_tails_o,
     output logic     [31:0] cmd_tail_o,
     output logic     [31:0] done_head_o,
     output logic     [31:0] reward_head_o,
@@ -68,7 +74,7 @@ module mmio_regs
       OnChip ? {8'(MaxRewardLog2), 8'(MaxDoneLog2), 8'(MaxCmdLog2)} : 24'd0;
 
   logic soft_reset_q, rst_n;
-  logic enable_q, locked_q, split_reward_q, require_checked_q;
+  logic enable_q, locked_q, split_reward_q, require_checked_q, publish_tails_q;
   logic bad_config_q, bad_doorbell_q, bus_error_q;
   logic [31:0] cmd_tail_q, done_head_q, reward_head_q;
   logic [23:0] ring_log2_q;
@@ -83,7 +89,7 @@ module mmio_regs
 
   logic write, read;
   logic write_ctrl, write_config;
-  logic ask_reset, ask_enable, split_reward_d;
+  logic ask_reset, ask_enable, split_reward_d, publish_tails_d;
 
   assign write = reg_valid_i && reg_write_i;
   assign read = reg_valid_i && !reg_write_i;
@@ -93,6 +99,7 @@ module mmio_regs
   assign ask_enable = write_ctrl && !ask_reset && reg_wdata_i[CTRL_ENABLE_BIT];
   assign resume_o = write_ctrl && !ask_reset && reg_wdata_i[CTRL_RESUME_BIT];
   assign split_reward_d = locked_q ? split_reward_q : reg_wdata_i[CTRL_SPLIT_REWARD_BIT];
+  assign publish_tails_d = locked_q ? publish_tails_q : reg_wdata_i[CTRL_PUBLISH_TAILS_BIT];
 
   // ---------------------------------------------------------------- configuration [LIFE-002]
 
@@ -101,21 +108,22 @@ module mmio_regs
   endfunction
 
   // The ring [base, base + 64 * 2^log2) is aligned and ends inside the window. 65 bits, so that a
-  // ring which wraps past 2^64 is seen.
+  // ring which wraps past 2^64 is seen. Head and tail, if there are any, lie before the base.
   function automatic logic base_ok(input logic [63:0] base, input logic [7:0] log2,
-                                   input logic [63:0] window_last);
+                                   input logic words, input logic [63:0] window_last);
     logic [64:0] last;
     last = {1'b0, base} + (65'd64 << log2) - 65'd1;
-    base_ok = base % 64'd64 == 64'd0 && last <= {1'b0, window_last};
+    base_ok = base % 64'd64 == 64'd0 && last <= {1'b0, window_last} &&
+        (!words || base >= 64'(RING_SLOTS_OFFSET));
   endfunction
 
   logic cmd_ok, done_ok, reward_ok, config_ok;
   assign cmd_ok = size_ok(cmd_log2_o, MaxCmdLog2) &&
-      (OnChip || base_ok(cmd_base_q, cmd_log2_o, window_last_i));
+      (OnChip || base_ok(cmd_base_q, cmd_log2_o, publish_tails_d, window_last_i));
   assign done_ok = size_ok(done_log2_o, MaxDoneLog2) &&
-      (OnChip || base_ok(done_base_q, done_log2_o, window_last_i));
+      (OnChip || base_ok(done_base_q, done_log2_o, publish_tails_d, window_last_i));
   assign reward_ok = size_ok(reward_log2_o, MaxRewardLog2) &&
-      (OnChip || base_ok(reward_base_q, reward_log2_o, window_last_i));
+      (OnChip || base_ok(reward_base_q, reward_log2_o, publish_tails_d, window_last_i));
   assign config_ok = cmd_ok && done_ok && (reward_ok || !split_reward_d);
 
   // ---------------------------------------------------------------- doorbell [DB-002] [DB-006]
@@ -147,7 +155,7 @@ module mmio_regs
 
   always_comb begin
     irq_events = '0;
-    irq_events[IRQ_STATUS_COMPLETION_BIT] = post_i;
+    irq_events[IRQ_STATUS_COMPLETION_BIT] = announce_i;
     irq_events[IRQ_STATUS_HALTED_BIT] = halts;
     irq_events[IRQ_STATUS_ERROR_BIT] = bad_config || bad_doorbell || bus_error_i;
   end
@@ -158,7 +166,7 @@ module mmio_regs
   assign rst_n = rst_ni && !soft_reset_q;
 
   always_ff @(posedge clk_i) begin
-    soft_reset_q <= rst_n && ask_reset;
+    soft_reset_q <= (rst_n && ask_reset) || (rst_ni && soft_reset_q && !bus_idle_i);
   end
 
   always_ff @(posedge clk_i) begin
@@ -167,12 +175,14 @@ module mmio_regs
       locked_q          <= 1'b0;
       split_reward_q    <= 1'b0;
       require_checked_q <= 1'b0;
+      publish_tails_q   <= 1'b0;
     end else if (write_ctrl && !ask_reset) begin
       enable_q <= ask_enable && (enable_q || config_ok);
       locked_q <= locked_q || (ask_enable && config_ok);
       if (!locked_q) begin
         split_reward_q    <= reg_wdata_i[CTRL_SPLIT_REWARD_BIT];
         require_checked_q <= reg_wdata_i[CTRL_REQUIRE_CHECKED_BIT];
+        publish_tails_q   <= reg_wdata_i[CTRL_PUBLISH_TAILS_BIT];
       end
     end
   end
@@ -269,6 +279,7 @@ module mmio_regs
     ctrl[CTRL_ENABLE_BIT] = enable_q;
     ctrl[CTRL_SPLIT_REWARD_BIT] = split_reward_q;
     ctrl[CTRL_REQUIRE_CHECKED_BIT] = require_checked_q;
+    ctrl[CTRL_PUBLISH_TAILS_BIT] = publish_tails_q;
 
     status = '0;
     status[STATUS_READY_BIT] = !soft_reset_q;
@@ -327,6 +338,7 @@ module mmio_regs
   assign enable_o          = enable_q;
   assign require_checked_o = require_checked_q;
   assign split_reward_o    = split_reward_q;
+  assign publish_tails_o   = publish_tails_q;
   assign cmd_tail_o        = cmd_tail_q;
   assign done_head_o       = done_head_q;
   assign reward_head_o     = reward_head_q;

@@ -14,7 +14,7 @@ from lib.timebase import Timebase
 
 U32 = 1 << 32
 _INDICES = ("cmd_head_i", "done_tail_i", "done_head_i", "reward_tail_i", "reward_head_i")
-_PULSES = ("post_i", "post_error_i", "post_tokens_i", "stall_i", "bus_error_i")
+_PULSES = ("post_i", "post_error_i", "post_tokens_i", "stall_i", "announce_i", "bus_error_i")
 _LEVELS = ("halted_i", "busy_i")
 
 
@@ -27,13 +27,14 @@ class Rates:
     to_reward: float = 0.3
     take: float = 0.0
     stall: float = 0.0
+    announce: float = 0.0
     bus_error: float = 0.0
     halt: float = 0.0
     busy: float = 0.0
 
 
 QUIET = Rates()
-LIVELY = Rates(post=0.4, take=0.3, stall=0.3, bus_error=0.02, halt=0.05, busy=0.1)
+LIVELY = Rates(post=0.4, take=0.3, stall=0.3, announce=0.2, bus_error=0.02, halt=0.05, busy=0.1)
 
 
 class CoreSide:
@@ -42,12 +43,17 @@ class CoreSide:
     It behaves as a core must: it answers only published descriptors, one index a posting, and is in
     its reset state after a reset, soft or hard. In between it does what :attr:`rates` says, or what
     a case asks for with :meth:`pulse` and :meth:`level`.
+
+    Attributes:
+        drain_cycles: how long the bus takes to come to rest in a soft reset.
     """
 
     def __init__(
         self, dut: HierarchyObject, time: Timebase, rng: np.random.Generator, *, on_chip: bool
     ) -> None:
         self.rates = QUIET
+        self.drain_cycles = 0
+        self._draining = 0
         self._time = time
         self._rng = rng
         self._on_chip = on_chip
@@ -63,6 +69,8 @@ class CoreSide:
         self._values = dict.fromkeys(self._handles, 0)
         for handle in self._handles.values():
             handle.value = 0
+        self._bus_idle = signal(dut, "bus_idle_i")
+        self._bus_idle.value = 1
         self._task = cocotb.start_soon(self._run())
 
     def stop(self) -> None:
@@ -100,7 +108,12 @@ class CoreSide:
                 first = read_int(self._first_index)
                 for name in self._handles:
                     self._drive(name, first if name in _INDICES else 0)
+                self._draining -= 1
+                self._bus_idle.value = int(self._draining <= 0)
                 continue
+            # What the bus still has to do shows in the reset only.
+            self._draining = self.drain_cycles
+            self._bus_idle.value = int(self._draining <= 0)
             if self._values["post_i"]:
                 self._advance("cmd_head_i")
                 self._advance("reward_tail_i" if self._to_reward else "done_tail_i")
@@ -118,7 +131,7 @@ class CoreSide:
         return (self._values[f"{ring}_tail_i"] - head) % U32
 
     def _act(self) -> None:
-        rates, draw = self.rates, self._rng.random(8)
+        rates, draw = self.rates, self._rng.random(9)
         self._to_reward = bool(draw[0] < rates.to_reward)
         ring = "reward" if self._to_reward else "done"
         waiting = read_int(self._cmd_tail) != self._values["cmd_head_i"]
@@ -133,6 +146,8 @@ class CoreSide:
             self._drive("stall_i", 1)
         if draw[3] < rates.bus_error:
             self._drive("bus_error_i", 1)
+        if draw[8] < rates.announce:
+            self._drive("announce_i", 1)
         if draw[4] < rates.halt:
             self._drive("halted_i", 1 - self._values["halted_i"])
         if draw[5] < rates.busy:

@@ -14,7 +14,8 @@ from lib.registers import Access
 
 from mmio_regs.register_reference import (
     ENABLE,
-    REQUIRE_CHECKED,
+    MODES,
+    PUBLISH_TAILS,
     SPLIT_REWARD,
     U32,
 )
@@ -45,7 +46,7 @@ async def test_every_address_is_read(dut: HierarchyObject) -> None:
     """[DB-004] [REG-010] All 4096 addresses: unknown and unaligned ones and the doorbell read 0."""
     tb = RegistersTestbench(dut, first_index=0x0123_4567)
     await tb.start()
-    await tb.enable(also=SPLIT_REWARD | REQUIRE_CHECKED)
+    await tb.enable(also=MODES)
     await tb.write("DOORBELL", 0x0123_4568)
     await tb.write("IRQ_MASK", U32 - 1)
     await tb.core.pulse(post_i=1, post_tokens_i=7, post_error_i=1, stall_i=1)
@@ -92,17 +93,17 @@ async def test_configuration_reads_back(dut: HierarchyObject) -> None:
 
 
 @cocotb.test()
-@cocotb.parametrize(modes=[0, SPLIT_REWARD, REQUIRE_CHECKED, SPLIT_REWARD | REQUIRE_CHECKED])
+@cocotb.parametrize(modes=list(range(0, MODES + 8, 8)))
 async def test_first_enable_locks_the_configuration(dut: HierarchyObject, modes: int) -> None:
     """[LIFE-006] [REG-008] Locked while enabled, locked when paused, free again after RESET."""
     tb = RegistersTestbench(dut)
     await tb.start()
     locked = [name for name in OFFSET if "_BASE_" in name] + ["RING_LOG2", "CTRL"]
     # The modes may change as often as they like before the first ENABLE that is not refused.
-    await tb.write("CTRL", modes ^ (SPLIT_REWARD | REQUIRE_CHECKED))
+    await tb.write("CTRL", modes ^ MODES)
     await tb.read_all(locked)
     await tb.enable(also=modes)
-    for control in (ENABLE, ENABLE | SPLIT_REWARD | REQUIRE_CHECKED, REQUIRE_CHECKED, 0, ENABLE):
+    for control in (ENABLE, ENABLE | MODES, ENABLE | modes ^ MODES, modes ^ MODES, 0, ENABLE):
         await tb.write("CTRL", control)
         await tb.set_rings(sizes=(7, 6, 5), bases=(1 << 32, 3 << 33, 5 << 34))
         await tb.read_all(locked)
@@ -144,6 +145,8 @@ async def test_bases_outside_the_window_are_refused(
 ) -> None:
     """[LIFE-002] Misaligned bases, and rings that end one line past the window or past 2^64.
 
+    With PUBLISH_TAILS also rings whose head and tail would lie before the window.
+
     With rings on chip no base is looked at.
     """
     tb = RegistersTestbench(dut, window_last=window_last)
@@ -153,17 +156,19 @@ async def test_bases_outside_the_window_are_refused(
         fits = (window_last + 1 - (64 << size)) // 64 * 64
         misaligned = [1 << bit for bit in range(6)]
         around = [fits + step for step in (-64, 0, 1, 32, 64, 128, 1 << 20)]
-        for base in (*misaligned, *around, (1 << 64) - 64, (1 << 63), (1 << 32) - 128):
+        before = (0, 64, 128, 192)
+        for base in (*misaligned, *before, *around, (1 << 64) - 64, (1 << 63), (1 << 32) - 128):
             if not 0 <= base < 1 << 64:
                 continue
-            bases = _with((0, 0, 0), ring, base)
+            bases = _with((256, 256, 256), ring, base)
             await tb.set_rings(sizes=sizes, bases=bases)
-            for modes in (0, SPLIT_REWARD):
+            for modes in (0, SPLIT_REWARD, PUBLISH_TAILS, SPLIT_REWARD | PUBLISH_TAILS):
                 await tb.try_enable(modes, restore=(sizes, bases))
     tb.insist("ENABLE accepted")
     if not tb.on_chip:
         name = ("CMD", "DONE", "REWARD")[ring]
         tb.insist(f"{name} base not aligned", f"{name} ring outside the window")
+        tb.insist(f"{name} words outside the window")
     await tb.finish()
 
 
@@ -274,7 +279,7 @@ async def test_interrupt_follows_status_and_mask(dut: HierarchyObject) -> None:
     await tb.start()
     for mask in range(8):
         await tb.write("IRQ_MASK", mask)
-        for event in ("post_i", "bus_error_i", "halted_i", "BAD_DOORBELL", "BAD_CONFIG"):
+        for event in ("announce_i", "bus_error_i", "halted_i", "BAD_DOORBELL", "BAD_CONFIG"):
             if event == "halted_i":
                 tb.core.level(event, 1)
             elif event == "BAD_DOORBELL":
@@ -340,7 +345,7 @@ async def test_event_wins_over_its_clearing(dut: HierarchyObject) -> None:
     await tb.start()
     for already_set in (False, True):
         for register in ("STATUS", "IRQ_STATUS"):
-            for event in ("bus_error_i", "post_i", "halted_i"):
+            for event in ("bus_error_i", "announce_i", "halted_i"):
                 if already_set and event != "halted_i":
                     await tb.core.pulse(**{event: 1})
                 if event == "halted_i":

@@ -74,7 +74,7 @@ async def test_resume_reaches_the_core(dut: HierarchyObject) -> None:
             await tb.write("CTRL", control)
             await tb.read_all(("CTRL", "STATUS"))
     await tb.write("CTRL", RESUME | RESET | ENABLE)
-    await tb.until(lambda: not tb.reference.resetting, 4, "the end of CTRL.RESET")
+    await tb.soft_reset_over()
     await tb.read_all()
     await tb.finish()
 
@@ -94,15 +94,19 @@ async def test_status_shows_the_core(dut: HierarchyObject) -> None:
 
 
 @cocotb.test()
-@cocotb.parametrize(first_index=[0, U32 - 2], others=[0, ENABLE | RESUME, U32 - 1 - RESET])
+@cocotb.parametrize(
+    first_index=[0, U32 - 2], others=[0, ENABLE | RESUME, U32 - 1 - RESET], drain_cycles=[0, 1, 9]
+)
 async def test_soft_reset_brings_the_reset_state(
-    dut: HierarchyObject, first_index: int, others: int
+    dut: HierarchyObject, first_index: int, others: int, drain_cycles: int
 ) -> None:
     """[LIFE-001] [LIFE-004] [REG-008] [RING-012] Every register; other bits of the write ignored.
 
-    Events of the core in the very cycles of the reset leave no trace.
+    Events of the core in the very cycles of the reset leave no trace, and neither do writes while
+    the bus has not come to rest.
     """
     tb = RegistersTestbench(dut, first_index=first_index)
+    tb.core.drain_cycles = drain_cycles
     await tb.start()
     for _ in range(4):
         await tb.enable()
@@ -117,8 +121,14 @@ async def test_soft_reset_brings_the_reset_state(
         await tb.core.pulse(post_i=1, post_tokens_i=3, post_error_i=1, stall_i=1, bus_error_i=1)
         await reset
         await tb.read_all(("STATUS", "STATUS", "CTRL"))
+        if drain_cycles > 1:
+            for name in ("CTRL", "IRQ_MASK", "CMD_BASE_LO"):
+                await tb.write(name, U32 - 1 - RESET)
+        await tb.soft_reset_over()
         await tb.read_all()
     tb.insist("CTRL.RESET")
+    if drain_cycles:
+        tb.insist("reset waits for the bus")
     await tb.finish()
 
 

@@ -25,6 +25,8 @@ RESET = register_bit("CTRL", "RESET")
 RESUME = register_bit("CTRL", "RESUME")
 SPLIT_REWARD = register_bit("CTRL", "SPLIT_REWARD")
 REQUIRE_CHECKED = register_bit("CTRL", "REQUIRE_CHECKED")
+PUBLISH_TAILS = register_bit("CTRL", "PUBLISH_TAILS")
+MODES = SPLIT_REWARD | REQUIRE_CHECKED | PUBLISH_TAILS
 READY = register_bit("STATUS", "READY")
 RUNNING = register_bit("STATUS", "RUNNING")
 HALTED = register_bit("STATUS", "HALTED")
@@ -61,7 +63,9 @@ class Pins(NamedTuple):
     post_error_i: int
     post_tokens_i: int
     stall_i: int
+    announce_i: int
     bus_error_i: int
+    bus_idle_i: int
     window_last_i: int
     first_index_i: int
 
@@ -83,7 +87,8 @@ class RegisterReference:
     def reset(self, first_index: int) -> None:
         """The reset state [LIFE-001] [RING-012]."""
         self.resetting = False
-        self._enable = self._locked = self._split_reward = self._require_checked = False
+        self._enable = self._locked = False
+        self._modes = 0
         self._config = {name: _RESET_VALUE[name] for name in _CONFIG}
         if self._on_chip:
             cmd, done, reward = self._max_log2
@@ -105,8 +110,9 @@ class RegisterReference:
         outputs = {
             "soft_reset_o": 0,
             "enable_o": int(self._enable),
-            "require_checked_o": int(self._require_checked),
-            "split_reward_o": int(self._split_reward),
+            "require_checked_o": int(self._modes & REQUIRE_CHECKED != 0),
+            "split_reward_o": int(self._modes & SPLIT_REWARD != 0),
+            "publish_tails_o": int(self._modes & PUBLISH_TAILS != 0),
             "cmd_tail_o": self._tail,
             "irq_o": int(self._irq_status & self._irq_mask != 0),
         }
@@ -125,6 +131,8 @@ class RegisterReference:
         """
         if self.resetting:
             self.reset(pins.first_index_i)
+            self.resetting = not pins.bus_idle_i
+            self.seen["reset waits for the bus"] += self.resetting
             return None
         access = pins.reg_valid_i
         name = _NAME.get(pins.reg_addr_i)
@@ -167,7 +175,7 @@ class RegisterReference:
     def _raise_interrupts(self, pins: Pins, errors: int, clear: int) -> None:
         halts = bool(pins.halted_i) and not self._was_halted
         self._was_halted = bool(pins.halted_i)
-        events = IRQ_COMPLETION * pins.post_i | IRQ_HALTED * halts | IRQ_ERROR * (errors != 0)
+        events = IRQ_COMPLETION * pins.announce_i | IRQ_HALTED * halts | IRQ_ERROR * (errors != 0)
         if clear & events:
             self.seen["IRQ event meets its clearing"] += 1
         self._irq_status = (self._irq_status & ~clear) | events
@@ -204,8 +212,7 @@ class RegisterReference:
             self.seen["CTRL.RESET"] += 1
             return 0
         if not self._locked:
-            self._split_reward = bool(value & SPLIT_REWARD)
-            self._require_checked = bool(value & REQUIRE_CHECKED)
+            self._modes = value & MODES
         if not value & ENABLE:
             self._enable = False
             return 0
@@ -219,7 +226,7 @@ class RegisterReference:
 
     def _config_is_good(self, window_last: int) -> bool:
         for (ring, log2), greatest in zip(self._sizes().items(), self._max_log2, strict=True):
-            if ring == "REWARD" and not self._split_reward:
+            if ring == "REWARD" and not self._modes & SPLIT_REWARD:
                 continue
             if not contract.RING_LOG2_MIN <= log2 <= greatest:
                 self.seen[f"{ring} size out of range"] += 1
@@ -229,6 +236,9 @@ class RegisterReference:
             base = self._base(ring)
             if base % _ALIGNMENT:
                 self.seen[f"{ring} base not aligned"] += 1
+                return False
+            if self._modes & PUBLISH_TAILS and base < contract.RING_SLOTS_OFFSET:
+                self.seen[f"{ring} words outside the window"] += 1
                 return False
             if base + _ALIGNMENT * (1 << log2) - 1 > window_last:
                 self.seen[f"{ring} ring outside the window"] += 1
@@ -276,9 +286,7 @@ class RegisterReference:
             "ID": contract.DEVICE_ID,
             "VERSION": contract.VERSION,
             "CONTRACT_HASH": contract.CONTRACT_HASH,
-            "CTRL": ENABLE * self._enable
-            | SPLIT_REWARD * self._split_reward
-            | REQUIRE_CHECKED * self._require_checked,
+            "CTRL": ENABLE * self._enable | self._modes,
             "STATUS": READY
             | RUNNING * bool((self._enable and not pins.halted_i) or pins.busy_i)
             | HALTED * pins.halted_i

@@ -27,7 +27,7 @@ from mmio_regs.register_reference import (
 _RINGS = ("cmd", "done", "reward")
 _OUTPUTS = (
     *("reg_rvalid_o", "reg_rdata_o", "soft_reset_o", "irq_o"),
-    *("enable_o", "resume_o", "require_checked_o", "split_reward_o"),
+    *("enable_o", "resume_o", "require_checked_o", "split_reward_o", "publish_tails_o"),
     *("cmd_tail_o", "done_head_o", "reward_head_o"),
     *(f"{ring}_{what}_o" for ring in _RINGS for what in ("log2", "base")),
 )
@@ -93,7 +93,10 @@ class RegistersTestbench(Testbench):
         await self.registers.run([Access(OFFSET[name]) for name in names])
 
     async def set_rings(
-        self, *, sizes: tuple[int, int, int] = (1, 1, 1), bases: tuple[int, int, int] = (0, 0, 0)
+        self,
+        *,
+        sizes: tuple[int, int, int] = (1, 1, 1),
+        bases: tuple[int, int, int] = (256, 256, 256),
     ) -> None:
         """Write RING_LOG2 and the bases, of command, done and reward ring."""
         log2 = sum(size << 8 * number for number, size in enumerate(sizes))
@@ -112,7 +115,11 @@ class RegistersTestbench(Testbench):
     async def soft_reset(self) -> None:
         """CTRL.RESET; returns when it is over."""
         await self.write("CTRL", RESET)
-        await self.until(lambda: not self.reference.resetting, 4, "the end of CTRL.RESET")
+        await self.soft_reset_over()
+
+    async def soft_reset_over(self) -> None:
+        """Wait for the end of CTRL.RESET."""
+        await self.until(lambda: not self.reference.resetting, 64, "the end of CTRL.RESET")
 
     async def try_enable(
         self,

@@ -33,7 +33,7 @@ def random_accesses(tb: RegistersTestbench, count: int) -> Iterator[Access]:
 
 
 def _control(tb: RegistersTestbench) -> int:
-    value = int(tb.rng.integers(32)) & ~RESET
+    value = int(tb.rng.integers(64)) & ~RESET
     if tb.rng.random() < 0.6:
         value |= ENABLE
     return value | (RESET if tb.rng.random() < 0.12 else 0)

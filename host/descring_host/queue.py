@@ -1,350 +1,34 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The host program's queue: submit 64-byte lines, take their completions."""
+"""The host program's queue: whole streams and rollouts over the rings of one device."""
 
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import Callable, Iterator
-from types import TracebackType
-from typing import Any, Literal
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from descring_model import DESC_DTYPE, Lines, as_lines, contract, goes_to_reward
 from descring_model import seal as seal_lines
 
-from descring_host.completion import LINE_STRUCT, Completion
-from descring_host.device import Device, check_identity
-from descring_host.errors import DeviceClosed, DeviceError, DeviceHalted, QueueFull, QueueTimeout
-from descring_host.native import check_unsigned, ffi, lib, nanoseconds
-from descring_host.ports import DONE, REWARD, Geometry, NativePort, Port, RegisterPort
-from descring_host.setup import adopt, check_slots, configure, lay_out
+from descring_host.completion import Completion
+from descring_host.errors import DeviceError, QueueTimeout
+from descring_host.line_queue import CHUNK, LineQueue
+from descring_host.waiting import SLICE_S, Patience
 
-_MASK = 0xFFFFFFFF
-_REG = {name: register.offset for name, register in contract.REGISTER.items()}
-_CTRL = {bits.name: bits.mask for bits in contract.REGISTER["CTRL"].bits}
-_STATUS = {bits.name: bits.mask for bits in contract.REGISTER["STATUS"].bits}
 _CHECKED = contract.FLAG["CHECKED"]
-_SLICE_S = 0.05
-"""The longest uninterrupted wait, so that Ctrl-C and a dead peer are noticed."""
-_SLICE_NS = int(_SLICE_S * 1e9)
-_CHUNK = 65536
-"""Lines that one poll takes at most unless told otherwise: the greatest ring."""
-
-# Bound once: looking them up costs as much as a third of what they do.
-_submit_rollout = lib.hq_submit_rollout
-_submit_decode = lib.hq_submit_decode
-_poll = lib.hq_poll
-_unpack = LINE_STRUCT.unpack
-_new_tuple = tuple.__new__
-
-WhenFull = Literal["block", "raise", "short"]
 
 
-class CommandQueue:
+class CommandQueue(LineQueue):
     """Rings on a device, and the host's half of them.
 
     One thread may submit while another takes completions; not more of either. A queue resets and
-    configures its device when it is made (or takes it over as it runs, with ``adopt``).
+    configures its device when it is made (or takes it over as it runs, with ``adopt_running``).
 
     Lines are 1-D arrays of ``DESC_DTYPE`` or ``(n, 64)`` uint8, contiguous. Indices are the ring's
     free-running u32. Times are seconds.
     """
-
-    def __init__(
-        self,
-        device: Device,
-        *,
-        cmd_slots: int = 4096,
-        done_slots: int | None = None,
-        reward_slots: int | None = None,
-        split_reward: bool = False,
-        require_checked: bool = False,
-        checked: bool = False,
-        kv_arena_id: int = 0,
-        group_id: int = 0,
-        when_full: WhenFull = "block",
-        timeout_s: float = 5.0,
-        adopt_running: bool = False,
-    ) -> None:
-        """Lay the rings out at the start of the device's memory and enable the device.
-
-        Args:
-            device: from :func:`~descring_host.open_device`, or anything like it.
-            cmd_slots: slots of the command ring, a power of two from 2 to 65536.
-            done_slots: of the done ring; default: as the command ring.
-            reward_slots: of the reward ring, with ``split_reward``; default likewise.
-            split_reward: send completions with NEEDS_REWARD to a ring of their own [RING-008].
-            require_checked: let the device refuse lines without CHECKED [DESC-025].
-            checked: let :meth:`submit_decode` write CHECKED lines; implied by require_checked.
-            kv_arena_id: what :meth:`submit_decode` writes into that field, u32.
-            group_id: the GPU group, what it writes into ``reserved0``, u32.
-            when_full: of the command ring: ``"block"`` (up to timeout_s), ``"raise"``
-                :class:`QueueFull`, or ``"short"`` (return how many lines went in).
-            timeout_s: how long blocking calls wait unless told otherwise.
-            adopt_running: take over the rings of an enabled device without a reset, to carry on
-                where another host ended; sizes and modes are then the device's own.
-
-        Raises:
-            ValueError: a size or value out of range, or rings larger than the memory.
-            ContractMismatch: the device was built from another contract [HASH-001].
-            DeviceError: the device refuses the configuration, or is not enabled with
-                ``adopt_running``.
-        """
-        if when_full not in ("block", "raise", "short"):
-            raise ValueError(f"when_full: expected block, raise or short, got {when_full!r}")
-        nanoseconds(timeout_s)
-        self._arena = check_unsigned("kv_arena_id", kv_arena_id, 32)
-        self._group = check_unsigned("group_id", group_id, 32)
-        check_identity(device)
-        self.device = device
-        self.when_full: WhenFull = when_full
-        self.timeout_s = timeout_s
-        if adopt_running:
-            geometry, modes = adopt(device)
-        else:
-            cmd = check_slots("cmd_slots", cmd_slots)
-            geometry = lay_out(
-                cmd,
-                cmd if done_slots is None else check_slots("done_slots", done_slots),
-                cmd if reward_slots is None else check_slots("reward_slots", reward_slots),
-                split_reward,
-                len(device.memory),
-            )
-            modes = _CTRL["SPLIT_REWARD"] * split_reward
-            modes |= _CTRL["REQUIRE_CHECKED"] * require_checked
-            configure(device, geometry, modes)
-        self.geometry = geometry
-        self.require_checked = bool(modes & _CTRL["REQUIRE_CHECKED"])
-        self._checked = int(checked or self.require_checked)
-        make_port: Callable[[Geometry], Port] | None = getattr(device, "native_port", None)
-        self._port: Port = (
-            make_port(geometry) if make_port is not None else RegisterPort(device, geometry)
-        )
-        self._fast = self._port if isinstance(self._port, NativePort) else None
-        self._start = self._port.next_index()
-        self._submitted = self._unfinished()
-        self._start = (self._start - self._submitted) & _MASK
-        self._taken = 0
-        self._closed = False
-        if self._fast is not None:
-            lib.hq_decode_fields(self._fast.handle, self._arena, self._group, self._checked)
-        self._one = np.zeros(1, dtype=DESC_DTYPE)
-        self._one_bytes = memoryview(self._one.view(np.uint8).data)
-        self._one_native = ffi.from_buffer(self._one)
-
-    def _unfinished(self) -> int:
-        """Descriptors published and not yet taken as completions."""
-        read = self.device.read32
-        answered = (read(_REG["DONE_TAIL"]) - read(_REG["DONE_HEAD"])) & _MASK
-        if self.geometry.split:
-            answered += (read(_REG["REWARD_TAIL"]) - read(_REG["REWARD_HEAD"])) & _MASK
-        return ((read(_REG["CMD_TAIL"]) - read(_REG["CMD_HEAD"])) & _MASK) + answered
-
-    @property
-    def next_index(self) -> int:
-        """The ring index of the next line submitted: the tag that a CHECKED line there needs."""
-        return (self._start + self._submitted) & _MASK
-
-    @property
-    def in_flight(self) -> int:
-        """Descriptors submitted whose completions were not taken yet."""
-        return self._submitted - self._taken
-
-    def seal(self, lines: npt.NDArray[Any]) -> Lines:
-        """A copy of ``lines`` as CHECKED lines for the next indices [DESC-020] [DESC-022].
-
-        They must be the next ones submitted. Raises ``ValueError`` as :meth:`submit`.
-        """
-        sealed = self._lines(lines).copy()
-        if len(sealed):
-            lib.hd_seal(ffi.from_buffer(sealed), len(sealed), self.next_index)
-        return sealed
-
-    def submit(self, lines: npt.NDArray[Any], *, timeout_s: float | None = None) -> int:
-        """Write lines into the command ring: one tail store and one doorbell a batch.
-
-        Args:
-            lines: submissions; their bytes are taken as they are.
-            timeout_s: how long ``"block"`` waits for room; default: the queue's.
-
-        Returns:
-            How many were taken in; fewer than given only with ``"short"``.
-
-        Raises:
-            ValueError: another shape or dtype, or scattered memory; nothing was submitted.
-            QueueFull: with ``"raise"`` and not room for all; nothing was submitted.
-            QueueTimeout: with ``"block"``; the text says how many went in before.
-            PeerDied: the process behind the device is gone.
-            DeviceError: the device refused the doorbell.
-        """
-        todo = self._lines(lines)
-        self._check_open()
-        if self.when_full == "raise" and self._port.room() < len(todo):
-            self._check_device()
-            raise QueueFull(
-                f"expected room for {len(todo)} lines, got {self._port.room()} of "
-                f"{1 << self.geometry.cmd_log2} slots; take completions, or use when_full='block'"
-            )
-        done = self._submit_some(todo)
-        if done < len(todo) and self.when_full == "block":
-            wait = _Patience(self.timeout_s if timeout_s is None else timeout_s)
-            while done < len(todo):
-                self._wait_for_room(wait, f"{done} of {len(todo)} lines went in")
-                now = self._submit_some(todo[done:])
-                done += now
-                if now:
-                    wait.renew()
-        return done
-
-    def _submit_some(self, lines: Lines) -> int:
-        count = self._port.submit(lines) if len(lines) else 0
-        self._submitted += count
-        return count
-
-    def submit_decode(
-        self,
-        rollout_id: int,
-        kv_offset: int,
-        delta_offset: int,
-        prefix_id: int,
-        seq_len: int,
-        max_tokens: int,
-        *,
-        user_data: int | None = None,
-    ) -> int | None:
-        """Submit one DECODE line [DESC-024]; its cookie is the reference host's [DESC-021].
-
-        Args:
-            rollout_id: u32.
-            kv_offset: u64.
-            delta_offset: u64.
-            prefix_id: u32; 0 is none, else COW_PREFIX is set.
-            seq_len: tokens present, u32.
-            max_tokens: sequence length at which decoding ends, u32.
-            user_data: u64, echoed; default: rollout_id.
-
-        Returns:
-            The ring index of the line; None with ``"short"`` where there is no room.
-
-        Raises:
-            ValueError: a value that is no integer, or does not fit; nothing was submitted.
-            QueueFull, QueueTimeout, PeerDied, DeviceError: as :meth:`submit`.
-        """
-        fast = self._fast
-        if fast is not None:
-            try:
-                # cffi refuses what does not fit, but would cut a foreign float: `|` refuses those.
-                rollout_id | kv_offset | delta_offset | prefix_id | seq_len | max_tokens
-                if user_data is None:
-                    taken = _submit_rollout(
-                        fast.handle, rollout_id, kv_offset, delta_offset, prefix_id, seq_len,
-                        max_tokens,
-                    )  # fmt: skip
-                else:
-                    user_data | 0
-                    taken = _submit_decode(
-                        fast.handle, rollout_id, kv_offset, delta_offset, prefix_id, seq_len,
-                        max_tokens, user_data,
-                    )  # fmt: skip
-            except (TypeError, OverflowError):
-                taken = 0  # the slow way says what is wrong, or copes with foreign integers
-            if taken == 1:
-                count = self._submitted
-                self._submitted = count + 1
-                return (self._start + count) & _MASK
-            if taken < 0:
-                fast.complain(taken)
-        words = (
-            check_unsigned("rollout_id", rollout_id, 32),
-            check_unsigned("kv_offset", kv_offset, 64),
-            check_unsigned("delta_offset", delta_offset, 64),
-            check_unsigned("prefix_id", prefix_id, 32),
-            check_unsigned("seq_len", seq_len, 32),
-            check_unsigned("max_tokens", max_tokens, 32),
-            check_unsigned("user_data", rollout_id if user_data is None else user_data, 64),
-            self._arena,
-            self._group,
-            self._checked,
-        )
-        return self._submit_decode_slowly(words)
-
-    def _submit_decode_slowly(self, words: tuple[int, ...]) -> int | None:
-        self._check_open()
-        wait = _Patience(self.timeout_s)
-        while not self._port.submit_decode(*words):
-            if self.when_full == "short":
-                return None
-            if self.when_full == "raise":
-                self._check_device()
-                raise QueueFull("the command ring is full; take completions first")
-            self._wait_for_room(wait, "the line did not go in")
-        self._submitted += 1
-        return (self._start + self._submitted - 1) & _MASK
-
-    def poll(
-        self,
-        max_lines: int = _CHUNK,
-        timeout_s: float = 0.0,
-        *,
-        reward: bool = False,
-        out: npt.NDArray[Any] | None = None,
-    ) -> Lines:
-        """Take completions, oldest first.
-
-        Args:
-            max_lines: at most so many, 0 or more.
-            timeout_s: how long to wait for the first, 0: not at all.
-            reward: take from the reward ring (with ``split_reward``).
-            out: lines to fill instead of a fresh array; then max_lines is at most its length.
-
-        Returns:
-            ``(n,)`` of DESC_DTYPE, a copy of the ring's slots; empty if none came in time.
-
-        Raises:
-            ValueError: a reward ring that there is not, or a bad ``out``.
-            PeerDied, DeviceError: nothing came, because the device is gone or has failed.
-        """
-        self._check_open()
-        if max_lines < 0:
-            raise ValueError(f"max_lines: expected 0 or more, got {max_lines}")
-        if not timeout_s >= 0:
-            raise ValueError(f"timeout_s: expected 0 or more, got {timeout_s}")
-        if reward and not self.geometry.split:
-            raise ValueError("this queue has no reward ring; make it with split_reward=True")
-        ring = REWARD if reward else DONE
-        ready = self._port.ready(ring)
-        if ready == 0 and timeout_s > 0:
-            ready = self._wait_for_completion(ring, timeout_s)
-        if out is not None:
-            target = self._lines(out)
-            if not target.flags.writeable:
-                raise ValueError("out: expected a writable array")
-            target = target[: min(max_lines, ready)]
-        else:
-            target = np.empty(min(max_lines, ready), dtype=DESC_DTYPE)
-        taken = self._port.take(ring, target, 0.0) if len(target) else 0
-        self._taken += taken
-        return target[:taken]
-
-    def next_completion(self, timeout_s: float | None = None) -> Completion | None:
-        """Take one completion of the done ring as an object; None if none came in time."""
-        wait_s = self.timeout_s if timeout_s is None else timeout_s
-        fast = self._fast
-        if fast is not None:
-            # The first slice of the wait spins, so a round trip is one call each way.
-            first_ns = _SLICE_NS if wait_s >= _SLICE_S else nanoseconds(wait_s)
-            if _poll(fast.handle, DONE, self._one_native, 1, first_ns):
-                self._taken += 1
-                return _new_tuple(Completion, _unpack(self._one_bytes))
-            fast.open_handle()
-            if wait_s <= _SLICE_S:
-                if wait_s > 0:
-                    self._check_device()
-                return None
-        lines = self.poll(1, wait_s, out=self._one)
-        return Completion._make(LINE_STRUCT.unpack(self._one_bytes)) if len(lines) else None
 
     def completions(self, timeout_s: float | None = None) -> Iterator[Completion]:
         """Completions of the done ring one by one, until none is in flight.
@@ -356,10 +40,10 @@ class CommandQueue:
         while self.in_flight:
             completion = self.next_completion(0.0)
             if completion is None:
-                self._check_halted([])
+                self._watch.check_halted([])
                 completion = self.next_completion(timeout_s)
             if completion is None:
-                self._check_halted([])
+                self._watch.check_halted([])
                 raise self._too_late(timeout_s)
             yield completion
 
@@ -367,21 +51,21 @@ class CommandQueue:
         return self.completions()
 
     async def apoll(
-        self, max_lines: int = _CHUNK, timeout_s: float = 0.0, *, reward: bool = False
+        self, max_lines: int = CHUNK, timeout_s: float = 0.0, *, reward: bool = False
     ) -> Lines:
         """As :meth:`poll`, letting other tasks of the event loop run while it waits."""
-        wait = _Patience(timeout_s)
+        wait = Patience(timeout_s)
         while True:
             lines = self.poll(max_lines, reward=reward)
             if len(lines) or max_lines == 0:
                 return lines
             if wait.over:
-                self._check_device()
+                self._watch.check_device()
                 return lines
             if wait.rounds < 20:
                 await asyncio.sleep(0)
             else:
-                await asyncio.to_thread(self.device.wait, min(_SLICE_S, wait.left_s))
+                await asyncio.to_thread(self.device.wait, min(SLICE_S, wait.left_s))
                 if wait.rounds > 40:
                     # Something else can be taken, or the device is halted: do not spin on that.
                     await asyncio.sleep(0.001)
@@ -396,9 +80,9 @@ class CommandQueue:
         """
         parts: list[Lines] = []
         rewards: list[Lines] = []
-        wait = _Patience(self.timeout_s if timeout_s is None else timeout_s)
+        wait = Patience(self.timeout_s if timeout_s is None else timeout_s)
         while self.in_flight:
-            done = self.poll(timeout_s=0.0 if self.geometry.split else min(_SLICE_S, wait.left_s))
+            done = self.poll(timeout_s=0.0 if self.geometry.split else min(SLICE_S, wait.left_s))
             parts.append(done)
             count = len(done)
             if self.geometry.split:
@@ -407,11 +91,11 @@ class CommandQueue:
             if count:
                 wait.renew()
             else:
-                self._check_halted([*parts, *rewards])
+                self._watch.check_halted([*parts, *rewards])
                 if wait.over:
                     raise self._too_late(timeout_s)
                 if self.geometry.split:
-                    self.device.wait(min(_SLICE_S, wait.left_s))
+                    self.device.wait(min(SLICE_S, wait.left_s))
         empty = np.empty(0, dtype=DESC_DTYPE)
         return np.concatenate([empty, *parts, *rewards])
 
@@ -439,7 +123,7 @@ class CommandQueue:
             todo = self.seal(todo)
         answers = np.empty(len(todo), dtype=DESC_DTYPE)
         sent = got = 0
-        wait = _Patience(self.timeout_s)
+        wait = Patience(self.timeout_s)
         while got < len(todo):
             now_sent = self._submit_some(todo[sent:])
             sent += now_sent
@@ -453,8 +137,8 @@ class CommandQueue:
             elif wait.over:
                 raise self._too_late(None)
             else:
-                self._check_halted([answers[:got]])
-                self.device.wait(min(_SLICE_S, wait.left_s))
+                self._watch.check_halted([answers[:got]])
+                self.device.wait(min(SLICE_S, wait.left_s))
         return self._reordered(answers, as_lines(lines)) if self.geometry.split else answers
 
     @staticmethod
@@ -492,133 +176,6 @@ class CommandQueue:
             going = going[goes_to_reward(last[going])]
         return last
 
-    def continue_after_stop(self) -> None:
-        """Let a device that a STOP halted carry on with what lies behind it [LIFE-003]."""
-        self._check_open()
-        self.device.write32(_REG["CTRL"], self.device.read32(_REG["CTRL"]) | _CTRL["RESUME"])
-
-    @property
-    def answered(self) -> int:
-        """Completions that lie in the rings and can be taken now."""
-        self._check_open()
-        reward = self._port.ready(REWARD) if self.geometry.split else 0
-        return self._port.ready(DONE) + reward
-
-    @property
-    def halted(self) -> bool:
-        """Whether a STOP (or a bus error) has halted the device."""
-        return bool(self.device.read32(_REG["STATUS"]) & _STATUS["HALTED"])
-
-    def close(self) -> None:
-        """Give up the rings; the device stays open and enabled. Harmless if repeated."""
-        self._closed = True
-        self._port.close()
-
-    def __enter__(self) -> CommandQueue:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    @staticmethod
-    def _lines(lines: npt.NDArray[Any]) -> Lines:
-        viewed = as_lines(lines)
-        if not viewed.flags.c_contiguous:
-            raise ValueError(
-                f"expected lines side by side in memory, got strides {viewed.strides}; pass "
-                "numpy.ascontiguousarray(lines)"
-            )
-        return viewed
-
-    def _check_open(self) -> None:
-        if self._closed:
-            raise DeviceClosed("the queue is closed; make a new one")
-
-    def _check_device(self) -> None:
-        """Raise if waiting is pointless: the peer is gone, or the device has failed."""
-        check_peer = getattr(self.device, "check_peer", None)
-        if check_peer is not None:
-            check_peer()
-        if self.device.read32(_REG["STATUS"]) & _STATUS["BUS_ERROR"]:
-            raise DeviceError(
-                "the device reports a bus error at descriptor index "
-                f"{self.device.read32(_REG['CMD_HEAD'])}; mend the memory, clear STATUS.BUS_ERROR "
-                "and continue_after_stop()"
-            )
-
-    def _check_halted(self, parts: list[Lines]) -> None:
-        self._check_device()
-        if self.halted and not self._port.ready(DONE):
-            if self.geometry.split and self._port.ready(REWARD):
-                return
-            waiting = self.device.read32(_REG["CMD_TAIL"]) - self.device.read32(_REG["CMD_HEAD"])
-            raise DeviceHalted(
-                f"a STOP halted the device at index {self.device.read32(_REG['CMD_HEAD'])}; "
-                f"{waiting & _MASK} descriptors wait behind it for continue_after_stop()",
-                np.concatenate([np.empty(0, dtype=DESC_DTYPE), *parts]),
-            )
-
-    def _wait_for_completion(self, ring: int, timeout_s: float) -> int:
-        wait = _Patience(timeout_s)
-        while True:
-            self.device.wait(min(_SLICE_S, wait.left_s))
-            ready = self._port.ready(ring)
-            if ready:
-                return ready
-            if wait.over:
-                self._check_device()
-                return 0
-            wait.rest()
-
-    def _wait_for_room(self, wait: _Patience, progress: str) -> None:
-        if self._port.room():
-            return
-        if wait.over:
-            self._check_device()
-            raise QueueTimeout(
-                f"no room in the command ring for {wait.timeout_s} s; {progress}; "
-                f"{self._port.ready(DONE)} completions lie in the done ring untaken"
-                + ("; the device is halted by a STOP" if self.halted else "")
-            )
-        self.device.wait(min(_SLICE_S, wait.left_s))
-        if not self._port.room():
-            wait.rest()
-
     def _too_late(self, timeout_s: float | None) -> QueueTimeout:
         seconds = self.timeout_s if timeout_s is None else timeout_s
-        self._check_device()
-        return QueueTimeout(
-            f"no completion for {seconds} s; {self.in_flight} descriptors are in flight, the "
-            f"oldest unanswered at index {self.device.read32(_REG['CMD_HEAD'])}"
-        )
-
-
-class _Patience:
-    """A deadline, and ever longer rests while waiting for it."""
-
-    def __init__(self, timeout_s: float) -> None:
-        nanoseconds(timeout_s)
-        self.timeout_s = timeout_s
-        self.renew()
-
-    def renew(self) -> None:
-        self._end = time.monotonic() + self.timeout_s
-        self.rounds = 0
-
-    @property
-    def left_s(self) -> float:
-        return max(0.0, self._end - time.monotonic())
-
-    @property
-    def over(self) -> bool:
-        return self.left_s == 0.0
-
-    def rest(self) -> None:
-        """Give the core away; after a while sleep."""
-        self.rounds += 1
-        time.sleep(0 if self.rounds < 200 else 0.0002)
+        return self._watch.too_late(seconds, self.in_flight)

@@ -32,7 +32,7 @@ typedef uint64_t hw_u64;
 
 // Identity.
 #define HW_CONTRACT_VERSION 1u  // REG VERSION [REG-004]
-#define HW_CONTRACT_HASH 0x1064010Fu  // [REG-07C] [HASH-001]
+#define HW_CONTRACT_HASH 0x95E8373Eu  // [REG-07C] [HASH-001]
 #define HW_DEVICE_ID 0x474E5244u  // REG ID [REG-000]
 
 // Line and rings.
@@ -133,6 +133,7 @@ typedef uint64_t hw_u64;
 #define HW_CTRL_RESUME_BIT 2  // [REG-008]
 #define HW_CTRL_SPLIT_REWARD_BIT 3  // [REG-008]
 #define HW_CTRL_REQUIRE_CHECKED_BIT 4  // [REG-008]
+#define HW_CTRL_PUBLISH_TAILS_BIT 5  // [REG-008]
 #define HW_STATUS_READY_BIT 0  // [REG-00C]
 #define HW_STATUS_RUNNING_BIT 1  // [REG-00C]
 #define HW_STATUS_HALTED_BIT 2  // [REG-00C]

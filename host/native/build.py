@@ -20,8 +20,17 @@ HERE = Path(__file__).resolve().parent
 INCLUDE = HERE.parent / "include"
 PACKAGE = HERE.parent / "descring_host"
 MODULE = "descring_host._native"
-CORE = ("segment.c", "registers.c", "worker.c", "queue.c", "peer.c", "remote.c", "fast_crc.c")
-HEADERS = ("api.h", "segment.h", "fast_crc.h")
+CORE = (
+    "segment.c",
+    "registers.c",
+    "worker.c",
+    "execute.c",
+    "queue.c",
+    "peer.c",
+    "remote.c",
+    "fast_crc.c",
+)
+HEADERS = ("api.h", "segment.h", "pool.h", "fast_crc.h")
 FLAGS = ("-std=c11", "-O3", "-fno-strict-aliasing", "-Wall", "-Wextra", "-pthread")
 
 

@@ -4,8 +4,9 @@
 // register access runs in the caller's thread; CTRL is written with the gate closed.
 #include "segment.h"
 
-static const uint32_t MODE_BITS =
-    HW_BIT(HW_CTRL_SPLIT_REWARD_BIT) | HW_BIT(HW_CTRL_REQUIRE_CHECKED_BIT);
+static const uint32_t MODE_BITS = HW_BIT(HW_CTRL_SPLIT_REWARD_BIT) |
+                                  HW_BIT(HW_CTRL_REQUIRE_CHECKED_BIT) |
+                                  HW_BIT(HW_CTRL_PUBLISH_TAILS_BIT);
 static const uint32_t STATUS_ERRORS = HW_BIT(HW_STATUS_BAD_CONFIG_BIT) |
                                       HW_BIT(HW_STATUS_BAD_DOORBELL_BIT) |
                                       HW_BIT(HW_STATUS_BUS_ERROR_BIT);
@@ -20,8 +21,9 @@ static void raise_error(hw_segment_t *segment, int status_bit) {
 }
 
 static int ring_fits(hw_segment_t *segment, uint64_t base, uint32_t log2) {
+  const uint64_t before = hw_has_mode(segment, HW_CTRL_PUBLISH_TAILS_BIT) ? HW_RING_SLOTS_OFFSET : 0;
   return log2 >= HW_RING_LOG2_MIN && log2 <= HW_RING_LOG2_MAX && base % HW_DESC_BYTES == 0 &&
-         base <= segment->window_bytes &&
+         base >= before && base <= segment->window_bytes &&
          ((uint64_t)HW_DESC_BYTES << log2) <= segment->window_bytes - base;
 }
 

@@ -11,7 +11,7 @@ trap 'rm -rf "$out"' EXIT
 for kind in thread address,undefined; do
   "${CC:-cc}" -std=c11 -g -O1 -fno-strict-aliasing -Wall -Wextra -Werror -pthread \
     -fsanitize="$kind" -fno-sanitize-recover=all -I"$here" -I"$here/../include" \
-    "$here"/{segment,registers,worker,queue,peer,remote,fast_crc,stress}.c -o "$out/stress"
+    "$here"/*.c -o "$out/stress"
   echo "== $kind"
   TSAN_OPTIONS='halt_on_error=1 exitcode=66' ASAN_OPTIONS='detect_leaks=1' "$out/stress" "$lines"
 done

@@ -89,6 +89,22 @@ void hw_commit(hw_segment_t *segment, const hd_counts_t *counts) {
   hw_put(&segment->committed, next);
 }
 
+void hw_publish(hw_device_t *device, const hd_counts_t *counts) {
+  hw_segment_t *segment = device->segment;
+  // Only a locked configuration is known to have the words inside the window.
+  const int asked = hw_get(&segment->locked) && hw_has_mode(segment, HW_CTRL_PUBLISH_TAILS_BIT);
+  if (!asked && !hw_get(&segment->publish)) {
+    return;
+  }
+  const hd_geometry_t geometry = hw_geometry(segment);
+  uint8_t *window = device->window;
+  hw_put(hw_ring_word(window, geometry.done_base, HW_RING_TAIL_OFFSET), counts->done_tail);
+  if (geometry.split) {
+    hw_put(hw_ring_word(window, geometry.reward_base, HW_RING_TAIL_OFFSET), counts->reward_tail);
+  }
+  hw_put(hw_ring_word(window, geometry.cmd_base, HW_RING_HEAD_OFFSET), counts->cmd_head);
+}
+
 void hd_counts(hw_device_t *device, hd_counts_t *counts) { hw_snapshot(device->segment, counts); }
 
 void hw_raise(hw_segment_t *segment, uint32_t events) {

@@ -61,14 +61,14 @@ typedef struct hw_segment {
   // Written by the host under the lock, with the gate closed where the worker reads it.
   HW_LINE pthread_mutex_t lock;
   HW_LINE hw_word_t enable;
-  hw_word_t mode;  // CTRL's SPLIT_REWARD and REQUIRE_CHECKED, in place
+  hw_word_t mode;  // CTRL's SPLIT_REWARD, REQUIRE_CHECKED and PUBLISH_TAILS, in place
   hw_word_t locked;
   hw_word_t resetting;
   hw_word_t ring_log2;
   hw_word_t base[6];  // CMD, DONE, REWARD; low word first
   hw_word_t irq_mask;
   hw_word_t tokens_high;
-  hw_word_t publish;  // 1: the rings have heads and tails in memory [RING-004]
+  hw_word_t publish;  // 1: a native queue polls the words in memory, whatever CTRL says [RING-013]
 
   HW_LINE hw_word_t status_errors;  // STATUS's w1c bits, in place
   hw_word_t bad_doorbells;
@@ -137,13 +137,17 @@ static inline void hw_pause(void) {
 #endif
 }
 
+static inline int hw_has_mode(hw_segment_t *segment, int ctrl_bit) {
+  return (hw_get(&segment->mode) & HW_BIT(ctrl_bit)) != 0;
+}
+
 static inline hd_geometry_t hw_geometry(hw_segment_t *segment) {
   hd_geometry_t geometry;
   geometry.cmd_base = hw_get(&segment->base[0]) | (uint64_t)hw_get(&segment->base[1]) << 32;
   geometry.done_base = hw_get(&segment->base[2]) | (uint64_t)hw_get(&segment->base[3]) << 32;
   geometry.reward_base = hw_get(&segment->base[4]) | (uint64_t)hw_get(&segment->base[5]) << 32;
   geometry.ring_log2 = hw_get(&segment->ring_log2);
-  geometry.split = (hw_get(&segment->mode) & HW_BIT(HW_CTRL_SPLIT_REWARD_BIT)) != 0;
+  geometry.split = hw_has_mode(segment, HW_CTRL_SPLIT_REWARD_BIT);
   return geometry;
 }
 

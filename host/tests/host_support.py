@@ -5,6 +5,7 @@ import os
 import time
 import uuid
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from descring_host import CommandQueue, Device
@@ -18,6 +19,17 @@ OPCODE = contract.OPCODE
 RUN = f"{os.getpid()}-{uuid.uuid4().hex[:6]}"
 PATIENCE_S = 60.0
 """A bound, not an expectation: a busy machine may be slow, but must not hang the suite."""
+SHORT_S = 0.05
+"""How long a test waits for what must not come."""
+GOOD_DECODE: dict[str, Any] = {
+    "rollout_id": 7,
+    "kv_offset": 1 << 40,
+    "delta_offset": 3,
+    "prefix_id": 0,
+    "seq_len": 5,
+    "max_tokens": 6,
+}
+"""Arguments of ``submit_decode()`` that fit."""
 
 
 def shm_name(what: str) -> str:
@@ -87,3 +99,9 @@ def stop() -> Lines:
     line = np.zeros(1, dtype=DESC_DTYPE)
     line["opcode"] = OPCODE["STOP"]
     return line
+
+
+def as_device(device: Any) -> Device:
+    """``device`` for a type checker that does not see that it is one."""
+    typed: Device = device
+    return typed

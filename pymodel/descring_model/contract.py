@@ -168,6 +168,7 @@ _CTRL = (
     Bits("REG-008", 2, 2, "RESUME", "self-clearing", "leave HALTED (LIFE-003)"),
     Bits("REG-008", 3, 3, "SPLIT_REWARD", "rw", "NEEDS_REWARD goes to the reward ring (RING-008)"),
     Bits("REG-008", 4, 4, "REQUIRE_CHECKED", "rw", "refuse lines without CHECKED (DESC-025)"),
+    Bits("REG-008", 5, 5, "PUBLISH_TAILS", "rw", "keep the device's indices in memory (RING-013)"),
 )
 
 _STATUS = (

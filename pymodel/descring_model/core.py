@@ -63,6 +63,9 @@ class Port(Protocol):
     def write(self, ring: Ring, indices: npt.NDArray[np.uint32], lines: Lines) -> None:
         """Post completions at these indices of ``ring``."""
 
+    def publish(self, done_tail: int, reward_tail: int | None, cmd_head: int) -> bool:
+        """Store the device's indices where hosts poll them; False at an error [RING-013]."""
+
 
 @dataclass
 class CompletionRing:
@@ -125,6 +128,7 @@ class GoldenCore:
     enabled: bool = False
     require_checked: bool = False
     split_reward: bool = False
+    publish_tails: bool = False
     halted: bool = field(default=False, init=False)
     head: int = field(init=False)
     tail: int = field(init=False)
@@ -134,6 +138,8 @@ class GoldenCore:
 
     _waiting: int | None = field(default=None, init=False)
     """Index of the last descriptor whose completion found no room."""
+    _unpublished: bool = field(default=False, init=False)
+    """Whether the words in memory are behind the indices [RING-013]."""
 
     def __post_init__(self) -> None:
         self.first_index = check_index(self.first_index, "first_index")
@@ -159,6 +165,8 @@ class GoldenCore:
     def run(self) -> None:
         """Execute everything that can be executed now."""
         while self.enabled and not self.halted:
+            if self._unpublished and not self._publish():
+                return
             published = self.port.available(self.tail, self.head)
             if not published:
                 return
@@ -232,9 +240,21 @@ class GoldenCore:
         self.counters.descriptors += len(answers)
         self.counters.tokens += int(decoded_tokens(lines, answers).sum(dtype=np.uint64))
         self.counters.errors += int(np.count_nonzero(answers["flags"] & _ERROR))
-        self.events.completion = True
         if answers["flags"][-1] & _STOPPED:
             self._halt()
+        self._publish()
+
+    def _publish(self) -> bool:
+        """Tell the host of what was posted: words first, then the event [RING-013]."""
+        done, reward = self.rings[Ring.DONE].tail, self.rings[Ring.REWARD].tail
+        self._unpublished = self.publish_tails and not self.port.publish(
+            done, reward if self.split_reward else None, self.head
+        )
+        if self._unpublished:
+            self._fail()
+        else:
+            self.events.completion = True
+        return not self._unpublished
 
     def _halt(self) -> None:
         self.halted = True

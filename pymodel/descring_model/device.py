@@ -16,6 +16,7 @@ from descring_model.lines import DESC_DTYPE, INDEX_MODULUS, Lines, as_lines, ind
 from descring_model.registers import RegisterFile, ring_log2
 
 _LINE = contract.DESC_BYTES
+_WORD = 4
 _SIZES = range(contract.RING_LOG2_MIN, contract.RING_LOG2_MAX + 1)
 
 
@@ -61,17 +62,31 @@ class GoldenDevice(RegisterFile):
     def _make_port(self) -> Port:
         return _MemoryPort(self)
 
-    def _config_is_good(self, split_reward: bool) -> bool:
+    def _config_is_good(self) -> bool:
         cmd, done, reward = self._sizes()
         rings = [("CMD", cmd), ("DONE", done)]
-        if split_reward:
+        if self._core.split_reward:
             rings.append(("REWARD", reward))
+        before = contract.RING_SLOTS_OFFSET if self._core.publish_tails else 0
         return all(
             log2 in _SIZES
             and self._base(name) % _LINE == 0
-            and self._base(name) + (_LINE << log2) <= len(self.memory)
+            and before <= self._base(name) <= len(self.memory) - (_LINE << log2)
             for name, log2 in rings
         )
+
+    def store_word(self, ring: str, offset: int, index: int) -> bool:
+        """Store an index at ``offset`` of the ring ``CMD``, ``DONE`` or ``REWARD`` [RING-004].
+
+        Returns:
+            False where a failing range touches the word, which then keeps its value.
+        """
+        start = self._base(ring) - contract.RING_SLOTS_OFFSET + offset
+        if any(start < stop and first < start + _WORD for first, stop in self._failing):
+            return False
+        word = np.frombuffer(index.to_bytes(_WORD, "little"), dtype=np.uint8)
+        self.memory[start : start + _WORD] = word
+        return True
 
     def ring_lines(self, ring: Ring | None) -> Lines:
         """The slots of a ring as a view of the memory, ``(2^k,)``; None is the command ring."""
@@ -125,6 +140,14 @@ class _MemoryPort:
     def write(self, ring: Ring, indices: npt.NDArray[np.uint32], lines: Lines) -> None:
         slots = self._device.ring_lines(ring)
         slots[indices % len(slots)] = lines
+
+    def publish(self, done_tail: int, reward_tail: int | None, cmd_head: int) -> bool:
+        store, tail = self._device.store_word, contract.RING_TAIL_OFFSET
+        return (
+            store("DONE", tail, done_tail)
+            and (reward_tail is None or store("REWARD", tail, reward_tail))
+            and store("CMD", contract.RING_HEAD_OFFSET, cmd_head)
+        )
 
 
 class GoldenLineDevice(RegisterFile):
@@ -238,9 +261,9 @@ class GoldenLineDevice(RegisterFile):
         self._port = _LinePort(self._first_index, self._depths_log2)
         return self._port
 
-    def _config_is_good(self, split_reward: bool) -> bool:
+    def _config_is_good(self) -> bool:
         # The bases mean nothing on chip; a size may be below what is built, never above.
-        limits = self._depths_log2 if split_reward else self._depths_log2[:2]
+        limits = self._depths_log2 if self._core.split_reward else self._depths_log2[:2]
         return all(
             contract.RING_LOG2_MIN <= log2 <= limit
             for log2, limit in zip(self._sizes(), limits, strict=False)
@@ -279,6 +302,10 @@ class _LinePort:
     def write(self, ring: Ring, indices: npt.NDArray[np.uint32], lines: Lines) -> None:
         store = self._stores[ring]
         store[indices % len(store)] = lines
+
+    def publish(self, done_tail: int, reward_tail: int | None, cmd_head: int) -> bool:
+        # There is no memory that a host could poll.
+        return True
 
     def posted(self, ring: Ring, indices: npt.NDArray[np.uint32]) -> Lines:
         """The lines at ``indices`` of ``ring``, a copy."""

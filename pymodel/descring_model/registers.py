@@ -19,6 +19,7 @@ _RESET = contract.register_bit("CTRL", "RESET")
 _RESUME = contract.register_bit("CTRL", "RESUME")
 _SPLIT_REWARD = contract.register_bit("CTRL", "SPLIT_REWARD")
 _REQUIRE_CHECKED = contract.register_bit("CTRL", "REQUIRE_CHECKED")
+_PUBLISH_TAILS = contract.register_bit("CTRL", "PUBLISH_TAILS")
 
 _READY = contract.register_bit("STATUS", "READY")
 _RUNNING = contract.register_bit("STATUS", "RUNNING")
@@ -106,8 +107,8 @@ class RegisterFile(ABC):
         """The port of a device just reset; on-chip rings come empty out of a reset."""
 
     @abstractmethod
-    def _config_is_good(self, split_reward: bool) -> bool:
-        """Whether ENABLE is accepted with the configuration as it stands [LIFE-002]."""
+    def _config_is_good(self) -> bool:
+        """Whether ENABLE is accepted with configuration and modes as they stand [LIFE-002]."""
 
     def read32(self, offset: int) -> int:
         """Read a register.
@@ -215,6 +216,7 @@ class RegisterFile(ABC):
             _ENABLE * self._core.enabled
             | _SPLIT_REWARD * self._core.split_reward
             | _REQUIRE_CHECKED * self._core.require_checked
+            | _PUBLISH_TAILS * self._core.publish_tails
         )
 
     def _write_ctrl(self, value: int) -> None:
@@ -224,9 +226,10 @@ class RegisterFile(ABC):
         if not self._locked:
             self._core.split_reward = bool(value & _SPLIT_REWARD)
             self._core.require_checked = bool(value & _REQUIRE_CHECKED)
+            self._core.publish_tails = bool(value & _PUBLISH_TAILS)
         enable = bool(value & _ENABLE)
         if enable and not self._locked:
-            if self._config_is_good(self._core.split_reward):
+            if self._config_is_good():
                 self._lock()
             else:
                 enable = False

@@ -272,6 +272,23 @@ RULES: tuple[Rule, ...] = (
         "product ties it to 0.",
     ),
     Rule(
+        "RING-013",
+        5,
+        "With CTRL.PUBLISH_TAILS a device with rings in memory also stores the indices that it "
+        "owns, for hosts that poll memory, as u32 words in the layout of RING-004: the done "
+        "ring's tail, with SPLIT_REWARD the reward ring's tail, then the command ring's head. "
+        "It stores them after posting, in this order: the completions are visible, the registers "
+        "move, the words are stored, IRQ_STATUS.COMPLETION is set. So a word is never ahead of "
+        "its register, and at rest both hold the same. One store may cover many completions. The "
+        "host gives the words their first value before ENABLE; the device stores none before it "
+        "has posted a completion. An error response to such a store halts the device as any "
+        "other (LIFE-005), and RESUME stores the words again; how many completions are posted by "
+        "then is not determined. Without the bit a device may store the words or leave them "
+        "alone, and nothing is compared there. A device with rings on chip keeps the bit and "
+        "does nothing else with it.",
+        (MODEL, HOST, SHELL),
+    ),
+    Rule(
         "LIFE-001",
         6,
         "After reset: disabled, indices 0, counters 0, no interrupt, STATUS.READY.",
@@ -283,7 +300,8 @@ RULES: tuple[Rule, ...] = (
         "64-byte aligned, a ring that does not lie wholly inside the memory window) refuses "
         "ENABLE, which then reads 0, and sets STATUS.BAD_CONFIG; nothing is read or written, "
         "nothing is locked, and the mode bits of the same write are kept. The reward ring is only "
-        "checked with SPLIT_REWARD, the bases only where rings are in memory. "
+        "checked with SPLIT_REWARD, the bases only where rings are in memory. With PUBLISH_TAILS "
+        "the 128 bytes before slot 0 belong to the ring and must lie inside the window too. "
         "A device with rings on chip refuses sizes above its own, to which its RING_LOG2 resets.",
     ),
     Rule(
@@ -298,22 +316,27 @@ RULES: tuple[Rule, ...] = (
         6,
         "CTRL.RESET at any moment, also mid-burst: the device finishes or abandons bus "
         "transactions legally, then reports READY; after that it writes nothing more. No "
-        "completion is ever half-written. The other bits of the same write are ignored.",
+        "completion is ever half-written. The other bits of the same write are ignored. Until "
+        "READY, writes to registers are ignored and no register but STATUS says anything. What "
+        "lies in slots at the tail and behind it is undefined.",
     ),
     Rule(
         "LIFE-005",
         6,
         "A memory error response on the bus sets STATUS.BUS_ERROR and HALTED; the descriptor it "
         "concerned is named by CMD_HEAD; nothing is skipped. RESUME tries again from there. An "
-        "error of a line behind a STOP is met only after the RESUME from that STOP.",
+        "error of a line behind a STOP is met only after the RESUME from that STOP. Where several "
+        "completions were written with one response, an error does not say which it concerns: "
+        "the device writes them again with a response each, and the first that fails is the one. "
+        "If then none fails, BUS_ERROR is set and the device carries on.",
         (MODEL, SHELL),
     ),
     Rule(
         "LIFE-006",
         6,
-        "RING_LOG2, the bases, SPLIT_REWARD and REQUIRE_CHECKED are locked by the first ENABLE "
-        "that is not refused: from then until RESET, writes to them are ignored. The mode bits "
-        "written together with ENABLE count.",
+        "RING_LOG2, the bases, SPLIT_REWARD, REQUIRE_CHECKED and PUBLISH_TAILS are locked by the "
+        "first ENABLE that is not refused: from then until RESET, writes to them are ignored. The "
+        "mode bits written together with ENABLE count.",
     ),
     Rule(
         "LIFE-007",
@@ -355,6 +378,13 @@ RULES: tuple[Rule, ...] = (
         7,
         "A doorbell while ENABLE is 0 is illegal, except one that repeats the accepted tail. While "
         "HALTED doorbells are accepted as ever: the lines wait for RESUME.",
+    ),
+    Rule(
+        "DB-007",
+        7,
+        "A register is written as a whole: on a bus that can write single bytes, a write that "
+        "does not carry all four bytes of the word changes nothing, with an OKAY response.",
+        (SHELL,),
     ),
     Rule(
         "IRQ-001",

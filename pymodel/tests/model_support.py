@@ -13,7 +13,7 @@ from scalar_reference import CHECKED, Desc, sealed, unpack
 REG = {register.name: register.offset for register in contract.REGISTERS}
 U32 = 1 << 32
 
-ENABLE, RESET, RESUME, SPLIT_REWARD, REQUIRE_CHECKED = 1, 2, 4, 8, 16
+ENABLE, RESET, RESUME, SPLIT_REWARD, REQUIRE_CHECKED, PUBLISH_TAILS = 1, 2, 4, 8, 16, 32
 READY, RUNNING, HALTED = 1, 2, 4
 BAD_CONFIG, BAD_DOORBELL, BUS_ERROR = 0x100, 0x200, 0x400
 IRQ_COMPLETION, IRQ_HALTED, IRQ_ERROR = 1, 2, 4
@@ -115,8 +115,8 @@ class Host:
         self.base = {}
         end = 256  # not 0, so that a base that is not added shows
         for name, log2 in self.log2.items():
-            self.base[name] = end
-            end += 64 << log2
+            self.base[name] = end + 128  # behind head and tail
+            end += 128 + (64 << log2)
         self.device = GoldenDevice(end, first_index=first_index)
         self.tail = first_index
         self.heads = {"DONE": first_index, "REWARD": first_index}
@@ -138,6 +138,11 @@ class Host:
         """The bytes of the slot of ``index`` [RING-001]."""
         start = self.base[ring] + 64 * (index % (1 << self.log2[ring]))
         return slice(start, start + 64)
+
+    def word(self, ring: str, which: str) -> int:
+        """The ``head`` or the ``tail`` of a ring in memory [RING-004]."""
+        start = self.base[ring] - {"head": 128, "tail": 64}[which]
+        return int.from_bytes(self.device.memory[start : start + 4].tobytes(), "little")
 
     def room(self) -> int:
         """Free slots of the command ring, from CMD_HEAD [RING-009]."""

@@ -10,6 +10,7 @@ from model_support import (
     ENABLE,
     HALTED,
     IRQ_HALTED,
+    PUBLISH_TAILS,
     READY,
     REG,
     REQUIRE_CHECKED,
@@ -102,6 +103,20 @@ def test_bad_configuration_is_refused(ring: int, log2: int, base: int) -> None:
         assert not device.memory.any(), "nothing is written"
 
 
+@pytest.mark.parametrize("ring", range(3))
+@pytest.mark.parametrize("base", [0, 64, 128])
+def test_words_before_the_ring_must_lie_in_the_window(ring: int, base: int) -> None:
+    """[LIFE-002] [RING-013] Head and tail belong to a ring only with PUBLISH_TAILS."""
+    bases = [512, 1024, 2048]
+    bases[ring] = base
+    for mode in (0, SPLIT_REWARD, PUBLISH_TAILS, SPLIT_REWARD | PUBLISH_TAILS):
+        counts = ring < 2 or bool(mode & SPLIT_REWARD)
+        refused = counts and bool(mode & PUBLISH_TAILS) and base < 128
+        device = enable(bases=(bases[0], bases[1], bases[2]), mode=mode)
+        assert device.read32(REG["CTRL"]) == mode | ENABLE * (not refused)
+        assert device.read32(REG["STATUS"]) == (READY | BAD_CONFIG if refused else READY | RUNNING)
+
+
 def test_refused_enable_can_be_mended() -> None:
     """[LIFE-002] [LIFE-006] A refused ENABLE locks nothing; the error bit stays until cleared."""
     device = enable(log2=(0, 2, 2))
@@ -129,11 +144,11 @@ def test_configuration_is_locked_until_reset(register: str, paused: bool) -> Non
     assert device.read32(REG[register]) == 0x41
 
 
-@pytest.mark.parametrize("mode", [SPLIT_REWARD, REQUIRE_CHECKED, SPLIT_REWARD | REQUIRE_CHECKED])
+@pytest.mark.parametrize("mode", range(0, 64, 8))
 def test_modes_are_those_written_with_enable(mode: int) -> None:
-    """[LIFE-006] [REG-008] Before it they may change, after it they are locked."""
-    device = enable(mode=mode)
-    device.write32(REG["CTRL"], ENABLE | SPLIT_REWARD | REQUIRE_CHECKED)
+    """[LIFE-006] [REG-008] [RING-013] Before it they may change, after it they are locked."""
+    device = enable(bases=(128, 512, 1024), mode=mode)
+    device.write32(REG["CTRL"], ENABLE | SPLIT_REWARD | REQUIRE_CHECKED | PUBLISH_TAILS)
     assert device.read32(REG["CTRL"]) == ENABLE | mode
     device.write32(REG["CTRL"], 0)
     assert device.read32(REG["CTRL"]) == mode

@@ -8,12 +8,15 @@ from model_support import (
     BUS_ERROR,
     ENABLE,
     HALTED,
+    IRQ_COMPLETION,
     IRQ_ERROR,
     IRQ_HALTED,
+    PUBLISH_TAILS,
     READY,
     RESUME,
     RUNNING,
     SPLIT_REWARD,
+    U32,
     Host,
 )
 from scalar_reference import STOP, Desc, unpack
@@ -89,6 +92,77 @@ def test_memory_beside_a_failing_range_works() -> None:
     host.place([Desc().pack()])
     host.ring()
     assert host.read("DONE_TAIL") == 1
+
+
+@pytest.mark.parametrize("first_index", [0, U32 - 2])
+def test_indices_are_published_in_memory(first_index: int) -> None:
+    """[RING-013] [RING-004] Both tails and the head, in a word each, and nothing beside them."""
+    host = Host(cmd=3, done=3, reward=3, mode=SPLIT_REWARD | PUBLISH_TAILS, first_index=first_index)
+    assert not host.device.memory.any(), "nothing is stored before a completion is posted"
+    host.device.memory[: host.base["CMD"]] = 0xEE
+    host.submit(Desc(), PAUSING, Desc())
+    index = {"done": 2, "reward": 1, "head": 3}
+    where = {name: (first_index + count) % U32 for name, count in index.items()}
+    assert host.word("DONE", "tail") == where["done"] == host.read("DONE_TAIL")
+    assert host.word("REWARD", "tail") == where["reward"] == host.read("REWARD_TAIL")
+    assert host.word("CMD", "head") == where["head"] == host.read("CMD_HEAD")
+    before = host.device.memory[: host.base["CMD"]].tobytes()
+    start = host.base["CMD"] - 128
+    word = where["head"].to_bytes(4, "little")
+    assert before == b"\xee" * start + word + b"\xee" * (len(before) - start - 4)
+
+
+def test_reward_tail_is_published_with_split_reward_only() -> None:
+    """[RING-013] [RING-008] Without it the reward ring is nobody's memory."""
+    host = Host(mode=PUBLISH_TAILS)
+    where = slice(host.base["REWARD"] - 128, host.base["REWARD"])
+    host.device.memory[where] = 0xEE
+    host.submit(PAUSING)
+    assert (host.device.memory[where] == 0xEE).all()
+    assert host.word("DONE", "tail") == 1
+
+
+def test_indices_are_not_published_unasked() -> None:
+    """[RING-013] This device leaves the words alone without the bit."""
+    host = Host(mode=SPLIT_REWARD)
+    host.submit(Desc(), PAUSING)
+    words = [host.word(*which) for which in (("DONE", "tail"), ("REWARD", "tail"), ("CMD", "head"))]
+    assert words == [0, 0, 0]
+
+
+@pytest.mark.parametrize(("ring", "offset"), [("DONE", 64), ("REWARD", 64), ("CMD", 128)])
+@pytest.mark.parametrize("bad_byte", [0, 3])
+def test_memory_error_of_a_word_halts_and_resume_stores_it(
+    ring: str, offset: int, bad_byte: int
+) -> None:
+    """[RING-013] [LIFE-005] Posted is posted; the event comes with the words, later lines wait."""
+    host = Host(cmd=3, done=3, reward=3, mode=SPLIT_REWARD | PUBLISH_TAILS)
+    bad = host.base[ring] - offset + bad_byte
+    host.device.fail_memory(bad, bad + 1)
+    host.submit(Desc(), PAUSING)
+    assert host.read("STATUS") == READY | HALTED | BUS_ERROR
+    assert host.read("IRQ_STATUS") == IRQ_HALTED | IRQ_ERROR
+    assert (host.read("CMD_HEAD"), host.word("CMD", "head")) == (2, 0)
+    host.submit(Desc())
+    assert host.read("CMD_HEAD") == 2
+    host.resume()
+    assert host.read("CMD_HEAD") == 2, "it fails again"
+
+    host.device.mend_memory()
+    host.resume()
+    assert host.read("IRQ_STATUS") == IRQ_HALTED | IRQ_ERROR | IRQ_COMPLETION
+    words = [host.word(*which) for which in (("DONE", "tail"), ("REWARD", "tail"), ("CMD", "head"))]
+    assert words == [2, 1, 3]
+
+
+def test_words_beside_a_failing_range_are_stored() -> None:
+    """[RING-013] Only four bytes of the line are touched."""
+    host = Host(mode=PUBLISH_TAILS)
+    word = host.base["DONE"] - 64
+    host.device.fail_memory(word - 1, word)
+    host.device.fail_memory(word + 4, word + 64)
+    host.submit(Desc())
+    assert host.word("DONE", "tail") == 1
 
 
 @pytest.mark.parametrize(("start", "stop"), [(0, 0), (5, 4), (-1, 4), (0, WINDOW + 1)])

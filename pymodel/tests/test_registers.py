@@ -16,6 +16,7 @@ from model_support import (
     IRQ_COMPLETION,
     IRQ_ERROR,
     IRQ_HALTED,
+    PUBLISH_TAILS,
     READY,
     REQUIRE_CHECKED,
     RESET,
@@ -151,7 +152,7 @@ def test_bits_without_a_meaning_read_0() -> None:
         device.write32(offset, U32 - 1)
         assert device.read32(offset) == bits
     device.write32(0x08, (U32 - 1) & ~(ENABLE | RESET))
-    assert device.read32(0x08) == SPLIT_REWARD | REQUIRE_CHECKED
+    assert device.read32(0x08) == SPLIT_REWARD | REQUIRE_CHECKED | PUBLISH_TAILS
 
 
 def test_self_clearing_bits_read_0() -> None:

@@ -49,6 +49,7 @@ LAW = {
     "REG_DOORBELL": (0x10, 12),
     "REG_CONTRACT_HASH": (0x7C, 12),
     "CTRL_REQUIRE_CHECKED_BIT": (4, None),
+    "CTRL_PUBLISH_TAILS_BIT": (5, None),
     "STATUS_BUS_ERROR_BIT": (10, None),
     "RING_LOG2_REWARD_LSB": (16, None),
     "RING_LOG2_REWARD_WIDTH": (8, None),

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the worker threads of one process share: their pool, and what each knows of the rings.
+// worker.c runs and ends the threads, execute.c is what they do with lines.
+#ifndef HW_POOL_H
+#define HW_POOL_H
+
+#include <sched.h>
+
+#include "segment.h"
+
+enum { HW_BATCH = 128 };
+
+typedef struct rings {
+  hw_desc_t *cmd;
+  hw_desc_t *done;
+  hw_desc_t *reward;
+  uint32_t cmd_mask;
+  uint32_t done_slots;
+  uint32_t reward_slots;
+  int enabled;
+  int split;
+  int require_checked;
+} rings_t;
+
+typedef struct worker {
+  HW_LINE struct hw_pool *pool;
+  uint32_t number;
+  uint32_t gate;
+  rings_t rings;
+  uint32_t idle;
+  int blocked;  // the last batch ended at a full ring, whose head stood at:
+  uint32_t blocked_done_head;
+  uint32_t blocked_reward_head;
+  pthread_t thread;
+  hw_step_t steps[HW_BATCH];
+  hw_desc_t lines[HW_BATCH];
+} worker_t;
+
+typedef struct hw_pool {
+  hw_device_t *device;
+  hw_segment_t *segment;
+  uint32_t workers;
+  hw_word_t stop;
+
+  // Under `claiming`.
+  HW_LINE hw_word_t claiming;
+  uint32_t gate;         // for which `now` and `claim_next` hold
+  uint32_t claim_next;   // the next index to be claimed
+  uint32_t ticket_next;
+  uint32_t claim_round;  // raised when claims made before are void
+
+  HW_LINE hw_word_t turn;  // the ticket that may post now
+  HW_LINE hd_counts_t now;  // the record in force; belongs to the ticket whose turn it is
+  uint32_t done_head;       // last seen
+  uint32_t reward_head;
+  worker_t worker[];
+} hw_pool_t;
+
+static inline void hw_take(hw_word_t *spin_lock) {
+  while (atomic_exchange_explicit(spin_lock, 1, memory_order_acquire)) {
+    for (int spin = 0; hw_get(spin_lock); ++spin) {
+      if (spin < 100) {
+        hw_pause();
+      } else {
+        sched_yield();  // its holder may want this very core
+      }
+    }
+  }
+}
+
+static inline void hw_let_go(hw_word_t *spin_lock) { hw_put(spin_lock, 0); }
+
+rings_t hw_read_rings(hw_device_t *device);
+// Answer what can be answered now, at most a batch; how many lines that were.
+uint32_t hw_execute(worker_t *worker);
+
+#endif  // HW_POOL_H
