@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The kernels on a CPU: a thread stands for a block (the coordinator's warp is one too). Only the
+// The kernels on a CPU: a thread stands for a block, or for a warp that has a task of its own. Only the
 // machine underneath differs (port.cuh); the control logic is the text that NVRTC compiles.
 #include <thread>
 #include <vector>
@@ -12,6 +12,8 @@ namespace {
 
 struct worker_set {
   hw_hub hub{};
+  hw_desk desk{};
+  hw_round<HW_LATENCY_LINES> round{};
   std::vector<std::thread> threads;
 };
 
@@ -24,10 +26,9 @@ extern "C" void *hw_emulate(const hw_link_t *link, hw_u32 workers) {
   static const bool filled = (hw_crc_fill(team), true);
   (void)filled;
   if (workers == 0) {
-    set->threads.emplace_back([link, team] {
-      hw_latency_state state{};
-      hw_latency_worker(link, &state, team);
-    });
+    set->threads.emplace_back(
+        [link, set, team] { hw_latency_worker(link, &set->desk, &set->round, team); });
+    set->threads.emplace_back([link, set, team] { hw_latency_publisher(link, &set->desk, team); });
     return set;
   }
   set->threads.emplace_back([link, set, workers, team] {

@@ -114,6 +114,19 @@ HW_DEV void hw_look_again() {}
 HW_DEV hw_u32 hw_ones(hw_u32 word) { return __popc(word); }
 HW_DEV hw_u32 hw_lowest(hw_u32 word) { return __ffs(word) - 1; }
 
+// Between the teams of one block.
+HW_DEV hw_u32 hw_load_word_block(const hw_u32 *from) {
+  hw_u32 word;
+  asm volatile("ld.relaxed.cta.u32 %0, [%1];" : "=r"(word) : "l"(from) : "memory");
+  return word;
+}
+
+HW_DEV void hw_store_word_block(hw_u32 *to, hw_u32 word) {
+  asm volatile("st.relaxed.cta.u32 [%0], %1;" :: "l"(to), "r"(word) : "memory");
+}
+
+HW_DEV void hw_fence_block() { asm volatile("fence.acq_rel.cta;" ::: "memory"); }
+
 // `Lanes` threads that run the same program: 32, a warp, or more, a block.
 template <hw_u32 Lanes>
 struct hw_team {
@@ -139,6 +152,31 @@ struct hw_team {
     if (lane % 32 == 0 && value) {
       atomicAdd(sum, value);
     }
+  }
+};
+
+// Eight chunks side by side, one in each of a warp's first lanes: one read over the bus.
+template <hw_u32 Lanes>
+struct hw_eight {
+  hw_chunk_t mine;
+
+  __device__ __forceinline__ void load(hw_u64 address, const hw_team<Lanes> &team) {
+    if (team.lane < 8) {
+      mine = hw_load_system(address + team.lane * sizeof(hw_chunk_t));
+    }
+  }
+  __device__ __forceinline__ hw_u32 word(hw_u32 chunk, hw_u32 at) const {
+    return __shfl_sync(0xFFFFFFFFu, mine.word[at], (int)chunk);
+  }
+  // Whether this word of the first `count` chunks is `value`.
+  __device__ __forceinline__ int all(hw_u32 count, hw_u32 at, hw_u32 value) const {
+    const hw_u32 wanted = (1u << count) - 1u;
+    return (__ballot_sync(0xFFFFFFFFu, mine.word[at] == value) & wanted) == wanted;
+  }
+  // Whether this word of one of them is at `value` or beyond, in u32 arithmetic that wraps.
+  __device__ __forceinline__ int any_from(hw_u32 count, hw_u32 at, hw_u32 value) const {
+    return (__ballot_sync(0xFFFFFFFFu, mine.word[at] - value < 0x80000000u) &
+            ((1u << count) - 1u)) != 0;
   }
 };
 
@@ -196,6 +234,14 @@ HW_DEV void hw_look_again() { sched_yield(); }
 HW_DEV hw_u32 hw_ones(hw_u32 word) { return (hw_u32)__builtin_popcount(word); }
 HW_DEV hw_u32 hw_lowest(hw_u32 word) { return (hw_u32)__builtin_ffs((int)word) - 1u; }
 
+HW_DEV hw_u32 hw_load_word_block(const hw_u32 *from) {
+  return __atomic_load_n(from, __ATOMIC_RELAXED);
+}
+HW_DEV void hw_store_word_block(hw_u32 *to, hw_u32 word) {
+  __atomic_store_n(to, word, __ATOMIC_RELAXED);
+}
+HW_DEV void hw_fence_block() { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
+
 // One thread.
 template <hw_u32 Lanes>
 struct hw_team {
@@ -207,6 +253,32 @@ struct hw_team {
     words[at / 32] = (at % 32 ? words[at / 32] : 0u) | (hw_u32)bit << at % 32;
   }
   void add(hw_u32 *sum, hw_u32 value) const { *sum += value; }
+};
+
+template <hw_u32 Lanes>
+struct hw_eight {
+  hw_chunk_t chunk[8];
+
+  void load(hw_u64 address, const hw_team<Lanes> &) {
+    for (hw_u32 at = 0; at < 8; ++at) {
+      chunk[at] = hw_load_system(address + at * sizeof(hw_chunk_t));
+    }
+  }
+  hw_u32 word(hw_u32 at, hw_u32 word) const { return chunk[at].word[word]; }
+  int all(hw_u32 count, hw_u32 word, hw_u32 value) const {
+    int same = 1;
+    for (hw_u32 at = 0; at < count; ++at) {
+      same &= chunk[at].word[word] == value;
+    }
+    return same;
+  }
+  int any_from(hw_u32 count, hw_u32 word, hw_u32 value) const {
+    int any = 0;
+    for (hw_u32 at = 0; at < count; ++at) {
+      any |= chunk[at].word[word] - value < 0x80000000u;
+    }
+    return any;
+  }
 };
 
 #endif

@@ -37,6 +37,10 @@ HW_DEV hw_u64 hw_slot(hw_u64 ring, hw_u32 index, hw_u32 slots) {
   return ring + (hw_u64)(index & (slots - 1u)) * HW_DESC_BYTES;
 }
 
+HW_DEV hw_u64 hw_control_address(const hw_link_t &link) {
+  return link.newest + HW_LINE_CHUNKS * sizeof(hw_chunk_t);
+}
+
 HW_DEV hw_rings_t hw_read_rings(const hw_link_t *link) {
   hw_u32 word[4 * HW_CONFIG_CHUNKS];
   HW_UNROLL
@@ -95,20 +99,27 @@ HW_DEV hw_chunk_t hw_report_chunk(const hw_progress_t &now, hw_u32 at) {
   }
 }
 
-// Publish progress: the report, and heads and tails in memory [RING-004]. A fence stands between
-// the completions and this.
+// Publish progress: the completions before the report, and that before heads and tails in memory
+// [RING-004], so that what a host polls never runs ahead of what a register says.
 template <hw_u32 Lanes>
-HW_DEV void hw_report(const hw_link_t *link, const hw_rings_t &rings, const hw_progress_t &now,
+HW_DEV void hw_report(const hw_link_t &link, const hw_rings_t &rings, const hw_progress_t &now,
                       const hw_team<Lanes> &team) {
-  enum { Words = HW_REPORT_CHUNKS + 3 };
-  for (hw_u32 at = team.lane; at < Words; at += Lanes) {
-    if (at < HW_REPORT_CHUNKS) {
-      hw_store_system(link->report + at * sizeof(hw_chunk_t), hw_report_chunk(now, at));
-    } else if (rings.publish && at == HW_REPORT_CHUNKS) {
+  team.sync();
+  hw_fence_system();
+  for (hw_u32 at = team.lane; at < HW_REPORT_CHUNKS; at += Lanes) {
+    hw_store_system(link.report + at * sizeof(hw_chunk_t), hw_report_chunk(now, at));
+  }
+  if (!rings.publish) {
+    return;
+  }
+  team.sync();
+  hw_fence_system();
+  for (hw_u32 at = team.lane; at < 3; at += Lanes) {
+    if (at == 0) {
       hw_store_word_system(rings.done - HW_RING_SLOTS_OFFSET + HW_RING_TAIL_OFFSET, now.done_tail);
-    } else if (rings.publish && at == HW_REPORT_CHUNKS + 1) {
+    } else if (at == 1) {
       hw_store_word_system(rings.cmd - HW_RING_SLOTS_OFFSET + HW_RING_HEAD_OFFSET, now.cmd_head);
-    } else if (rings.publish && rings.split) {
+    } else if (rings.split) {
       hw_store_word_system(rings.reward - HW_RING_SLOTS_OFFSET + HW_RING_TAIL_OFFSET,
                            now.reward_tail);
     }

@@ -255,7 +255,7 @@ HW_DEV void hw_coordinator(const hw_link_t *shared_link, hw_hub *hub, hw_coordin
                                                             HW_FINISHED])
                             : hw_load_system(at == HW_NEWS_DOORBELL ? link.doorbell
                                              : at == HW_NEWS_HEADS  ? link.heads
-                                                                    : link.control);
+                                                                    : hw_control_address(link));
     }
     if (epoch & 1u && team.lane == 0) {
       state->standing = hw_load_word_device(&hub->standing);
@@ -282,7 +282,7 @@ HW_DEV void hw_coordinator(const hw_link_t *shared_link, hw_hub *hub, hw_coordin
     if (now.descriptors != told.descriptors || now.stalls != told.stalls) {
       now.sequence = told.sequence + 1u;
       told = now;
-      hw_report(&link, rings, now, team);
+      hw_report(link, rings, now, team);
     }
     if (reported != reported_before && team.lane == 0) {
       hw_store_word_device(&hub->reported, reported);

@@ -5,11 +5,18 @@
 #include "latency.cuh"
 #include "throughput.cuh"
 
-extern "C" __global__ void __launch_bounds__(32) hw_latency(const hw_link_t *link) {
-  __shared__ hw_latency_state state;
-  const hw_team<32> team = {threadIdx.x};
-  hw_crc_fill(team);
-  hw_latency_worker(link, &state, team);
+static_assert(sizeof(hw_hub) <= 4096 && sizeof(hw_desk) <= 4096, "what descring_cuda allocates");
+
+// A warp that polls, and its publisher.
+extern "C" __global__ void __launch_bounds__(64) hw_latency(const hw_link_t *link, hw_desk *desk) {
+  __shared__ hw_round<HW_LATENCY_LINES> round;
+  hw_crc_fill(hw_team<64>{threadIdx.x});
+  const hw_team<32> team = {threadIdx.x % 32};
+  if (threadIdx.x < 32) {
+    hw_latency_worker(link, desk, &round, team);
+  } else {
+    hw_latency_publisher(link, desk, team);
+  }
 }
 
 // Block 0 coordinates, the others work.

@@ -52,13 +52,14 @@ typedef struct hw_link {
   hw_u64 window;   // the memory window; ring bases are offsets into it
   hw_u64 doorbell; // 1 chunk, the host's: the tail accepted last
   hw_u64 heads;    // 1 chunk, the host's: what it has taken
-  hw_u64 control;  // 1 chunk
   hw_u64 config;   // HW_CONFIG_CHUNKS chunks
-  hw_u64 newest;   // HW_LINE_CHUNKS chunks: the last line published; sequence: its index
+  hw_u64 newest;   // HW_LINE_CHUNKS chunks: the last line published; sequence: its index. Then the
+                   // chunk `control`, so that one read of 128 bytes fetches all
   hw_u64 reply;    // HW_LINE_CHUNKS chunks: the last completion of the done ring; likewise
   hw_u64 report;   // HW_REPORT_CHUNKS chunks
   hw_u64 ack;      // 1 word: the closed gate that the worker stands before
   hw_u64 ended;    // 1 word
+  hw_u64 newest_is_told;  // 0: look at the doorbell
   hw_u64 patience_ns;  // a beat that has not changed for so long means that the host is gone
   hw_u64 deadline_ns;  // the longest life of a worker; 0: no limit
 } hw_link_t;

@@ -23,6 +23,9 @@ HW_STATIC_ASSERT(offsetof(hw_segment_t, reward_head) == offsetof(hw_segment_t, d
 HW_STATIC_ASSERT(offsetof(hw_segment_t, remote_stop) == offsetof(hw_segment_t, gate) + 4 &&
                      offsetof(hw_segment_t, remote_beat) == offsetof(hw_segment_t, gate) + 8,
                  "the chunk `control`");
+HW_STATIC_ASSERT(offsetof(hw_segment_t, gate) ==
+                     offsetof(hw_segment_t, newest) + HW_LINE_CHUNKS * sizeof(hw_chunk_t),
+                 "the chunk `control` lies behind the newest line");
 HW_STATIC_ASSERT(sizeof(((hw_segment_t *)0)->config) == HW_CONFIG_CHUNKS * sizeof(hw_chunk_t),
                  "the chunks `config`");
 
@@ -258,13 +261,13 @@ int hd_serve_remote(hw_device_t *device, int newest, uint64_t patience_ns, uint6
       .window = (uint64_t)(uintptr_t)device->window,
       .doorbell = (uint64_t)(uintptr_t)&segment->cmd_tail,
       .heads = (uint64_t)(uintptr_t)&segment->done_head,
-      .control = (uint64_t)(uintptr_t)&segment->gate,
       .config = (uint64_t)(uintptr_t)segment->config,
       .newest = (uint64_t)(uintptr_t)segment->newest,
       .reply = (uint64_t)(uintptr_t)segment->reply,
       .report = (uint64_t)(uintptr_t)segment->report,
       .ack = (uint64_t)(uintptr_t)&segment->ack[0].gate,
       .ended = (uint64_t)(uintptr_t)&segment->remote_ended,
+      .newest_is_told = hw_get(&segment->remote_newest),
       .patience_ns = patience_ns,
       .deadline_ns = deadline_ns,
   };

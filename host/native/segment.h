@@ -78,7 +78,8 @@ typedef struct hw_segment {
   hw_word_t reward_head;
 
   HW_LINE hw_word_t irq_status;
-  HW_LINE hw_word_t gate;  // odd: closed, workers stand still; the chunk `control` of a link
+  HW_ALIGNED(128) hw_chunk_t newest[HW_LINE_CHUNKS];  // of a link, with `control` right behind
+  HW_ALIGNED(16) hw_word_t gate;  // odd: closed, workers stand still; the chunk `control`
   hw_word_t remote_stop;
   hw_word_t remote_beat;
   HW_LINE hw_word_t worker_wake;
@@ -100,7 +101,6 @@ typedef struct hw_segment {
   hw_word_t seen_halts;
   hw_link_t link;
   HW_LINE hw_word_t config[HW_CONFIG_WORDS];
-  HW_ALIGNED(128) hw_chunk_t newest[HW_LINE_CHUNKS];
   HW_ALIGNED(128) hw_chunk_t reply[HW_LINE_CHUNKS];
   HW_LINE hw_chunk_t report[HW_REPORT_CHUNKS];
   HW_LINE hw_word_t remote_ended;
