@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Measure the host runtime and the native worker; every completion is checked.
 
-Each figure is taken several times, interleaved with its baseline, and the median and the best are
-given with the machine's load: on a machine at other work only ratios of one run mean anything.
-Run: python bench/host_bench.py --json out.json
+In sections, each with its baseline in the same run: throughput is repeated, interleaved with the
+reference's ring, and given as median and best; latencies have 100 000 samples and the clock's cost
+subtracted. On a machine at other work only ratios of one run mean anything.
+
+Run: python bench/host_bench.py --json docs/results/host.json
+With --only SECTION the file's other sections stay as they are.
 """
 
 from __future__ import annotations
@@ -11,22 +14,25 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from common.stamp import ROOT, stamp
 from descring_host import CommandQueue, CpuDevice, Device, open_device
-from descring_model import Lines, complete, contract, streams
+from descring_model import Lines, complete, streams
 
-ROOT = Path(__file__).resolve().parents[1]
 NATIVE = ROOT / "host" / "native"
-CORE = ("segment.c", "registers.c", "worker.c", "execute.c", "queue.c", "peer.c", "remote.c", "fast_crc.c")
+BENCH = ROOT / "bench" / "native"
 BATCHES = (1, 16, 256, 1024, 4096)
+ROUND_TRIP_BATCHES = (1, 64, 512, 4096)
+PLACES: dict[str, dict[str, Any]] = {"thread": {}, "process": {"process": True}}
 WINDOW = 32 << 20
 IN_FLIGHT = 8192
 REFERENCE = "reference ring, one way"
@@ -39,22 +45,23 @@ def say(text: str) -> None:
     print(f"[{time.strftime('%H:%M:%S')}, load {os.getloadavg()[0]:.1f}] {text}", file=sys.stderr)
 
 
-def native(lines: int, samples: int, rounds: int) -> list[Result]:
-    """Build and run bench/host_native.c; its rows, the repeated ones as median and best."""
+@contextmanager
+def native_program() -> Iterator[Callable[[str, int], list[Result]]]:
+    """Build bench/native with the core's sources; yields a way to run it and read its rows."""
+    core = [path for path in sorted(NATIVE.glob("*.c")) if path.name != "stress.c"]
+    sources = [str(path) for path in (*core, *sorted(BENCH.glob("*.c")))]
     with tempfile.TemporaryDirectory() as folder:
-        program = Path(folder) / "host_native"
-        sources = [str(NATIVE / name) for name in CORE] + [str(ROOT / "bench" / "host_native.c")]
-        flags = ["-std=c11", "-O3", "-fno-strict-aliasing", "-pthread"]
-        flags += [f"-I{NATIVE}", f"-I{ROOT / 'host' / 'include'}", "-o", str(program)]
+        program = str(Path(folder) / "host_native")
+        flags = ["-std=c11", "-O3", "-fno-strict-aliasing", "-Wall", "-Wextra", "-pthread"]
+        flags += [f"-I{NATIVE}", f"-I{ROOT / 'host' / 'include'}", f"-I{BENCH}", "-o", program]
         subprocess.run([os.environ.get("CC", "cc"), *flags, *sources], check=True)
-        rows: list[Result] = []
-        for number in range(rounds):
-            say(f"native, round {number + 1} of {rounds}")
-            out = subprocess.run(
-                [str(program), str(lines), str(samples)], check=True, capture_output=True, text=True
-            ).stdout
-            rows += [json.loads(line) for line in out.splitlines()]
-    return merge(rows)
+
+        def run(what: str, size: int) -> list[Result]:
+            command = [program, what, str(size)]
+            out = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+            return [json.loads(line) for line in out.splitlines()]
+
+        yield run
 
 
 def merge(rows: list[Result]) -> list[Result]:
@@ -65,13 +72,17 @@ def merge(rows: list[Result]) -> list[Result]:
     merged = []
     for same in groups.values():
         row = dict(same[0])
-        for name in ("lines_per_s", "p50_ns", "p99_ns", "p999_ns"):
+        for name in ("lines_per_s", "mean_ns"):
             if name in row:
                 values = [item[name] for item in same]
                 row[name] = round(float(np.median(values)))
                 row[f"best_{name}"] = round(max(values) if name == "lines_per_s" else min(values))
-        row["times"] = len(same)
+                row["times"] = len(same)
         merged.append(row)
+    reference = next((row for row in merged if row["what"] == REFERENCE), None)
+    for row in merged:
+        if reference and "lines_per_s" in row:
+            row["of_reference"] = round(row["lines_per_s"] / reference["lines_per_s"], 2)
     return merged
 
 
@@ -112,14 +123,32 @@ def one_by_one(device: Device, count: int) -> float:
         return count / (time.perf_counter() - start)
 
 
-def round_trips(device: Device, samples: int) -> Result:
-    """Nanoseconds from submit_decode() to its completion as an object, less the clock's cost."""
+def clock_cost() -> float:
+    """Nanoseconds that two looks at the clock measure with nothing between them."""
     clock = time.perf_counter_ns
-    costs = np.empty(4096, dtype=np.int64)
-    for at in range(len(costs)):
+    costs = []
+    for _ in range(4096):
         start = clock()
-        costs[at] = clock() - start
-    cost = float(np.median(costs))
+        costs.append(clock() - start)
+    return float(np.median(costs))
+
+
+def latencies(took: Any) -> Result:
+    """Percentiles of nanoseconds, less the clock's cost."""
+    cost = clock_cost()
+    p50, p99, p999 = np.percentile(took, [50, 99, 99.9]) - cost
+    return {
+        "samples": len(took),
+        "clock_ns": cost,
+        "p50_ns": round(float(p50)),
+        "p99_ns": round(float(p99)),
+        "p999_ns": round(float(p999)),
+    }
+
+
+def round_trips(device: Device, samples: int) -> Result:
+    """From submit_decode() to its completion as an object."""
+    clock = time.perf_counter_ns
     took = np.empty(samples, dtype=np.int64)
     with CommandQueue(device, cmd_slots=256) as queue:
         submit, take = queue.submit_decode, queue.next_completion
@@ -129,18 +158,33 @@ def round_trips(device: Device, samples: int) -> Result:
             submit(number, 1, 2, 0, 5, 6)
             done = take()
             end = clock()
-            if done is None or done.user_data != number:
+            if done is None or done.user_data != number or done.seq_len != 6:
                 raise SystemExit(f"round trip {at}: wrong completion {done}")
             if at >= 0:
                 took[at] = end - start
-    p50, p99, p999 = np.percentile(took, [50, 99, 99.9]) - cost
-    return {
-        "samples": samples,
-        "clock_ns": cost,
-        "p50_ns": round(p50),
-        "p99_ns": round(p99),
-        "p999_ns": round(p999),
-    }
+    return latencies(took)
+
+
+def batch_round_trips(device: Device, samples: int, batch: int) -> Result:
+    """From submit() of a batch to its last completion taken by poll()."""
+    clock = time.perf_counter_ns
+    lines = streams.generate(batch, seed=1, profile="decode")
+    expected = complete(lines).view(np.uint64)
+    got = np.empty(batch, dtype=lines.dtype)
+    took = np.empty(samples, dtype=np.int64)
+    with CommandQueue(device, cmd_slots=8192) as queue:
+        for at in range(-1000, samples):
+            start = clock()
+            queue.submit(lines)
+            taken = 0
+            while taken < batch:
+                taken += len(queue.poll(timeout_s=1.0, out=got[taken:]))
+            end = clock()
+            if not np.array_equal(got.view(np.uint64), expected):
+                raise SystemExit(f"round trip {at}: a completion is wrong")
+            if at >= 0:
+                took[at] = end - start
+    return latencies(took)
 
 
 def idle_cost(seconds: float) -> float:
@@ -154,50 +198,96 @@ def idle_cost(seconds: float) -> float:
 
 
 def wake_ups(count: int) -> Result:
-    """Nanoseconds of a round trip that finds the worker asleep."""
+    """A whole round trip that finds the worker asleep; the host may fall asleep meanwhile too."""
     took = np.empty(count, dtype=np.int64)
     with CpuDevice(1 << 20) as device, CommandQueue(device, cmd_slots=16) as queue:
         for at in range(count):
-            time.sleep(0.01)
+            time.sleep(0.005)
             start = time.perf_counter_ns()
             queue.submit_decode(at, 1, 2, 0, 5, 6)
-            if queue.next_completion() is None:
-                raise SystemExit("the worker did not wake")
+            done = queue.next_completion()
             took[at] = time.perf_counter_ns() - start
-    p50, p99 = np.percentile(took, [50, 99])
-    return {"samples": count, "p50_ns": round(float(p50)), "p99_ns": round(float(p99))}
+            if done is None or done.user_data != at:
+                raise SystemExit(f"the worker did not wake, or answered {done}")
+    return latencies(took)
 
 
-def python_rows(lines: int, samples: int, rounds: int) -> list[Result]:
-    """All measurements from Python, in thread and process, repeated and merged."""
-    stream = streams.generate(lines, seed=1, profile="decode")
-    expected = complete(stream)
+def section_native(options: argparse.Namespace) -> list[Result]:
+    """Throughput: the reference's ring, a bare ring, and the product in thread and process."""
     rows: list[Result] = []
-    places: dict[str, dict[str, Any]] = {"thread": {}, "process": {"process": True}}
-    for number in range(rounds):
-        for place, options in places.items():
-            say(f"Python, worker {place}, round {number + 1} of {rounds}")
-            with open_device("cpu", memory=WINDOW, **options) as device:
-                for batch in BATCHES:
-                    count = min(lines, 20_000 * batch)
-                    value = batched(device, stream[:count], expected[:count], batch)
-                    what = f"submit and poll, worker {place}, Python"
-                    rows.append({"what": what, "batch": batch, "lines_per_s": value})
-                value = one_by_one(device, min(lines, 300_000))
-                what = f"line by line, worker {place}, Python"
-                rows.append({"what": what, "lines_per_s": value})
-                what = f"round trip, worker {place}, Python"
-                rows.append({"what": what, **round_trips(device, samples)})
+    with native_program() as run:
+        for number in range(options.rounds):
+            say(f"native, round {number + 1} of {options.rounds}")
+            rows += run("rings", options.lines) + run("queue", options.lines)
     return merge(rows)
 
 
-def baseline(lines: int) -> Result:
-    """The golden model behind the same queue: what the same program does without native code."""
-    stream = streams.generate(lines, seed=1, profile="decode")
+def section_latency(options: argparse.Namespace) -> list[Result]:
+    """Native round trips, batches of 1 to 4096 lines."""
+    with native_program() as run:
+        return run("latency", options.samples)
+
+
+def section_wake(options: argparse.Namespace) -> list[Result]:
+    """What an idle worker costs, and how soon it wakes."""
+    with native_program() as run:
+        rows = run("wake", max(options.samples // 100, 100))
+    name = "round trip that wakes the worker, worker thread, Python"
+    rows.append({"what": name, **wake_ups(max(options.samples // 100, 100))})
+    rows.append({"what": "idle worker", "part_of_a_core": idle_cost(3.0)})
+    return rows
+
+
+def section_python(options: argparse.Namespace) -> list[Result]:
+    """Throughput from Python, beside the reference's ring and the golden model."""
+    stream = streams.generate(options.lines, seed=1, profile="decode")
     expected = complete(stream)
-    with open_device("model", memory=WINDOW) as device:
-        value = batched(device, stream, expected, 4096)
-    return {"what": "submit and poll, golden model, Python", "batch": 4096, "lines_per_s": value}
+    rows: list[Result] = []
+    with native_program() as run:
+        for number in range(options.rounds):
+            rows += run("rings", options.lines)
+            for place, where in PLACES.items():
+                say(f"Python, worker {place}, round {number + 1} of {options.rounds}")
+                with open_device("cpu", memory=WINDOW, **where) as device:
+                    for batch in BATCHES:
+                        count = min(options.lines, 20_000 * batch)
+                        value = batched(device, stream[:count], expected[:count], batch)
+                        what = f"submit and poll, worker {place}, Python"
+                        rows.append({"what": what, "batch": batch, "lines_per_s": value})
+                    value = one_by_one(device, min(options.lines, 300_000))
+                    what = f"line by line, worker {place}, Python"
+                    rows.append({"what": what, "lines_per_s": value})
+        with open_device("model", memory=WINDOW) as device:
+            count = min(options.lines, 1_000_000)
+            value = batched(device, stream[:count], expected[:count], 4096)
+        what = "submit and poll, golden model, Python"
+        rows.append({"what": what, "batch": 4096, "lines_per_s": value})
+    return merge(rows)
+
+
+def section_python_latency(options: argparse.Namespace) -> list[Result]:
+    """Round trips from Python, a line and batches."""
+    rows: list[Result] = []
+    for place, where in PLACES.items():
+        with open_device("cpu", memory=WINDOW, **where) as device:
+            say(f"round trips from Python, worker {place}")
+            what = f"round trip of a line, worker {place}, Python"
+            rows.append({"what": what, **round_trips(device, options.samples)})
+            for batch in ROUND_TRIP_BATCHES:
+                say(f"round trips from Python, worker {place}, batch {batch}")
+                result = batch_round_trips(device, options.samples, batch)
+                what = f"round trip, worker {place}, Python"
+                rows.append({"what": what, "batch": batch, **result})
+    return rows
+
+
+SECTIONS: dict[str, Callable[[argparse.Namespace], list[Result]]] = {
+    "native": section_native,
+    "latency": section_latency,
+    "wake": section_wake,
+    "python": section_python,
+    "python-latency": section_python_latency,
+}
 
 
 def table(rows: list[Result]) -> str:
@@ -208,53 +298,45 @@ def table(rows: list[Result]) -> str:
         if "lines_per_s" in row:
             best = row["best_lines_per_s"] if "times" in row else row["lines_per_s"]
             value = f"{row['lines_per_s'] / 1e6:9.2f} M/s   best {best / 1e6:.2f}"
+        elif "mean_ns" in row:
+            value = f"{row['mean_ns'] / 1e3:9.2f} us"
         elif "part_of_a_core" in row:
             value = f"{100 * row['part_of_a_core']:9.2f} % of a core"
         else:
             value = " ".join(
                 f"{name.removesuffix('_ns')} {row[name] / 1e3:.2f} us"
-                for name in ("p50_ns", "p99_ns", "p999_ns", "best_p50_ns")
+                for name in ("p50_ns", "p99_ns", "p999_ns")
                 if name in row
             )
-        text.append(f"{name:56} {value}")
+        text.append(f"{name:64} {value}")
     return "\n".join(text)
 
 
 def main() -> None:
-    """Run everything."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    """Run the sections asked for, print them, and put them into the file of results."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--lines", type=int, default=2_000_000, help="a throughput measurement")
     parser.add_argument("--samples", type=int, default=100_000, help="a latency measurement")
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=3, help="of throughput measurements")
+    parser.add_argument("--only", action="append", choices=SECTIONS, help="may be repeated")
     parser.add_argument("--json", type=Path, help="write the result here")
     options = parser.parse_args()
     if options.lines < 4096 or options.samples < 1000 or options.rounds < 1:
         parser.error("expected lines >= 4096, samples >= 1000, rounds >= 1")
-    load = [os.getloadavg()]
-    rows = native(options.lines, options.samples, options.rounds)
-    rows += python_rows(options.lines, options.samples, options.rounds)
-    rows.append(baseline(min(options.lines, 1_000_000)))
-    say("idle")
-    rows.append({"what": "idle worker", "part_of_a_core": idle_cost(3.0)})
-    rows.append({"what": "round trip that wakes the worker, Python", **wake_ups(300)})
-    load.append(os.getloadavg())
-    reference = next(row for row in rows if row["what"] == REFERENCE)
-    for row in rows:
-        if "lines_per_s" in row:
-            row["of_reference"] = round(row["lines_per_s"] / reference["lines_per_s"], 2)
-    result = {
-        "contract": f"{contract.CONTRACT_HASH:08x}",
-        "date": time.strftime("%Y-%m-%d %H:%M"),
-        "machine": {
-            "processor": platform.processor() or platform.machine(),
-            "cpus": os.cpu_count(),
-        },
-        "load_before_and_after": [[round(value, 2) for value in item] for item in load],
-        "rows": rows,
-    }
-    print(table(rows))
-    if options.json:
-        options.json.write_text(json.dumps(result, indent=1) + "\n")
+    known: Result = {}
+    if options.json and options.json.exists():
+        known = json.loads(options.json.read_text())
+    for name in options.only or SECTIONS:
+        before = round(os.getloadavg()[0], 2)
+        rows = SECTIONS[name](options)
+        known[name] = {**stamp("host", "bench"), "load_before": before, "rows": rows}
+        print(
+            f"{name}: {(SECTIONS[name].__doc__ or '').splitlines()[0]}\n{table(rows)}", flush=True
+        )
+        if options.json:
+            options.json.write_text(json.dumps(known, indent=1) + "\n")
 
 
 if __name__ == "__main__":

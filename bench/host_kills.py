@@ -10,6 +10,7 @@ the seed and the registers. Run: python bench/host_kills.py --kills 1000 --json 
 from __future__ import annotations
 
 import argparse
+import ctypes
 import json
 import os
 import random
@@ -21,9 +22,10 @@ import traceback
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
+from common.stamp import stamp
 from descring_host import CommandQueue, CpuDevice, PeerDied, serve
 from descring_host.segment import PREFIX, SHM_FOLDER
 from descring_model import (
@@ -43,6 +45,7 @@ REG = {name: register.offset for name, register in contract.REGISTER.items()}
 MASK = 0xFFFFFFFF
 NOTICE_S = 1.0
 PATIENCE_S = 60.0
+_PR_SET_PDEATHSIG = 1
 
 
 def pool_of(seed: int) -> Lines:
@@ -123,18 +126,30 @@ def wait_for_worker(device: Any) -> None:
         time.sleep(0.005)
 
 
+def _die_with_parent(parent: int) -> None:
+    """Let the kernel kill this process when its parent is gone."""
+    if ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL):
+        raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG)")
+    if os.getppid() != parent:
+        os._exit(1)
+
+
 class Child:
-    """A forked process and its JSON lines."""
+    """A forked process and its JSON lines; it dies with the campaign, however that ends."""
+
+    living: ClassVar[set[Child]] = set()
 
     def __init__(self, role: str, body: Callable[[], None]) -> None:
         self.role = role
         self.text = b""
         self.events: list[dict[str, Any]] = []
         read, write = os.pipe()
+        parent = os.getpid()
         self.pid = os.fork()
         if self.pid == 0:
             code = 1
             try:
+                _die_with_parent(parent)
                 os.close(read)
                 os.dup2(write, 1)
                 sys.stdout = os.fdopen(1, "w")
@@ -147,6 +162,7 @@ class Child:
                 os._exit(code)
         os.close(write)
         self.file = read
+        Child.living.add(self)
 
     def next_event(self, kinds: set[str], timeout_s: float = PATIENCE_S) -> dict[str, Any]:
         """The next event of these kinds; ``RuntimeError`` if the process ends or is too slow."""
@@ -177,6 +193,7 @@ class Child:
 
     def reap(self) -> int:
         """Wait for the end and return the status."""
+        Child.living.discard(self)
         _, status = os.waitpid(self.pid, 0)
         os.close(self.file)
         return status
@@ -192,10 +209,24 @@ class Campaign:
         self.name = f"kills-{os.getpid()}"
         self.count: Counter[str] = Counter()
         self.delays: dict[str, list[float]] = {"worker": [], "host": []}
+
+    def __enter__(self) -> Campaign:
         self.worker = self.start_worker(restart=False)
         self.worker.next_event({"ready"})
         self.host = self.start_host()
         self.host.next_event({"ready"})
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Whatever happened: no process and no memory is left."""
+        for child in list(Child.living):
+            child.kill()
+        for path in self.segments():
+            path.unlink()
+
+    def segments(self) -> list[Path]:
+        """The shared memory that this campaign has made and not removed."""
+        return sorted(SHM_FOLDER.glob(f"{PREFIX}{self.name}*"))
 
     def start_worker(self, *, restart: bool) -> Child:
         """A worker process on the memory."""
@@ -292,7 +323,7 @@ class Campaign:
         lost = {what: sent - value for what, value in accounts.items() if value != sent}
         if final["tokens"] != tokens:
             lost["CNT_TOKENS"] = tokens - final["tokens"]
-        leftover = [path.name for path in SHM_FOLDER.glob(f"{PREFIX}{self.name}*")]
+        leftover = [path.name for path in self.segments()]
         return {
             "seed": self.seed,
             "kills": self.kills,
@@ -320,17 +351,18 @@ def main() -> int:
     options = parser.parse_args()
     start = time.monotonic()
     print(f"seed {options.seed}", file=sys.stderr)
-    campaign = Campaign(options.seed)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))
     shown = 0
-    while campaign.kills < options.kills:
-        campaign.kill_one()
-        if campaign.kills >= shown + 100:
-            shown = campaign.kills
-            seconds = time.monotonic() - start
-            print(f"{shown} of {options.kills} kills, {seconds:.0f} s", file=sys.stderr)
-    result = campaign.finish()
+    with Campaign(options.seed) as campaign:
+        while campaign.kills < options.kills:
+            campaign.kill_one()
+            if campaign.kills >= shown + 100:
+                shown = campaign.kills
+                seconds = time.monotonic() - start
+                print(f"{shown} of {options.kills} kills, {seconds:.0f} s", file=sys.stderr)
+        result = campaign.finish()
     result["seconds"] = round(time.monotonic() - start, 1)
-    result["load"] = [round(value, 2) for value in os.getloadavg()]
+    result.update(stamp("host", "bench"))
     print(json.dumps(result, indent=2))
     if options.json:
         options.json.write_text(json.dumps(result, indent=2) + "\n")

@@ -3,11 +3,10 @@
 // The core: lines in, completions out, behind a doorbell-visible tail.
 //
 // Rules: sections 1 to 6 of the contract as far as they need no memory and no registers; what each
-// block obeys stands in its own header. Here: RING-008 (routing to done or reward ring; a full
-// ring holds back every later completion), RING-009 (cmd_head_o counts posted completions),
-// DESC-023 (the tag is the index in the ring that the completion goes to).
+// block obeys stands in its own header. Here: RING-008 (a full ring holds back every later
+// completion), RING-009 (cmd_head_o counts posted completions).
 //
-// desc_ring -> register -> line_check -> worker_pool -> line_seal -> done or reward ring.
+// desc_ring -> desc_pipeline -> done or reward ring.
 // Mode inputs (require_checked_i, split_reward_i, sizes) may change in reset only.
 `default_nettype none
 `include "hw_macros.svh"
@@ -60,21 +59,11 @@ module rl_runtime_top
   logic [DESC_BITS-1:0] fetched_data;
   logic [31:0] fetched_index;
 
-  logic check_valid_q;
-  logic [DESC_BITS-1:0] check_data_q;
-  logic [31:0] check_index_q;
-  logic [7:0] check_error_code;
-  logic check_stop, pool_ready_in;
-
-  logic pool_valid, pool_ready, pool_error;
-  logic [DESC_BITS-1:0] pool_data, sealed_data;
-  logic [5:0] pool_tokens;
-  /* verilator lint_off UNUSEDSIGNAL */
-  // Only the flags of a completion are looked at; the struct names them.
-  hw_desc_t completion;
-  /* verilator lint_on UNUSEDSIGNAL */
+  logic pipe_valid, pipe_ready;
+  logic [DESC_BITS-1:0] pipe_data;
+  logic [5:0] pipe_tokens;
+  logic pipe_error;
   logic to_reward, done_ready, reward_ready;
-  logic [31:0] post_index;
   logic [31:0] cmd_head_q;
 
   desc_ring #(
@@ -93,65 +82,36 @@ module rl_runtime_top
       .index_o      (fetched_index)
   );
 
-  // The line under check has a register of its own, so that reading the ring and the checksum
-  // share no cycle.
-  assign fetched_ready = !check_valid_q || pool_ready_in;
+  assign pipe_ready = to_reward ? reward_ready : done_ready;
 
-  always_ff @(posedge clk_i) begin
-    if (!rst_ni) begin
-      check_valid_q <= 1'b0;
-    end else if (fetched_ready) begin
-      check_valid_q <= fetched_valid;
-    end
-  end
-
-  always_ff @(posedge clk_i) begin
-    if (fetched_ready) begin
-      check_data_q  <= fetched_data;
-      check_index_q <= fetched_index;
-    end
-  end
-
-  line_check u_line_check (
-      .data_i           (check_data_q),
-      .index_i          (check_index_q),
-      .require_checked_i(require_checked_i),
-      .error_code_o     (check_error_code),
-      .stop_o           (check_stop)
-  );
-
-  worker_pool #(
+  /* verilator lint_off PINCONNECTEMPTY */
+  // Whether a line waits to be accepted only matters to who fetches lines ahead.
+  desc_pipeline #(
       .WorkerCount(WorkerCount)
-  ) u_worker_pool (
+  ) u_desc_pipeline (
       .clk_i            (clk_i),
       .rst_ni           (rst_ni),
       .enable_i         (enable_i),
       .resume_i         (resume_i),
       .require_checked_i(require_checked_i),
-      .valid_i          (check_valid_q),
-      .ready_o          (pool_ready_in),
-      .data_i           (check_data_q),
-      .error_code_i     (check_error_code),
-      .stop_i           (check_stop),
-      .valid_o          (pool_valid),
-      .ready_i          (pool_ready),
-      .data_o           (pool_data),
-      .tokens_o         (pool_tokens),
-      .error_o          (pool_error),
+      .split_reward_i   (split_reward_i),
+      .valid_i          (fetched_valid),
+      .ready_o          (fetched_ready),
+      .data_i           (fetched_data),
+      .index_i          (fetched_index),
+      .done_index_i     (done_tail_o),
+      .reward_index_i   (reward_tail_o),
+      .valid_o          (pipe_valid),
+      .ready_i          (pipe_ready),
+      .to_reward_o      (to_reward),
+      .data_o           (pipe_data),
+      .tokens_o         (pipe_tokens),
+      .error_o          (pipe_error),
       .halted_o         (halted_o),
+      .pending_o        (),
       .busy_o           (busy_o)
   );
-
-  assign completion = pool_data;
-  assign to_reward = split_reward_i && |(completion.flags & FLAG_NEEDS_REWARD);
-  assign pool_ready = to_reward ? reward_ready : done_ready;
-  assign post_index = to_reward ? reward_tail_o : done_tail_o;
-
-  line_seal u_line_seal (
-      .data_i (pool_data),
-      .index_i(post_index),
-      .data_o (sealed_data)
-  );
+  /* verilator lint_on PINCONNECTEMPTY */
 
   completion_ring #(
       .Depth(DoneDepth)
@@ -160,9 +120,9 @@ module rl_runtime_top
       .rst_ni       (rst_ni),
       .first_index_i(first_index_i),
       .ring_log2_i  (done_log2_i),
-      .valid_i      (pool_valid && !to_reward),
+      .valid_i      (pipe_valid && !to_reward),
       .ready_o      (done_ready),
-      .data_i       (sealed_data),
+      .data_i       (pipe_data),
       .valid_o      (done_valid_o),
       .ready_i      (done_ready_i),
       .data_o       (done_data_o),
@@ -177,9 +137,9 @@ module rl_runtime_top
       .rst_ni       (rst_ni),
       .first_index_i(first_index_i),
       .ring_log2_i  (reward_log2_i),
-      .valid_i      (pool_valid && to_reward),
+      .valid_i      (pipe_valid && to_reward),
       .ready_o      (reward_ready),
-      .data_i       (sealed_data),
+      .data_i       (pipe_data),
       .valid_o      (reward_valid_o),
       .ready_i      (reward_ready_i),
       .data_o       (reward_data_o),
@@ -187,10 +147,10 @@ module rl_runtime_top
       .head_o       (reward_head_o)
   );
 
-  assign post_o = pool_valid && pool_ready;
-  assign post_error_o = post_o && pool_error;
-  assign post_tokens_o = post_o ? pool_tokens : '0;
-  assign stall_o = pool_valid && !pool_ready;
+  assign post_o = pipe_valid && pipe_ready;
+  assign post_error_o = post_o && pipe_error;
+  assign post_tokens_o = post_o ? pipe_tokens : '0;
+  assign stall_o = pipe_valid && !pipe_ready;
   assign cmd_head_o = cmd_head_q;
 
   always_ff @(posedge clk_i) begin

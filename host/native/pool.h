@@ -5,8 +5,6 @@
 #ifndef HW_POOL_H
 #define HW_POOL_H
 
-#include <sched.h>
-
 #include "segment.h"
 
 enum { HW_BATCH = 128 };
@@ -29,6 +27,7 @@ typedef struct worker {
   uint32_t gate;
   rings_t rings;
   uint32_t idle;
+  int woken;  // it has slept, and not run a line since
   int blocked;  // the last batch ended at a full ring, whose head stood at:
   uint32_t blocked_done_head;
   uint32_t blocked_reward_head;

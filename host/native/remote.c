@@ -176,7 +176,8 @@ void hw_remote_configure(hw_segment_t *segment) {
   hw_put(&segment->config[HW_CONFIG_ENABLE], hw_get(&segment->enable));
   hw_put(&segment->config[HW_CONFIG_MODE], hw_get(&segment->mode));
   hw_put(&segment->config[HW_CONFIG_RING_LOG2], hw_get(&segment->ring_log2));
-  hw_put(&segment->config[HW_CONFIG_PUBLISH], hw_get(&segment->publish));
+  hw_put(&segment->config[HW_CONFIG_PUBLISH],
+         hw_get(&segment->publish) || hw_has_mode(segment, HW_CTRL_PUBLISH_TAILS_BIT));
   for (int word = 0; word < 6; ++word) {
     hw_put(&segment->config[HW_CONFIG_BASE + word], hw_get(&segment->base[word]));
   }

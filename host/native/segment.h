@@ -7,6 +7,7 @@
 #define HW_SEGMENT_H
 
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdint.h>
 
@@ -174,10 +175,13 @@ void hw_futex_wait(hw_word_t *word, uint32_t expected, int64_t timeout_ns);
 void hw_futex_wake(hw_word_t *word);
 // Wake whoever sleeps on `wake` if somebody does. The caller has just made its news visible with a
 // sequentially consistent read-modify-write; the sleeper announces itself with one before it looks.
+// The kernel may put the sleeper on this very core, where a caller that goes on to spin would keep
+// it waiting for a whole time slice: so the caller gives way once.
 static inline void hw_rouse(hw_word_t *wake, hw_word_t *sleeping) {
   if (atomic_load(sleeping)) {
     atomic_fetch_add(wake, 1);
     hw_futex_wake(wake);
+    sched_yield();
   }
 }
 

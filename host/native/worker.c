@@ -95,6 +95,7 @@ static void idle(worker_t *worker) {
     atomic_fetch_add(&segment->worker_sleeping, 1);
     if (!something_to_do(worker)) {
       hw_futex_wait(&segment->worker_wake, wake, SLEEP_NS);
+      worker->woken = 1;
     }
     atomic_fetch_sub(&segment->worker_sleeping, 1);
     worker->idle = SPINS;
@@ -115,6 +116,10 @@ static void *work(void *argument) {
       worker->blocked = 0;
       if (hw_execute(worker)) {
         worker->idle = 0;
+        if (worker->woken) {
+          worker->woken = 0;
+          sched_yield();  // the host that woke it may wait for this very core: see hw_rouse
+        }
         continue;
       }
     }

@@ -151,10 +151,12 @@ class Cosim:
         parameters: builds.Parameters | None = None,
         extra_env: Mapping[str, str] | None = None,
         timeout_s: float = runner.DEFAULT_TIMEOUT_S,
+        rtl_dir: Path | None = None,
     ) -> RunResult:
         """Build ``top``, run ``cases`` on it, and fail the test unless the run counts as good.
 
-        The arguments are those of :func:`descring_sim.runner.run`.
+        The arguments are those of :func:`descring_sim.runner.run`; ``rtl_dir`` is for a testbench
+        with sources of its own, which no ``--rtl-dir`` replaces.
         """
         __tracebackhide__ = True
         option = self._request.config.option
@@ -169,7 +171,7 @@ class Cosim:
             "seed": option.seed,
             "case": option.case,
             "waves": option.waves,
-            "rtl_dir": option.rtl_dir,
+            "rtl_dir": rtl_dir or option.rtl_dir,
             "tests_dir": self._request.path.parent.parent,
             "build_root": option.build_dir,
             "extra_env": extra_env,

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the native measurements share: the lines that they send, how they are checked, and rows of
+// JSON on stdout.
+#ifndef BENCH_H
+#define BENCH_H
+
+#include <stdint.h>
+
+#include "segment.h"
+
+enum { BATCH_MAX = 4096, SAMPLES_MAX = 1 << 20 };
+
+double seconds(void);
+void fail(const char *what, uint32_t at) __attribute__((noreturn));
+
+// Run this thread, and those it starts from now on, on the first (0) or second (1) CPU of those that
+// the program may use.
+void run_on(int which);
+
+// Line `at` of the stream: a DECODE of one token.
+static inline void fill(hw_desc_t *line, uint32_t at) {
+  line->opcode = HW_OPCODE_DECODE;
+  line->flags = 0;
+  line->rollout_id = at;
+  line->kv_arena_id = 1;
+  line->prefix_id = 0;
+  line->kv_offset = at * 64ull;
+  line->delta_offset = at;
+  line->seq_len = at & 31u;
+  line->max_tokens = (at & 31u) + 1u;
+  line->reward_model_id = 0;
+  line->reserved0 = 0;
+  line->user_data = at;
+  line->checksum_or_cookie = ~(uint64_t)at;
+}
+
+// All 64 bytes of the line, or of its completion.
+static inline int is(const hw_desc_t *line, uint32_t at, int completed) {
+  hw_desc_t expected;
+  fill(&expected, at);
+  if (completed) {
+    expected.seq_len += 1u;
+    expected.flags = HW_FLAG_DONE;
+  }
+  return memcmp(&expected, line, sizeof expected) == 0;
+}
+
+// Wait a little for the other side; it may need this very core.
+static inline void give_way(uint32_t *spins) {
+  if (++*spins % 1024u == 0) {
+    sched_yield();
+  } else {
+    hw_pause();
+  }
+}
+
+void print_rate(const char *what, uint32_t batch, double lines_per_s);
+// Sorts the samples, nanoseconds; batch 0: the row has none.
+void print_times(const char *what, uint32_t batch, uint64_t *took, uint32_t samples);
+
+// rings.c: the reference's ring, a bare ring, and a bare line between the two CPUs.
+void measure_rings(uint32_t lines);
+void measure_line(uint32_t rounds);
+
+// queue.c: the product's queue and worker.
+typedef enum place { IN_THREAD, IN_PROCESS, ON_SAME_CPU } place_t;
+void measure_queue(uint32_t lines, place_t place);
+void measure_round_trips(uint32_t samples, place_t place);
+void measure_wakes(uint32_t samples, place_t place);
+
+#endif  // BENCH_H

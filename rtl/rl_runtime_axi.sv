@@ -1,0 +1,367 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The device with its rings in memory: AXI4-Lite registers, AXI4 reads of descriptors and writes of
+// completions, an interrupt.
+//
+// Rules: sections 1 to 7 of the contract for a host whose rings lie in memory that it shares with
+// the device. CTRL.RESET lets the bus come to rest and then resets everything but the AXI4-Lite
+// front [LIFE-004].
+//
+// axil_slave -> mmio_regs -> run_control; desc_fetch -> desc_pipeline -> comp_writer. The read
+// channels belong to desc_fetch, the write channels to comp_writer. The AXI ports have the names of
+// the standard, without a suffix for the direction.
+`default_nettype none
+`include "hw_macros.svh"
+
+module rl_runtime_axi
+  import hw_desc_pkg::*;
+#(
+    parameter int WorkerCount      = 8,
+    // Lines fetched ahead, a power of two; lines in a read burst; read bursts under way.
+    parameter int PrefetchDepth    = 64,
+    parameter int ReadBurst        = 8,
+    parameter int ReadOutstanding  = 8,
+    // Completions not yet posted, a power of two; lines in a write burst; write bursts under way, a
+    // power of two.
+    parameter int WriteDepth       = 64,
+    parameter int WriteBurst       = 8,
+    parameter int WriteOutstanding = 16,
+    parameter int IdWidth          = 4
+) (
+    input wire logic                 clk_i,
+    input wire logic                 rst_ni,
+    // Test only [RING-012]: tie to 0 in a product.
+    input wire logic [         31:0] first_index_i,
+    // Address of the last byte that rings may touch [LIFE-002].
+    input wire logic [         63:0] window_last_i,
+    // AXI4-Lite: registers.
+    input wire logic [         11:0] s_axil_awaddr,
+    input wire logic [          2:0] s_axil_awprot,
+    input wire logic                 s_axil_awvalid,
+    output logic                     s_axil_awready,
+    input wire logic [         31:0] s_axil_wdata,
+    input wire logic [          3:0] s_axil_wstrb,
+    input wire logic                 s_axil_wvalid,
+    output logic                     s_axil_wready,
+    output logic     [          1:0] s_axil_bresp,
+    output logic                     s_axil_bvalid,
+    input wire logic                 s_axil_bready,
+    input wire logic [         11:0] s_axil_araddr,
+    input wire logic [          2:0] s_axil_arprot,
+    input wire logic                 s_axil_arvalid,
+    output logic                     s_axil_arready,
+    output logic     [         31:0] s_axil_rdata,
+    output logic     [          1:0] s_axil_rresp,
+    output logic                     s_axil_rvalid,
+    input wire logic                 s_axil_rready,
+    // AXI4: rings in memory.
+    output logic     [  IdWidth-1:0] m_axi_awid,
+    output logic     [         63:0] m_axi_awaddr,
+    output logic     [          7:0] m_axi_awlen,
+    output logic     [          2:0] m_axi_awsize,
+    output logic     [          1:0] m_axi_awburst,
+    output logic                     m_axi_awlock,
+    output logic     [          3:0] m_axi_awcache,
+    output logic     [          2:0] m_axi_awprot,
+    output logic                     m_axi_awvalid,
+    input wire logic                 m_axi_awready,
+    output logic     [DESC_BITS-1:0] m_axi_wdata,
+    output logic     [         63:0] m_axi_wstrb,
+    output logic                     m_axi_wlast,
+    output logic                     m_axi_wvalid,
+    input wire logic                 m_axi_wready,
+    input wire logic [  IdWidth-1:0] m_axi_bid,
+    input wire logic [          1:0] m_axi_bresp,
+    input wire logic                 m_axi_bvalid,
+    output logic                     m_axi_bready,
+    output logic     [  IdWidth-1:0] m_axi_arid,
+    output logic     [         63:0] m_axi_araddr,
+    output logic     [          7:0] m_axi_arlen,
+    output logic     [          2:0] m_axi_arsize,
+    output logic     [          1:0] m_axi_arburst,
+    output logic                     m_axi_arlock,
+    output logic     [          3:0] m_axi_arcache,
+    output logic     [          2:0] m_axi_arprot,
+    output logic                     m_axi_arvalid,
+    input wire logic                 m_axi_arready,
+    input wire logic [  IdWidth-1:0] m_axi_rid,
+    input wire logic [DESC_BITS-1:0] m_axi_rdata,
+    input wire logic [          1:0] m_axi_rresp,
+    input wire logic                 m_axi_rlast,
+    input wire logic                 m_axi_rvalid,
+    output logic                     m_axi_rready,
+    output logic                     irq_o
+);
+
+  logic reg_valid, reg_write, reg_rvalid;
+  logic [11:0] reg_addr;
+  logic [31:0] reg_wdata, reg_rdata;
+
+  logic soft_reset, bus_idle, core_rst_n;
+  logic enable, resume, require_checked, split_reward, publish_tails;
+  logic [31:0] cmd_tail, cmd_head;
+  logic [31:0] done_tail, done_head, reward_tail, reward_head;
+  logic [7:0] cmd_log2, done_log2, reward_log2;
+  /* verilator lint_off UNUSEDSIGNAL */
+  // Bases in force are aligned to lines [LIFE-002].
+  logic [63:0] cmd_base, done_base, reward_base;
+  /* verilator lint_on UNUSEDSIGNAL */
+
+  logic fetch, accept, stopped, halted, running, bus_error;
+  logic fetch_idle, fetch_valid, fetch_ready, fetch_error;
+  logic [DESC_BITS-1:0] fetch_data;
+  logic [31:0] fetch_index;
+
+  logic pipe_valid, pipe_ready, pipe_error, pipe_to_reward, pipe_pending, pipe_busy, stop_done;
+  logic [DESC_BITS-1:0] pipe_data;
+  logic [5:0] pipe_tokens;
+  logic [31:0] done_index, reward_index;
+
+  logic write_failed, write_fatal, write_repaired, write_drained, write_idle;
+  logic post, post_error, announce, stall;
+  logic [5:0] post_tokens;
+
+  assign bus_idle   = fetch_idle && write_idle;
+  assign core_rst_n = rst_ni && !(soft_reset && bus_idle);
+
+  axil_slave u_axil_slave (
+      .clk_i         (clk_i),
+      .rst_ni        (rst_ni),
+      .s_axil_awaddr (s_axil_awaddr),
+      .s_axil_awprot (s_axil_awprot),
+      .s_axil_awvalid(s_axil_awvalid),
+      .s_axil_awready(s_axil_awready),
+      .s_axil_wdata  (s_axil_wdata),
+      .s_axil_wstrb  (s_axil_wstrb),
+      .s_axil_wvalid (s_axil_wvalid),
+      .s_axil_wready (s_axil_wready),
+      .s_axil_bresp  (s_axil_bresp),
+      .s_axil_bvalid (s_axil_bvalid),
+      .s_axil_bready (s_axil_bready),
+      .s_axil_araddr (s_axil_araddr),
+      .s_axil_arprot (s_axil_arprot),
+      .s_axil_arvalid(s_axil_arvalid),
+      .s_axil_arready(s_axil_arready),
+      .s_axil_rdata  (s_axil_rdata),
+      .s_axil_rresp  (s_axil_rresp),
+      .s_axil_rvalid (s_axil_rvalid),
+      .s_axil_rready (s_axil_rready),
+      .reg_valid_o   (reg_valid),
+      .reg_write_o   (reg_write),
+      .reg_addr_o    (reg_addr),
+      .reg_wdata_o   (reg_wdata),
+      .reg_rvalid_i  (reg_rvalid),
+      .reg_rdata_i   (reg_rdata)
+  );
+
+  mmio_regs #(
+      .MaxCmdLog2   (16),
+      .MaxDoneLog2  (16),
+      .MaxRewardLog2(16),
+      .OnChip       (1'b0)
+  ) u_mmio_regs (
+      .clk_i            (clk_i),
+      .rst_ni           (rst_ni),
+      .first_index_i    (first_index_i),
+      .reg_valid_i      (reg_valid),
+      .reg_write_i      (reg_write),
+      .reg_addr_i       (reg_addr),
+      .reg_wdata_i      (reg_wdata),
+      .reg_rvalid_o     (reg_rvalid),
+      .reg_rdata_o      (reg_rdata),
+      .cmd_head_i       (cmd_head),
+      .done_tail_i      (done_tail),
+      .done_head_i      (done_head),
+      .reward_tail_i    (reward_tail),
+      .reward_head_i    (reward_head),
+      .halted_i         (halted),
+      .busy_i           (running),
+      .post_i           (post),
+      .post_error_i     (post_error),
+      .post_tokens_i    (post_tokens),
+      .stall_i          (stall),
+      .announce_i       (announce),
+      .bus_error_i      (bus_error),
+      .bus_idle_i       (bus_idle),
+      .window_last_i    (window_last_i),
+      .soft_reset_o     (soft_reset),
+      .enable_o         (enable),
+      .resume_o         (resume),
+      .require_checked_o(require_checked),
+      .split_reward_o   (split_reward),
+      .publish_tails_o  (publish_tails),
+      .cmd_tail_o       (cmd_tail),
+      .done_head_o      (done_head),
+      .reward_head_o    (reward_head),
+      .cmd_log2_o       (cmd_log2),
+      .done_log2_o      (done_log2),
+      .reward_log2_o    (reward_log2),
+      .cmd_base_o       (cmd_base),
+      .done_base_o      (done_base),
+      .reward_base_o    (reward_base),
+      .irq_o            (irq_o)
+  );
+
+  run_control u_run_control (
+      .clk_i           (clk_i),
+      .rst_ni          (core_rst_n),
+      .enable_i        (enable),
+      .resume_i        (resume),
+      .soft_reset_i    (soft_reset),
+      .fetch_idle_i    (fetch_idle),
+      .fetch_error_i   (fetch_error),
+      .pending_i       (pipe_pending),
+      .busy_i          (pipe_busy),
+      .stop_done_i     (stop_done),
+      .write_failed_i  (write_failed),
+      .write_fatal_i   (write_fatal),
+      .write_repaired_i(write_repaired),
+      .write_drained_i (write_drained),
+      .fetch_o         (fetch),
+      .accept_o        (accept),
+      .stopped_o       (stopped),
+      .halted_o        (halted),
+      .busy_o          (running),
+      .bus_error_o     (bus_error)
+  );
+
+  desc_fetch #(
+      .Depth         (PrefetchDepth),
+      .MaxBurst      (ReadBurst),
+      .MaxOutstanding(ReadOutstanding),
+      .IdWidth       (IdWidth)
+  ) u_desc_fetch (
+      .clk_i        (clk_i),
+      .rst_ni       (core_rst_n),
+      .run_i        (fetch),
+      .flush_i      (stopped),
+      .idle_o       (fetch_idle),
+      .cmd_head_i   (cmd_head),
+      .cmd_tail_i   (cmd_tail),
+      .cmd_log2_i   (cmd_log2),
+      .cmd_line_i   (cmd_base[63:6]),
+      .valid_o      (fetch_valid),
+      .ready_i      (fetch_ready),
+      .data_o       (fetch_data),
+      .index_o      (fetch_index),
+      .error_o      (fetch_error),
+      .m_axi_arid   (m_axi_arid),
+      .m_axi_araddr (m_axi_araddr),
+      .m_axi_arlen  (m_axi_arlen),
+      .m_axi_arsize (m_axi_arsize),
+      .m_axi_arburst(m_axi_arburst),
+      .m_axi_arlock (m_axi_arlock),
+      .m_axi_arcache(m_axi_arcache),
+      .m_axi_arprot (m_axi_arprot),
+      .m_axi_arvalid(m_axi_arvalid),
+      .m_axi_arready(m_axi_arready),
+      .m_axi_rid    (m_axi_rid),
+      .m_axi_rdata  (m_axi_rdata),
+      .m_axi_rresp  (m_axi_rresp),
+      .m_axi_rlast  (m_axi_rlast),
+      .m_axi_rvalid (m_axi_rvalid),
+      .m_axi_rready (m_axi_rready)
+  );
+
+  desc_pipeline #(
+      .WorkerCount(WorkerCount)
+  ) u_desc_pipeline (
+      .clk_i            (clk_i),
+      .rst_ni           (core_rst_n && !stopped),
+      .enable_i         (accept),
+      // A halt empties the pipeline, so nothing in it waits for RESUME.
+      .resume_i         (1'b0),
+      .require_checked_i(require_checked),
+      .split_reward_i   (split_reward),
+      .valid_i          (fetch_valid),
+      .ready_o          (fetch_ready),
+      .data_i           (fetch_data),
+      .index_i          (fetch_index),
+      .done_index_i     (done_index),
+      .reward_index_i   (reward_index),
+      .valid_o          (pipe_valid),
+      .ready_i          (pipe_ready),
+      .to_reward_o      (pipe_to_reward),
+      .data_o           (pipe_data),
+      .tokens_o         (pipe_tokens),
+      .error_o          (pipe_error),
+      .halted_o         (stop_done),
+      .pending_o        (pipe_pending),
+      .busy_o           (pipe_busy)
+  );
+
+  comp_writer #(
+      .Depth         (WriteDepth),
+      .MaxBurst      (WriteBurst),
+      .MaxOutstanding(WriteOutstanding),
+      .IdWidth       (IdWidth)
+  ) u_comp_writer (
+      .clk_i          (clk_i),
+      .rst_ni         (core_rst_n),
+      .first_index_i  (first_index_i),
+      .stopped_i      (stopped),
+      .abort_i        (soft_reset),
+      .publish_tails_i(publish_tails),
+      .split_reward_i (split_reward),
+      .cmd_line_i     (cmd_base[63:6]),
+      .done_line_i    (done_base[63:6]),
+      .reward_line_i  (reward_base[63:6]),
+      .done_log2_i    (done_log2),
+      .reward_log2_i  (reward_log2),
+      .done_head_i    (done_head),
+      .reward_head_i  (reward_head),
+      .done_index_o   (done_index),
+      .reward_index_o (reward_index),
+      .valid_i        (pipe_valid),
+      .ready_o        (pipe_ready),
+      .to_reward_i    (pipe_to_reward),
+      .data_i         (pipe_data),
+      .tokens_i       (pipe_tokens),
+      .error_i        (pipe_error),
+      .cmd_head_o     (cmd_head),
+      .done_tail_o    (done_tail),
+      .reward_tail_o  (reward_tail),
+      .post_o         (post),
+      .post_error_o   (post_error),
+      .post_tokens_o  (post_tokens),
+      .announce_o     (announce),
+      .stall_o        (stall),
+      .failed_o       (write_failed),
+      .fatal_o        (write_fatal),
+      .repaired_o     (write_repaired),
+      .drained_o      (write_drained),
+      .bus_idle_o     (write_idle),
+      .m_axi_awid     (m_axi_awid),
+      .m_axi_awaddr   (m_axi_awaddr),
+      .m_axi_awlen    (m_axi_awlen),
+      .m_axi_awsize   (m_axi_awsize),
+      .m_axi_awburst  (m_axi_awburst),
+      .m_axi_awlock   (m_axi_awlock),
+      .m_axi_awcache  (m_axi_awcache),
+      .m_axi_awprot   (m_axi_awprot),
+      .m_axi_awvalid  (m_axi_awvalid),
+      .m_axi_awready  (m_axi_awready),
+      .m_axi_wdata    (m_axi_wdata),
+      .m_axi_wstrb    (m_axi_wstrb),
+      .m_axi_wlast    (m_axi_wlast),
+      .m_axi_wvalid   (m_axi_wvalid),
+      .m_axi_wready   (m_axi_wready),
+      .m_axi_bid      (m_axi_bid),
+      .m_axi_bresp    (m_axi_bresp),
+      .m_axi_bvalid   (m_axi_bvalid),
+      .m_axi_bready   (m_axi_bready)
+  );
+
+`ifndef SYNTHESIS
+  `HW_ASSERT(ReadErrorNamed_A,
+             !(bus_error && fetch_error && !write_failed && !write_repaired) ||
+             fetch_index == cmd_head,
+             "CMD_HEAD names the descriptor that could not be read (LIFE-005)")
+  `HW_ASSERT(BehindTail_A, soft_reset || cmd_tail - cmd_head <= 32'd1 << RING_LOG2_MAX,
+             "no descriptor is answered that no doorbell published (DB-001)")
+  `HW_ASSERT(IrqKnown_A, ^irq_o !== 1'bx, "the interrupt is never X")
+`endif
+
+endmodule
+
+`default_nettype wire
