@@ -19,10 +19,10 @@ JOBS ?= $(shell nproc)
 export SIM TEST CONFIG SEED WAVES JOBS
 
 BIN := .venv/bin
-PYTHON_SOURCES := pymodel host sim cocotb_tests bench
+PYTHON_SOURCES := pymodel host cuda sim cocotb_tests bench
 PYTEST := $(BIN)/python -m pytest --import-mode=importlib -q --dist worksteal
 # A suite that must be there is an error when it is not.
-SUITES := pymodel/tests sim/tests $(wildcard host/tests) cocotb_tests
+SUITES := pymodel/tests sim/tests $(wildcard host/tests) cuda/tests cocotb_tests
 COSIM_OPTIONS = --sim "$${SIM:-all}" -n "$$JOBS" \
 	$${TEST:+--case "$$TEST"} $${CONFIG:+--config "$$CONFIG"} $${SEED:+--seed "$$SEED"}
 
@@ -49,7 +49,7 @@ lint: setup  ## ruff, mypy, and each RTL module alone through both simulators' o
 	@$(BIN)/ruff check --quiet $(wildcard $(PYTHON_SOURCES))
 	@$(BIN)/ruff format --check --quiet $(wildcard $(PYTHON_SOURCES)) \
 		|| { echo 'the files above are not formatted; mend with: .venv/bin/ruff format' >&2; exit 1; }
-	@$(BIN)/mypy --strict --no-error-summary $(foreach p,pymodel host sim,$(wildcard $(p)/descring_*))
+	@$(BIN)/mypy --strict --no-error-summary $(foreach p,pymodel host cuda sim,$(wildcard $(p)/descring_*))
 	@for suite in $(SUITES); do \
 		MYPYPATH=$$suite $(BIN)/mypy --strict --no-error-summary --explicit-package-bases $$suite; \
 	done

@@ -150,7 +150,9 @@ class Bench:
         warm = np.zeros(1000, dtype=np.uint64)
         call = self.native.bench_pingpong
         for first, array in ((1, warm), (1001, took)):
-            if call(ctypes.c_void_p(ask), ctypes.c_void_p(answer), first, len(array), address(array)):
+            if call(
+                ctypes.c_void_p(ask), ctypes.c_void_p(answer), first, len(array), address(array)
+            ):
                 raise SystemExit("the ping-pong kernel did not answer")
         stream.synchronize()
         self.times("flag ping-pong", took)
@@ -240,7 +242,9 @@ class Bench:
                 hosts, hosts, ctypes.c_double(seconds), address(at_ns), address(done), most,
             )  # fmt: skip
         if count == 0:
-            raise SystemExit(f"throughput, {kind}, {workers} workers: a completion was wrong or lost")
+            raise SystemExit(
+                f"throughput, {kind}, {workers} workers: a completion was wrong or lost"
+            )
         result = steadiness(at_ns[:count], done[:count])
         self.row(f"{shape} shape, {kind}", workers=workers, host_threads=2 * hosts, **result)
         return result

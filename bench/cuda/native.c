@@ -123,17 +123,18 @@ static void *produce(void *argument) {
   flow_t *flow = part->flow;
   uint8_t *window = flow->device->window;
   hw_desc_t *ring = hw_ring_lines(window, flow->rings.cmd_base);
-  hw_word_t *head_word = hw_ring_word(window, flow->rings.cmd_base, HW_RING_HEAD_OFFSET);
   const uint32_t slots = hw_slots(flow->rings.ring_log2, HW_RING_LOG2_CMD_LSB);
+  hd_counts_t counts = {.cmd_head = flow->first};
   for (uint64_t chunk = part->number;
        chunk < atomic_load_explicit(&flow->last, memory_order_relaxed); chunk += flow->producers) {
     const uint64_t number = chunk * flow->chunk;
     const uint32_t index = flow->first + (uint32_t)number;
-    while (index + flow->chunk - hw_get(head_word) > slots) {
+    while (index + flow->chunk - counts.cmd_head > slots) {
       if (hw_get(&flow->failed)) {
         return NULL;
       }
       hw_pause();
+      hd_counts(flow->device, &counts);
     }
     for (uint32_t at = 0; at < flow->chunk; ++at) {
       submission(&flow->table, number + at, index + at, &ring[(index + at) & (slots - 1u)]);
@@ -141,7 +142,10 @@ static void *produce(void *argument) {
     if (!await(flow, &flow->published, chunk)) {
       return NULL;
     }
-    hw_doorbell(flow->device, index + flow->chunk);
+    if (!hw_doorbell(flow->device, index + flow->chunk)) {
+      hw_put(&flow->failed, 3);
+      return NULL;
+    }
     atomic_store_explicit(&flow->published, chunk + 1u, memory_order_release);
   }
   return NULL;

@@ -4,7 +4,7 @@
 Importing this package needs no GPU and no CuPy; opening a device does.
 """
 
-from descring_cuda.launch import CudaDevice
+from descring_cuda.launch import CudaDevice, Shape
 from descring_cuda.remote import Launcher, RemoteDevice
 
-__all__ = ["CudaDevice", "Launcher", "RemoteDevice"]
+__all__ = ["CudaDevice", "Launcher", "RemoteDevice", "Shape"]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 _HERE = Path(__file__).resolve().parent
 _FOLDERS = (
-    (_HERE / "_data" / "kernels", _HERE / "_data" / "include"),  # an installed wheel
+    (_HERE / "_data" / "kernels", _HERE.parent / "descring_sim" / "_data" / "include"),  # a wheel
     (_HERE.parent / "kernels", _HERE.parents[1] / "host" / "include"),  # the source tree
 )
 _INCLUDE = re.compile(r'^#include "([^"]+)"[^\n]*$', re.MULTILINE)

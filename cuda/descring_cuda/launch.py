@@ -54,7 +54,7 @@ def _gpu(number: int) -> _Gpu:
         cupy.cuda.runtime.free(0)  # makes the context, so that its loading mode can be asked
         refusals.check_loading()
         module = cupy.RawModule(code=source(), options=("-std=c++17",), backend="nvrtc")
-        kernels = {}
+        kernels: dict[str, _Kernel] = {}
         for shape, threads in zip(SHAPES, (64, 256), strict=True):
             function = module.get_function(f"hw_{shape}")
             resident = cupy.cuda.driver.occupancyMaxActiveBlocksPerMultiprocessor(
@@ -185,3 +185,8 @@ class CudaDevice(RemoteDevice):
             heartbeat_s=heartbeat_s,
             deadline_s=deadline_s,
         )
+
+
+def open_cuda(*, memory: int = DEFAULT_MEMORY, **options: Any) -> CudaDevice:
+    """The opener of the backend ``cuda`` (see :func:`descring_host.open_device`)."""
+    return CudaDevice(memory, **options)

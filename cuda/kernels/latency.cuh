@@ -6,7 +6,7 @@
 // report up to date, while the first polls on.
 //
 // Lines that did not come one by one are fetched from the ring, by the first warp alone. One poll
-// is under way at a time: with more, each answers a question that is out of date.
+// is under way at a time: with more, the answer that counts stands behind older ones.
 #ifndef HW_LATENCY_CUH
 #define HW_LATENCY_CUH
 
@@ -62,6 +62,8 @@ HW_DEV void hw_latency_publisher(const hw_link_t *shared_link, hw_desk *desk,
       }
     }
     const hw_progress_t now = desk->outbox[(sent - 1u) % HW_OUTBOX].now;
+    team.sync();
+    hw_fence_system();
     hw_report(link, desk->rings, now, team);
     published = sent;
     team.sync();
@@ -243,6 +245,8 @@ HW_DEV void hw_run_from_ring(hw_latency_self *self, hw_u32 published,
     self->runs = 0;
   }
   ++now->sequence;
+  team.sync();
+  hw_fence_system();
   hw_report(self->link, rings, *now, team);
   team.sync();
 }
@@ -339,10 +343,13 @@ HW_DEV void hw_latency_worker(const hw_link_t *link, hw_desk *desk,
   self.link = *link;
   self.life = hw_be_born();
   self.gate = 0xFFFFFFFFu;
+  hw_eight<Lanes> next;
+  next.load(self.link.newest, team);
   for (;;) {
-    hw_eight<Lanes> mail;
-    mail.load(self.link.newest, team);
-    if (hw_is_news(&self, mail) && !hw_take_mail(&self, mail, team)) {
+    const hw_eight<Lanes> mail = next;
+    const int news = hw_is_news(&self, mail);
+    next.load(self.link.newest, team);  // under way while this one is dealt with
+    if (news && !hw_take_mail(&self, mail, team)) {
       return;
     }
     hw_look_again();

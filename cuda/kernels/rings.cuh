@@ -18,6 +18,7 @@ typedef struct hw_rings {
   hw_u32 split;
   hw_u32 require_checked;
   hw_u32 publish;
+  hw_u32 publish_in_order;
 } hw_rings_t;
 
 typedef struct hw_progress {
@@ -35,6 +36,11 @@ typedef struct hw_progress {
 
 HW_DEV hw_u64 hw_slot(hw_u64 ring, hw_u32 index, hw_u32 slots) {
   return ring + (hw_u64)(index & (slots - 1u)) * HW_DESC_BYTES;
+}
+
+// A word in front of slot 0 [RING-004].
+HW_DEV hw_u64 hw_ring_word(hw_u64 ring, hw_u32 offset) {
+  return ring - HW_RING_SLOTS_OFFSET + offset;
 }
 
 HW_DEV hw_u64 hw_control_address(const hw_link_t &link) {
@@ -63,6 +69,7 @@ HW_DEV hw_rings_t hw_read_rings(const hw_link_t *link) {
   rings.enabled = word[HW_CONFIG_ENABLE];
   rings.split = mode >> HW_CTRL_SPLIT_REWARD_BIT & 1u;
   rings.require_checked = mode >> HW_CTRL_REQUIRE_CHECKED_BIT & 1u;
+  rings.publish_in_order = mode >> HW_CTRL_PUBLISH_TAILS_BIT & 1u;
   rings.publish = word[HW_CONFIG_PUBLISH];
   return rings;
 }
@@ -99,30 +106,31 @@ HW_DEV hw_chunk_t hw_report_chunk(const hw_progress_t &now, hw_u32 at) {
   }
 }
 
-// Publish progress: the completions before the report, and that before heads and tails in memory
-// [RING-004], so that what a host polls never runs ahead of what a register says.
+// Publish progress behind a fence: the report (the registers), and heads and tails in memory. A
+// native queue asks for these words itself and takes them in any order; a host that has asked for
+// them with CTRL.PUBLISH_TAILS must see each step after the one before [RING-013].
 template <hw_u32 Lanes>
 HW_DEV void hw_report(const hw_link_t &link, const hw_rings_t &rings, const hw_progress_t &now,
                       const hw_team<Lanes> &team) {
-  team.sync();
-  hw_fence_system();
   for (hw_u32 at = team.lane; at < HW_REPORT_CHUNKS; at += Lanes) {
     hw_store_system(link.report + at * sizeof(hw_chunk_t), hw_report_chunk(now, at));
   }
   if (!rings.publish) {
     return;
   }
-  team.sync();
-  hw_fence_system();
-  for (hw_u32 at = team.lane; at < 3; at += Lanes) {
-    if (at == 0) {
-      hw_store_word_system(rings.done - HW_RING_SLOTS_OFFSET + HW_RING_TAIL_OFFSET, now.done_tail);
-    } else if (at == 1) {
-      hw_store_word_system(rings.cmd - HW_RING_SLOTS_OFFSET + HW_RING_HEAD_OFFSET, now.cmd_head);
-    } else if (rings.split) {
-      hw_store_word_system(rings.reward - HW_RING_SLOTS_OFFSET + HW_RING_TAIL_OFFSET,
-                           now.reward_tail);
+  if (rings.publish_in_order) {
+    team.sync();
+    hw_fence_system();
+  }
+  if (team.lane == 0) {
+    hw_store_word_system(hw_ring_word(rings.done, HW_RING_TAIL_OFFSET), now.done_tail);
+    if (rings.split) {
+      hw_store_word_system(hw_ring_word(rings.reward, HW_RING_TAIL_OFFSET), now.reward_tail);
     }
+    if (rings.publish_in_order) {
+      hw_fence_system();
+    }
+    hw_store_word_system(hw_ring_word(rings.cmd, HW_RING_HEAD_OFFSET), now.cmd_head);
   }
 }
 

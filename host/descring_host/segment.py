@@ -67,7 +67,7 @@ class Segment:
     def window(self) -> npt.NDArray[np.uint8]:
         """The memory window, 1-D uint8, writable."""
         return np.frombuffer(
-            self._mapping,
+            memoryview(self._mapping),
             dtype=np.uint8,
             count=lib.hd_window_bytes(self.base),
             offset=lib.hd_window_offset(self.base),

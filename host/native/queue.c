@@ -95,7 +95,14 @@ void hq_close(hw_queue_t *queue) { free(queue); }
 uint32_t hq_next_index(hw_queue_t *queue) { return queue->cmd_tail; }
 
 uint32_t hq_room(hw_queue_t *queue) {
-  queue->cmd_head = hw_get(queue->cmd_head_word);
+  if (hw_get(&queue->device->segment->remote)) {
+    // Of a remote worker's words only those of its report are sure to be what the doorbell sees.
+    hd_counts_t counts;
+    hw_snapshot(queue->device->segment, &counts);
+    queue->cmd_head = counts.cmd_head;
+  } else {
+    queue->cmd_head = hw_get(queue->cmd_head_word);
+  }
   return queue->cmd_slots - (queue->cmd_tail - queue->cmd_head);
 }
 

@@ -127,7 +127,7 @@ static uint32_t read_events(hw_device_t *device, uint32_t clear) {
   hw_segment_t *segment = device->segment;
   if (hw_get(&segment->remote)) {
     hw_lock(device);
-    hw_remote_events(segment);
+    hw_remote_events(device);
     hw_unlock(device);
   }
   return atomic_fetch_and(&segment->irq_status, ~clear);

@@ -14,6 +14,7 @@
 #endif
 
 static const int64_t BEAT_NS = 20ll * 1000 * 1000;
+static const uint64_t WORDS_NS = 100ull * 1000;
 // Marks a report that the host is rewriting; a worker's sequence numbers reach it after weeks only,
 // and then a reader looks once more.
 static const uint32_t REWRITING = 0x80000000u;
@@ -110,21 +111,23 @@ static void write_report(hw_segment_t *segment, report_t report, uint32_t sequen
   }
 }
 
-// A host that has taken a completion that was sent ahead knows more than the report says; what the
-// report then says is on its way [CNT-001].
+// A host that has taken a completion which was sent ahead, or whose tail in memory came first, knows
+// more than the report says; what the report then says is on its way [CNT-001].
 void hw_remote_snapshot(hw_segment_t *segment, hd_counts_t *counts) {
   report_t report;
   do {
-    const uint32_t taken = hw_get(&segment->done_head);
+    const uint32_t done_head = hw_get(&segment->done_head);
+    const uint32_t reward_head = hw_get(&segment->reward_head);
     read_report(segment, report);
     counts->done_tail = report[0][HW_REPORT_DONE_TAIL];
-    if ((int32_t)(taken - counts->done_tail) <= 0) {
+    counts->reward_tail = report[0][HW_REPORT_REWARD_TAIL];
+    if ((int32_t)(done_head - counts->done_tail) <= 0 &&
+        (int32_t)(reward_head - counts->reward_tail) <= 0) {
       break;
     }
     hw_pause();
   } while (hw_get(&segment->remote_ended) == HW_ENDED_NOT);
   counts->cmd_head = report[0][HW_REPORT_CMD_HEAD];
-  counts->reward_tail = report[0][HW_REPORT_REWARD_TAIL];
   counts->descriptors = report[1][HW_REPORT_DESCRIPTORS];
   counts->errors = report[1][HW_REPORT_ERRORS];
   counts->halted = report[1][HW_REPORT_HALTED];
@@ -203,7 +206,22 @@ void hw_remote_ring(hw_device_t *device, uint32_t tail) {
   }
 }
 
-void hw_remote_events(hw_segment_t *segment) {
+// The words in memory follow the report; an event follows both [RING-013]. A host that has written
+// over them itself is not waited for.
+static void await_words(hw_device_t *device, uint32_t cmd_head) {
+  hw_segment_t *segment = device->segment;
+  if (!hw_get(&segment->locked) || !hw_has_mode(segment, HW_CTRL_PUBLISH_TAILS_BIT)) {
+    return;
+  }
+  hw_word_t *word =
+      hw_ring_word(device->window, hw_geometry(segment).cmd_base, HW_RING_HEAD_OFFSET);
+  for (const uint64_t start = hw_now(); hw_get(word) != cmd_head && hw_now() - start < WORDS_NS;) {
+    hw_pause();
+  }
+}
+
+void hw_remote_events(hw_device_t *device) {
+  hw_segment_t *segment = device->segment;
   report_t report;
   hd_counts_t counts;
   hw_remote_snapshot(segment, &counts);
@@ -212,6 +230,7 @@ void hw_remote_events(hw_segment_t *segment) {
   if (report[1][HW_REPORT_DESCRIPTORS] != hw_get(&segment->seen_descriptors)) {
     hw_put(&segment->seen_descriptors, report[1][HW_REPORT_DESCRIPTORS]);
     events |= HW_BIT(HW_IRQ_STATUS_COMPLETION_BIT);
+    await_words(device, report[0][HW_REPORT_CMD_HEAD]);
   }
   if (report[3][HW_REPORT_HALTS] != hw_get(&segment->seen_halts)) {
     hw_put(&segment->seen_halts, report[3][HW_REPORT_HALTS]);

@@ -207,7 +207,7 @@ void hw_remote_reset(hw_segment_t *segment);
 void hw_remote_configure(hw_segment_t *segment);
 void hw_remote_ring(hw_device_t *device, uint32_t tail);
 // Raise what happened since it was last called; under the lock.
-void hw_remote_events(hw_segment_t *segment);
+void hw_remote_events(hw_device_t *device);
 uint32_t hw_remote_stalls(hw_segment_t *segment);
 // Take the completion of this index if it is the newest; 1 if it was.
 int hw_remote_reply(hw_segment_t *segment, uint32_t index, void *line);

@@ -15,6 +15,7 @@ from types import FrameType
 import click
 
 from descring_sim.backends import ReplayError
+from descring_sim.bundle_cmd import check, record
 from descring_sim.compare_cmd import compare
 from descring_sim.errors import SimulationError
 from descring_sim.gen.commands import gen, gen_check, lint_rtl, requirements
@@ -32,7 +33,11 @@ def cli() -> None:
     """RTL-first co-simulation of 64-byte descriptor rings."""
 
 
-for command in (stream, replay, compare, gen, gen_check, requirements, lint_rtl, serve, clean):
+for command in (
+    *(stream, replay, compare, record, check),
+    *(gen, gen_check, requirements, lint_rtl),
+    *(serve, clean),
+):
     cli.add_command(command)
 
 
