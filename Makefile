@@ -72,6 +72,33 @@ requirements: setup  ## fail if a rule of the contract lacks a test it is owed
 mutants: setup  ## break the RTL in many small ways; every break must be noticed
 	@$(BIN)/python -m descring_sim.mutants
 
+.PHONY: formal
+formal: setup  ## prove the properties in formal/ for all inputs
+	@$(BIN)/python -m descring_sim.formal --jobs "$$JOBS"
+
+.PHONY: formal-mutants
+formal-mutants: setup  ## break the RTL in many small ways; the proofs must refuse each
+	@$(BIN)/python -m descring_sim.formal.mutants --jobs "$$JOBS"
+
+.PHONY: synth
+synth: setup  ## synthesise every RTL module: cells, flip-flops, logic depth, no latch, no loop
+	@$(BIN)/python -m descring_sim.synth
+
+# What takes too long for `make test`; one target after the other.
+NIGHTLY := formal formal-mutants mutants-cuda synth
+
+.PHONY: nightly
+nightly:  ## everything that takes longer than make test may
+	@for target in $(NIGHTLY); do $(MAKE) --no-print-directory $$target; done
+
+.PHONY: mutants-host
+mutants-host: setup  ## break the host runtime in many small ways; its suite must notice
+	@$(BIN)/python -m descring_sim.mutants_host --jobs "$$JOBS"
+
+.PHONY: mutants-cuda
+mutants-cuda: setup  ## break the CUDA kernels in small ways; a run on the CPU must notice
+	@$(PYTEST) -n "$$JOBS" cuda/mutants
+
 .PHONY: sanitize
 sanitize: setup  ## stress the native core under ThreadSanitizer and AddressSanitizer
 	@host/native/sanitize.sh

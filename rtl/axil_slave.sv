@@ -132,7 +132,7 @@ module axil_slave (
              "read data stay on offer, unchanged, until they are taken")
   `HW_ASSERT(Answered_A, !reading_q || reg_rvalid_i,
              "the register file answers a read in the next cycle")
-  `HW_ASSERT(ReadyKnown_A, ^{s_axil_awready, s_axil_wready, s_axil_arready} !== 1'bx,
+  `HW_ASSERT_KNOWN(ReadyKnown_A, {s_axil_awready, s_axil_wready, s_axil_arready},
              "the ready signals are never X")
 `endif
 

@@ -82,7 +82,7 @@ module completion_ring
              "the ring never holds more completions than it has slots (RING-005)")
   `HW_ASSERT(StableUnderStall_A, !past_stalled_q || (valid_o && data_o === past_data_q),
              "a completion on offer stays on offer, unchanged, until it is taken")
-  `HW_ASSERT(ReadyKnown_A, ^ready_o !== 1'bx, "ready_o is never X")
+  `HW_ASSERT_KNOWN(ReadyKnown_A, ready_o, "ready_o is never X")
 `endif
 
 endmodule

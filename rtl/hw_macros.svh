@@ -11,13 +11,30 @@
 `ifndef HW_MACROS_SVH
 `define HW_MACROS_SVH
 
-`ifndef SYNTHESIS
+`ifdef FORMAL
+// A proof takes every assertion of the RTL as one more property to be proven.
+`define HW_ASSERT(__name, __cond, __msg) \
+  always_comb begin \
+    if (rst_ni) begin \
+      __name: assert (__cond); \
+    end \
+  end
+`define HW_ASSERT_INIT(__name, __cond, __msg)
+// Nothing is X in a proof.
+`define HW_ASSERT_KNOWN(__name, __signal, __msg)
+`elsif SYNTHESIS
+`define HW_ASSERT(__name, __cond, __msg)
+`define HW_ASSERT_KNOWN(__name, __signal, __msg)
+`define HW_ASSERT_INIT(__name, __cond, __msg)
+`else
 `define HW_ASSERT(__name, __cond, __msg) \
   always @(posedge clk_i) begin : __name \
     if ($time != 0 && rst_ni === 1'b1 && (__cond) !== 1'b1) begin \
       $fatal(1, "%m: %s", __msg); \
     end \
   end
+
+`define HW_ASSERT_KNOWN(__name, __signal, __msg) `HW_ASSERT(__name, ^(__signal) !== 1'bx, __msg)
 
 // A parameter outside its range ends the simulation before it starts.
 `define HW_ASSERT_INIT(__name, __cond, __msg) \
@@ -26,9 +43,6 @@
       $fatal(1, "%m: %s", __msg); \
     end \
   end
-`else
-`define HW_ASSERT(__name, __cond, __msg)
-`define HW_ASSERT_INIT(__name, __cond, __msg)
 `endif
 
 `endif

@@ -358,7 +358,7 @@ module mmio_regs
   `HW_ASSERT(TailLegal_A, !enable_q || tail_ahead <= 32'd1 << cmd_log2_o,
              "the accepted tail never leaves more in the ring than it has slots (DB-002)")
   `HW_ASSERT(EnableLocks_A, !enable_q || locked_q, "an enabled device is locked (LIFE-006)")
-  `HW_ASSERT(IrqKnown_A, ^irq_o !== 1'bx, "the interrupt is never X")
+  `HW_ASSERT_KNOWN(IrqKnown_A, irq_o, "the interrupt is never X")
 `endif
 
 endmodule

@@ -359,7 +359,7 @@ module rl_runtime_axi
              "CMD_HEAD names the descriptor that could not be read (LIFE-005)")
   `HW_ASSERT(BehindTail_A, soft_reset || cmd_tail - cmd_head <= 32'd1 << RING_LOG2_MAX,
              "no descriptor is answered that no doorbell published (DB-001)")
-  `HW_ASSERT(IrqKnown_A, ^irq_o !== 1'bx, "the interrupt is never X")
+  `HW_ASSERT_KNOWN(IrqKnown_A, irq_o, "the interrupt is never X")
 `endif
 
 endmodule

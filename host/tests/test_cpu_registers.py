@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from descring_host import CpuDevice
 from descring_model import DESC_DTYPE, GoldenDevice, contract, streams
-from host_support import CTRL, PATIENCE_S, REG
+from host_support import CTRL, PATIENCE_S, REG, eventually
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -189,3 +189,29 @@ def test_register_accesses_that_are_no_u32_are_refused(offset: int, value: int) 
     """[DB-004]: never narrowed into another register or value."""
     with CpuDevice(4096) as cpu, pytest.raises(ValueError, match="expected"):
         cpu.write32(offset, value)
+
+
+def test_an_idle_device_costs_next_to_nothing() -> None:
+    """[DB-003]: a worker without work sleeps; a tenth of a core is generous."""
+    with CpuDevice(1 << 16) as cpu:
+        cpu.wait(0.01)
+        start, used = time.monotonic(), time.process_time()
+        time.sleep(0.5)
+        assert (time.process_time() - used) / (time.monotonic() - start) < 0.1
+
+
+def test_a_completion_without_room_is_counted() -> None:
+    """[RING-005]: the device says that it was held up, and carries on when there is room."""
+    with CpuDevice(1 << 16) as cpu:
+        for name, value in (
+            ("RING_LOG2", 0x040104),
+            ("CMD_BASE_LO", 0),
+            ("DONE_BASE_LO", 4096),
+            ("CTRL", CTRL["ENABLE"]),
+            ("DOORBELL", 4),
+        ):
+            cpu.write32(REG[name], value)
+        eventually(lambda: cpu.read32(REG["CNT_STALL_CYCLES"]) > 0, "a stall is counted")
+        assert cpu.read32(REG["DONE_TAIL"]) == 2
+        cpu.write32(REG["DONE_HEAD"], 2)
+        eventually(lambda: cpu.read32(REG["DONE_TAIL"]) == 4, "it carries on")

@@ -255,6 +255,12 @@ def test_peers_of_another_contract_or_version_are_refused() -> None:
         assert worker.process.wait() == 2
         assert worker.process.stdout is not None
         worker.process.stdout.close()
+        _patch(name, 12, struct.pack("<I", contract.CONTRACT_HASH))
+        whole = _path_of(name).stat().st_size
+        os.truncate(_path_of(name), whole + 4096)
+        with pytest.raises(DeviceError, match="its size is not the one it was made with"):
+            open_device("cpu", attach=name)
+        os.truncate(_path_of(name), whole)
         _patch(name, 8, struct.pack("<I", 99))
         with pytest.raises(DeviceError, match="another version"):
             open_device("cpu", attach=name)
@@ -291,12 +297,22 @@ def test_a_worker_refuses_a_state_that_cannot_be() -> None:
         os.kill(device.peer.pid, signal.SIGKILL)
         eventually(lambda: not _alive(device), "the worker is dead")
         words = np.frombuffer(device._segment._mapping, dtype=np.uint32)
-        tail = np.flatnonzero(words[: lib.hd_header_bytes() // 4] == 5)
-        saved = words[tail].copy()
-        words[tail[0]] = 999
-        with pytest.raises(DeviceError, match="further apart than"):
-            device.restart_worker()
-        words[tail] = saved
+        words = words[: lib.hd_header_bytes() // 4]
+        # By what they hold, in the order of the segment: the tail, the head, the record in force.
+        tail, head = np.flatnonzero(words == 5)[:2]
+        record = [5, 5, 0, 5, 0, 0]
+        runs = np.lib.stride_tricks.sliding_window_view(words, len(record))
+        (cmd_head,) = np.flatnonzero((runs == record).all(axis=1))
+        for place, value, said in (
+            (tail, 999, "further apart than the command ring"),
+            (head, 999, "further apart than the ring"),
+            (cmd_head, 4, "not the sum of the completions"),
+        ):
+            saved = words[place]
+            words[place] = value
+            with pytest.raises(DeviceError, match=said):
+                device.restart_worker()
+            words[place] = saved
         device._server = None
         _path_of(name).unlink(missing_ok=True)
 
@@ -344,3 +360,17 @@ def test_serve_refuses_bad_options_with_exit_code_2() -> None:
         assert json.loads(result.output.splitlines()[-1])["event"] == "refused"
         assert not _path_of(name).exists()
     assert CliRunner().invoke(host_cmd.serve, ["bad/name"]).exit_code == 2
+
+
+def test_a_stopped_worker_is_told_from_a_dead_one(server: _Server) -> None:
+    """[LIFE-001]: it lives, but its heartbeat ages."""
+    with open_device("cpu", attach=server.name) as device:
+        assert isinstance(device, CpuDevice)
+        time.sleep(0.2)
+        assert device.peer.state == "alive"
+        eventually(lambda: device.peer.beat_age_s < 0.15, "the heart beats")
+        server.process.send_signal(signal.SIGSTOP)
+        eventually(lambda: device.peer.beat_age_s > 0.5, "the heartbeat ages")
+        assert device.peer.state == "alive"
+        server.process.send_signal(signal.SIGCONT)
+        eventually(lambda: device.peer.beat_age_s < 0.15, "the heart beats again")

@@ -17,6 +17,7 @@ from descring_model import DESC_DTYPE, GoldenDevice, contract
 from host_support import (
     CTRL,
     GOOD_DECODE,
+    PATIENCE_S,
     REG,
     SHORT_S,
     as_device,
@@ -124,7 +125,7 @@ def test_another_queue_takes_over_without_a_loss(open_backend: OpenBackend) -> N
     device = open_backend(first_index=0xFFFFFFFD)
     first = CommandQueue(device, cmd_slots=8, split_reward=True, require_checked=False)
     first.submit(np.concatenate([decode(0, 1, 2), decode(0, 99, 2)]))
-    assert first.poll(1, timeout_s=60.0)["user_data"].tolist() == [0]
+    assert first.poll(1, timeout_s=PATIENCE_S)["user_data"].tolist() == [0]
     geometry = first.geometry
     first.close()
     with CommandQueue(device, adopt_running=True) as second:
@@ -193,3 +194,19 @@ def test_bad_options_are_refused(backend: str, options: dict[str, Any]) -> None:
     """[LIFE-001]: a ValueError, before anything is made."""
     with pytest.raises(ValueError):
         open_device(backend, **options)
+
+
+def test_a_refused_doorbell_leaves_everything_as_it_was(open_backend: OpenBackend) -> None:
+    """[DB-006] [LIFE-007]: an error, no line submitted, and the tail in memory is the old one."""
+    device = open_backend()
+    with CommandQueue(device, cmd_slots=8) as queue:
+        queue.exchange(decode(0, 1, 3))
+        device.write32(REG["CTRL"], 0)
+        with pytest.raises(DeviceError, match="refused doorbell"):
+            queue.submit(decode(0, 1, 2))
+        with pytest.raises(DeviceError, match="refused doorbell"):
+            queue.submit_decode(**GOOD_DECODE)
+        assert word(device, queue.geometry.cmd_base - 64) == 3
+        assert queue.in_flight == 0
+        device.write32(REG["CTRL"], CTRL["ENABLE"])
+        assert queue.exchange(decode(7, 9, 2))["seq_len"].tolist() == [9, 9]

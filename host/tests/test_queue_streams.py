@@ -4,7 +4,7 @@
 import numpy as np
 import pytest
 from conftest import OpenBackend
-from descring_host import CommandQueue
+from descring_host import CommandQueue, DeviceError
 from descring_model import complete, crc32c, line_bytes, streams
 from host_support import FLAG, OPCODE, REG, assert_same, decode, run_stream, split
 
@@ -109,3 +109,16 @@ def test_exchange_carries_more_lines_than_the_rings_hold(open_backend: OpenBacke
             open_backend(), cmd_slots=8, done_slots=4, split_reward=split_reward
         ) as queue:
             assert_same(complete(lines), queue.exchange(lines))
+
+
+def test_exchange_and_resume_want_the_queue_to_themselves(open_backend: OpenBackend) -> None:
+    """[RING-007]: completions of other lines are never taken for one's own."""
+    with CommandQueue(open_backend(), cmd_slots=16) as queue:
+        queue.submit(decode(0, 1, 2))
+        with pytest.raises(DeviceError, match=r"2 descriptors are in flight; call drain\(\) first"):
+            queue.exchange(decode(0, 1, 1))
+        assert len(queue.drain()) == 2
+        plain, checked = queue.exchange(decode(0, 99)), queue.exchange(decode(0, 99), seal=True)
+        with pytest.raises(ValueError, match="all or none of the lines CHECKED"):
+            queue.resume(np.concatenate([plain, checked]))
+        assert queue.in_flight == 0

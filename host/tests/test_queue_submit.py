@@ -9,7 +9,7 @@ import pytest
 from conftest import OpenBackend
 from descring_host import CommandQueue, QueueFull, QueueTimeout
 from descring_model import DESC_DTYPE, GoldenDevice
-from host_support import GOOD_DECODE, REG, SHORT_S, as_device, decode, eventually
+from host_support import GOOD_DECODE, PATIENCE_S, REG, SHORT_S, as_device, decode, eventually
 
 
 @pytest.mark.parametrize("prefix, flags", [(0, 0), (9, 4)])
@@ -142,5 +142,23 @@ def test_full_ring_policies(open_backend: OpenBackend) -> None:
         with pytest.raises(QueueTimeout):
             queue.submit_decode(**GOOD_DECODE)
         assert queue.in_flight == 6
-        queue.timeout_s = 60.0
+        queue.timeout_s = PATIENCE_S
         assert queue.drain()["user_data"].tolist() == [0, 1, 2, 0, 1, 2]
+
+
+def test_submit_decode_seals_where_lines_are_checked(open_backend: OpenBackend) -> None:
+    """[DESC-020] [DESC-022] [DESC-025]: a device that wants CHECKED lines accepts every one."""
+    device = open_backend(first_index=0xFFFFFFFE)
+    with CommandQueue(device, cmd_slots=8, require_checked=True) as queue:
+        for _ in range(4):
+            queue.submit_decode(**GOOD_DECODE)
+        assert [item.error for item in queue] == [None] * 4
+
+
+def test_an_unknown_policy_is_refused() -> None:
+    """[RING-005]: at once, not when the ring is full."""
+    device = as_device(GoldenDevice(1 << 20))
+    policy: Any = "wait"
+    with pytest.raises(ValueError, match="expected block, raise or short, got 'wait'"):
+        CommandQueue(device, when_full=policy)
+    assert device.read32(REG["CTRL"]) == 0

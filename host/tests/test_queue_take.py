@@ -8,7 +8,7 @@ import pytest
 from conftest import OpenBackend
 from descring_host import CommandQueue, Completion, DeviceHalted
 from descring_model import DESC_DTYPE, contract, status_of
-from host_support import GOOD_DECODE, REG, SHORT_S, decode, eventually, stop
+from host_support import GOOD_DECODE, PATIENCE_S, REG, SHORT_S, decode, eventually, stop
 
 
 def test_poll_takes_no_more_than_asked_and_nothing_twice(open_backend: OpenBackend) -> None:
@@ -48,7 +48,7 @@ def test_completions_one_by_one(open_backend: OpenBackend) -> None:
         line = np.zeros(1, dtype=DESC_DTYPE)
         line["opcode"] = 77
         queue.submit(line)
-        refused = queue.next_completion(60.0)
+        refused = queue.next_completion(PATIENCE_S)
         assert refused is not None
         assert (refused.status, refused.error) == (0x80, "BAD_OPCODE")
         line["opcode"], line["seq_len"] = contract.OPCODE["REWARD"], 51
@@ -85,11 +85,11 @@ def test_waiting_tasks_leave_the_event_loop_free(open_backend: OpenBackend) -> N
     async def program(queue: CommandQueue) -> None:
         turns: list[int] = []
         task = asyncio.create_task(submit_later(queue, turns))
-        lines = await queue.apoll(timeout_s=60.0)
+        lines = await queue.apoll(timeout_s=PATIENCE_S)
         await task
         assert len(turns) == 30
         while len(lines) < 4:
-            lines = np.concatenate([lines, await queue.apoll(timeout_s=60.0)])
+            lines = np.concatenate([lines, await queue.apoll(timeout_s=PATIENCE_S)])
         assert (lines["seq_len"] == 3).all()
         assert len(await queue.apoll(timeout_s=SHORT_S)) == 0
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -26,7 +27,8 @@ class ReplayOptions:
     """How a stream is replayed. None stands for the backend's own default.
 
     ``first_index`` is the value of every ring index at the start. A STOP is resumed unless
-    ``halt``, which ends the replay there.
+    ``halt``, which ends the replay there. ``rtl`` is a folder of other sources than
+    descring's own.
     """
 
     first_index: int = 0
@@ -37,6 +39,7 @@ class ReplayOptions:
     ring_depth: int | None = None
     seed: int | None = None
     waves: bool = False
+    rtl: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -68,7 +71,7 @@ class ModelBackend:
 
     def replay(self, lines: Lines, options: ReplayOptions, progress: Progress) -> ReplayResult:
         """See :meth:`Backend.replay`. Raises :class:`ReplayError` for options of the RTL alone."""
-        for name in ("workers", "ring_depth", "seed", "waves"):
+        for name in ("workers", "ring_depth", "seed", "waves", "rtl"):
             if getattr(options, name) is not getattr(ReplayOptions, name):
                 raise ReplayError(
                     f"--{name.replace('_', '-')} means nothing to the backend model, which has no "

@@ -51,7 +51,7 @@ def replay_on_device(
     Raises:
         ReplayError: options of the RTL alone, or a device that cannot be opened or fails.
     """
-    for option in ("seed", "waves"):
+    for option in ("seed", "waves", "rtl"):
         if getattr(options, option) not in (None, False):
             raise ReplayError(f"--{option} means nothing to the backend {name}; leave it out")
     slots = _SLOTS if options.ring_depth is None else options.ring_depth

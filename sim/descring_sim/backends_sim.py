@@ -85,6 +85,7 @@ class SimulatorBackend:
             config=f"depth{depth}-workers{workers}",
             seed=options.seed,
             waves=options.waves,
+            rtl_dir=options.rtl,
             run_dir=job.folder / "run",
             extra_env={JOB_VARIABLE: str(job.folder)},
             timeout_s=TIMEOUT_S + TIMEOUT_S_PER_LINE * count,

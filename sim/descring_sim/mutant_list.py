@@ -13,7 +13,9 @@ A file ``<name>.toml`` in ``sim/mutants`` holds the mutants of one RTL source::
     replace = "occupancy != 32'(Depth + 1)"
 
 A run is ``block@configuration``, with ``/regex`` behind it to run only the cases that match. A
-mutant may name ``runs`` of its own, and ``equivalent = "reason"`` if no test can tell it apart.
+mutant may name ``runs`` of its own, ``equivalent = "reason"`` if no test can tell it apart, and
+``unproven = "reason"`` if no property of its block speaks of it (see
+:mod:`descring_sim.formal.mutants`).
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ from typing import Any
 
 _FILE_KEYS = {"file", "runs", "mutant"}
 _NEEDED = {"id", "breaks", "search", "replace"}
-_OPTIONAL = {"runs", "equivalent"}
+_OPTIONAL = {"runs", "equivalent", "unproven"}
 
 
 class MutantError(Exception):
@@ -65,6 +67,7 @@ class Mutant:
     replace: str
     runs: tuple[Run, ...]
     equivalent: str | None = None
+    unproven: str | None = None
 
     def mutate(self, text: str) -> str:
         """Return the source ``text`` with the mistake in it.
@@ -111,7 +114,7 @@ def _read(path: Path) -> list[Mutant]:
                 f"{where}: expected {sorted(_NEEDED)} and perhaps {sorted(_OPTIONAL)}, "
                 f"came {sorted(entry)}"
             )
-        _texts(entry, where, (_NEEDED - {"replace"}) | {"equivalent"})
+        _texts(entry, where, (_NEEDED - {"replace"}) | {"equivalent", "unproven"})
         mutants.append(
             Mutant(
                 entry["id"],
@@ -121,6 +124,7 @@ def _read(path: Path) -> list[Mutant]:
                 entry["replace"],
                 _runs({"runs": data["runs"]} | entry, where),
                 entry.get("equivalent"),
+                entry.get("unproven"),
             )
         )
     return mutants

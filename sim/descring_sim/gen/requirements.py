@@ -8,7 +8,14 @@ from pathlib import PurePosixPath
 
 from descring_model import rules
 
-from descring_sim.gen.citations import SUITE_FOLDERS, Scan, TestCase
+from descring_sim.gen.citations import (
+    COCOTB_SUITES,
+    PROOFS_FOLDER,
+    SUITE_FOLDERS,
+    Proof,
+    Scan,
+    TestCase,
+)
 from descring_sim.gen.markdown import GENERATED, table
 
 MUST_EXIST = (rules.MODEL, rules.RTL)
@@ -29,12 +36,30 @@ owed at least one test by every suite that its row does not mark with a dash; `M
 `make test`. RTL tests are cocotb cases; each runs in every configuration of its block, on both
 simulators.
 
+A proof is a property of [the proofs](formal.md) that states the rule, or a part of it, for all
+inputs; [proofs.md](results/proofs.md) says what `make formal` made of each. The last column says
+what stands behind the rule in the RTL: *simulated*, *proven*, or *both*.
+
 """
 
 
 def tests_of(rule: str, suite: str, scan: Scan) -> list[TestCase]:
     """The tests of ``suite`` that cite ``rule``."""
     return [test for test in scan.tests if test.suite == suite and rule in test.cited]
+
+
+def proofs_of(rule: str, scan: Scan) -> list[Proof]:
+    """The proven properties that cite ``rule``."""
+    return [proof for proof in scan.proofs if rule in proof.cited]
+
+
+def evidence(rule: str, scan: Scan) -> str:
+    """What stands behind the rule in the RTL: simulated, proven, both, or a dash."""
+    simulated = any(tests_of(rule, suite, scan) for suite in COCOTB_SUITES)
+    proven = bool(proofs_of(rule, scan))
+    if simulated and proven:
+        return "both"
+    return "simulated" if simulated else "proven" if proven else "—"
 
 
 def findings(scan: Scan) -> list[str]:
@@ -66,6 +91,12 @@ def _cell(rule: rules.Rule, suite: str, scan: Scan) -> str:
     return "MISSING" if suite in scan.built or suite in MUST_EXIST else "not built yet"
 
 
+def _proof_cell(rule: str, scan: Scan) -> str:
+    proofs = proofs_of(rule, scan)
+    names = "<br>".join(f"`{proof}`" for proof in proofs)
+    return f"{len(proofs)}: {names}" if proofs else "—"
+
+
 def _summary(scan: Scan) -> Iterable[tuple[str, ...]]:
     for suite, title in SUITE_TITLES.items():
         owed = [rule for rule in rules.all_rules() if suite in rule.suites]
@@ -81,6 +112,16 @@ def _summary(scan: Scan) -> Iterable[tuple[str, ...]]:
             str(len(citing)),
             f"{len(covered)} of {len(owed)}",
         )
+    citing_proofs = [proof for proof in scan.proofs if proof.cited]
+    stated = {rule for proof in scan.proofs for rule in proof.cited}
+    yield (
+        "proofs",
+        f"`{PROOFS_FOLDER}`",
+        "built" if scan.proofs else "not built yet",
+        str(len(scan.proofs)),
+        str(len(citing_proofs)),
+        str(len(stated)),
+    )
 
 
 SUMMARY_HEAD = ("suite", "folder", "state", "tests", "tests that cite a rule", "rules covered")
@@ -98,7 +139,7 @@ def summary(scan: Scan) -> str:
 def render(scan: Scan) -> str:
     """The text of the page."""
     parts = [GENERATED, _INTRODUCTION, table(SUMMARY_HEAD, _summary(scan))]
-    head = ("rule", "text", *SUITE_TITLES.values())
+    head = ("rule", "text", *SUITE_TITLES.values(), "proofs", "RTL")
     for number, (title, _) in rules.SECTIONS.items():
         section = [rule for rule in rules.all_rules() if rule.section == number]
         if section:
@@ -111,6 +152,8 @@ def render(scan: Scan) -> str:
                             rule.rule,
                             rule.text,
                             *(_cell(rule, suite, scan) for suite in SUITE_TITLES),
+                            _proof_cell(rule.rule, scan),
+                            evidence(rule.rule, scan),
                         )
                         for rule in section
                     ),

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Breaks the kernels in small ways; each break must be noticed by a short run on the CPU."""
+"""Breaks the kernels in small ways; each break must be noticed by a short run on the CPU.
+
+Run by ``make mutants-cuda``.
+"""
 
 import shutil
 import subprocess
@@ -8,6 +11,9 @@ from pathlib import Path
 
 import pytest
 from descring_cuda.kernels import folders
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+
 from emulated import build
 
 # file, text, what it becomes, shape that it concerns
@@ -39,7 +45,7 @@ MUTANTS = [
     ("rings.cuh", "mode >> HW_CTRL_REQUIRE_CHECKED_BIT & 1u", "0", "throughput"),
     ("rings.cuh", "now.halted = chunk[1]", "now.halted = 0 * chunk[1]", "latency"),
 ]
-PROBE = Path(__file__).parent / "mutant_probe.py"
+PROBE = Path(__file__).parent / "probe.py"
 
 
 def survives(library: Path, shape: str) -> bool:

@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """A short run over kernels compiled for the CPU: exit code 0 if all is as the golden model says.
 
-mutant_probe.py LIBRARY SHAPE
+probe.py LIBRARY SHAPE
 """
 
 import sys
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 sys.path.insert(0, str(Path(__file__).parents[2] / "host" / "tests"))
 
 import host_support

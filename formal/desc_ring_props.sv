@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The command ring obeys its rules for every stream of lines, doorbells and stalls.
+`default_nettype none
+`include "formal_macros.svh"
+
+module desc_ring_props
+  import hw_desc_pkg::*;
+#(
+    parameter int Depth = 16
+) (
+    input wire logic                 clk_i,
+    input wire logic                 rst_ni,
+    input wire logic [         31:0] first_index_i,
+    input wire logic                 line_valid_i,
+    input wire logic [DESC_BITS-1:0] line_data_i,
+    input wire logic [         31:0] cmd_tail_i,
+    input wire logic                 ready_i,
+    input wire logic [         31:0] watch_i
+);
+
+  localparam int SlotBits = $clog2(Depth);
+
+  logic accept, line_ready, valid;
+  logic [DESC_BITS-1:0] data;
+  logic [31:0] index, written, taken;
+  logic past_reset_q = 1'b1;
+  logic past_stalled_q;
+  logic [31:0] past_first_index_q, past_tail_q, past_taken_q, past_index_q;
+
+  desc_ring #(
+      .Depth(Depth)
+  ) u_dut (
+      .clk_i        (clk_i),
+      .rst_ni       (rst_ni),
+      .first_index_i(first_index_i),
+      .line_valid_i (line_valid_i),
+      .line_ready_o (line_ready),
+      .line_data_i  (line_data_i),
+      .cmd_tail_i   (cmd_tail_i),
+      .valid_o      (valid),
+      .ready_i      (ready_i),
+      .data_o       (data),
+      .index_o      (index)
+  );
+
+  line_order u_order (
+      .clk_i        (clk_i),
+      .rst_ni       (rst_ni),
+      .first_index_i(first_index_i),
+      .watch_i      (watch_i),
+      .slots_i      (32'(Depth)),
+      .push_valid_i (line_valid_i),
+      .push_ready_i (line_ready),
+      .push_data_i  (line_data_i),
+      .pop_valid_i  (valid),
+      .pop_ready_i  (ready_i),
+      .pop_data_i   (data),
+      .slot_data_i  (u_dut.mem[watch_i[SlotBits-1:0]]),
+      .pushed_o     (written),
+      .popped_o     (taken)
+  );
+
+  assign accept = line_valid_i && line_ready;
+
+  always_ff @(posedge clk_i) begin
+    past_reset_q       <= !rst_ni;
+    past_stalled_q     <= rst_ni && valid && !ready_i;
+    past_first_index_q <= first_index_i;
+    past_tail_q        <= cmd_tail_i;
+    past_taken_q       <= taken;
+    past_index_q       <= index;
+  end
+
+  // mmio_regs resets the tail together with the ring (its property TailAfterReset_A)
+  `SUPPOSE(TailAfterReset_M, !rst_ni || !past_reset_q || cmd_tail_i == past_first_index_q)
+  // mmio_regs moves the tail forward only, and at most 2^16 beyond the head (its properties
+  // TailForward_A and TailBounded_A)
+  `SUPPOSE(TailForward_M, !rst_ni || past_reset_q ||
+           (cmd_tail_i - past_taken_q >= past_tail_q - past_taken_q &&
+            cmd_tail_i - past_taken_q <= 32'd1 << RING_LOG2_MAX))
+
+  // [DB-001] what was handed over is never past the tail that a doorbell published
+  `PROVE(BehindTail_A, 1'b1, cmd_tail_i - taken <= 32'd1 << RING_LOG2_MAX)
+  // [DB-001] a line is on offer only below the published tail: writing it alone does nothing
+  `PROVE(OnlyPublished_A, valid, cmd_tail_i != taken)
+  // [DB-001] [RING-011] a line that is both written and published is on offer in the same cycle
+  `PROVE(OfferedAtOnce_A, written != taken && cmd_tail_i != taken, valid)
+  // [RING-011] [RING-012] line n after reset is handed over as the line of index first_index + n
+  `PROVE(IndexIsPosition_A, valid, index == taken)
+  // [RING-005] the index of a line on offer stays until the line is taken
+  `PROVE(IndexStable_A, past_stalled_q, index == past_index_q)
+  // [RING-002] the ring's indices are the numbers of lines written and handed over
+  `PROVE(IndicesAgree_A, 1'b1, u_dut.write_index_q == written && u_dut.read_index_q == taken)
+
+  // [RING-011] a doorbell runs ahead of the line that it publishes
+  `REACH(DoorbellAhead_C, written == taken && cmd_tail_i != taken && line_valid_i)
+  // [DB-001] a written line waits for its doorbell
+  `REACH(Unpublished_C, written != taken && cmd_tail_i == taken)
+
+endmodule
+
+`default_nettype wire

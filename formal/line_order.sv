@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// First in, first out, stated for one line: the line of index watch_i, which the solver chooses and
+// which stays what it is. Because watch_i may be any index, what is proven of this line is proven of
+// every line. The checker counts handshakes on its own and shares no counter with the ring.
+`default_nettype none
+`include "formal_macros.svh"
+
+module line_order
+  import hw_desc_pkg::*;
+(
+    input wire logic                 clk_i,
+    input wire logic                 rst_ni,
+    input wire logic [         31:0] first_index_i,
+    input wire logic [         31:0] watch_i,
+    // Most lines that the ring may hold.
+    input wire logic [         31:0] slots_i,
+    input wire logic                 push_valid_i,
+    input wire logic                 push_ready_i,
+    input wire logic [DESC_BITS-1:0] push_data_i,
+    input wire logic                 pop_valid_i,
+    input wire logic                 pop_ready_i,
+    input wire logic [DESC_BITS-1:0] pop_data_i,
+    // What the ring's memory holds in the slot of watch_i.
+    input wire logic [DESC_BITS-1:0] slot_data_i,
+    // Index of the next line to come in, and of the next to go out.
+    output logic     [         31:0] pushed_o,
+    output logic     [         31:0] popped_o
+);
+
+  logic [31:0] pushed_q, popped_q, held;
+  logic [DESC_BITS-1:0] written_q;
+  logic started_q = 1'b0;
+  logic [31:0] past_watch_q;
+  logic past_stalled_q;
+  logic [DESC_BITS-1:0] past_data_q;
+  logic push, pop, watched_inside;
+
+  assign push = push_valid_i && push_ready_i;
+  assign pop = pop_valid_i && pop_ready_i;
+  assign held = pushed_q - popped_q;
+  assign watched_inside = watch_i - popped_q < held;
+  assign pushed_o = pushed_q;
+  assign popped_o = popped_q;
+
+  always_ff @(posedge clk_i) begin
+    started_q      <= 1'b1;
+    past_watch_q   <= watch_i;
+    past_stalled_q <= rst_ni && pop_valid_i && !pop_ready_i;
+    past_data_q    <= pop_data_i;
+    if (!rst_ni) begin
+      pushed_q <= first_index_i;
+      popped_q <= first_index_i;
+    end else begin
+      pushed_q <= pushed_q + 32'(push);
+      popped_q <= popped_q + 32'(pop);
+    end
+    if (push && pushed_q == watch_i) begin
+      written_q <= push_data_i;
+    end
+  end
+
+  // the first cycle is one of reset
+  `SUPPOSE(StartsInReset_M, started_q || !rst_ni)
+  // the watched index is any value, and stays what it is
+  `SUPPOSE(WatchStays_M, !started_q || watch_i == past_watch_q)
+
+  // [RING-002] [RING-003] [RING-005] the n-th line that goes out is the n-th that came in: none is
+  // lost, doubled or overtaken, and every bit is as it was written
+  `PROVE(InOrder_A, pop_valid_i && popped_q == watch_i, pop_data_i == written_q)
+  // [RING-001] [RING-005] the slot that the low bits of the index name is not overwritten before its
+  // line has gone out
+  `PROVE(SlotKept_A, watched_inside, slot_data_i == written_q)
+  // [RING-001] [RING-005] a line is taken only while a slot is free
+  `PROVE(NoOverflow_A, push, held < slots_i)
+  // [RING-005] a line is on offer only if it was written and has not gone out
+  `PROVE(NoUnderflow_A, pop_valid_i, held != 32'd0)
+  // [RING-001] all slots are usable: a line is refused only when every slot is in use
+  `PROVE(AllSlotsUsable_A, held < slots_i, push_ready_i)
+  // [RING-005] a line on offer stays on offer, unchanged, until it is taken
+  `PROVE(StableUnderStall_A, past_stalled_q, pop_valid_i && pop_data_i == past_data_q)
+  // [RING-001] [RING-005] never more lines are held than there are slots
+  `PROVE(HeldBounded_A, 1'b1, held <= slots_i)
+  // [RING-005] what is not on offer shows nothing of a slot
+  `PROVE(QuietPayload_A, !pop_valid_i, pop_data_i == '0)
+
+  // a full ring gives a line away while another one waits
+  `REACH(FullThenPop_C, held == slots_i && pop && push_valid_i)
+  // [RING-002] [RING-012] the watched line is the last before the index wraps
+  `REACH(IndexWraps_C, pop && popped_q == 32'hFFFF_FFFF && watch_i == popped_q)
+
+endmodule
+
+`default_nettype wire

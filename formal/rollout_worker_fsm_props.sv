@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The worker answers every descriptor as sections 1 to 4 of the contract say, and always ends.
+`default_nettype none
+`include "formal_macros.svh"
+
+module rollout_worker_fsm_props
+  import hw_desc_pkg::*;
+  import spec_pkg::*;
+(
+    input wire logic                 clk_i,
+    input wire logic                 rst_ni,
+    input wire logic                 valid_i,
+    input wire logic [DESC_BITS-1:0] data_i,
+    input wire logic [          7:0] error_code_i,
+    input wire logic                 require_checked_i,
+    input wire logic                 ready_i
+);
+
+  localparam logic [1:0] Idle = 2'd0;
+  localparam logic [1:0] Complete = 2'd2;
+
+  logic ready, valid;
+  logic [DESC_BITS-1:0] data;
+  logic [5:0] tokens;
+  logic started_q = 1'b0;
+  logic past_reset_q, past_stalled_q;
+  logic [DESC_BITS-1:0] past_data_q;
+
+  rollout_worker_fsm u_dut (
+      .clk_i            (clk_i),
+      .rst_ni           (rst_ni),
+      .valid_i          (valid_i),
+      .ready_o          (ready),
+      .data_i           (data_i),
+      .error_code_i     (error_code_i),
+      .require_checked_i(require_checked_i),
+      .valid_o          (valid),
+      .ready_i          (ready_i),
+      .data_o           (data),
+      .tokens_o         (tokens)
+  );
+
+  // The descriptor that was accepted and not yet answered.
+  logic holds_q, required_q;
+  logic [DESC_BITS-1:0] line_q;
+  logic [7:0] error_q;
+  logic [31:0] age_q;
+  hw_desc_t incoming, submitted, completion;
+  logic accept, retire, done, decodes_now;
+  logic [32:0] boundary;
+
+  assign incoming = data_i;
+  assign submitted = line_q;
+  assign completion = data;
+  assign accept = valid_i && ready;
+  assign retire = valid && ready_i;
+  assign done = valid && error_q == 8'd0;
+  assign decodes_now = done && submitted.opcode == OPCODE_DECODE;
+  assign boundary = {1'b0, submitted.seq_len | 32'd31} + 33'd1;
+
+  always_ff @(posedge clk_i) begin
+    started_q      <= 1'b1;
+    past_reset_q   <= !rst_ni;
+    past_stalled_q <= rst_ni && valid && !ready_i;
+    past_data_q    <= data;
+    if (!rst_ni) begin
+      holds_q <= 1'b0;
+    end else if (accept) begin
+      holds_q <= 1'b1;
+    end else if (retire) begin
+      holds_q <= 1'b0;
+    end
+    if (accept) begin
+      line_q     <= data_i;
+      error_q    <= error_code_i;
+      required_q <= require_checked_i;
+      age_q      <= 32'd1;
+    end else if (!valid) begin
+      age_q <= age_q + 32'd1;
+    end
+  end
+
+  worker_watch u_watch (
+      .clk_i            (clk_i),
+      .rst_ni           (rst_ni),
+      .holds_i          (holds_q),
+      .submitted_i      (line_q),
+      .error_code_i     (error_q),
+      .require_checked_i(required_q),
+      .age_i            (age_q),
+      .state_i          (u_dut.state_q),
+      .line_i           (u_dut.line_q),
+      .tokens_i         (u_dut.tokens_q)
+  );
+
+  // the first cycle is one of reset
+  `SUPPOSE(StartsInReset_M, started_q || !rst_ni)
+  // line_check gives a line with an unknown opcode an error code (its property Verdict_A)
+  `SUPPOSE(OpcodeChecked_M, !valid_i || error_code_i != 8'd0 || is_opcode(incoming.opcode))
+
+  // [RING-006] the worker is never in a state that is none
+  `PROVE(StateLegal_A, 1'b1, u_dut.state_q <= Complete)
+  // [RING-006] without a descriptor nothing is on offer, and the next is taken at once
+  `PROVE(Idle_A, !holds_q, u_dut.state_q == Idle && !valid && ready)
+  // [RING-006] a descriptor is accepted only if the one before it is answered: one completion each
+  `PROVE(OneAtATime_A, accept && holds_q, retire)
+  // [LIFE-001] reset leaves no descriptor behind
+  `PROVE(IdleAfterReset_A, past_reset_q, !valid && ready)
+  // [RING-005] a completion on offer stays on offer, unchanged, until it is taken
+  `PROVE(StableUnderStall_A, past_stalled_q, valid && data == past_data_q)
+
+  // [DESC-001..DESC-014] [FLAG-000..FLAG-008] [FLAG-010] the completion is the submitted line with
+  // nothing changed but what sections 2 to 4 change, all 512 bits
+  `PROVE(Completion_A, valid,
+         data == completion_of(submitted, error_q, required_q) &&
+         32'(tokens) == tokens_of(submitted, error_q))
+  // [FLAG-011] exactly one outcome is set, and an error code only with ERROR
+  `PROVE(OneOutcome_A, valid,
+         $countones(completion.flags & (FLAG_NEEDS_REWARD | FLAG_DONE | FLAG_STOPPED | FLAG_ERROR)) == 1 &&
+         ((completion.flags & FLAG_ERROR) != 16'd0 || completion.flags[15:8] == 8'd0))
+  // [OP-000] NOP changes nothing but its flags, to DONE
+  `PROVE(Nop_A, done && submitted.opcode == OPCODE_NOP,
+         {completion.flags, tokens} == {kept_flags(submitted, required_q) | FLAG_DONE, 6'd0} &&
+         (data | 512'hFFFF_0000) == (line_q | 512'hFFFF_0000))
+  // [OP-255] STOP changes nothing but its flags, to STOPPED
+  `PROVE(Stop_A, done && submitted.opcode == OPCODE_STOP,
+         completion.flags == (kept_flags(submitted, required_q) | FLAG_STOPPED) &&
+         (data | 512'hFFFF_0000) == (line_q | 512'hFFFF_0000))
+  // [ERR-010] [ERR-001..ERR-003] [OP-ERR] a refused line changes nothing but its flags, to ERROR
+  // and its code
+  `PROVE(Refused_A, valid && error_q != 8'd0,
+         completion.flags == (kept_flags(submitted, required_q) | FLAG_ERROR | {error_q, 8'd0}) &&
+         (data | 512'hFFFF_0000) == (line_q | 512'hFFFF_0000) && tokens == 6'd0)
+  // [DESC-025] where it is required, every completion carries CHECKED
+  `PROVE(Required_A, valid && required_q, (completion.flags & FLAG_CHECKED) != 16'd0)
+  // [OP-002] [OP-010] REWARD writes the score, rounded to nearest, for all 256 scores
+  `PROVE(Reward_A, done && submitted.opcode == OPCODE_REWARD,
+         completion.reserved0 == score_bits(submitted.seq_len) &&
+         completion.seq_len == submitted.seq_len && (completion.flags & FLAG_DONE) != 16'd0)
+  // [OP-003] [OP-011] PREFILL takes the longer length, ends with DONE and counts no token
+  `PROVE(Prefill_A, done && submitted.opcode == OPCODE_PREFILL,
+         completion.seq_len >= submitted.seq_len && completion.seq_len >= submitted.max_tokens &&
+         (completion.seq_len == submitted.seq_len || completion.seq_len == submitted.max_tokens) &&
+         (completion.flags & FLAG_DONE) != 16'd0 && tokens == 6'd0)
+  // [DEC-001] a length at or beyond the limit makes no token and is DONE
+  `PROVE(NothingToDecode_A, decodes_now && submitted.seq_len >= submitted.max_tokens,
+         completion.seq_len == submitted.seq_len && (completion.flags & FLAG_DONE) != 16'd0 &&
+         tokens == 6'd0)
+  // [OP-001] [DEC-002] [DEC-005] decoding ends at the limit or at the next boundary, whichever
+  // comes first, and counts what it made
+  `PROVE(DecodeEnds_A, decodes_now && submitted.seq_len < submitted.max_tokens,
+         completion.seq_len > submitted.seq_len && completion.seq_len <= submitted.max_tokens &&
+         {1'b0, completion.seq_len} <= boundary &&
+         (completion.seq_len == submitted.max_tokens || {1'b0, completion.seq_len} == boundary) &&
+         completion.seq_len - submitted.seq_len == 32'(tokens))
+  // [DEC-003] where limit and boundary meet, DONE wins
+  `PROVE(DoneWins_A, decodes_now && {1'b0, submitted.max_tokens} == boundary &&
+         submitted.seq_len < submitted.max_tokens,
+         (completion.flags & (FLAG_DONE | FLAG_NEEDS_REWARD)) == FLAG_DONE)
+  // [DEC-004] where the boundary does not fit in 32 bits only the limit ends the run
+  `PROVE(NearWrap_A, decodes_now && boundary[32] && submitted.seq_len < submitted.max_tokens,
+         completion.seq_len == submitted.max_tokens && (completion.flags & FLAG_DONE) != 16'd0)
+  // [FLAG-000] [DEC-002] [DEC-005] short of the limit decoding pauses at the boundary, so that a
+  // resubmission goes on from there
+  `PROVE(Pauses_A, decodes_now && boundary < {1'b0, submitted.max_tokens},
+         (completion.flags & (FLAG_DONE | FLAG_NEEDS_REWARD)) == FLAG_NEEDS_REWARD &&
+         {1'b0, completion.seq_len} == boundary)
+
+  // [DEC-002] a descriptor makes all 32 tokens of an interval
+  `REACH(FullInterval_C, valid && tokens == 6'd32)
+  // the next descriptor comes in as the completion goes
+  `REACH(BackToBack_C, accept && retire)
+
+endmodule
+
+`default_nettype wire

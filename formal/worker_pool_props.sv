@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The pool answers what it accepted, all of it, once, in order, with the right 512 bits; STOP drains
+// and halts it. For one descriptor, the one of number watch_i, which the solver chooses; and because
+// it may be any, for every one. The workers are the real ones.
+`default_nettype none
+`include "formal_macros.svh"
+
+module worker_pool_props
+  import hw_desc_pkg::*;
+  import spec_pkg::*;
+#(
+    parameter int WorkerCount = 8
+) (
+    input wire logic                 clk_i,
+    input wire logic                 rst_ni,
+    input wire logic                 enable_i,
+    input wire logic                 resume_i,
+    input wire logic                 require_checked_i,
+    input wire logic                 valid_i,
+    input wire logic [DESC_BITS-1:0] data_i,
+    input wire logic [          7:0] error_code_i,
+    input wire logic                 stop_i,
+    input wire logic                 ready_i,
+    input wire logic [         31:0] watch_i
+);
+
+  localparam logic [1:0] Idle = 2'd0;
+  localparam logic [1:0] Decode = 2'd1;
+  localparam logic [1:0] Complete = 2'd2;
+
+  logic ready, valid, error, halted, busy;
+  logic [DESC_BITS-1:0] data;
+  logic [5:0] tokens;
+
+  worker_pool #(
+      .WorkerCount(WorkerCount)
+  ) u_dut (
+      .clk_i            (clk_i),
+      .rst_ni           (rst_ni),
+      .enable_i         (enable_i),
+      .resume_i         (resume_i),
+      .require_checked_i(require_checked_i),
+      .valid_i          (valid_i),
+      .ready_o          (ready),
+      .data_i           (data_i),
+      .error_code_i     (error_code_i),
+      .stop_i           (stop_i),
+      .valid_o          (valid),
+      .ready_i          (ready_i),
+      .data_o           (data),
+      .tokens_o         (tokens),
+      .error_o          (error),
+      .halted_o         (halted),
+      .busy_o           (busy)
+  );
+
+  // Numbers of the next descriptor to come in and of the next completion to go out, and the watched
+  // descriptor from its acceptance on.
+  logic [31:0] accepted_q, retired_q, in_flight, watch_ahead, age_q;
+  logic accept, retire, watched_inside;
+  logic watched_required_q;
+  logic [DESC_BITS-1:0] watched_line_q;
+  logic [7:0] watched_error_q;
+  logic [31:0] watched_worker_q;
+  // A STOP was accepted and not yet resumed from; its completion was taken.
+  logic blocked_q, halted_q;
+  hw_desc_t incoming, completion;
+  logic stops;
+
+  logic started_q = 1'b0;
+  logic past_reset_q, past_stalled_q, past_required_q;
+  logic [31:0] past_watch_q;
+  logic [DESC_BITS-1:0] past_data_q;
+  logic [5:0] past_tokens_q;
+
+  assign incoming = data_i;
+  assign completion = data;
+  assign stops = error_code_i == 8'd0 && incoming.opcode == OPCODE_STOP;
+  assign accept = valid_i && ready;
+  assign retire = valid && ready_i;
+  assign in_flight = accepted_q - retired_q;
+  assign watch_ahead = watch_i - retired_q;
+  assign watched_inside = watch_ahead < in_flight;
+
+  always_ff @(posedge clk_i) begin
+    started_q       <= 1'b1;
+    past_reset_q    <= !rst_ni;
+    past_stalled_q  <= rst_ni && valid && !ready_i;
+    past_watch_q    <= watch_i;
+    past_required_q <= require_checked_i;
+    past_data_q     <= data;
+    past_tokens_q   <= tokens;
+    if (!rst_ni) begin
+      accepted_q <= '0;
+      retired_q  <= '0;
+      blocked_q  <= 1'b0;
+      halted_q   <= 1'b0;
+    end else begin
+      accepted_q <= accepted_q + 32'(accept);
+      retired_q  <= retired_q + 32'(retire);
+      if (accept && stops) begin
+        blocked_q <= 1'b1;
+      end else if (resume_i && halted_q) begin
+        blocked_q <= 1'b0;
+      end
+      if (retire && blocked_q && in_flight == 32'd1) begin
+        halted_q <= 1'b1;
+      end else if (resume_i) begin
+        halted_q <= 1'b0;
+      end
+    end
+    if (accept && accepted_q == watch_i) begin
+      watched_line_q     <= data_i;
+      watched_error_q    <= error_code_i;
+      watched_required_q <= require_checked_i;
+      watched_worker_q   <= 32'(u_dut.accept_turn_q);
+    end
+  end
+
+  // The worker at which the descriptor is that is ahead places behind the next to go out.
+  function automatic logic [31:0] worker_at(input logic [31:0] ahead);
+    logic [31:0] turn;
+    turn = 32'(u_dut.retire_turn_q) + ahead;
+    worker_at = turn >= 32'(WorkerCount) ? turn - 32'(WorkerCount) : turn;
+  endfunction
+
+  // The workers' registers, and whether by the count of handshakes a descriptor is with them.
+  logic [WorkerCount-1:0] holds, done;
+  logic [WorkerCount-1:0][1:0] state;
+
+  for (genvar w = 0; w < WorkerCount; w++) begin : gen_worker
+    logic [31:0] ahead;
+    hw_desc_t line;
+    assign line = u_dut.gen_worker[w].u_worker.line_q;
+    assign ahead = 32'(w) >= 32'(u_dut.retire_turn_q) ? 32'(w) - 32'(u_dut.retire_turn_q) :
+        32'(w) + 32'(WorkerCount) - 32'(u_dut.retire_turn_q);
+    assign state[w] = u_dut.gen_worker[w].u_worker.state_q;
+    assign holds[w] = ahead < in_flight;
+    assign done[w] = state[w] == Complete;
+
+    worker_watch u_watch (
+        .clk_i            (clk_i),
+        .rst_ni           (rst_ni),
+        .holds_i          (watched_inside && watched_worker_q == 32'(w)),
+        .submitted_i      (watched_line_q),
+        .error_code_i     (watched_error_q),
+        .require_checked_i(watched_required_q),
+        .age_i            (age_q),
+        .state_i          (state[w]),
+        .line_i           (line),
+        .tokens_i         (u_dut.gen_worker[w].u_worker.tokens_q)
+    );
+
+    // [RING-006] a worker has a descriptor iff one of those in flight is its own by turn
+    `PROVE(HoldsItsOwn_A, 1'b1, holds[w] ? state[w] == Decode || state[w] == Complete :
+           state[w] == Idle)
+    // [LIFE-003] of those in flight only the last can be a STOP
+    `PROVE(StopIsLast_A, holds[w], ((line.flags & FLAG_STOPPED) != 16'd0) ==
+           (blocked_q && ahead == in_flight - 32'd1))
+  end
+
+  // Cycles that the watched descriptor has been with its worker, until it is complete.
+  always_ff @(posedge clk_i) begin
+    if (accept && accepted_q == watch_i) begin
+      age_q <= 32'd1;
+    end else if ((state >> (2 * watched_worker_q)) % 4 != 32'(Complete)) begin
+      age_q <= age_q + 32'd1;
+    end
+  end
+
+  // the first cycle is one of reset
+  `SUPPOSE(StartsInReset_M, started_q || !rst_ni)
+  // the watched number is any value, and stays what it is
+  `SUPPOSE(WatchStays_M, !started_q || watch_i == past_watch_q)
+  // line_check gives a line with an unknown opcode an error code (its property Verdict_A)
+  `SUPPOSE(OpcodeChecked_M, !valid_i || error_code_i != 8'd0 || is_opcode(incoming.opcode))
+  // line_check marks an accepted STOP and nothing else (its property Stop_A)
+  `SUPPOSE(StopMarked_M, !valid_i || stop_i == stops)
+
+  // [RING-006] [RING-007] [DESC-014] the n-th completion is that of the n-th descriptor accepted,
+  // all 512 bits of it, with its count of tokens: none is lost, doubled or overtaken
+  `PROVE(InOrder_A, valid && retired_q == watch_i,
+         data == completion_of(watched_line_q, watched_error_q, watched_required_q) &&
+         32'(tokens) == tokens_of(watched_line_q, watched_error_q))
+  // [RING-006] a completion is on offer only for a descriptor that was accepted and not answered
+  `PROVE(NothingInvented_A, valid, in_flight != 32'd0)
+  // [RING-006] no more descriptors are in flight than there are workers
+  `PROVE(InFlightBounded_A, 1'b1,
+         in_flight <= 32'(WorkerCount) && 32'(u_dut.in_flight_q) == in_flight)
+  // [LIFE-007] busy says whether a descriptor is accepted and not answered
+  `PROVE(Busy_A, 1'b1, busy == (in_flight != 32'd0))
+  // [RING-007] descriptors go to the workers in turn
+  `PROVE(WatchedTurn_A, watched_inside, watched_worker_q == worker_at(watch_ahead))
+  // [RING-007] the next descriptor goes to the worker behind the last that has one
+  `PROVE(AcceptTurn_A, 1'b1, 32'(u_dut.retire_turn_q) < 32'(WorkerCount) &&
+         32'(u_dut.accept_turn_q) ==
+         worker_at(in_flight == 32'(WorkerCount) ? 32'd0 : in_flight))
+  // [RING-006] [LIFE-007] termination: with or without ENABLE, the oldest descriptor is on offer at
+  // the latest 32 cycles after it was accepted
+  `PROVE(OldestEnds_A, watched_inside && retired_q == watch_i, valid || age_q < REWARD_INTERVAL)
+  // [RING-005] a completion on offer stays on offer, unchanged, until it is taken
+  `PROVE(StableUnderStall_A, past_stalled_q,
+         valid && data == past_data_q && tokens == past_tokens_q)
+  // [CNT-001] an ERROR completion is shown as one, and no other is
+  `PROVE(ErrorShown_A, valid, error == ((completion.flags & FLAG_ERROR) != 16'd0))
+  // with nothing on offer, nothing is shown
+  `PROVE(Quiet_A, !valid, data == '0 && tokens == '0 && !error)
+
+  // [LIFE-007] without ENABLE nothing is accepted
+  `PROVE(DisabledAcceptsNothing_A, !enable_i, !ready)
+  // [LIFE-003] behind a STOP nothing is accepted until it was resumed from
+  `PROVE(BlockedAcceptsNothing_A, blocked_q, !ready)
+  // [RING-005] an enabled pool refuses a line only while a STOP blocks it or every worker has one
+  `PROVE(AcceptsWhenFree_A, enable_i && !blocked_q && in_flight < 32'(WorkerCount), ready)
+  // [RING-005] the worker of a completion that goes takes the next line in the same cycle
+  `PROVE(AcceptsAsOneGoes_A, enable_i && !blocked_q && retire, ready)
+  // [LIFE-003] HALTED says that the completion of a STOP was taken, and lasts until RESUME
+  `PROVE(Halted_A, 1'b1, halted == halted_q)
+  // [LIFE-003] a halted pool is drained: every descriptor before the STOP was answered before it
+  `PROVE(HaltedIsDrained_A, halted, in_flight == 32'd0 && blocked_q)
+  // [LIFE-003] a STOP always halts: once it is accepted and all is answered, the pool is halted
+  `PROVE(StopHalts_A, blocked_q && in_flight == 32'd0, halted)
+  // [LIFE-003] RESUME without HALTED has no effect: a pool that waits for the STOP stays blocked
+  `PROVE(BlockedAgrees_A, 1'b1, u_dut.stop_taken_q == blocked_q)
+  // [LIFE-001] reset leaves nothing in flight, nothing halted
+  `PROVE(IdleAfterReset_A, past_reset_q, !valid && !busy && !halted && in_flight == 32'd0)
+
+  // [RING-007] all workers are busy and the completions of the later ones wait for the oldest
+  `REACH(OvertakingHeldBack_C, in_flight == 32'(WorkerCount) && !valid &&
+         (WorkerCount == 1 || done != '0))
+  // [LIFE-003] a STOP behind a descriptor that still decodes
+  `REACH(StopWaits_C, blocked_q && !valid && in_flight == (WorkerCount == 1 ? 32'd0 : 32'd2))
+  // [LIFE-003] a pool goes on after RESUME
+  `REACH(GoesOn_C, retire && retired_q == watch_i && watch_i == 32'd2)
+
+endmodule
+
+`default_nettype wire

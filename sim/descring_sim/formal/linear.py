@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Equality of XOR networks over GF(2), for all inputs at once.
+
+A network of XOR and NOT gates computes, at every wire, a constant plus the sum modulo 2 of some of
+the inputs. This affine form is unique: two such functions are equal for all inputs iff their forms
+are. So the form of every wire is computed from the gates, as one integer (bit 0 the constant, bit
+``i + 1`` input ``i``); an output is 0 for all inputs iff its form is 0. Solvers that search
+assignments do not get through parities of hundreds of bits; here each gate costs one XOR.
+
+A cell of any other kind is refused: then the network is not affine by its structure.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from descring_sim.errors import SimulationError
+
+_CONSTANTS: dict[str, int] = {"0": 0, "1": 1}
+
+
+def _netlist(path: Path) -> Mapping[str, Any]:
+    modules: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))["modules"]
+    if len(modules) != 1:
+        raise SimulationError(f"{path}: expected one flat module, found {', '.join(modules)}")
+    module: Mapping[str, Any] = next(iter(modules.values()))
+    return module
+
+
+def forms(path: Path) -> dict[str, list[int]]:
+    """The affine form of every bit of every output of the netlist (JSON of Yosys) at ``path``.
+
+    Raises:
+        SimulationError: a cell is neither XOR nor NOT, the netlist has several inputs or a loop.
+    """
+    module = _netlist(path)
+    ports = module["ports"]
+    inputs = [
+        bit for port in ports.values() if port["direction"] == "input" for bit in port["bits"]
+    ]
+    known: dict[int, int] = {bit: 2 << position for position, bit in enumerate(inputs)}
+    driver: dict[int, list[Any]] = {}
+    inverts: dict[int, int] = {}
+    for name, cell in module["cells"].items():
+        wires = {pin: bits[0] for pin, bits in cell["connections"].items()}
+        if cell["type"] not in ("$_XOR_", "$_XNOR_", "$_NOT_"):
+            raise SimulationError(f"{path}: cell {name} is {cell['type']}, which is not linear")
+        output = wires.pop("Y")
+        driver[output] = list(wires.values())
+        inverts[output] = int(cell["type"] != "$_XOR_")
+
+    def form(wire: Any) -> int:
+        if isinstance(wire, str):
+            if wire not in _CONSTANTS:
+                raise SimulationError(f"{path}: a wire is {wire}, expected 0, 1 or a driver")
+            return _CONSTANTS[wire]
+        pending = [wire]
+        while pending:
+            top = pending[-1]
+            if top in known:
+                pending.pop()
+                continue
+            if top not in driver:
+                raise SimulationError(f"{path}: wire {top} has no driver")
+            missing = [w for w in driver[top] if isinstance(w, int) and w not in known]
+            if missing:
+                if len(pending) > len(driver) + 1:
+                    raise SimulationError(f"{path}: a combinational loop through wire {top}")
+                pending += missing
+                continue
+            value = inverts[top]
+            for source in driver[top]:
+                value ^= form(source) if isinstance(source, str) else known[source]
+            known[top] = value
+        return known[wire]
+
+    return {
+        name: [form(bit) for bit in port["bits"]]
+        for name, port in ports.items()
+        if port["direction"] == "output"
+    }
+
+
+def counterexample(form: int) -> int | None:
+    """An input for which a bit of this form is 1, None if there is none."""
+    if form == 0:
+        return None
+    if form & 1:
+        return 0
+    return (form & -form) >> 1

@@ -1,0 +1,208 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Runs one task and says what became of its properties.
+
+What passed is kept by the hash of its inputs.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import time
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Literal
+
+from descring_sim import build
+from descring_sim.formal import linear, solver
+from descring_sim.formal.properties import REACHED, Property
+from descring_sim.formal.tasks import Task
+
+Status = Literal["pass", "fail", "unknown", "error"]
+
+TIMEOUT_S = 1200.0
+
+_REACHED = re.compile(r"Reached cover statement in step (\d+) at \S+: (\S+)")
+_TRYING = re.compile(r"Trying induction in step (\d+)\.\.")
+_NETWORK = "network.json"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one task.
+
+    Attributes:
+        status: pass; fail: a counterexample, or a cover that nothing reaches; unknown: true as far
+            as was looked, but the induction step does not hold; error: nothing was learned.
+        failed: the properties and covers that did not hold, with their path below the top.
+        induction: how many steps the induction step assumes, None where there was none.
+        reached: cover, and the least number of steps that reach it.
+        folder: of the run, with its log and traces.
+        trace: the waveform of the counterexample.
+        own_assertions: the RTL's assertions that were proven along.
+        message: what went wrong.
+        cached: it was not run now, the inputs are those of an earlier run that passed.
+    """
+
+    task: str
+    status: Status
+    seconds: float
+    folder: str
+    failed: tuple[str, ...] = ()
+    induction: int | None = None
+    reached: dict[str, int] = field(default_factory=dict)
+    trace: str | None = None
+    own_assertions: int = 0
+    message: str = ""
+    cached: bool = False
+
+
+def leaf(path: str) -> str:
+    """The name of a property without the instances that it is in."""
+    return path.rpartition(".")[2]
+
+
+@dataclass(frozen=True)
+class _Report:
+    """SymbiYosys's own report: which properties the model has, which failed."""
+
+    assertions: frozenset[str]
+    covers: frozenset[str]
+    failed: tuple[str, ...]
+
+
+def _report(folder: Path) -> _Report:
+    names: dict[str, set[str]] = {"ASSERT": set(), "COVER": set()}
+    failed = []
+    for file in folder.glob("*.xml"):
+        for case in ElementTree.parse(file).iter("testcase"):
+            name, kind = case.get("id"), case.get("type")
+            if name is None or kind not in names:
+                continue
+            name = name.replace("\\", "")
+            names[kind].add(name)
+            if case.find("failure") is not None:
+                failed.append(name)
+    return _Report(frozenset(names["ASSERT"]), frozenset(names["COVER"]), tuple(sorted(failed)))
+
+
+def owed(task: Task, properties: Iterable[Property]) -> set[str]:
+    """The names that the model of ``task`` must have, so that none is lost on the way."""
+    if task.kind == "prove":
+        return {item.name for item in properties if item.kind == "proof"}
+    return {item.name for item in properties if item.kind == "cover"} | {
+        item.name + REACHED for item in properties if item.kind == "proof" and item.conditional
+    }
+
+
+def _status(folder: Path) -> Status:
+    file = folder / "status"
+    word = file.read_text(encoding="utf-8").split()[0] if file.is_file() else "ERROR"
+    known: dict[str, Status] = {"PASS": "pass", "FAIL": "fail", "UNKNOWN": "unknown"}
+    return known.get(word, "error")
+
+
+def _trace(folder: Path) -> str | None:
+    for name in ("trace.vcd", "trace_induct.vcd"):
+        file = folder / "engine_0" / name
+        if file.is_file():
+            return str(file)
+    return None
+
+
+def _evaluate(task: Task, folder: Path, log: Path, seconds: float) -> Outcome:
+    text = log.read_text(encoding="utf-8", errors="replace")
+    status = _status(folder)
+    outcome = Outcome(str(task), status, seconds, str(folder))
+    if status == "error":
+        return replace(outcome, message=f"the tools failed, log {log}\n{build.log_tail(log)}")
+    report = _report(folder)
+    present = report.assertions if task.kind == "prove" else report.covers
+    properties = task.properties()
+    missing = owed(task, properties) - {leaf(name) for name in present}
+    if missing:
+        return replace(
+            outcome,
+            status="error",
+            message=f"the model lacks {', '.join(sorted(missing))}; is the checker instantiated?",
+        )
+    if task.kind == "cover":
+        reached = {leaf(name): int(step) for step, name in reversed(_REACHED.findall(text))}
+        unreached = sorted(name for name in present if leaf(name) not in reached)
+        failed = tuple(unreached) if status == "fail" else ()
+        return replace(outcome, failed=failed, reached=reached)
+    steps = [int(step) for step in _TRYING.findall(text)]
+    stated = {item.name for item in properties}
+    own = sum(leaf(name) not in stated for name in report.assertions)
+    if status == "pass":
+        induction = task.depth - steps[-1] if steps else None
+        return replace(outcome, induction=induction, own_assertions=own)
+    return replace(outcome, failed=report.failed, trace=_trace(folder), own_assertions=own)
+
+
+def _evaluate_linear(task: Task, folder: Path, log: Path, started: float) -> Outcome:
+    if _status(folder) != "pass":
+        return _evaluate(task, folder, log, time.monotonic() - started)
+    forms = linear.forms(folder / _NETWORK)
+    wrong = {
+        f"{output}[{bit}]": form
+        for output, bits in forms.items()
+        for bit, form in enumerate(bits)
+        if form
+    }
+    seconds = time.monotonic() - started
+    outcome = Outcome(str(task), "pass", seconds, str(folder))
+    if not wrong:
+        return outcome
+    name, form = next(iter(wrong.items()))
+    value = linear.counterexample(form)
+    (property_,) = [item.name for item in task.properties() if item.kind == "proof"]
+    return replace(
+        outcome,
+        status="fail",
+        failed=(property_,),
+        message=f"{len(wrong)} bits differ; {name} is 1 for the input 0x{value:x}",
+    )
+
+
+def run(task: Task, out: Path, *, timeout_s: float = TIMEOUT_S) -> Outcome:
+    """Run ``task`` below the folder ``out``, whatever was run before.
+
+    Raises:
+        SimulationError: a tool is missing, or a network is not linear.
+    """
+    prefix = out / task.block
+    folder = out / f"{task.block}_{task.name}"
+    log = out / f"{task.block}_{task.name}.log"
+    shutil.rmtree(folder, ignore_errors=True)
+    started = time.monotonic()
+    command = solver.sby(task.name, task.sby, prefix)
+    code = solver.run(command, cwd=task.sby.parent, log=log, timeout_s=timeout_s)
+    if code is None:
+        return Outcome(
+            str(task), "error", timeout_s, str(folder), message=f"no answer in {timeout_s:.0f} s"
+        )
+    if task.kind == "linear":
+        return _evaluate_linear(task, folder, log, started)
+    return _evaluate(task, folder, log, time.monotonic() - started)
+
+
+def prove(task: Task, out: Path, *, fresh: bool = False) -> Outcome:
+    """The outcome of ``task``: that of an earlier run that passed on the same inputs, or a new one.
+
+    Raises:
+        SimulationError: as :func:`run`.
+    """
+    kept = out / "passed" / f"{task.block}_{task.name}-{task.key()}.json"
+    with build.locked(out / "locks" / f"{task.block}_{task.name}"):
+        if kept.is_file() and not fresh:
+            data = json.loads(kept.read_text(encoding="utf-8"))
+            return Outcome(**{**data, "failed": tuple(data["failed"]), "cached": True})
+        outcome = run(task, out)
+        if outcome.status == "pass":
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            kept.write_text(json.dumps(asdict(outcome), indent=1), encoding="utf-8")
+        return outcome

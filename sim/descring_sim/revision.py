@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a results page says of its origin: date, commit, machine."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import platform
+import subprocess
+
+from descring_sim import paths
+
+
+def _git(*arguments: str) -> str:
+    root = paths.checkout_root()
+    command = ["git", "-C", str(root), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+def commit(*folders: str) -> str:
+    """The commit that is checked out, and whether what lies in ``folders`` differs from it."""
+    changed = _git("status", "--porcelain", "--", *folders)
+    return _git("rev-parse", "--short", "HEAD") + (" with uncommitted changes" if changed else "")
+
+
+def today() -> datetime.date:
+    """The date, in UTC."""
+    return datetime.datetime.now(datetime.UTC).date()
+
+
+def machine() -> str:
+    """Processor and number of cores in a few words."""
+    return f"{platform.machine()} with {os.cpu_count()} cores, Python {platform.python_version()}"

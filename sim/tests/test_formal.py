@@ -1,0 +1,236 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The prover tells apart what holds, what does not, what is vacuous and what is not inductive."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from descring_sim.errors import SimulationError
+from descring_sim.formal import __main__ as command
+from descring_sim.formal import linear, proofs, properties, tasks
+from descring_sim.formal.proofs import Outcome
+from descring_sim.formal.tasks import Task
+
+COUNTER = """\
+`default_nettype none
+`include "formal_macros.svh"
+module counter_props (
+    input wire logic clk_i,
+    input wire logic rst_ni,
+    input wire logic step_i
+);
+  logic started_q = 1'b0;
+  logic [3:0] count_q;
+  always_ff @(posedge clk_i) begin
+    started_q <= 1'b1;
+    if (!rst_ni || count_q == 4'd9) begin
+      count_q <= '0;
+    end else begin
+      count_q <= count_q + 4'(step_i);
+    end
+  end
+  // the first cycle is one of reset
+  `SUPPOSE(StartsInReset_M, started_q || !rst_ni)
+  // [RING-002] the count stays below ten
+  `PROVE(Bounded_A, rst_ni, count_q < 4'd10)
+  // it counts
+  `REACH(Counts_C, count_q == 4'd2)
+endmodule
+`default_nettype wire
+"""
+
+SBY = """\
+[tasks]
+all_prove prove
+all_cover cover
+[options]
+prove: mode prove
+cover: mode cover
+depth 5
+[engines]
+smtbmc bitwuzla
+[script]
+read_slang -j 1 -USYNTHESIS -DFORMAL --top counter_props *.sv
+setattr -set keep 1 t:$check
+prep -top counter_props
+[files]
+formal_macros.svh
+counter_props.sv
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with the proof of a small counter, which passes."""
+    made = tmp_path / "formal"
+    made.mkdir()
+    shutil.copy(tasks.formal_dir() / properties.MACROS_FILE, made)
+    (made / "counter_props.sv").write_text(COUNTER)
+    (made / "counter.sby").write_text(SBY)
+    return made
+
+
+def _task(folder: Path, kind: str) -> Task:
+    return next(task for task in tasks.load(folder) if task.kind == kind)
+
+
+def _change(folder: Path, old: str, new: str) -> None:
+    file = folder / "counter_props.sv"
+    text = file.read_text()
+    assert text.count(old) == 1
+    file.write_text(text.replace(old, new))
+
+
+def _run(folder: Path, kind: str = "prove") -> Outcome:
+    return proofs.run(_task(folder, kind), folder.parent / "out")
+
+
+def test_what_holds_is_proven_once_and_again_when_its_files_change(folder: Path) -> None:
+    """An outcome is kept by the hash of all that goes in."""
+    task, out = _task(folder, "prove"), folder.parent / "out"
+    first = proofs.prove(task, out)
+    assert (first.status, first.induction, first.cached) == ("pass", 1, False)
+    assert proofs.prove(task, out).cached
+    assert not proofs.prove(task, out, fresh=True).cached
+    _change(folder, "it counts", "it really counts")
+    assert not proofs.prove(task, out).cached
+
+
+def test_what_does_not_hold_comes_with_a_waveform(folder: Path) -> None:
+    """A counterexample names the property, and is not kept as a success."""
+    _change(folder, "count_q < 4'd10", "count_q < 4'd2")
+    task, out = _task(folder, "prove"), folder.parent / "out"
+    for _ in range(2):
+        outcome = proofs.prove(task, out)
+        assert (outcome.status, outcome.failed, outcome.cached) == ("fail", ("Bounded_A",), False)
+    assert outcome.trace is not None and Path(outcome.trace).is_file()
+    said = command.failure_text(task, outcome)
+    assert "Bounded_A: the count stays below ten" in said
+    assert outcome.trace in said and "counter/all_prove" in said
+
+
+def test_what_only_looks_true_is_not_proven(folder: Path) -> None:
+    """True for the first steps, false later: induction does not go through."""
+    _change(folder, "count_q < 4'd10", "count_q < 4'd9")
+    outcome = _run(folder)
+    assert (outcome.status, outcome.failed) == ("unknown", ("Bounded_A",))
+
+
+def test_property_whose_case_never_comes_is_vacuous(folder: Path) -> None:
+    """The cover of the condition is what fails; the proof itself would pass."""
+    _change(folder, "Bounded_A, rst_ni,", "Bounded_A, count_q == 4'd12,")
+    outcome = _run(folder, "cover")
+    assert (outcome.status, outcome.failed) == ("fail", ("Bounded_A_reached",))
+
+
+def test_property_that_is_not_in_the_model_is_an_error(folder: Path) -> None:
+    """A checker that nobody instantiates would pass without looking."""
+    (folder / "lost.sv").write_text(
+        COUNTER.replace("counter_props", "lost").replace("_A", "Lost_A")
+    )
+    sby = folder / "counter.sby"
+    sby.write_text(sby.read_text() + "lost.sv\n")
+    outcome = _run(folder)
+    assert outcome.status == "error"
+    assert "the model lacks BoundedLost_A" in outcome.message
+
+
+def test_source_that_does_not_compile_is_an_error_with_its_log(folder: Path) -> None:
+    """Nothing was learned of the design."""
+    _change(folder, "count_q == 4'd9", "no_such_signal")
+    outcome = _run(folder)
+    assert outcome.status == "error"
+    assert "no_such_signal" in outcome.message
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("  // [RING-002] the count stays below ten\n", "\n", "expected its sentence"),
+        ("[RING-002]", "[RING-999]", "has no rule RING-999"),
+        ("Bounded_A", "Bounded", "ends in _A"),
+    ],
+)
+def test_property_is_written_as_it_should_be(folder: Path, old: str, new: str, said: str) -> None:
+    """A sentence above it, rules that exist, a name that says its kind."""
+    _change(folder, old, new)
+    with pytest.raises(SimulationError, match=said):
+        _task(folder, "prove").properties()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("all_prove prove", "all_prove", "expected one tag"),
+        ("all_prove prove", "all prove", "as the end of the name"),
+        ("counter_props.sv\n", "other.sv\n", "there is no .*other.sv"),
+        ("all_prove prove\nall_cover cover\n", "", "no tasks"),
+    ],
+)
+def test_task_is_written_as_it_should_be(folder: Path, old: str, new: str, said: str) -> None:
+    """Kind, name and files of a task are checked before anything runs."""
+    sby = folder / "counter.sby"
+    text = sby.read_text()
+    at = text.rindex(old)
+    sby.write_text(text[:at] + new + text[at + len(old) :])
+    with pytest.raises(SimulationError, match=said):
+        tasks.load(folder)
+
+
+def test_command_names_what_it_knows() -> None:
+    """A misspelt block is an error that lists the blocks."""
+    result = CliRunner().invoke(command.main, ["desc_rong"])
+    assert result.exit_code == 2
+    assert "there is no proof 'desc_rong'" in result.output
+    assert "completion_ring" in result.output
+
+
+def _network(path: Path, cells: dict[str, tuple[str, dict[str, int | str]]]) -> Path:
+    wires = {
+        name: {
+            "type": kind,
+            "connections": {pin: [wire] for pin, wire in pins.items()},
+        }
+        for name, (kind, pins) in cells.items()
+    }
+    ports = {
+        "a": {"direction": "input", "bits": [2, 3]},
+        "y": {"direction": "output", "bits": [9]},
+    }
+    path.write_text(json.dumps({"modules": {"top": {"ports": ports, "cells": wires}}}))
+    return path
+
+
+def test_affine_form_of_a_network(tmp_path: Path) -> None:
+    """y = !(a0 ^ a1) ^ a1 is 1 + a0, whatever way it is written; the zero input tells it from 0."""
+    cells: dict[str, tuple[str, dict[str, int | str]]] = {
+        "x": ("$_XOR_", {"A": 2, "B": 3, "Y": 5}),
+        "n": ("$_NOT_", {"A": 5, "Y": 6}),
+        "z": ("$_XOR_", {"A": 6, "B": 3, "Y": 9}),
+    }
+    forms = linear.forms(_network(tmp_path / "network.json", cells))
+    assert forms == {"y": [0b011]}
+    assert linear.counterexample(0b011) == 0
+    assert linear.counterexample(0b100) == 0b10
+    assert linear.counterexample(0) is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "pins", "said"),
+    [
+        ("$_AND_", {"A": 2, "B": 3, "Y": 9}, "which is not linear"),
+        ("$_XOR_", {"A": 2, "B": 7, "Y": 9}, "wire 7 has no driver"),
+        ("$_XOR_", {"A": 2, "B": "x", "Y": 9}, "expected 0, 1 or a driver"),
+        ("$_XOR_", {"A": 2, "B": 9, "Y": 9}, "combinational loop"),
+    ],
+)
+def test_network_that_is_not_affine_is_refused(
+    tmp_path: Path, kind: str, pins: dict[str, int | str], said: str
+) -> None:
+    """The argument holds for networks of XOR and NOT only."""
+    with pytest.raises(SimulationError, match=said):
+        linear.forms(_network(tmp_path / "network.json", {"c": (kind, pins)}))
