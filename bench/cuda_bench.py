@@ -19,9 +19,10 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from multiprocessing import shared_memory
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import numpy as np
@@ -36,6 +37,8 @@ ROOT = Path(__file__).resolve().parents[1]
 NATIVE = ROOT / "host" / "native"
 CORE = ("segment", "registers", "worker", "execute", "queue", "peer", "remote", "fast_crc")
 PERIOD = 4096
+CHUNK = 1024
+EDGES_NS = np.geomspace(500, 1e6, 400)
 MEMORY = 16 << 20
 CHECKED = contract.FLAG["CHECKED"]
 STOP = contract.OPCODE["STOP"]
@@ -130,8 +133,9 @@ class Bench:
 
     def times(self, what: str, took: npt.NDArray[np.uint64], **values: Any) -> None:
         """Keep and print a set of round trips."""
-        edges = np.geomspace(500, 1e6, 400)
-        self.histograms[what] = np.histogram(took, edges)[0].tolist()
+        self.histograms[what] = np.histogram(np.clip(took, *EDGES_NS[[0, -1]]), EDGES_NS)[
+            0
+        ].tolist()
         self.row(what, **percentiles(took), **values)
 
     def pingpong(self, samples: int) -> None:
@@ -229,25 +233,45 @@ class Bench:
         self.row("launches back to back", lines_per_s=round(rate))
 
     def throughput(
-        self, seconds: float, kind: str, workers: int, hosts: int, chunk: int = 1024,
-        shape: str = "throughput",
-    ) -> dict[str, Any]:  # fmt: skip
-        """(c) sustained, every completion checked."""
+        self, seconds: float, kind: str, *, workers: int = 16, hosts: int = 4, rings: int = 1,
+        touch: bool = True,
+    ) -> None:  # fmt: skip
+        """(c) sustained on so many rings, every completion checked (unless not even touched)."""
         lines, completions = table(kind)
         most = int(seconds * 20) + 20
-        at_ns, done = np.zeros(most, dtype=np.uint64), np.zeros(most, dtype=np.uint64)
-        with opened(shape, device=self.gpu, workers=workers) as device:
-            count = self.native.bench_throughput(
-                segment_of(device), address(lines), address(completions), PERIOD, chunk,
-                hosts, hosts, ctypes.c_double(seconds), address(at_ns), address(done), most,
+        times = np.zeros((rings, most), dtype=np.uint64)
+        done = np.zeros((rings, most), dtype=np.uint64)
+        counts = [0] * rings
+
+        def run(ring: int, segment: ctypes.c_void_p) -> None:
+            counts[ring] = self.native.bench_throughput(
+                segment, address(lines), address(completions), PERIOD, CHUNK, hosts, hosts,
+                int(touch), ctypes.c_double(seconds), address(times[ring]), address(done[ring]),
+                most,
             )  # fmt: skip
-        if count == 0:
-            raise SystemExit(
-                f"throughput, {kind}, {workers} workers: a completion was wrong or lost"
-            )
-        result = steadiness(at_ns[:count], done[:count])
-        self.row(f"{shape} shape, {kind}", workers=workers, host_threads=2 * hosts, **result)
-        return result
+
+        with ExitStack() as stack:
+            segments = [
+                segment_of(
+                    stack.enter_context(opened("throughput", device=self.gpu, workers=workers))
+                )
+                for _ in range(rings)
+            ]
+            threads = [Thread(target=run, args=(n, s)) for n, s in enumerate(segments)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+        if min(counts) == 0:
+            raise SystemExit(f"{kind}, {workers} workers: a completion was wrong or lost")
+        rates = [steadiness(t[:n], d[:n]) for t, d, n in zip(times, done, counts, strict=True)]
+        total = sum(rate["lines_per_s"] for rate in rates)
+        what = f"throughput shape, {kind}" + ("" if touch else ", lines not touched by the host")
+        more = rates[0] if rings == 1 else {"each_ring": [rate["lines_per_s"] for rate in rates]}
+        self.row(what, **{
+            **more, "lines_per_s": total, "gigabytes_per_s_each_way": round(total * 64 / 1e9, 1),
+            "rings": rings, "workers": workers, "host_threads": 2 * hosts * rings,
+        })  # fmt: skip
 
     def verify(self, total: int, shape: str, processes: int, chunk: int = 1 << 18) -> None:
         """Random lines against the golden model, which runs in processes of its own."""
@@ -321,14 +345,14 @@ def _baselines() -> str:
 def describe(cupy: Any, gpu: int) -> dict[str, Any]:
     """Where and when this ran."""
     properties = cupy.cuda.runtime.getDeviceProperties(gpu)
-    query = ["nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"]
-    smi = subprocess.run(query, capture_output=True, text=True, check=False).stdout.strip()
+    query = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader", "-i", str(gpu)]
+    driver = subprocess.run(query, capture_output=True, text=True, check=True).stdout.strip()
     cpu = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line]
     return {
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "commit": os.environ.get("DESCRING_COMMIT", "unknown"),
         "gpu": properties["name"].decode(),
-        "nvidia_smi": smi,
+        "driver": driver,
         "cuda": cupy.cuda.runtime.runtimeGetVersion(),
         "cupy": cupy.__version__,
         "cpu": cpu[0].split(":")[1].strip() if cpu else platform.machine(),
@@ -360,17 +384,31 @@ def main() -> int:
         bench.latency(options.samples, "plain")
         bench.latency(options.samples, "checked")
         bench.python(options.samples)
-        bench.latency(min(options.samples, 20000), "plain", shape="throughput")
-        bench.launches(min(options.samples, 100_000))
+        bench.latency(options.samples // 5, "plain", shape="throughput")
+        bench.launches(options.samples)
+        bench.pingpong(options.samples)
+        bench.throughput(options.seconds, "plain")
+        bench.throughput(options.seconds / 3, "checked")
+        short = min(3.0, options.seconds)
         for hosts in (1, 2, 3):
-            for workers in (4, 8, 16, 32):
-                bench.throughput(2.0, "plain", workers, hosts)
-        bench.throughput(2.0, "checked", 16, 2)
+            bench.throughput(short, "plain", hosts=hosts)
+        for workers in (1, 2, 4, 8, 32, 64):
+            bench.throughput(short, "plain", workers=workers)
+        for workers in (1, 2, 4, 8, 16, 32, 64):
+            bench.throughput(short, "plain", workers=workers, hosts=1, touch=False)
+        for rings in (1, 2, 4):
+            bench.throughput(short, "plain", rings=rings, hosts=1)
+            bench.throughput(short, "plain", rings=rings, hosts=1, touch=False)
         if options.verify:
-            for shape in ("latency", "throughput"):
-                bench.verify(options.verify, shape, options.processes)
+            bench.verify(options.verify, "throughput", options.processes)
+            bench.verify(options.verify // 10, "latency", options.processes)
         if options.output:
-            report = {"where": where, "rows": bench.rows, "histograms": bench.histograms}
+            report = {
+                "where": where,
+                "rows": bench.rows,
+                "edges_ns": [round(edge) for edge in EDGES_NS],
+                "histograms": bench.histograms,
+            }
             options.output.write_text(json.dumps(report, indent=1) + "\n")
     return 0
 

@@ -97,6 +97,7 @@ typedef struct flow {
   uint32_t chunk;
   uint32_t producers;
   uint32_t checkers;
+  int touch;  // 0: lines are neither written nor checked, so that worker and bus alone are measured
   HW_LINE _Atomic uint64_t last;  // chunks to be produced; lowered when time is up
   HW_LINE _Atomic uint64_t published;
   HW_LINE _Atomic uint64_t checked;
@@ -136,7 +137,7 @@ static void *produce(void *argument) {
       hw_pause();
       hd_counts(flow->device, &counts);
     }
-    for (uint32_t at = 0; at < flow->chunk; ++at) {
+    for (uint32_t at = 0; flow->touch && at < flow->chunk; ++at) {
       submission(&flow->table, number + at, index + at, &ring[(index + at) & (slots - 1u)]);
     }
     if (!await(flow, &flow->published, chunk)) {
@@ -179,7 +180,7 @@ static void *check(void *argument) {
     }
     seen = hw_now();
     int good = 1;
-    for (uint32_t at = 0; at < flow->chunk; ++at) {
+    for (uint32_t at = 0; flow->touch && at < flow->chunk; ++at) {
       good &= is_completion(&flow->table, number + at, index + at,
                             &ring[(index + at) & (slots - 1u)]);
     }
@@ -201,10 +202,10 @@ static void *check(void *argument) {
 // `lines`; returns how many samples there are, 0 if a completion was wrong or did not come.
 uint32_t bench_throughput(void *segment, const hw_desc_t *submissions,
                           const hw_desc_t *completions, uint32_t period, uint32_t chunk,
-                          uint32_t producers, uint32_t checkers, double seconds, uint64_t *at_ns,
-                          uint64_t *lines, uint32_t most) {
+                          uint32_t producers, uint32_t checkers, int touch, double seconds,
+                          uint64_t *at_ns, uint64_t *lines, uint32_t most) {
   flow_t flow = {.table = {submissions, completions, period - 1u}, .chunk = chunk,
-                 .producers = producers, .checkers = checkers};
+                 .producers = producers, .checkers = checkers, .touch = touch};
   part_t parts[2 * THREADS_MAX];
   pthread_t threads[2 * THREADS_MAX];
   flow.device = hd_open(segment);
