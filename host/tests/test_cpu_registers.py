@@ -215,3 +215,24 @@ def test_a_completion_without_room_is_counted() -> None:
         assert cpu.read32(REG["DONE_TAIL"]) == 2
         cpu.write32(REG["DONE_HEAD"], 2)
         eventually(lambda: cpu.read32(REG["DONE_TAIL"]) == 4, "it carries on")
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_a_stop_halts_both_devices_alike(workers: int) -> None:
+    """[LIFE-003] [IRQ-001]: registers and memory behind the STOP, and behind the RESUME."""
+    with CpuDevice(MEMORY, workers=workers, first_index=FIRST) as cpu:
+        model = GoldenDevice(MEMORY, first_index=FIRST)
+        prepare(model, cpu)
+        for device in (model, cpu):
+            slots = device.memory[BASES["CMD"] : BASES["CMD"] + 16 * 64].view(DESC_DTYPE)
+            slots["opcode"] = contract.OPCODE["NOP"]
+            slots["flags"] = 0
+            slots["opcode"][(FIRST + 1) % 16] = contract.OPCODE["STOP"]
+        both(model, cpu, "CTRL", CTRL["ENABLE"])
+        both(model, cpu, "DOORBELL", (FIRST + 4) & 0xFFFFFFFF)
+        compare_at_rest(model, cpu)
+        assert cpu.read32(REG["CMD_HEAD"]) == FIRST + 2
+        assert cpu.read32(REG["IRQ_STATUS"]) == 0b011
+        both(model, cpu, "CTRL", CTRL["ENABLE"] | CTRL["RESUME"])
+        compare_at_rest(model, cpu)
+        assert cpu.read32(REG["CMD_HEAD"]) == FIRST + 4
