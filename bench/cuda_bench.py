@@ -113,10 +113,12 @@ def opened(shape: str, slots: int = 65536, **options: Any) -> Iterator[CudaDevic
 class Bench:
     """The measurements; ``rows`` collects what they gave."""
 
-    def __init__(self, native: ctypes.CDLL, gpu: int) -> None:
+    def __init__(self, native: ctypes.CDLL, gpu: int, output: Path | None) -> None:
         import cupy
 
         self.cupy = cupy
+        self.output = output
+        self.where = describe(cupy, gpu)
         self.native = native
         self.gpu = gpu
         self.rows: list[dict[str, Any]] = []
@@ -130,6 +132,18 @@ class Bench:
         """Keep and print one result."""
         self.rows.append({"what": what, **values})
         print(what, json.dumps(values), flush=True)
+        self.save()
+
+    def save(self) -> None:
+        """Write what there is so far: a run that ends early has measured something all the same."""
+        if self.output:
+            report = {
+                "where": self.where,
+                "rows": self.rows,
+                "edges_ns": [round(edge) for edge in EDGES_NS],
+                "histograms": self.histograms,
+            }
+            self.output.write_text(json.dumps(report, indent=1) + "\n")
 
     def times(self, what: str, took: npt.NDArray[np.uint64], **values: Any) -> None:
         """Keep and print a set of round trips."""
@@ -377,9 +391,8 @@ def main() -> int:
         print(f"bench/cuda_bench.py: nothing measured: {error}", file=sys.stderr)
         return 0
     with tempfile.TemporaryDirectory() as folder:
-        bench = Bench(build_native(Path(folder)), options.gpu)
-        where = describe(bench.cupy, options.gpu)
-        print(json.dumps(where), flush=True)
+        bench = Bench(build_native(Path(folder)), options.gpu, options.output)
+        print(json.dumps(bench.where), flush=True)
         bench.pingpong(options.samples)
         bench.latency(options.samples, "plain")
         bench.latency(options.samples, "checked")
@@ -402,14 +415,6 @@ def main() -> int:
         if options.verify:
             bench.verify(options.verify, "throughput", options.processes)
             bench.verify(options.verify // 10, "latency", options.processes)
-        if options.output:
-            report = {
-                "where": where,
-                "rows": bench.rows,
-                "edges_ns": [round(edge) for edge in EDGES_NS],
-                "histograms": bench.histograms,
-            }
-            options.output.write_text(json.dumps(report, indent=1) + "\n")
     return 0
 
 

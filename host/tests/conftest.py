@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the host runtime's tests share: the path to their helpers, and the list of backends."""
 
+import functools
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,7 +13,7 @@ from hypothesis import settings
 # pytest runs with --import-mode=importlib, which puts no test folder on the path.
 sys.path.insert(0, str(Path(__file__).parent))
 
-from descring_host import Device, open_device
+from descring_host import Device, DeviceError, open_device
 from descring_host.segment import PREFIX, SHM_FOLDER
 
 settings.register_profile("descring", max_examples=60, deadline=None, print_blob=True)
@@ -23,16 +24,30 @@ BACKENDS: dict[str, tuple[str, dict[str, Any]]] = {
     "cpu": ("cpu", {}),
     "cpu-3-workers": ("cpu", {"workers": 3}),
     "cpu-process": ("cpu", {"process": True}),
+    "cuda-latency": ("cuda", {"shape": "latency"}),
+    "cuda-throughput": ("cuda", {"shape": "throughput"}),
 }
 """The suite runs unchanged over these; a further backend adds one line."""
 
 OpenBackend = Callable[..., Device]
 
 
+@functools.cache
+def _no_gpu() -> str:
+    """Why the backend cuda cannot be tested here; empty if it can."""
+    try:
+        open_device("cuda", memory=1 << 16).close()
+    except DeviceError as error:
+        return str(error)
+    return ""
+
+
 @pytest.fixture(params=list(BACKENDS))
 def open_backend(request: pytest.FixtureRequest) -> Iterator[OpenBackend]:
     """Opens the backend under test, as often as a test likes; closes what it opened."""
     name, fixed = BACKENDS[request.param]
+    if name == "cuda" and _no_gpu():
+        pytest.skip(_no_gpu())
     opened: list[Device] = []
 
     def opener(**options: Any) -> Device:
