@@ -38,6 +38,8 @@ NATIVE = ROOT / "host" / "native"
 CORE = ("segment", "registers", "worker", "execute", "queue", "peer", "remote", "fast_crc")
 PERIOD = 4096
 CHUNK = 1024
+STEADY_WORKERS = 5
+"""So few that the GPU and not a host thread sets the pace."""
 EDGES_NS = np.geomspace(500, 1e6, 400)
 MEMORY = 16 << 20
 CHECKED = contract.FLAG["CHECKED"]
@@ -110,6 +112,41 @@ def opened(shape: str, slots: int = 65536, **options: Any) -> Iterator[CudaDevic
         yield device
 
 
+def _cpu_list(text: str) -> list[int]:
+    """The numbers of a kernel's CPU list, as in 0-3,8."""
+    numbers: list[int] = []
+    for part in text.strip().split(","):
+        first, _, last = part.partition("-")
+        numbers += range(int(first), int(last or first) + 1)
+    return numbers
+
+
+def near_cpus(cupy: Any, gpu: int) -> list[int]:
+    """CPUs of the GPU's NUMA node, one of each core first, then their siblings."""
+    allowed = os.sched_getaffinity(0)
+    bus = cupy.cuda.runtime.deviceGetPCIBusId(gpu).lower()
+    local = Path(f"/sys/bus/pci/devices/{bus}/local_cpulist")
+    if local.exists():
+        allowed = allowed & set(_cpu_list(local.read_text())) or allowed
+    firsts = {}
+    for cpu in sorted(allowed):
+        siblings = Path(f"/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list")
+        firsts.setdefault(siblings.read_text() if siblings.exists() else cpu, cpu)
+    cores = list(firsts.values())
+    return cores + sorted(allowed - set(cores))
+
+
+@contextmanager
+def pinned(cpu: int) -> Iterator[None]:
+    """This thread on one CPU."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {cpu})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
 class Bench:
     """The measurements; ``rows`` collects what they gave."""
 
@@ -118,6 +155,8 @@ class Bench:
 
         self.cupy = cupy
         self.output = output
+        self.cpus = near_cpus(cupy, gpu)
+        os.sched_setaffinity(0, self.cpus)
         self.where = describe(cupy, gpu)
         self.native = native
         self.gpu = gpu
@@ -179,7 +218,7 @@ class Bench:
         """(b) one line there and back, from native code."""
         lines, completions = table(kind)
         took = np.zeros(samples, dtype=np.uint64)
-        with opened(shape, slots, device=self.gpu) as device:
+        with opened(shape, slots, device=self.gpu) as device, pinned(self.cpus[1]):
             for count in (min(1000, samples), samples):
                 good = self.native.bench_latency(
                     segment_of(device), address(lines), address(completions), PERIOD, count,
@@ -193,7 +232,11 @@ class Bench:
         """(b) one line there and back, from Python."""
         took = np.zeros(samples, dtype=np.uint64)
         clock = time.perf_counter_ns
-        with CudaDevice(MEMORY, device=self.gpu) as device, CommandQueue(device) as queue:
+        with (
+            CudaDevice(MEMORY, device=self.gpu) as device,
+            CommandQueue(device) as queue,
+            pinned(self.cpus[1]),
+        ):
             for at in range(-1000, samples):
                 start = clock()
                 queue.submit_decode(at & 0xFFFF, 64, 128, 0, 5, 9)
@@ -237,8 +280,9 @@ class Bench:
                     raise SystemExit(f"{what}: completion {turn} is wrong")
             self.times(what, took)
 
-        measure("launch and synchronize", launch)
-        measure("graph replay", lambda: graph.launch(stream))
+        with pinned(self.cpus[1]):
+            measure("launch and synchronize", launch)
+            measure("graph replay", lambda: graph.launch(stream))
         start = time.perf_counter()
         for _ in range(samples):
             launch()
@@ -258,10 +302,12 @@ class Bench:
         counts = [0] * rings
 
         def run(ring: int, segment: ctypes.c_void_p) -> None:
+            own = [self.cpus[(2 * hosts * ring + n) % len(self.cpus)] for n in range(2 * hosts)]
+            cpus = np.array(own, dtype=np.int32)
             counts[ring] = self.native.bench_throughput(
                 segment, address(lines), address(completions), PERIOD, CHUNK, hosts, hosts,
-                int(touch), ctypes.c_double(seconds), address(times[ring]), address(done[ring]),
-                most,
+                int(touch), address(cpus), ctypes.c_double(seconds), address(times[ring]),
+                address(done[ring]), most,
             )  # fmt: skip
 
         with ExitStack() as stack:
@@ -400,7 +446,10 @@ def main() -> int:
         bench.latency(options.samples // 5, "plain", shape="throughput")
         bench.launches(options.samples)
         bench.pingpong(options.samples)
-        bench.throughput(options.seconds, "plain")
+        bench.latency(options.samples, "plain")
+        bench.python(options.samples)
+        bench.throughput(options.seconds, "plain", workers=STEADY_WORKERS)
+        bench.throughput(options.seconds / 3, "plain")
         bench.throughput(options.seconds / 3, "checked")
         short = min(3.0, options.seconds)
         for hosts in (1, 2, 3):

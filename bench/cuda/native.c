@@ -198,12 +198,19 @@ static void *check(void *argument) {
   return NULL;
 }
 
-// Run for `seconds`, sampling lines checked so far every tenth of a second into `at_ns` and
+static void pin(pthread_t thread, int cpu) {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  CPU_SET(cpu, &set);
+  pthread_setaffinity_np(thread, sizeof set, &set);
+}
+
+// Run for `seconds`, each thread on a CPU of its own, sampling lines checked so far every tenth of a second into `at_ns` and
 // `lines`; returns how many samples there are, 0 if a completion was wrong or did not come.
 uint32_t bench_throughput(void *segment, const hw_desc_t *submissions,
                           const hw_desc_t *completions, uint32_t period, uint32_t chunk,
-                          uint32_t producers, uint32_t checkers, int touch, double seconds,
-                          uint64_t *at_ns, uint64_t *lines, uint32_t most) {
+                          uint32_t producers, uint32_t checkers, int touch, const int *cpus,
+                          double seconds, uint64_t *at_ns, uint64_t *lines, uint32_t most) {
   flow_t flow = {.table = {submissions, completions, period - 1u}, .chunk = chunk,
                  .producers = producers, .checkers = checkers, .touch = touch};
   part_t parts[2 * THREADS_MAX];
@@ -216,6 +223,7 @@ uint32_t bench_throughput(void *segment, const hw_desc_t *submissions,
   for (uint32_t at = 0; at < producers + checkers; ++at) {
     parts[at] = (part_t){&flow, at < producers ? at : at - producers};
     pthread_create(&threads[at], NULL, at < producers ? produce : check, &parts[at]);
+    pin(threads[at], cpus[at]);
   }
   uint32_t samples = 0;
   const uint64_t start = hw_now();
