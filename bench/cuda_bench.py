@@ -292,7 +292,7 @@ class Bench:
 
     def throughput(
         self, seconds: float, kind: str, *, workers: int = 16, hosts: int = 4, rings: int = 1,
-        touch: bool = True,
+        touch: bool = True, slots: int = 65536, chunk: int = CHUNK,
     ) -> None:  # fmt: skip
         """(c) sustained on so many rings, every completion checked (unless not even touched)."""
         lines, completions = table(kind)
@@ -305,7 +305,7 @@ class Bench:
             own = [self.cpus[(2 * hosts * ring + n) % len(self.cpus)] for n in range(2 * hosts)]
             cpus = np.array(own, dtype=np.int32)
             counts[ring] = self.native.bench_throughput(
-                segment, address(lines), address(completions), PERIOD, CHUNK, hosts, hosts,
+                segment, address(lines), address(completions), PERIOD, chunk, hosts, hosts,
                 int(touch), address(cpus), ctypes.c_double(seconds), address(times[ring]),
                 address(done[ring]), most,
             )  # fmt: skip
@@ -313,7 +313,7 @@ class Bench:
         with ExitStack() as stack:
             segments = [
                 segment_of(
-                    stack.enter_context(opened("throughput", device=self.gpu, workers=workers))
+                    stack.enter_context(opened("throughput", slots, device=self.gpu, workers=workers))
                 )
                 for _ in range(rings)
             ]
@@ -330,7 +330,8 @@ class Bench:
         more = rates[0] if rings == 1 else {"each_ring": [rate["lines_per_s"] for rate in rates]}
         self.row(what, **{
             **more, "lines_per_s": total, "gigabytes_per_s_each_way": round(total * 64 / 1e9, 1),
-            "rings": rings, "workers": workers, "host_threads": 2 * hosts * rings,
+            "rings": rings, "slots": slots, "workers": workers,
+            "host_threads": 2 * hosts * rings,
         })  # fmt: skip
 
     def verify(self, total: int, shape: str, processes: int, chunk: int = 1 << 18) -> None:
