@@ -38,8 +38,8 @@ NATIVE = ROOT / "host" / "native"
 CORE = ("segment", "registers", "worker", "execute", "queue", "peer", "remote", "fast_crc")
 PERIOD = 4096
 CHUNK = 1024
-STEADY_WORKERS = 5
-"""So few that the GPU and not a host thread sets the pace."""
+STEADY_SLOTS = 16384
+"""Rings of 1 MiB, which stay in the caches of the host's cores."""
 EDGES_NS = np.geomspace(500, 1e6, 400)
 MEMORY = 16 << 20
 CHECKED = contract.FLAG["CHECKED"]
@@ -310,11 +310,10 @@ class Bench:
                 address(done[ring]), most,
             )  # fmt: skip
 
+        options = {"device": self.gpu, "workers": workers}
         with ExitStack() as stack:
             segments = [
-                segment_of(
-                    stack.enter_context(opened("throughput", slots, device=self.gpu, workers=workers))
-                )
+                segment_of(stack.enter_context(opened("throughput", slots, **options)))
                 for _ in range(rings)
             ]
             threads = [Thread(target=run, args=(n, s)) for n, s in enumerate(segments)]
@@ -449,9 +448,8 @@ def main() -> int:
         bench.pingpong(options.samples)
         bench.latency(options.samples, "plain")
         bench.python(options.samples)
-        bench.throughput(options.seconds, "plain", workers=STEADY_WORKERS)
-        bench.throughput(options.seconds / 3, "plain")
-        bench.throughput(options.seconds / 3, "checked")
+        bench.throughput(options.seconds, "plain", slots=STEADY_SLOTS)
+        bench.throughput(options.seconds / 3, "checked", slots=STEADY_SLOTS)
         short = min(3.0, options.seconds)
         for hosts in (1, 2, 3):
             bench.throughput(short, "plain", hosts=hosts)
