@@ -20,7 +20,8 @@ export SIM TEST CONFIG SEED WAVES JOBS
 
 BIN := .venv/bin
 PYTHON_SOURCES := pymodel host cuda sim cocotb_tests bench
-PYTEST := $(BIN)/python -m pytest --import-mode=importlib -q --dist worksteal
+# Eager, because a persistent kernel would block the loading of another.
+PYTEST := CUDA_MODULE_LOADING=EAGER $(BIN)/python -m pytest --import-mode=importlib -q --dist worksteal
 # A suite that must be there is an error when it is not.
 SUITES := pymodel/tests sim/tests $(wildcard host/tests) cuda/tests cocotb_tests
 COSIM_OPTIONS = --sim "$${SIM:-all}" -n "$$JOBS" \

@@ -274,6 +274,8 @@ def section_python_latency(options: argparse.Namespace) -> list[Result]:
             what = f"round trip of a line, worker {place}, Python"
             rows.append({"what": what, **round_trips(device, options.samples)})
             for batch in ROUND_TRIP_BATCHES:
+                if batch > options.largest_batch:
+                    break
                 say(f"round trips from Python, worker {place}, batch {batch}")
                 result = batch_round_trips(device, options.samples, batch)
                 what = f"round trip, worker {place}, Python"
@@ -320,6 +322,7 @@ def main() -> None:
     parser.add_argument("--lines", type=int, default=2_000_000, help="a throughput measurement")
     parser.add_argument("--samples", type=int, default=100_000, help="a latency measurement")
     parser.add_argument("--rounds", type=int, default=3, help="of throughput measurements")
+    parser.add_argument("--largest-batch", type=int, default=4096, help="of Python's round trips")
     parser.add_argument("--only", action="append", choices=SECTIONS, help="may be repeated")
     parser.add_argument("--json", type=Path, help="write the result here")
     options = parser.parse_args()

@@ -105,8 +105,10 @@ ensure_system() {
   local advice="missing: $missing; install with: sudo apt-get install -y $missing"
   can_install || fail "$advice"
   say "installing system packages: $missing"
-  # ccache only saves time, so its absence is no reason to stop.
+  # ccache only saves time, and a browser is needed by one test, which says so when it skips: the
+  # absence of either is no reason to stop.
   optional=$(command -v ccache >/dev/null || echo ccache)
+  command -v chromedriver >/dev/null || optional+=' chromium chromium-driver'
   # shellcheck disable=SC2086  # lists of words on purpose
   if ! apt_install $missing $optional; then
     as_root apt-get update -q >>"$log" 2>&1 </dev/null || say "apt-get update failed, see $log"

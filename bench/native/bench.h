@@ -66,7 +66,7 @@ void measure_line(uint32_t rounds);
 // queue.c: the product's queue and worker.
 typedef enum place { IN_THREAD, IN_PROCESS, ON_SAME_CPU } place_t;
 void measure_queue(uint32_t lines, place_t place);
-void measure_round_trips(uint32_t samples, place_t place);
+void measure_round_trips(uint32_t samples, uint32_t batch, place_t place);
 void measure_wakes(uint32_t samples, place_t place);
 
 #endif  // BENCH_H

@@ -80,8 +80,10 @@ int main(int count, char **arguments) {
     measure_queue(size, IN_THREAD);
     measure_queue(size, IN_PROCESS);
   } else if (strcmp(what, "latency") == 0 && size >= 1000 && size <= SAMPLES_MAX) {
-    measure_round_trips(size, IN_THREAD);
-    measure_round_trips(size, IN_PROCESS);
+    for (uint32_t batch = 1; batch <= BATCH_MAX; batch *= 8) {
+      measure_round_trips(size, batch, IN_THREAD);
+      measure_round_trips(size, batch, IN_PROCESS);
+    }
   } else if (strcmp(what, "wake") == 0 && size >= 100 && size <= SAMPLES_MAX) {
     measure_wakes(size, IN_THREAD);
     measure_wakes(size, IN_PROCESS);

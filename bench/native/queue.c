@@ -130,30 +130,27 @@ void measure_queue(uint32_t lines, place_t place) {
 
 static uint64_t took[SAMPLES_MAX];
 
-void measure_round_trips(uint32_t samples, place_t place) {
+void measure_round_trips(uint32_t samples, uint32_t batch, place_t place) {
   enum { WARM = 1000 };
   bench_t bench = open_bench(13, place);
   uint32_t next = 0;
-  for (int size = 0; size < BATCH_COUNT; ++size) {
-    const uint32_t batch = BATCHES[size];
-    for (uint32_t sample = 0; sample < samples + WARM; ++sample) {
-      for (uint32_t at = 0; at < batch; ++at) {
-        fill(&out[at], next + at);
-      }
-      const uint64_t start = hw_now();
-      submit(bench.queue, out, batch, next);
-      for (uint32_t got = 0; got < batch;) {
-        got += hq_poll(bench.queue, 0, in + got, batch - got, 1000000000);
-      }
-      const uint64_t end = hw_now();
-      check(in, batch, next);
-      next += batch;
-      if (sample >= WARM) {
-        took[sample - WARM] = end - start;
-      }
+  for (uint32_t sample = 0; sample < samples + WARM; ++sample) {
+    for (uint32_t at = 0; at < batch; ++at) {
+      fill(&out[at], next + at);
     }
-    print_times(named("round trip", place), batch, took, samples);
+    const uint64_t start = hw_now();
+    submit(bench.queue, out, batch, next);
+    for (uint32_t got = 0; got < batch;) {
+      got += hq_poll(bench.queue, 0, in + got, batch - got, 1000000000);
+    }
+    const uint64_t end = hw_now();
+    check(in, batch, next);
+    next += batch;
+    if (sample >= WARM) {
+      took[sample - WARM] = end - start;
+    }
   }
+  print_times(named("round trip", place), batch, took, samples);
   close_bench(&bench);
 }
 

@@ -3,10 +3,6 @@
 
 It compares no completion: ``descring compare`` does. It makes sure that the answer is whole, by
 the device's registers at rest, and says where host and device stand when it is not.
-
-One coroutine does everything at the falling edge, where outputs have settled and inputs may change
-without a race: two or three one-bit reads a cycle, and one wide access for each line that moves.
-Drivers and monitors of their own would wake up as often each.
 """
 
 from __future__ import annotations
@@ -15,13 +11,11 @@ import os
 from pathlib import Path
 
 from cocotb.handle import HierarchyObject
-from cocotb.triggers import FallingEdge
 from descring_model import contract
 from descring_sim.replay_job import JOB_VARIABLE, Job, Summary
 from lib.checker import ValueChecker
-from lib.signals import read_bytes, read_int, signal
-from lib.testbench import Case
-from lib.timebase import Timebase
+from lib.signals import read_int, signal
+from replay.stream_host import StreamHost
 
 HANG_CYCLES = 4096
 """Cycles without a completion after which the device counts as hung; a line takes at most 32."""
@@ -32,8 +26,6 @@ REST_CYCLES = 128
 PROGRESS_LINES = 1024
 U32 = 0xFFFF_FFFF
 
-_FLAGS = contract.FIELD["flags"].offset
-_STOPPED = contract.FLAG["STOPPED"]
 _ERROR_BITS = ("BAD_CONFIG", "BAD_DOORBELL", "BUS_ERROR")
 _STATE = (
     "STATUS",
@@ -48,61 +40,36 @@ _STATE = (
 )
 
 
-class ReplayTestbench(Case):
+class ReplayTestbench(StreamHost):
     """Lines in through the line port, doorbells through the registers, completions out."""
 
     def __init__(self, dut: HierarchyObject) -> None:
-        super().__init__(dut)
-        self.time = Timebase(dut)
+        self.job = Job.load(Path(os.environ[JOB_VARIABLE]))
+        super().__init__(dut, self.job.submissions.read_bytes())
         self.registers = ValueChecker("registers at rest", self._where)
         self.checkers.append(self.registers)
-        self.job = Job.load(Path(os.environ[JOB_VARIABLE]))
-        self.lines = self.job.submissions.read_bytes()
-        self.count = len(self.lines) // contract.DESC_BYTES
-        self.done = bytearray()
-        self.reward = bytearray()
         self.halted = False
 
-        self._first_index = signal(dut, "first_index_i")
         self._reg_valid = signal(dut, "reg_valid_i")
         self._reg_write = signal(dut, "reg_write_i")
         self._reg_addr = signal(dut, "reg_addr_i")
         self._reg_wdata = signal(dut, "reg_wdata_i")
         self._reg_rvalid = signal(dut, "reg_rvalid_o")
         self._reg_rdata = signal(dut, "reg_rdata_o")
-        self._line_valid = signal(dut, "line_valid_i")
-        self._line_ready = signal(dut, "line_ready_o")
-        self._line_data = signal(dut, "line_data_i")
-        self._done_valid = signal(dut, "done_valid_o")
-        self._done_ready = signal(dut, "done_ready_i")
-        self._done_data = signal(dut, "done_data_o")
-        self._reward_valid = signal(dut, "reward_valid_o")
-        self._reward_ready = signal(dut, "reward_ready_i")
-        self._reward_data = signal(dut, "reward_data_o")
 
-        self._falling = FallingEdge(self.time.clock)
-        self._written = 0  # lines that the device has taken
-        self._offered = False  # line number _written is on offer
-        self._was_ready = False
         self._published = 0  # lines that a doorbell has covered
         self._batch = 1  # lines that the next doorbell waits for
         self._access = False  # a register access is on offer
-        self._taken = 0  # completions
-        self._idle = 0  # cycles since the last of them
-        self._stopped = False  # a STOPPED has come that has not been dealt with
 
     async def start(self) -> None:
         """Clock, reset and ENABLE; refuses a device of another contract."""
-        self._first_index.value = self.job.first_index
-        for control in (self._reg_valid, self._line_valid, self._done_ready, self._reward_ready):
-            control.value = 0
-        for payload in (self._reg_write, self._reg_addr, self._reg_wdata, self._line_data):
-            payload.value = 0
+        self.first_index.value = self.job.first_index
+        self.quiet_ports()
+        for port in (self._reg_valid, self._reg_write, self._reg_addr, self._reg_wdata):
+            port.value = 0
         await self.time.start()
         await self.time.reset()
-        await self._falling
-        self._done_ready.value = 1
-        self._reward_ready.value = 1
+        await self.falling
         came = await self._read("CONTRACT_HASH")
         if came != contract.CONTRACT_HASH:
             raise AssertionError(
@@ -121,11 +88,11 @@ class ReplayTestbench(Case):
 
     async def replay(self) -> None:
         """Submit all lines and take their completions; the job may end it at the first STOP."""
-        while self._taken < self.count:
+        while self.taken < self.count:
             self._ring_doorbell()
             await self._cycle()
-            if self._stopped:
-                self._stopped = False
+            if self.stopped:
+                self.stopped = False
                 await self._wait_until_halted()
                 if self.job.halt:
                     self.halted = True
@@ -150,45 +117,20 @@ class ReplayTestbench(Case):
 
     async def _cycle(self) -> None:
         """One clock cycle: offer the next line, take the completions that are there."""
-        await self._falling
-        self._idle += 1
+        await self.falling
         if self._access:
             self._reg_valid.value = 0
             self._access = False
-        self._offer_line()
-        if read_int(self._done_valid):
-            line = read_bytes(self._done_data)
-            self.done += line
-            if line[_FLAGS] & _STOPPED:
-                self._stopped = True
-            self._count_completion()
-        if read_int(self._reward_valid):
-            self.reward += read_bytes(self._reward_data)
-            self._count_completion()
-        if self._idle > HANG_CYCLES:
-            self._idle = 0
+        self.line_cycle()
+        if self.idle > HANG_CYCLES:
+            self.idle = 0
             raise await self._failure(f"no completion for {HANG_CYCLES} cycles")
 
-    def _offer_line(self) -> None:
-        if self._offered and self._was_ready:
-            self._written += 1
-            self._offered = False
-            if self._written == self.count:
-                self._line_valid.value = 0
-        if not self._offered and self._written < self.count:
-            start = self._written * contract.DESC_BYTES
-            line = self.lines[start : start + contract.DESC_BYTES]
-            self._line_data.value = int.from_bytes(line, "little")
-            if self._written == 0:
-                self._line_valid.value = 1
-            self._offered = True
-        self._was_ready = bool(read_int(self._line_ready))
-
-    def _count_completion(self) -> None:
-        self._taken += 1
-        self._idle = 0
-        if self._taken % PROGRESS_LINES == 0:
-            self.job.progress.write_text(str(self._taken), encoding="ascii")
+    def count_completion(self) -> None:
+        """A completion was taken; now and then its number is written down."""
+        super().count_completion()
+        if self.taken % PROGRESS_LINES == 0:
+            self.job.progress.write_text(str(self.taken), encoding="ascii")
 
     # ------------------------------------------------------------------ registers
 
@@ -220,7 +162,7 @@ class ReplayTestbench(Case):
 
         CMD_HEAD is at least the completions taken, so that the new tail is always legal [DB-002].
         """
-        room = self._taken + self.job.ring_depth - self._published
+        room = self.taken + self.job.ring_depth - self._published
         missing = self.count - self._published
         lines = min(room, missing)
         if lines == 0 or lines < min(self._batch, missing):
@@ -241,14 +183,14 @@ class ReplayTestbench(Case):
     async def _rest(self) -> None:
         """Take what is left in the rings, then hold the device to its registers [RING-009]."""
         answered = (await self._read("CMD_HEAD") - self.job.first_index) & U32
-        while self._taken < answered:
+        while self.taken < answered:
             await self._cycle()
         for _ in range(REST_CYCLES):
             await self._cycle()
         done = len(self.done) // contract.DESC_BYTES
         reward = len(self.reward) // contract.DESC_BYTES
         for register, count in (
-            ("CMD_HEAD", self._taken),
+            ("CMD_HEAD", self.taken),
             ("CMD_TAIL", self._published),
             ("DONE_HEAD", done),
             ("DONE_TAIL", done),
@@ -256,7 +198,7 @@ class ReplayTestbench(Case):
             ("REWARD_TAIL", reward),
         ):
             await self._expect(register, (self.job.first_index + count) & U32)
-        await self._expect("CNT_DESCRIPTORS", self._taken)
+        await self._expect("CNT_DESCRIPTORS", self.taken)
         await self._expect("CNT_BAD_DOORBELLS", 0)
         errors = sum(contract.register_bit("STATUS", name) for name in _ERROR_BITS)
         self.registers.check(
@@ -264,7 +206,7 @@ class ReplayTestbench(Case):
             expected=0,
             actual=await self._read("STATUS") & errors,
         )
-        if self._taken > self.count or (self._taken < self.count and not self.halted):
+        if self.taken > self.count or (self.taken < self.count and not self.halted):
             raise await self._failure("not one completion a line")
 
     async def _expect(self, register: str, expected: int) -> None:
@@ -276,7 +218,4 @@ class ReplayTestbench(Case):
         return AssertionError(f"{what}; {self._where()}; {' '.join(state)}")
 
     def _where(self) -> str:
-        return (
-            f"{self._taken} completions of {self.count} lines taken, {self._written} lines "
-            f"written, {self._published} published, {self.time.context()}"
-        )
+        return f"{self.where()}, {self._published} published, {self.time.context()}"

@@ -17,6 +17,7 @@ import click
 from descring_sim.backends import ReplayError
 from descring_sim.bundle_cmd import check, record
 from descring_sim.compare_cmd import compare
+from descring_sim.conform.command import conform
 from descring_sim.errors import SimulationError
 from descring_sim.gen.commands import gen, gen_check, lint_rtl, requirements
 from descring_sim.host_cmd import clean, serve
@@ -33,11 +34,12 @@ def cli() -> None:
     """RTL-first co-simulation of 64-byte descriptor rings."""
 
 
-for command in (
-    *(stream, replay, compare, record, check),
+COMMANDS = (
+    *(stream, replay, compare, record, check, conform),
     *(gen, gen_check, requirements, lint_rtl),
     *(serve, clean),
-):
+)
+for command in COMMANDS:
     cli.add_command(command)
 
 

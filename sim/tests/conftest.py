@@ -1,12 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The command line, run in this process, for every test that wants it."""
+"""The command line, run in this process, for every test that wants it; the path to helpers."""
 
 from __future__ import annotations
 
 import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
+
+# pytest runs with --import-mode=importlib, which puts no test folder on the path.
+sys.path.insert(0, str(Path(__file__).parent))
+
 from descring_sim import cli
 
 

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from descring_sim.gen import c_header, contract_doc, requirements, systemverilog
+from descring_sim.gen import c_header, contract_doc, dut_header, requirements, systemverilog
 from descring_sim.gen.citations import scan
 
 PACKAGE = "rtl/hw_desc_pkg.sv"
 HEADER = "host/include/hw_desc.h"
+DUT_HEADER = "host/include/descring_dut.h"
 CONTRACT_PAGE = "docs/contract.md"
 REQUIREMENTS_PAGE = "docs/requirements.md"
 
@@ -39,6 +40,7 @@ def render_all(root: Path) -> dict[str, str]:
     return {
         PACKAGE: systemverilog.render(),
         HEADER: c_header.render(),
+        DUT_HEADER: dut_header.render(),
         CONTRACT_PAGE: contract_doc.render(),
         REQUIREMENTS_PAGE: requirements.render(scan(root)),
     }

@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An implementation under test, and what the kit asks of it.
+
+A plugin is anything with the three methods of :class:`Dut`. The kit runs it in a process of its
+own, so that a crash or a hang ends one test and not the run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+from descring_model import DESC_DTYPE, Lines
+
+from descring_sim.conform.capabilities import Capabilities
+
+HOSTS = ("eager", "slow", "late", "ahead")
+"""How the kit's host behaves at ports: takes and publishes at once; takes completions late; rings
+the doorbell long after the lines; rings it before them."""
+
+
+class Device(Protocol):
+    """The interface of a device with registers, as :class:`descring_host.Device`."""
+
+    @property
+    def memory(self) -> npt.NDArray[np.uint8]:
+        """The window that rings lie in."""
+        ...
+
+    def read32(self, offset: int) -> int:
+        """Read the register at this byte address."""
+        ...
+
+    def write32(self, offset: int, value: int) -> None:
+        """Write the register at this byte address."""
+        ...
+
+    def wait(self, timeout_s: float) -> None:
+        """Let the device make progress."""
+        ...
+
+
+class FailingDevice(Device, Protocol):
+    """A device of which memory can be made to fail: the capability ``bus_errors``."""
+
+    def fail_memory(self, start: int, stop: int) -> None:
+        """Answer every access to these bytes with an error."""
+        ...
+
+    def mend_memory(self) -> None:
+        """Let every access succeed again."""
+        ...
+
+
+@dataclass(frozen=True)
+class Description:
+    """Who the implementation is: shown in every report.
+
+    A device that has not moved for ``settle_s`` seconds is taken to be at rest. ``waves`` says that
+    a failing test can be repeated with waves on.
+    """
+
+    name: str
+    version: str
+    kind: str
+    capabilities: Capabilities
+    details: str = ""
+    settle_s: float = 2.0
+    waves: bool = False
+
+
+@dataclass(frozen=True)
+class StreamJob:
+    """A stream to be answered: line i has index ``first_index + i``.
+
+    None stands for the implementation's own default. ``host`` is one of :data:`HOSTS`.
+    """
+
+    lines: Lines
+    first_index: int = 0
+    require_checked: bool = False
+    split_reward: bool = False
+    halt: bool = False
+    workers: int | None = None
+    ring_slots: int | None = None
+    host: str = "eager"
+    seed: int = 0
+    waves: bool = False
+    timeout_s: float = 60.0
+
+
+@dataclass(frozen=True)
+class DeviceJob:
+    """A program for a device after reset: ``program(device)`` drives it and raises on a failure."""
+
+    program: Callable[[Device], None]
+    memory: int = 1 << 20
+    first_index: int = 0
+    seed: int = 0
+    waves: bool = False
+    timeout_s: float = 60.0
+
+
+def no_lines() -> Lines:
+    """An empty stream."""
+    return np.empty(0, dtype=DESC_DTYPE)
+
+
+@dataclass(frozen=True)
+class Violation:
+    """A rule that was broken where no completion shows it, as seen at the ports."""
+
+    rule: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back: the completions of both rings; both empty after a :class:`DeviceJob`."""
+
+    done: Lines = field(default_factory=no_lines)
+    reward: Lines = field(default_factory=no_lines)
+    note: str = ""
+    waves: str | None = None
+    violation: Violation | None = None
+
+
+class Dut(Protocol):
+    """An implementation under test."""
+
+    def describe(self) -> Description:
+        """Name, version and capabilities. Cheap: called before anything is built."""
+        ...
+
+    def build(self, folder: Path) -> None:
+        """Make ready to run, once, in ``folder``; called again in each process, and then quick.
+
+        Raises:
+            DutError: it cannot be built; the text says why.
+        """
+        ...
+
+    def run(self, job: StreamJob | DeviceJob) -> Answer:
+        """Carry out ``job``, each from reset.
+
+        Raises:
+            DutError: there is no answer that could be judged.
+        """
+        ...

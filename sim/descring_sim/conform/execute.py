@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One test on one implementation, in this process: what the kit's worker processes do."""
+
+from __future__ import annotations
+
+import time
+import traceback
+import zlib
+
+import numpy as np
+
+from descring_sim.backends import ReplayError
+from descring_sim.conform.dut import Description, Device, DeviceJob, Dut, StreamJob
+from descring_sim.conform.errors import DutError, DutHung
+from descring_sim.conform.status import Failure, Status, TestResult
+from descring_sim.conform.suite.bench import Bench, CheckFailed
+from descring_sim.conform.suite.registry import Test
+from descring_sim.conform.suite.stream_check import bins_of, judge
+from descring_sim.conform.suite.vector import Draw
+
+
+def rng_of(test: Test, seed: int) -> np.random.Generator:
+    """The generator of a test: its own, so that a test alone draws what it draws among others."""
+    return np.random.default_rng([seed, zlib.crc32(test.id.encode())])
+
+
+def run_test(
+    dut: Dut, description: Description, test: Test, seed: int, *, timeout_s: float, waves: bool
+) -> TestResult:
+    """Run ``test``; whatever the implementation does in this process becomes a result."""
+    started = time.monotonic()
+    run = _run_stream if test.stream else _run_device
+    try:
+        result = run(dut, description, test, seed, timeout_s, waves)
+    except DutHung as error:
+        result = _ended(test, seed, Status.HUNG, str(error))
+    except (DutError, ReplayError) as error:
+        result = _ended(test, seed, Status.ERROR, str(error))
+    except Exception as error:
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        where = f"{type(error).__name__}: {error} ({last.filename}:{last.lineno})"
+        result = _ended(test, seed, Status.ERROR, where)
+    seconds = time.monotonic() - started
+    return TestResult(**{**result.__dict__, "seconds": seconds})
+
+
+def _ended(test: Test, seed: int, status: Status, text: str) -> TestResult:
+    failure = Failure(" ".join(text.split()), (test.rule,))
+    return TestResult(test.id, test.rule, status, seed, failure=failure)
+
+
+def _run_stream(
+    dut: Dut, description: Description, test: Test, seed: int, timeout_s: float, waves: bool
+) -> TestResult:
+    assert test.stream is not None
+    draw = Draw(rng_of(test, seed), description.capabilities)
+    vector = test.stream(draw)
+    job = StreamJob(vector.lines, **vector.modes, seed=seed, waves=waves, timeout_s=timeout_s)
+    answer = dut.run(job)
+    compared, failure = judge(vector, job, answer, test.rule)
+    status = Status.FAILED if failure or not compared else Status.PASSED
+    bins = {} if failure else bins_of(vector, job)
+    return TestResult(
+        test.id, test.rule, status, seed, compared=compared, failure=failure, bins=bins
+    )
+
+
+def _run_device(
+    dut: Dut, description: Description, test: Test, seed: int, timeout_s: float, waves: bool
+) -> TestResult:
+    body = test.device
+    assert body is not None
+    draw = Draw(rng_of(test, seed), description.capabilities)
+    benches: list[Bench] = []
+    failures: list[Failure] = []
+
+    def program(device: Device) -> None:
+        bench = Bench(
+            device,
+            rule=test.rule,
+            draw=draw,
+            first_index=test.first_index,
+            settle_s=description.settle_s,
+        )
+        benches.append(bench)
+        try:
+            body(bench)
+        except CheckFailed as error:
+            # Kept here, so that no driver of a device between us can turn it into something else.
+            failures.append(Failure(str(error), error.rules, error.diff))
+
+    answer = dut.run(
+        DeviceJob(
+            program,
+            memory=test.memory,
+            first_index=test.first_index,
+            seed=seed,
+            timeout_s=timeout_s,
+            waves=waves,
+        )
+    )
+    if not benches:
+        raise DutError("run() returned and never drove the device: it ran no program")
+    compared = benches[0].compared
+    if not failures and not compared:
+        failures.append(Failure("the program compared nothing", (test.rule,)))
+    if failures and answer.waves:
+        failures[0] = Failure(**{**failures[0].__dict__, "waves": answer.waves})
+    return TestResult(
+        test.id,
+        test.rule,
+        Status.FAILED if failures else Status.PASSED,
+        seed,
+        compared=compared,
+        failure=failures[0] if failures else None,
+        bins={} if failures else dict(benches[0].bins),
+    )

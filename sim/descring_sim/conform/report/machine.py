@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The verdict for machines: JSON and JUnit XML, and back from JSON."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Any
+from xml.etree import ElementTree
+
+from descring_model import contract
+
+from descring_sim.conform.report.lines import field_diff
+from descring_sim.conform.status import Status, TestResult
+from descring_sim.conform.verdict import Verdict
+
+FORMAT = 1
+"""Version of the JSON; raised when a reader would have to change."""
+
+
+def to_json(verdict: Verdict) -> str:
+    """The whole verdict; bytes as hexadecimal text."""
+    description = asdict(verdict.description)
+    claims = description["capabilities"]
+    description["capabilities"] = {
+        name: sorted(value) if isinstance(value, frozenset) else value
+        for name, value in claims.items()
+    }
+    data = {
+        "format": FORMAT,
+        "verdict": "conforms" if verdict.ok else "does not conform",
+        "implementation": description,
+        "reference": verdict.reference,
+        "contract": {"version": contract.VERSION, "sha256": contract.CONTRACT_SHA256},
+        "versions": verdict.versions,
+        "started": verdict.started.isoformat(timespec="seconds"),
+        "seconds": round(verdict.seconds, 3),
+        "seed": verdict.seed,
+        "counts": {status.value: verdict.counts[status] for status in Status},
+        "broken_rules": dict(verdict.named.most_common()),
+        "rules": [
+            {
+                "rule": row.rule.rule,
+                "status": row.status.value,
+                "reason": row.reason,
+                "tests": [result.test for result in row.results],
+            }
+            for row in verdict.rows()
+        ],
+        "tests": [_test(verdict, result) for result in verdict.results],
+        "coverage": [
+            {"bin": list(key), "lines": count} for key, count in sorted(verdict.bins.items())
+        ],
+    }
+    return json.dumps(data, indent=1)
+
+
+def _test(verdict: Verdict, result: TestResult) -> dict[str, Any]:
+    data: dict[str, Any] = {
+        "test": result.test,
+        "rule": result.rule,
+        "status": result.status.value,
+        "seed": result.seed,
+        "seconds": round(result.seconds, 4),
+        "compared": result.compared,
+    }
+    if result.reason:
+        data["reason"] = result.reason
+    if result.failure is not None:
+        data["failure"] = {
+            "text": result.failure.text,
+            "rules": list(result.failure.rules),
+            "waves": result.failure.waves,
+            "log": result.failure.log,
+            "repeat": verdict.rerun(result),
+        }
+        diff = result.failure.diff
+        if diff is not None:
+            lines = {name: getattr(diff, name) for name in ("submission", "expected", "actual")}
+            data["failure"]["diff"] = {
+                "ring": diff.ring,
+                "index": diff.index,
+                **{name: None if line is None else line.hex() for name, line in lines.items()},
+            }
+    return data
+
+
+def to_junit(verdict: Verdict) -> str:
+    """JUnit XML: a test case each; not claimed and not applicable are skipped, with the reason."""
+    counts = verdict.counts
+    suite = ElementTree.Element(
+        "testsuite",
+        name=f"descring conform {verdict.description.name}",
+        tests=str(len(verdict.results)),
+        failures=str(counts[Status.FAILED]),
+        errors=str(counts[Status.HUNG] + counts[Status.ERROR]),
+        skipped=str(counts[Status.NOT_CLAIMED] + counts[Status.NOT_APPLICABLE]),
+        time=f"{verdict.seconds:.3f}",
+        timestamp=verdict.started.isoformat(timespec="seconds"),
+    )
+    properties = ElementTree.SubElement(suite, "properties")
+    for name, value in (("seed", str(verdict.seed)), *verdict.versions.items()):
+        ElementTree.SubElement(properties, "property", name=name, value=value)
+    for result in verdict.results:
+        _case(suite, verdict, result)
+    ElementTree.indent(suite)
+    return ElementTree.tostring(suite, encoding="unicode", xml_declaration=True) + "\n"
+
+
+def _case(suite: ElementTree.Element, verdict: Verdict, result: TestResult) -> None:
+    case = ElementTree.SubElement(
+        suite,
+        "testcase",
+        classname=result.rule,
+        name=result.test.partition("/")[2],
+        time=f"{result.seconds:.3f}",
+    )
+    if result.status is Status.PASSED:
+        return
+    if not result.status.bad:
+        message = f"{result.status.value}: {result.reason}"
+        ElementTree.SubElement(case, "skipped", message=message)
+        return
+    failure = result.failure
+    text = failure.text if failure else result.status.value
+    kind = "failure" if result.status is Status.FAILED else "error"
+    element = ElementTree.SubElement(case, kind, message=_plain(text), type=result.status.value)
+    lines = [f"breaks {', '.join(failure.rules)}" if failure else ""]
+    lines += [row.text() for row in field_diff(failure.diff if failure else None)]
+    lines.append(f"repeat: {verdict.rerun(result)}")
+    element.text = _plain("\n".join(lines))
+
+
+def _plain(text: str) -> str:
+    """Text without the control characters that XML does not have."""
+    return "".join(c if c in "\n\t" or ord(c) >= 32 else "?" for c in text)

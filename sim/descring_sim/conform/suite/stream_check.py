@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Judging the answer to a stream vector, and the bins that it covers."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+from descring_model import Lines, complete, contract, first_difference, goes_to_reward
+
+from descring_sim.conform.dut import Answer, StreamJob
+from descring_sim.conform.status import Bin, Failure, LineDiff
+from descring_sim.conform.suite.blame import blame_stream
+from descring_sim.conform.suite.vector import FLAG, U32, Vector
+
+_OPCODE_NAMES = {item.value: item.name for item in contract.OPCODES}
+_ERROR_NAMES = {item.value: item.name for item in contract.ERROR_CODES}
+DEFAULT_SLOTS = 256
+"""Slots by which ring positions are counted where the vector does not set them."""
+
+
+def expected_answer(job: StreamJob) -> tuple[Lines, Lines, Lines]:
+    """What the golden model answers: the whole stream in order, the done ring, the reward ring."""
+    answers = complete(
+        job.lines,
+        first_index=job.first_index,
+        require_checked=job.require_checked,
+        split_reward=job.split_reward,
+    )
+    if job.halt:
+        stops = np.flatnonzero(answers["flags"] & FLAG["STOPPED"])
+        if len(stops):
+            answers = answers[: stops[0] + 1]
+    to_reward = goes_to_reward(answers) & job.split_reward
+    return answers, answers[~to_reward], answers[to_reward]
+
+
+def judge(vector: Vector, job: StreamJob, answer: Answer, rule: str) -> tuple[int, Failure | None]:
+    """How many lines were equal, and the failure if one was not.
+
+    The test's own rule is among the broken ones when the difference lies in the vector's focus.
+    """
+    answers, *wanted = expected_answer(job)
+    if not len(answers):
+        return 0, Failure("the vector compares nothing", (rule,))
+    if answer.violation is not None:
+        return 0, Failure(answer.violation.text, (answer.violation.rule,), waves=answer.waves)
+    to_reward = goes_to_reward(answers) & job.split_reward
+    submitted = job.lines[: len(answers)]
+    rings = (
+        ("done", submitted[~to_reward], wanted[0], answer.done, answer.reward),
+        ("reward", submitted[to_reward], wanted[1], answer.reward, answer.done),
+    )
+    for name, given, expected, actual, other in rings:
+        difference = first_difference(expected, actual)
+        if difference is None:
+            continue
+        row = difference.index
+        halted_late = job.halt and row == len(expected) and len(actual) > row
+        blame = blame_stream(given, expected, actual, row, other)
+        rules = ("LIFE-003", "OP-255") if halted_late else blame.rules
+        owned = "count" if halted_late else blame.aspect
+        if owned in vector.focus and rule not in rules:
+            rules = (*rules, rule)
+        text = f"{name} ring, {difference}"
+        if blame.aspect in ("order", "count", "ring"):
+            text += {
+                "order": "; the completions are the right ones in another order",
+                "count": "; a completion is missing or comes twice",
+                "ring": "; a completion lies in the wrong ring",
+            }[blame.aspect]
+        return row, Failure(text, rules, _diff(name, row, given, expected, actual), answer.waves)
+    return len(answers), None
+
+
+def _diff(ring: str, row: int, given: Lines, expected: Lines, actual: Lines) -> LineDiff:
+    def line(lines: Lines) -> bytes | None:
+        return lines[row].tobytes() if row < len(lines) else None
+
+    return LineDiff(row, ring, line(given), line(expected), line(actual))
+
+
+def bins_of(vector: Vector, job: StreamJob) -> dict[Bin, int]:
+    """What a compared stream covers. Occupancy is the host's to know, so a stream has none."""
+    answers, _, _ = expected_answer(job)
+    slots = job.ring_slots or DEFAULT_SLOTS
+    indices = (np.arange(len(answers)) + job.first_index) & U32
+    counted: Counter[Bin] = Counter()
+    for row, (line, done) in enumerate(zip(job.lines, answers, strict=False)):
+        fault = "none" if vector.faults is None else str(vector.faults[row])
+        if fault == "none" and done["flags"] & FLAG["ERROR"]:
+            fault = _ERROR_NAMES[int(done["flags"]) >> contract.ERROR_CODE_SHIFT].lower()
+        counted[
+            _OPCODE_NAMES.get(int(line["opcode"]), "other"),
+            position(int(indices[row]), slots),
+            "streamed",
+            wrap(int(indices[row])),
+            fault,
+        ] += 1
+    return dict(counted)
+
+
+def position(index: int, slots: int) -> str:
+    """Which slot of a ring an index lies in."""
+    slot = index % slots
+    return "first slot" if slot == 0 else "last slot" if slot == slots - 1 else "between"
+
+
+def wrap(index: int) -> str:
+    """How far an index is from the wrap through 2^32."""
+    if index > U32 - 64:
+        return "before 2^32"
+    return "behind 2^32" if index < 64 else "far"

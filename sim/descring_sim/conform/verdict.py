@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The verdict on one implementation: results of tests gathered by rule."""
+
+from __future__ import annotations
+
+import datetime
+import importlib.metadata
+import platform
+import shlex
+import subprocess
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from descring_model import contract
+from descring_model.rules import SECTIONS, Rule, all_rules
+
+from descring_sim import paths
+from descring_sim.conform.dut import Description
+from descring_sim.conform.status import Bin, Status, TestResult
+from descring_sim.conform.suite.registry import NOT_APPLICABLE, Test
+
+_WORST = (Status.FAILED, Status.HUNG, Status.ERROR)
+
+
+@dataclass(frozen=True)
+class RuleRow:
+    """One rule in the verdict: its status, why, and the results of its own tests."""
+
+    rule: Rule
+    status: Status
+    reason: str
+    results: tuple[TestResult, ...]
+
+    @property
+    def passed(self) -> int:
+        """Tests of the rule that passed."""
+        return sum(result.status is Status.PASSED for result in self.results)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Everything that a report says about one run on one implementation.
+
+    ``reference`` is what the user called the implementation; ``selected`` the tests that the run
+    was about, of which each has a result.
+    """
+
+    reference: str
+    description: Description
+    results: tuple[TestResult, ...]
+    selected: tuple[Test, ...]
+    seed: int
+    seconds: float
+    started: datetime.datetime
+    versions: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def counts(self) -> Counter[Status]:
+        """How many tests have which status."""
+        return Counter(result.status for result in self.results)
+
+    @property
+    def ok(self) -> bool:
+        """Whether every test that ran passed, and at least one did."""
+        return not any(result.status.bad for result in self.results) and bool(
+            self.counts[Status.PASSED]
+        )
+
+    @property
+    def failures(self) -> list[TestResult]:
+        """The bad results, in the order of the contract."""
+        return [result for result in self.results if result.status.bad]
+
+    @property
+    def named(self) -> Counter[str]:
+        """The rules that failures name, with how many failures name each."""
+        return Counter(
+            rule for result in self.failures if result.failure for rule in result.failure.rules
+        )
+
+    @property
+    def bins(self) -> Counter[Bin]:
+        """What was covered, by lines."""
+        total: Counter[Bin] = Counter()
+        for result in self.results:
+            total.update(result.bins)
+        return total
+
+    def rows(self) -> list[RuleRow]:
+        """The rules that the run was about, in the order of the contract."""
+        about = {test.rule for test in self.selected}
+        whole = len(about) > 1 and self._is_whole()
+        return [
+            self._row(rule)
+            for rule in all_rules()
+            if rule.rule in about or (whole and rule.rule in NOT_APPLICABLE)
+        ]
+
+    def _is_whole(self) -> bool:
+        return {test.rule for test in self.selected} >= {
+            rule.rule for rule in all_rules() if rule.rule not in NOT_APPLICABLE
+        }
+
+    def _row(self, rule: Rule) -> RuleRow:
+        if rule.rule in NOT_APPLICABLE:
+            return RuleRow(rule, Status.NOT_APPLICABLE, NOT_APPLICABLE[rule.rule], ())
+        results = tuple(result for result in self.results if result.rule == rule.rule)
+        statuses = {result.status for result in results}
+        for status in _WORST:
+            if status in statuses:
+                failing = next(result for result in results if result.status is status)
+                reason = failing.failure.text if failing.failure else ""
+                return RuleRow(rule, status, reason, results)
+        if self.named[rule.rule]:
+            by = next(
+                result.test
+                for result in self.failures
+                if result.failure and rule.rule in result.failure.rules
+            )
+            return RuleRow(rule, Status.FAILED, f"broken in {by}", results)
+        if Status.PASSED in statuses:
+            return RuleRow(rule, Status.PASSED, "", results)
+        reasons = "; ".join(dict.fromkeys(result.reason for result in results))
+        if Status.NOT_CLAIMED in statuses:
+            return RuleRow(rule, Status.NOT_CLAIMED, reasons, results)
+        if Status.NOT_APPLICABLE in statuses:
+            return RuleRow(rule, Status.NOT_APPLICABLE, reasons, results)
+        return RuleRow(rule, Status.ERROR, "there is no result", results)
+
+    def rerun(self, result: TestResult) -> str:
+        """The command that repeats one test."""
+        return (
+            f"descring conform {shlex.quote(self.reference)} "
+            f"--only {shlex.quote(result.test)} --seed {result.seed}"
+        )
+
+
+def skipped(test: Test, description: Description, seed: int) -> TestResult | None:
+    """The result of a test that is not to be run, with the reason; None if it is to be."""
+    missing = test.missing(description.capabilities)
+    if not missing:
+        return None
+    rings = description.capabilities.rings
+    if any(token.startswith("rings:") for token in missing):
+        where = {"memory": "in memory", "chip": "on chip"}[rings]
+        reason = f"its rings lie {where}"
+        return TestResult(test.id, test.rule, Status.NOT_APPLICABLE, seed, reason=reason)
+    reason = f"needs {', '.join(missing)}"
+    return TestResult(test.id, test.rule, Status.NOT_CLAIMED, seed, reason=reason)
+
+
+def section_title(number: int) -> str:
+    """Number and title of a section of the contract."""
+    return f"{number}. {SECTIONS[number][0]}".replace("`", "")
+
+
+def versions(simulators: Iterable[str] = ()) -> dict[str, str]:
+    """The versions that a verdict depends on."""
+    found = {
+        "descring": importlib.metadata.version("descring"),
+        "contract": f"{contract.VERSION}, hash {contract.CONTRACT_HASH:08x}",
+        "python": platform.python_version(),
+        "numpy": importlib.metadata.version("numpy"),
+        "machine": f"{platform.system()} {platform.machine()}",
+    }
+    root = paths.checkout_root()
+    if root is not None and (commit := commit_of(root)):
+        found["descring commit"] = commit
+    for name in simulators:
+        # Imported late: a simulator may be missing, and then is not asked for.
+        from descring_sim import simulators as known
+
+        found[name] = known.find(name).version
+    return found
+
+
+def commit_of(folder: Path) -> str | None:
+    """The commit that ``folder`` is at, and whether it has changes; None outside of git."""
+
+    def git(*arguments: str) -> str | None:
+        try:
+            done = subprocess.run(
+                ["git", "-C", str(folder), *arguments], capture_output=True, text=True, timeout=30
+            )
+        except (OSError, subprocess.TimeoutExpired):
+            return None
+        return done.stdout.strip() if done.returncode == 0 else None
+
+    commit = git("rev-parse", "--short=12", "HEAD")
+    if not commit:
+        return None
+    return commit + (" with changes" if git("status", "--porcelain") else "")
+
+
+def bins_by(bins: Counter[Bin], axes: Sequence[int]) -> Counter[tuple[str, ...]]:
+    """Sum bins over all axes but these."""
+    total: Counter[tuple[str, ...]] = Counter()
+    for key, count in bins.items():
+        total[tuple(key[axis] for axis in axes)] += count
+    return total

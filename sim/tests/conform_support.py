@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Helpers of the conformance kit's tests."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable
+from pathlib import Path
+
+from descring_sim.conform.dut import Dut
+from descring_sim.conform.execute import run_test
+from descring_sim.conform.status import TestResult
+from descring_sim.conform.suite.registry import all_tests
+
+ROOT = Path(__file__).resolve().parents[2]
+EXAMPLES = ROOT / "examples" / "conform"
+ACME = EXAMPLES / "acme" / "acme.toml"
+C_WORKER = EXAMPLES / "c_worker" / "worker.toml"
+
+WRONG = """
+import numpy as np
+from descring_sim.conform.duts.model import ModelDut
+from descring_sim.conform.dut import Answer, StreamJob
+class Dut(ModelDut):
+    def run(self, job):
+        answer = super().run(job)
+        {body}
+        return answer
+"""
+"""A plugin over the golden model that does ``body`` to each answer."""
+
+
+def run_rules(dut: Dut, rules: Iterable[str] | None = None, seed: int = 1) -> list[TestResult]:
+    """Run the tests of these rules in this process, all that are claimed when None."""
+    description = dut.describe()
+    wanted = None if rules is None else set(rules)
+    return [
+        run_test(dut, description, test, seed, timeout_s=30.0, waves=False)
+        for test in all_tests()
+        if (wanted is None or test.rule in wanted) and not test.missing(description.capabilities)
+    ]
+
+
+def named(results: Iterable[TestResult]) -> set[str]:
+    """The rules that the failures among ``results`` name."""
+    return {rule for result in results if result.failure for rule in result.failure.rules}
+
+
+def plugin(folder: Path, body: str) -> str:
+    """Write :data:`WRONG` with ``body`` into ``folder``; the reference of its class."""
+    path = folder / "wrong.py"
+    path.write_text(WRONG.replace("{body}", body), encoding="utf-8")
+    return f"{path}:Dut"
+
+
+@functools.cache
+def rules_with_tests() -> frozenset[str]:
+    """Every rule that the kit has a test for."""
+    return frozenset(test.rule for test in all_tests())

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One test that hangs, crashes or lies never ends the run, and is never passed."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from conform_support import plugin
+from descring_sim.conform.command import describe
+from descring_sim.conform.errors import ConformError
+from descring_sim.conform.status import Status
+from descring_sim.conform.supervise import Task, run_all
+
+Command = Callable[..., subprocess.CompletedProcess[str]]
+TASKS = [Task(f"{rule}", 3) for rule in ("OP-000/nop", "OP-001/decode", "OP-002/reward")]
+"""The second of them is the one that a plugin spoils."""
+
+SPOILED = "if (job.lines['opcode'] == 1).all(): "
+
+
+def run(folder: Path, body: str, timeout_s: float = 20.0) -> list[tuple[Status, str]]:
+    """What becomes of the tasks when the second answer is treated with ``body``."""
+    reference = plugin(folder, SPOILED + body)
+    results = run_all(reference, folder, TASKS, jobs=1, timeout_s=timeout_s)
+    assert [result.test for result in results] == [task.test for task in TASKS]
+    assert results[0].status is results[2].status is Status.PASSED
+    return [(result.status, result.failure.text if result.failure else "") for result in results]
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "says"),
+    [
+        ("import os; os.abort()", Status.ERROR, "its process died with SIGABRT"),
+        ("import os; os._exit(5)", Status.ERROR, "its process ended with exit code 5"),
+        ("raise RuntimeError('no')", Status.ERROR, "RuntimeError: no"),
+        ("return Answer()", Status.FAILED, "the streams end at different places"),
+        ("return None", Status.ERROR, "AttributeError"),
+    ],
+)
+def test_it_ends_one_test_alone(tmp_path: Path, body: str, status: Status, says: str) -> None:
+    """A crash, an exit, an exception, and no answer at all."""
+    came, text = run(tmp_path, body)[1]
+    assert came is status
+    assert says in text
+
+
+def test_a_hang_is_killed(tmp_path: Path) -> None:
+    """What does not end has hung, and its process is gone."""
+    marker = tmp_path / "pid"
+    body = f"import os, pathlib; pathlib.Path({str(marker)!r}).write_text(str(os.getpid()))"
+    came, text = run(tmp_path, body + "\n        while job.lines['opcode'][0] == 1: pass", 1.0)[1]
+    assert came is Status.HUNG
+    assert "no end after 1 s" in text
+    assert not Path("/proc", marker.read_text()).exists()
+
+
+def test_what_it_prints_disturbs_nothing(tmp_path: Path) -> None:
+    """An implementation may print as it likes."""
+    body = "print('x' * 100000); import os; os.write(1, b'y' * 100000)"
+    assert run(tmp_path, body)[1][0] is Status.PASSED
+
+
+@pytest.mark.parametrize(
+    ("reference", "says"),
+    [
+        ("nosuch", "expected an implementation out of model, cpu"),
+        ("nosuch.toml", "nosuch.toml: cannot be read"),
+        ("nosuch.py:Dut", "no such file"),
+        ("json:Dut", "json has no 'Dut'"),
+        ("json:JSONDecoder", "has describe, build and run; missing describe"),
+    ],
+)
+def test_an_unknown_implementation_is_an_error(reference: str, says: str, tmp_path: Path) -> None:
+    """Before any test is run."""
+    with pytest.raises(ConformError, match=says):
+        describe(reference, tmp_path)
+
+
+def test_exit_codes_and_the_one_line(tmp_path: Path, descring: Command) -> None:
+    """0 for a verdict of yes, 1 of no with the rule and the way to repeat it, 2 for neither."""
+    good = descring("conform", "model", "--only", "OP-000", "--seed", 12)
+    assert good.returncode == 0
+    assert "model conforms: 1 passed; 120 lines, seed 12" in good.stdout
+    wrong = plugin(tmp_path, "answer.done['seq_len'] += 1 if isinstance(job, StreamJob) else 0")
+    came = descring("conform", wrong, "--only", "DEC-003", "--seed", 12)
+    assert came.returncode == 1
+    assert "does not conform: 1 failed" in came.stdout
+    assert "breaks DEC-003" in came.stdout.replace("\n", " ")
+    assert f"descring conform {wrong} --only DEC-003/done-wins --seed 12" in came.stdout
+    none = descring("conform", "nosuch")
+    assert none.returncode == 2
+    assert none.stdout == ""
+    assert len(none.stderr.splitlines()) == 1

@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The kit says no: each wrong implementation is rejected, under the rule that it breaks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from conform_support import named, rules_with_tests, run_rules
+from descring_sim.conform.duts.find import find_dut
+from descring_sim.conform.errors import ConformError
+from descring_sim.conform.proof.mutants import Mutant, load
+
+PYTHON = load(("python",))
+C = load(("c",))
+
+
+def test_every_rule_has_a_wrong_implementation() -> None:
+    """Every rule that has a test has an implementation that breaks it."""
+    assert {mutant.rule for mutant in load()} >= rules_with_tests()
+
+
+@pytest.mark.parametrize("mutant", PYTHON + C, ids=lambda mutant: mutant.id)
+def test_is_rejected_under_its_rule(mutant: Mutant, tmp_path: Path) -> None:
+    """The tests of the rule fail, and name it."""
+    dut = find_dut(mutant.write(tmp_path / "dut"))
+    dut.build(tmp_path / "build")
+    assert mutant.rule in named(run_rules(dut, [mutant.rule]))
+
+
+def test_a_list_that_does_not_fit_is_an_error(tmp_path: Path) -> None:
+    """A search text that the source has not is refused, and no right implementation is tried."""
+    gone = Mutant("python", "DEC-001", "nothing", "completion.py", "no such text", "x")
+    with pytest.raises(ConformError, match=r"expected its search text once .* found it 0 times"):
+        gone.write(tmp_path / "dut")

@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The kit's suite: whole, reproducible, and right about right implementations."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from conform_support import named, rules_with_tests, run_rules
+from descring_model.rules import all_rules
+from descring_sim.conform.capabilities import Capabilities
+from descring_sim.conform.duts.backends import BackendDut
+from descring_sim.conform.duts.model import CAPABILITIES, ModelDut
+from descring_sim.conform.errors import ConformError
+from descring_sim.conform.execute import rng_of, run_test
+from descring_sim.conform.status import Status
+from descring_sim.conform.suite.registry import NOT_APPLICABLE, all_tests, select
+from descring_sim.conform.suite.vector import Draw, Vector
+
+
+def test_every_rule_has_a_test_or_a_reason() -> None:
+    """No rule of the contract is forgotten, and none has both."""
+    rules = {rule.rule for rule in all_rules()}
+    assert rules_with_tests() | NOT_APPLICABLE.keys() == rules
+    assert not rules_with_tests() & NOT_APPLICABLE.keys()
+
+
+def test_every_rule_is_in_the_quick_run_or_needs_more() -> None:
+    """The quick run has a test of every rule that has one."""
+    assert {test.rule for test in select((), smoke=True)} == rules_with_tests()
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_the_model_passes(seed: int) -> None:
+    """The golden model passes everything that it claims, and every test compares something."""
+    results = run_rules(ModelDut(), seed=seed)
+    assert [r for r in results if r.status is not Status.PASSED] == []
+    assert all(result.compared > 0 for result in results)
+
+
+def test_the_native_worker_passes() -> None:
+    """The native worker, in threads that take their time, passes everything that it claims."""
+    results = run_rules(BackendDut("cpu"), seed=4)
+    assert [r for r in results if r.status is not Status.PASSED] == []
+
+
+@pytest.mark.parametrize("workers", [1, 16])
+def test_unusual_workers_pass(workers: int) -> None:
+    """Any number of workers and the smallest rings are right."""
+    dut = BackendDut("cpu", workers=workers, ring_slots=2)
+    results = run_rules(dut, ["RING-005", "RING-006", "RING-007", "RING-008", "DESC-023"])
+    assert named(results) == set()
+
+
+def test_a_seed_draws_the_same_lines() -> None:
+    """The same seed gives the same bytes, alone or among others, and another seed gives others."""
+    for test in all_tests():
+        if test.stream is None or "random" not in test.name:
+            continue
+        drawn = [test.stream(Draw(rng_of(test, seed), CAPABILITIES)).lines for seed in (5, 5, 6)]
+        assert np.array_equal(drawn[0], drawn[1])
+        assert not np.array_equal(drawn[0], drawn[2])
+
+
+def test_vectors_stay_within_the_claims() -> None:
+    """No vector has an opcode, a CHECKED line or a mode that was not claimed."""
+    claims = Capabilities(
+        opcodes=frozenset({"DECODE", "NOP"}),
+        checked=False,
+        require_checked=False,
+        split_reward=False,
+        halt=False,
+        first_index=False,
+    )
+    seen = 0
+    for test in all_tests():
+        if test.stream is None or test.missing(claims):
+            continue
+        vector = test.stream(Draw(rng_of(test, 1), claims))
+        assert not set(vector.lines["opcode"].tolist()) & {2, 3, 255}, test.id
+        assert not (vector.lines["flags"] & 0x20).any(), test.id
+        in_force = {mode for mode, value in vector.modes.items() if value}
+        assert not in_force & {"require_checked", "split_reward", "halt", "first_index"}, test.id
+        seen += 1
+    assert seen > 40
+
+
+def test_selecting() -> None:
+    """Rules, tests and patterns select; what names nothing is refused with what is near."""
+    assert [test.id for test in select(["RING-007/long-and-short"])] == ["RING-007/long-and-short"]
+    assert {test.rule for test in select(["ring-00*"])} == {f"RING-00{k}" for k in range(1, 10)}
+    with pytest.raises(ConformError, match=r"--only RING-099: .*near: RING-001"):
+        select(["RING-099"])
+    with pytest.raises(ConformError, match="DESC-024: this rule has no test; it binds the host"):
+        select(["DESC-024"])
+
+
+@pytest.mark.parametrize(
+    ("table", "says"),
+    [
+        ({"opcode": []}, "has no 'opcode'"),
+        ({"opcodes": ["JUMP"]}, "'JUMP' is none of"),
+        ({"checked": 1}, "expected true or false, came 1"),
+        ({"levels": []}, "expected at least one"),
+        ({"ring_slots": [3, 8]}, "expected powers of two"),
+        ({"workers": [0, 4]}, "from 1 to 16"),
+        ({"rings": "disk"}, "expected one of memory, chip"),
+        ({"not_claimed": ["RING-999"]}, "'RING-999' is none of"),
+    ],
+)
+def test_wrong_capabilities_are_refused(table: dict[str, object], says: str) -> None:
+    """A wrong key or value is one clear error."""
+    with pytest.raises(ConformError, match=says):
+        Capabilities.parse(table, "x.toml")
+
+
+def test_comparing_nothing_is_a_failure() -> None:
+    """A vector without lines does not pass."""
+    test = replace(select(["OP-000/nop"])[0], stream=lambda draw: Vector(draw.lines(0), ()))
+    dut = ModelDut()
+    result = run_test(dut, dut.describe(), test, 1, timeout_s=9.0, waves=False)
+    assert result.status is Status.FAILED
+    assert result.failure is not None
+    assert result.failure.text == "the vector compares nothing"
