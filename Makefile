@@ -86,11 +86,15 @@ synth: setup  ## synthesise every RTL module: cells, flip-flops, logic depth, no
 	@$(BIN)/python -m descring_sim.synth
 
 # What takes too long for `make test`; one target after the other.
-NIGHTLY := formal formal-mutants mutants-cuda synth
+NIGHTLY := campaign formal formal-mutants mutants-cuda synth
 
 .PHONY: nightly
 nightly:  ## everything that takes longer than make test may
 	@for target in $(NIGHTLY); do $(MAKE) --no-print-directory $$target; done
+
+.PHONY: campaign
+campaign: setup  ## ten million random lines through the RTL against the golden model
+	@$(BIN)/descring campaign --lines 10000000 --jobs "$$JOBS" $${SEED:+--seed "$$SEED"}
 
 .PHONY: mutants-host
 mutants-host: setup  ## break the host runtime in many small ways; its suite must notice

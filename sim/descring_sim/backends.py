@@ -6,6 +6,7 @@ A further backend is one class with a ``replay`` method and one entry in :data:`
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -96,6 +97,12 @@ class ModelBackend:
         )
 
 
+def say(text: str) -> None:
+    """Tell a person at a terminal what takes long; a script hears nothing."""
+    if sys.stderr.isatty():
+        print(f"descring: {text}", file=sys.stderr)
+
+
 def _simulator(name: str) -> Callable[[], Backend]:
     def make() -> Backend:
         # Imported late: the stream commands must not need a simulator's Python packages.
@@ -123,6 +130,13 @@ def _cuda(shape: str) -> Callable[[], Backend]:
     return make
 
 
+def _verilated() -> Backend:
+    # Imported late, as the simulators.
+    from descring_sim.backends_verilated import VerilatedBackend
+
+    return VerilatedBackend()
+
+
 BACKENDS: dict[str, Callable[[], Backend]] = {
     "model": ModelBackend,
     "cpu": _cpu,
@@ -130,6 +144,7 @@ BACKENDS: dict[str, Callable[[], Backend]] = {
     "cuda-latency": _cuda("latency"),
     "icarus": _simulator("icarus"),
     "verilator": _simulator("verilator"),
+    "verilated": _verilated,
 }
 
 
