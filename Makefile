@@ -52,7 +52,7 @@ lint: setup  ## ruff, mypy, and each RTL module alone through both simulators' o
 		|| { echo 'the files above are not formatted; mend with: .venv/bin/ruff format' >&2; exit 1; }
 	@$(BIN)/mypy --strict --no-error-summary $(foreach p,pymodel host cuda sim,$(wildcard $(p)/descring_*))
 	@for suite in $(SUITES); do \
-		MYPYPATH=$$suite $(BIN)/mypy --strict --no-error-summary --explicit-package-bases $$suite; \
+		MYPYPATH=$$suite:host/tests $(BIN)/mypy --strict --no-error-summary --explicit-package-bases $$suite; \
 	done
 	@$(BIN)/python -m descring_sim.elaborate
 	@$(BIN)/descring lint-rtl
