@@ -11,6 +11,7 @@ from lib.host_bridge import BridgedDevice
 
 from host_bridge.tb_host_bridge import BridgeTestbench
 
+_IRQ_MASK = contract.REGISTER["IRQ_MASK"].offset
 _DONE_TAIL = contract.REGISTER["DONE_TAIL"].offset
 
 
@@ -58,6 +59,23 @@ async def test_a_host_program_steps_the_device_cycle_by_cycle(dut: HierarchyObje
     assert to_memory > 4, "a fetch, a token and a write take more"
     assert to_register > 0
     tb.compare_exchange(lines, completions)
+    tb.finish()
+
+
+@cocotb.test()
+async def test_unaligned_registers_are_unknown(dut: HierarchyObject) -> None:
+    """[DB-004] An address that is not a multiple of 4 reads 0 and ignores writes."""
+    tb = BridgeTestbench(dut)
+    await tb.start()
+
+    def program(device: BridgedDevice) -> None:
+        for offset in (1, 2, 3, 0x7FD, 0xFFF, 0x1000):
+            tb.identity.check(f"register {offset:#x}", expected=0, actual=device.read32(offset))
+        for offset in (1, 2, 3):
+            device.write32(_IRQ_MASK + offset, 7)
+        tb.identity.check("IRQ_MASK", expected=0, actual=device.read32(_IRQ_MASK))
+
+    await tb.device.run(program)
     tb.finish()
 
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the host runtime's tests share: the path to their helpers, and the list of backends."""
 
+import functools
 import math
 import os
 import sys
@@ -14,7 +15,7 @@ from hypothesis import settings
 # pytest runs with --import-mode=importlib, which puts no test folder on the path.
 sys.path.insert(0, str(Path(__file__).parent))
 
-from descring_host import Device, open_device
+from descring_host import Device, DeviceError, open_device
 from descring_host.segment import PREFIX, SHM_FOLDER
 
 settings.register_profile("descring", max_examples=60, deadline=None, print_blob=True)
@@ -28,6 +29,8 @@ BACKENDS: dict[str, tuple[str, dict[str, Any], float]] = {
     "verilator": ("verilator", {"monitor": True, "latency": 20, "backpressure": 0.2}, 0.2),
     "icarus": ("icarus", {}, 0.1),
     "verilated": ("verilated", {"latency": (1, 20), "backpressure": 0.1}, 1.0),
+    "cuda-latency": ("cuda", {"shape": "latency"}, 1.0),
+    "cuda-throughput": ("cuda", {"shape": "throughput"}, 1.0),
 }
 """The suite runs unchanged over these; a further backend adds one line: its name, its options, and
 the share of the streams' lengths that it gets, for simulators take milliseconds a line."""
@@ -57,10 +60,23 @@ class OpenBackend:
         return math.ceil(count * self._share)
 
 
+@functools.cache
+def _no_gpu() -> str:
+    """Why the backend cuda cannot be tested here; empty if it can."""
+    try:
+        open_device("cuda", memory=1 << 16).close()
+    except DeviceError as error:
+        return str(error)
+    return ""
+
+
 @pytest.fixture(params=list(BACKENDS))
 def open_backend(request: pytest.FixtureRequest) -> Iterator[OpenBackend]:
     """The backend under test; what it opened is closed behind the test."""
-    backend = OpenBackend(*BACKENDS[request.param])
+    name, options, share = BACKENDS[request.param]
+    if name == "cuda" and _no_gpu():
+        pytest.skip(_no_gpu())
+    backend = OpenBackend(name, options, share)
     yield backend
     for device in backend.opened:
         device.close()

@@ -120,6 +120,16 @@ def _cpu() -> Backend:
     return CpuBackend()
 
 
+def _cuda(shape: str) -> Callable[[], Backend]:
+    def make() -> Backend:
+        # Imported late, for the same reason; CuPy is only needed to replay.
+        from descring_sim.backends_cuda import CudaBackend
+
+        return CudaBackend(shape)
+
+    return make
+
+
 def _verilated() -> Backend:
     # Imported late, as the simulators.
     from descring_sim.backends_verilated import VerilatedBackend
@@ -130,6 +140,8 @@ def _verilated() -> Backend:
 BACKENDS: dict[str, Callable[[], Backend]] = {
     "model": ModelBackend,
     "cpu": _cpu,
+    "cuda": _cuda("throughput"),
+    "cuda-latency": _cuda("latency"),
     "icarus": _simulator("icarus"),
     "verilator": _simulator("verilator"),
     "verilated": _verilated,

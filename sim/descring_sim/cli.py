@@ -15,6 +15,7 @@ from types import FrameType
 import click
 
 from descring_sim.backends import ReplayError
+from descring_sim.bundle_cmd import check, record
 from descring_sim.campaign_cmd import campaign
 from descring_sim.compare_cmd import compare
 from descring_sim.conform.command import conform
@@ -37,7 +38,7 @@ def cli() -> None:
 
 
 COMMANDS = (
-    *(stream, replay, compare, conform),
+    *(stream, replay, compare, record, check, conform),
     *(campaign, shell, waves),
     *(gen, gen_check, requirements, lint_rtl),
     *(serve, clean),
