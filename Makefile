@@ -86,11 +86,7 @@ synth: setup  ## synthesise every RTL module: cells, flip-flops, logic depth, no
 	@$(BIN)/python -m descring_sim.synth
 
 # What takes too long for `make test`; one target after the other.
-<<<<<<< HEAD
-NIGHTLY := campaign faults formal formal-mutants synth
-=======
-NIGHTLY := campaign formal formal-mutants mutants-cuda synth
->>>>>>> main
+NIGHTLY := campaign faults formal formal-mutants mutants-cuda synth
 
 .PHONY: nightly
 nightly:  ## everything that takes longer than make test may
