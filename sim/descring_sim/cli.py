@@ -16,6 +16,7 @@ import click
 
 from descring_sim.backends import ReplayError
 from descring_sim.compare_cmd import compare
+from descring_sim.conform.campaign_command import campaign
 from descring_sim.conform.command import conform
 from descring_sim.errors import SimulationError
 from descring_sim.gen.commands import gen, gen_check, lint_rtl, requirements
@@ -34,7 +35,7 @@ def cli() -> None:
 
 
 COMMANDS = (
-    *(stream, replay, compare, conform),
+    *(stream, replay, compare, conform, campaign),
     *(gen, gen_check, requirements, lint_rtl),
     *(serve, clean),
 )
