@@ -19,10 +19,11 @@ JOBS ?= $(shell nproc)
 export SIM TEST CONFIG SEED WAVES JOBS
 
 BIN := .venv/bin
-PYTHON_SOURCES := pymodel host sim cocotb_tests bench
-PYTEST := $(BIN)/python -m pytest --import-mode=importlib -q --dist worksteal
+PYTHON_SOURCES := pymodel host cuda sim cocotb_tests bench
+# Eager, because a persistent kernel would block the loading of another.
+PYTEST := CUDA_MODULE_LOADING=EAGER $(BIN)/python -m pytest --import-mode=importlib -q --dist worksteal
 # A suite that must be there is an error when it is not.
-SUITES := pymodel/tests sim/tests $(wildcard host/tests) cocotb_tests
+SUITES := pymodel/tests sim/tests $(wildcard host/tests) cuda/tests cocotb_tests
 COSIM_OPTIONS = --sim "$${SIM:-all}" -n "$$JOBS" \
 	$${TEST:+--case "$$TEST"} $${CONFIG:+--config "$$CONFIG"} $${SEED:+--seed "$$SEED"}
 
@@ -49,9 +50,9 @@ lint: setup  ## ruff, mypy, and each RTL module alone through both simulators' o
 	@$(BIN)/ruff check --quiet $(wildcard $(PYTHON_SOURCES))
 	@$(BIN)/ruff format --check --quiet $(wildcard $(PYTHON_SOURCES)) \
 		|| { echo 'the files above are not formatted; mend with: .venv/bin/ruff format' >&2; exit 1; }
-	@$(BIN)/mypy --strict --no-error-summary $(foreach p,pymodel host sim,$(wildcard $(p)/descring_*))
+	@$(BIN)/mypy --strict --no-error-summary $(foreach p,pymodel host cuda sim,$(wildcard $(p)/descring_*))
 	@for suite in $(SUITES); do \
-		MYPYPATH=$$suite $(BIN)/mypy --strict --no-error-summary --explicit-package-bases $$suite; \
+		MYPYPATH=$$suite:host/tests $(BIN)/mypy --strict --no-error-summary --explicit-package-bases $$suite; \
 	done
 	@$(BIN)/python -m descring_sim.elaborate
 	@$(BIN)/descring lint-rtl
@@ -85,19 +86,35 @@ synth: setup  ## synthesise every RTL module: cells, flip-flops, logic depth, no
 	@$(BIN)/python -m descring_sim.synth
 
 # What takes too long for `make test`; one target after the other.
-NIGHTLY := formal formal-mutants synth
+NIGHTLY := campaign formal formal-mutants mutants-cuda synth
 
 .PHONY: nightly
 nightly:  ## everything that takes longer than make test may
 	@for target in $(NIGHTLY); do $(MAKE) --no-print-directory $$target; done
 
+.PHONY: campaign
+campaign: setup  ## ten million random lines through the RTL against the golden model
+	@$(BIN)/descring campaign --lines 10000000 --jobs "$$JOBS" $${SEED:+--seed "$$SEED"}
+
 .PHONY: mutants-host
 mutants-host: setup  ## break the host runtime in many small ways; its suite must notice
 	@$(BIN)/python -m descring_sim.mutants_host --jobs "$$JOBS"
 
+.PHONY: mutants-cuda
+mutants-cuda: setup  ## break the CUDA kernels in small ways; a run on the CPU must notice
+	@$(PYTEST) -n "$$JOBS" cuda/mutants
+
 .PHONY: sanitize
 sanitize: setup  ## stress the native core under ThreadSanitizer and AddressSanitizer
 	@host/native/sanitize.sh
+
+.PHONY: coverage
+coverage: setup  ## line, branch and toggle coverage of the RTL by its testbenches, as HTML
+	@$(BIN)/python -m descring_sim.coverage --config default
+
+.PHONY: timing
+timing: setup  ## draw docs/timing.svg anew, from waves of the present RTL
+	@$(BIN)/python -m descring_sim.timing_diagram -o docs/timing.svg
 
 .PHONY: bench
 bench: setup  ## measure; every program in bench/ checks what it timed, and prints its figures

@@ -84,8 +84,8 @@ module line_order
   // [RING-005] what is not on offer shows nothing of a slot
   `PROVE(QuietPayload_A, !pop_valid_i, pop_data_i == '0)
 
-  // a full ring gives a line away while another one waits
-  `REACH(FullThenPop_C, held == slots_i && pop && push_valid_i)
+  // a full ring gives a line away
+  `REACH(FullThenPop_C, held == slots_i && pop)
   // [RING-002] [RING-012] the watched line is the last before the index wraps
   `REACH(IndexWraps_C, pop && popped_q == 32'hFFFF_FFFF && watch_i == popped_q)
 

@@ -96,8 +96,11 @@ module rollout_worker_fsm_props
 
   // the first cycle is one of reset
   `SUPPOSE(StartsInReset_M, started_q || !rst_ni)
-  // line_check gives a line with an unknown opcode an error code (its property Verdict_A)
-  `SUPPOSE(OpcodeChecked_M, !valid_i || error_code_i != 8'd0 || is_opcode(incoming.opcode))
+  // line_check gives one of four verdicts, and BAD_OPCODE to an unknown opcode only (its properties
+  // Verdict_A and UnknownOpcode_A)
+  `SUPPOSE(VerdictLegal_M, !valid_i || error_code_i == ERROR_CODE_BAD_CHECKSUM ||
+           error_code_i == ERROR_CODE_BAD_TAG ||
+           error_code_i == (is_opcode(incoming.opcode) ? 8'd0 : ERROR_CODE_BAD_OPCODE))
 
   // [RING-006] the worker is never in a state that is none
   `PROVE(StateLegal_A, 1'b1, u_dut.state_q <= Complete)

@@ -173,8 +173,11 @@ module worker_pool_props
   `SUPPOSE(StartsInReset_M, started_q || !rst_ni)
   // the watched number is any value, and stays what it is
   `SUPPOSE(WatchStays_M, !started_q || watch_i == past_watch_q)
-  // line_check gives a line with an unknown opcode an error code (its property Verdict_A)
-  `SUPPOSE(OpcodeChecked_M, !valid_i || error_code_i != 8'd0 || is_opcode(incoming.opcode))
+  // line_check gives one of four verdicts, and BAD_OPCODE to an unknown opcode only (its properties
+  // Verdict_A and UnknownOpcode_A)
+  `SUPPOSE(VerdictLegal_M, !valid_i || error_code_i == ERROR_CODE_BAD_CHECKSUM ||
+           error_code_i == ERROR_CODE_BAD_TAG ||
+           error_code_i == (is_opcode(incoming.opcode) ? 8'd0 : ERROR_CODE_BAD_OPCODE))
   // line_check marks an accepted STOP and nothing else (its property Stop_A)
   `SUPPOSE(StopMarked_M, !valid_i || stop_i == stops)
 

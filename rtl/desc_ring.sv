@@ -70,18 +70,12 @@ module desc_ring
   end
 
 `ifndef SYNTHESIS
-  logic past_stalled_q;
-  logic [DESC_BITS-1:0] past_data_q;
-  always_ff @(posedge clk_i) begin
-    past_stalled_q <= rst_ni && valid_o && !ready_i;
-    past_data_q    <= data_o;
-  end
   `HW_ASSERT_INIT(DepthLegal_A, Depth >= 2 && Depth <= 65536 && Depth == 2 ** SlotBits,
                   "Depth must be a power of two from 2 to 65536 (RING-001)")
   `HW_ASSERT(OccupancyLegal_A, occupancy <= 32'(Depth),
              "the ring never holds more lines than it has slots (RING-005)")
-  `HW_ASSERT(StableUnderStall_A, !past_stalled_q || (valid_o && data_o === past_data_q),
-             "a line on offer stays on offer, unchanged, until it is taken")
+  `HW_ASSERT_STABLE(valid_o, ready_i, data_o,
+                    "a line on offer stays on offer, unchanged, until it is taken")
   `HW_ASSERT_KNOWN(ReadyKnown_A, line_ready_o, "line_ready_o is never X")
 `endif
 

@@ -45,4 +45,23 @@
   end
 `endif
 
+// An offer stays on offer, unchanged, until it is taken. Wide data are compared after a stall alone:
+// a simulator would spend most of its time on them otherwise. Once a module, outside a synthesis.
+`define HW_ASSERT_STABLE(__valid, __ready, __data, __msg) \
+  logic past_stalled_q, stable; \
+  logic [$bits(__data)-1:0] past_data_q; \
+  always_ff @(posedge clk_i) begin \
+    past_stalled_q <= rst_ni && __valid && !__ready; \
+    if (__valid && !__ready) begin \
+      past_data_q <= __data; \
+    end \
+  end \
+  always_comb begin \
+    stable = 1'b1; \
+    if (past_stalled_q) begin \
+      stable = __valid && __data === past_data_q; \
+    end \
+  end \
+  `HW_ASSERT(StableUnderStall_A, stable, __msg)
+
 `endif

@@ -179,18 +179,12 @@ module rollout_worker_fsm
   end
 
 `ifndef SYNTHESIS
-  logic past_stalled_q;
-  logic [DESC_BITS-1:0] past_data_q;
   logic [15:0] outcome_q;
   assign outcome_q =
       line_q.flags & (FLAG_NEEDS_REWARD | FLAG_DONE | FLAG_STOPPED | FLAG_ERROR);
-  always_ff @(posedge clk_i) begin
-    past_stalled_q <= rst_ni && valid_o && !ready_i;
-    past_data_q    <= data_o;
-  end
   `HW_ASSERT(StateLegal_A, state_q != StError, "the worker never reaches its error state")
-  `HW_ASSERT(StableUnderStall_A, !past_stalled_q || (valid_o && data_o === past_data_q),
-             "a completion on offer stays on offer, unchanged, until it is taken")
+  `HW_ASSERT_STABLE(valid_o, ready_i, data_o,
+                    "a completion on offer stays on offer, unchanged, until it is taken")
   `HW_ASSERT(OneOutcome_A,
              !valid_o || (outcome_q != 16'd0 && (outcome_q & (outcome_q - 16'd1)) == 16'd0),
              "exactly one outcome is set in a completion (FLAG-011)")

@@ -131,12 +131,6 @@ module worker_pool
   end
 
 `ifndef SYNTHESIS
-  logic past_stalled_q;
-  logic [DESC_BITS-1:0] past_data_q;
-  always_ff @(posedge clk_i) begin
-    past_stalled_q <= rst_ni && valid_o && !ready_i;
-    past_data_q    <= data_o;
-  end
   `HW_ASSERT_INIT(WorkerCountLegal_A, WorkerCount >= 1 && WorkerCount <= 16,
                   "WorkerCount must be from 1 to 16")
   `HW_ASSERT(InFlightLegal_A, !accept || retire || in_flight_q != CountBits'(WorkerCount),
@@ -147,8 +141,8 @@ module worker_pool
              "an empty pool accepts and retires at the same worker (RING-007)")
   `HW_ASSERT(HaltedIsEmpty_A, !halted_q || !busy_o,
              "a halted pool holds no descriptor (LIFE-003)")
-  `HW_ASSERT(StableUnderStall_A, !past_stalled_q || (valid_o && data_o === past_data_q),
-             "a completion on offer stays on offer, unchanged, until it is taken")
+  `HW_ASSERT_STABLE(valid_o, ready_i, data_o,
+                    "a completion on offer stays on offer, unchanged, until it is taken")
 `endif
 
 endmodule

@@ -1,50 +1,44 @@
 # SPDX-License-Identifier: Apache-2.0
 """Memory behind an AXI4 master: one byte array, with latency, pauses and error responses.
 
-The channels are cocotbext-axi's. Its ``AxiRam`` does not fit: it serves one burst after the other
-without any latency, and it knows no DECERR.
+cocotbext-axi's ``AxiRam`` serves one burst after the other without any latency, knows no DECERR,
+and takes five coroutines; the case that uses it is there to have this one judged by another. One
+coroutine here looks at all channels, and sleeps while nothing is asked and nothing is owed.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import cocotb
 import numpy as np
 import numpy.typing as npt
 from cocotb.handle import HierarchyObject
 from cocotb.task import Task
-from cocotbext.axi import AxiReadBus, AxiResp, AxiWriteBus  # type: ignore[import-untyped]
-from cocotbext.axi.axi_channels import (  # type: ignore[import-untyped]
-    AxiARSink,
-    AxiAWSink,
-    AxiBSource,
-    AxiRSource,
-    AxiWSink,
-)
+from cocotb.triggers import Event, RisingEdge
 
 from lib.lines import LINE_BYTES
-from lib.patterns import Pattern
+from lib.patterns import Gate, Pattern
+from lib.signals import bit, is_high, read_int, signal
 from lib.timebase import Timebase
 
-OKAY, SLVERR, DECERR = (
-    int(response) for response in (AxiResp.OKAY, AxiResp.SLVERR, AxiResp.DECERR)
-)
-
-SHORTEST_LATENCY = 2
-"""Cycles from a request to its first answer, at least: the channels' own time."""
+OKAY, SLVERR, DECERR = 0, 2, 3
 
 _ALL_LANES = (1 << LINE_BYTES) - 1
+_READ_CHANNELS = ("ar", "r")
+_WRITE_CHANNELS = ("aw", "w", "b")
+_TAKEN = ("ar", "aw", "w")
 
 
 class Burst(NamedTuple):
-    """One burst: byte address of its first line, and lines."""
+    """One burst: byte address of its first line, lines, and its id."""
 
     address: int
     lines: int
+    id: int
 
 
 class Written(NamedTuple):
@@ -59,11 +53,11 @@ class Written(NamedTuple):
 class Latency:
     """Cycles from the last handshake of a request to the first of its answer, drawn evenly.
 
-    Both ends count; answers of one kind keep the order of their requests.
+    Answers of one kind keep the order of their requests.
     """
 
-    shortest: int = SHORTEST_LATENCY
-    longest: int = SHORTEST_LATENCY
+    shortest: int = 1
+    longest: int = 1
 
     def draw(self, rng: np.random.Generator) -> int:
         """The latency of the next answer."""
@@ -76,13 +70,17 @@ class Latency:
 class AxiFaults:
     """Which accesses are answered with an error.
 
-    A beat that touches a failing range is not performed; the others of its burst are. Numbers of
-    ``once_reads`` are of lines read, those of ``once_writes`` of write bursts, since the start.
+    Attributes:
+        ranges: ``(start, stop, response)``. A beat that touches a failing range is not performed;
+            the others of its burst are.
+        next_write: ``(lines, response)``: the next write burst of at least so many lines gets this
+            response although it is performed.
+        met: error responses given.
     """
 
     ranges: list[tuple[int, int, int]] = field(default_factory=list)
-    once_reads: dict[int, int] = field(default_factory=dict)
-    once_writes: dict[int, int] = field(default_factory=dict)
+    next_write: tuple[int, int] | None = None
+    met: int = 0
 
     def response(self, address: int, strobes: int = _ALL_LANES) -> int:
         """The response to an access of the lanes ``strobes`` of the line at ``address``."""
@@ -122,24 +120,21 @@ class AxiMemory:
         self.read_latency = Latency()
         self.write_latency = Latency()
         self.write_late = False
-        self.reads: list[Burst] = []
-        self.writes: list[Burst] = []
-        self.lines_read = 0
         self.on_write: Callable[[Written], None] | None = None
         self._rng = rng
         self._time = time
-        self._channels: dict[str, Any] = {}
+        names = _READ_CHANNELS * reads + _WRITE_CHANNELS * writes
+        self._reads, self._writes = reads, writes
+        self._gates = {name: Gate(None) for name in names}
+        self._valid = {name: bit(dut, f"{prefix}_{name}valid") for name in names}
+        self._ready = {name: bit(dut, f"{prefix}_{name}ready") for name in names}
+        ports = [f"ar{part}" for part in ("addr", "len", "id")] * reads
+        ports += [f"r{part}" for part in ("data", "resp", "last", "id")] * reads
+        ports += [f"aw{part}" for part in ("addr", "len", "id")] * writes
+        ports += [*("wdata", "wstrb", "wlast", "bresp", "bid")] * writes
+        self._ports = {name: signal(dut, f"{prefix}_{name}") for name in ports}
+        self._wake = Event()
         self._tasks: list[Task[None]] = []
-        reset = {"reset": time.reset_n, "reset_active_level": False}
-        if reads:
-            read_bus = AxiReadBus.from_prefix(dut, prefix)
-            self._channels["ar"] = AxiARSink(read_bus.ar, time.clock, **reset)
-            self._channels["r"] = AxiRSource(read_bus.r, time.clock, **reset)
-        if writes:
-            write_bus = AxiWriteBus.from_prefix(dut, prefix)
-            self._channels["aw"] = AxiAWSink(write_bus.aw, time.clock, **reset)
-            self._channels["w"] = AxiWSink(write_bus.w, time.clock, **reset)
-            self._channels["b"] = AxiBSource(write_bus.b, time.clock, **reset)
         self.reset()
 
     def pause(self, **patterns: Pattern | None) -> None:
@@ -148,21 +143,28 @@ class AxiMemory:
         The pattern counts cycles ``(on, off)``; None: always.
         """
         for name, pattern in patterns.items():
-            channel = self._channels[name]
-            channel.clear_pause_generator()
-            channel.pause = False
-            if pattern is not None:
-                channel.set_pause_generator(_paused(pattern))
+            self._gates[name] = Gate(pattern)
 
     def reset(self) -> None:
-        """Forget everything under way; for a hard reset of the master."""
+        """Forget everything under way; for the start, and for a hard reset of the master."""
         self.stop()
-        for channel in self._channels.values():
-            channel.clear()
-        if "ar" in self._channels:
-            self._start(self._serve_reads())
-        if "aw" in self._channels:
-            self._start(self._serve_writes())
+        self.reads: list[Burst] = []
+        self.writes: list[Burst] = []
+        self._read_due: deque[tuple[int, int, int, int, int]] = deque()
+        self._last_due = {"r": 0, "b": 0}
+        self._addresses: deque[Burst] = deque()
+        self._beats: deque[tuple[int, int]] = deque()
+        self._write_due: deque[tuple[int, Burst, list[Written]]] = deque()
+        self._driven = dict.fromkeys(self._gates, False)
+        for name in self._gates:
+            (self._ready if name in _TAKEN else self._valid)[name].value = 0
+        for name in self._ports:
+            if name[0] in "rb" and name[:2] != "bu":
+                self._ports[name].value = 0
+        self._tasks = [cocotb.start_soon(self._serve())]
+        self._tasks += [
+            cocotb.start_soon(self._rouse(name)) for name in self._gates if name in _TAKEN
+        ]
 
     def stop(self) -> None:
         """Serve nothing any more."""
@@ -170,86 +172,134 @@ class AxiMemory:
             task.cancel()
         self._tasks = []
 
-    def _start(self, work: Any) -> None:
-        self._tasks.append(cocotb.start_soon(work))
+    async def _rouse(self, name: str) -> None:
+        asked = RisingEdge(self._valid[name])
+        while True:
+            await asked
+            self._wake.set()
+
+    async def _serve(self) -> None:
+        edge = RisingEdge(self._time.clock)
+        while True:
+            await edge
+            self._wake.clear()
+            if not is_high(self._time.reset_n):
+                continue
+            now = self._time.cycle
+            busy = False
+            if self._reads:
+                busy |= self._serve_reads(now)
+            if self._writes:
+                busy |= self._serve_writes(now)
+            if not busy:
+                await self._wake.wait()
+
+    def _take(self, name: str) -> bool:
+        """Whether a request or beat is taken at this edge; drives ready for the next."""
+        valid = is_high(self._valid[name])
+        taken = valid and self._driven[name]
+        ready = self._gates[name].step()
+        if ready != self._driven[name]:
+            self._driven[name] = ready
+            self._ready[name].value = int(ready)
+        return taken
+
+    def _gone(self, name: str) -> bool:
+        """Whether nothing is on offer any more: the master takes it at this edge."""
+        return not self._driven[name] or is_high(self._ready[name])
+
+    def _offer(self, name: str, offered: bool) -> None:
+        if offered != self._driven[name]:
+            self._driven[name] = offered
+            self._valid[name].value = int(offered)
+
+    def _due(self, name: str, now: int, latency: Latency) -> int:
+        self._last_due[name] = max(self._last_due[name], now + latency.draw(self._rng))
+        return self._last_due[name]
 
     # ------------------------------------------------------------------ reads
 
-    async def _serve_reads(self) -> None:
-        due: deque[tuple[int, Burst, int]] = deque()
-        source, last = self._channels["r"], 0
-        server: Task[None] | None = None
-        while True:
-            request = await self._channels["ar"].recv()
-            burst = Burst(int(request.araddr), int(request.arlen) + 1)
+    def _serve_reads(self, now: int) -> bool:
+        if self._take("ar"):
+            ports = self._ports
+            burst = Burst(
+                read_int(ports["araddr"]), read_int(ports["arlen"]) + 1, read_int(ports["arid"])
+            )
             self.reads.append(burst)
-            last = max(last, self._time.cycle + self.read_latency.draw(self._rng))
-            due.append((last, burst, int(request.arid)))
-            if server is None or server.done():
-                server = cocotb.start_soon(self._answer_reads(due, source))
-                self._tasks = [task for task in self._tasks if not task.done()] + [server]
-
-    async def _answer_reads(self, due: deque[tuple[int, Burst, int]], source: Any) -> None:
-        while due:
-            cycle, burst, number = due.popleft()
-            await self._time.cycles(cycle - SHORTEST_LATENCY - self._time.cycle)
+            due = self._due("r", now, self.read_latency)
             for line in range(burst.lines):
-                beat = source._transaction_obj()
-                beat.rid = number
-                beat.rdata, beat.rresp = self._read(burst.address + line * LINE_BYTES)
-                beat.rlast = int(line == burst.lines - 1)
-                source.send_nowait(beat)
+                address = burst.address + line * LINE_BYTES
+                self._read_due.append((due, address, int(line == burst.lines - 1), burst.id, line))
+        if self._gone("r"):
+            gate = self._gates["r"].step()
+            offered = bool(self._read_due) and self._read_due[0][0] <= now + 1 and gate
+            if offered:
+                _, address, last, number, _ = self._read_due.popleft()
+                data, response = self._read(address)
+                for name, value in (("data", data), ("resp", response), ("last", last)):
+                    self._ports[f"r{name}"].value = value
+                self._ports["rid"].value = number
+            self._offer("r", offered)
+        return bool(self._read_due) or self._driven["r"] or is_high(self._valid["ar"])
 
     def _read(self, address: int) -> tuple[int, int]:
         response = self.faults.response(address)
-        response = self.faults.once_reads.pop(self.lines_read, response)
-        self.lines_read += 1
         if address + LINE_BYTES > len(self.memory):
             response = DECERR
         if response != OKAY:
+            self.faults.met += 1
             # What comes with an error is no data.
             return int.from_bytes(self._rng.bytes(LINE_BYTES), "little"), response
         return int.from_bytes(self.memory[address : address + LINE_BYTES].tobytes(), "little"), OKAY
 
     # ------------------------------------------------------------------ writes
 
-    async def _serve_writes(self) -> None:
-        due: deque[tuple[int, Burst, list[Written], int]] = deque()
-        source, last = self._channels["b"], 0
-        server: Task[None] | None = None
-        while True:
-            request = await self._channels["aw"].recv()
-            burst = Burst(int(request.awaddr), int(request.awlen) + 1)
-            beats = [await self._beat(burst, line) for line in range(burst.lines)]
-            self.writes.append(burst)
-            if not self.write_late:
-                beats = [beat for beat in beats if not self._write(beat)]
-            last = max(last, self._time.cycle + self.write_latency.draw(self._rng))
-            due.append((last, burst, beats, int(request.awid)))
-            if server is None or server.done():
-                server = cocotb.start_soon(self._answer_writes(due, source))
-                self._tasks = [task for task in self._tasks if not task.done()] + [server]
+    def _serve_writes(self, now: int) -> bool:
+        ports = self._ports
+        if self._take("aw"):
+            self._addresses.append(
+                Burst(
+                    read_int(ports["awaddr"]), read_int(ports["awlen"]) + 1, read_int(ports["awid"])
+                )
+            )
+        if self._take("w"):
+            self._beats.append((read_int(ports["wdata"]), read_int(ports["wstrb"])))
+        while self._addresses and len(self._beats) >= self._addresses[0].lines:
+            self._whole_burst(self._addresses.popleft(), now)
+        if self._gone("b"):
+            gate = self._gates["b"].step()
+            offered = bool(self._write_due) and self._write_due[0][0] <= now + 1 and gate
+            if offered:
+                self._answer_write(*self._write_due.popleft()[1:])
+            self._offer("b", offered)
+        return (
+            bool(self._write_due or self._addresses or self._beats)
+            or self._driven["b"]
+            or is_high(self._valid["aw"])
+            or is_high(self._valid["w"])
+        )
 
-    async def _beat(self, burst: Burst, line: int) -> Written:
-        beat = await self._channels["w"].recv()
-        data = int(beat.wdata).to_bytes(LINE_BYTES, "little")
-        return Written(burst.address + line * LINE_BYTES, data, int(beat.wstrb))
+    def _whole_burst(self, burst: Burst, now: int) -> None:
+        beats = []
+        for line in range(burst.lines):
+            data, strobes = self._beats.popleft()
+            address = burst.address + line * LINE_BYTES
+            beats.append(Written(address, data.to_bytes(LINE_BYTES, "little"), strobes))
+        self.writes.append(burst)
+        if not self.write_late:
+            beats = [beat for beat in beats if not self._write(beat)]
+        self._write_due.append((self._due("b", now, self.write_latency), burst, beats))
 
-    async def _answer_writes(
-        self, due: deque[tuple[int, Burst, list[Written], int]], source: Any
-    ) -> None:
-        number = 0
-        while due:
-            cycle, _, beats, identity = due.popleft()
-            await self._time.cycles(cycle - SHORTEST_LATENCY - self._time.cycle)
-            # What could not be written before, or is written only now.
-            responses = [self._denied(beat) for beat in beats if not self._write(beat)]
-            answer = source._transaction_obj()
-            answer.bid = identity
-            answer.bresp = max(responses, default=OKAY)
-            answer.bresp = self.faults.once_writes.pop(number, answer.bresp)
-            number += 1
-            source.send_nowait(answer)
+    def _answer_write(self, burst: Burst, beats: list[Written]) -> None:
+        # What could not be written before, or is written only now.
+        responses = [self._denied(beat) for beat in beats if not self._write(beat)]
+        response = max(responses, default=OKAY)
+        once = self.faults.next_write
+        if once is not None and burst.lines >= once[0]:
+            self.faults.next_write, response = None, once[1]
+        self.faults.met += response != OKAY
+        self._ports["bresp"].value = response
+        self._ports["bid"].value = burst.id
 
     def _denied(self, beat: Written) -> int:
         if beat.address + LINE_BYTES > len(self.memory):
@@ -260,22 +310,13 @@ class AxiMemory:
         """Perform a beat; False where it gets an error response."""
         if self._denied(beat) != OKAY:
             return False
+        data = np.frombuffer(beat.data, dtype=np.uint8)
         at = slice(beat.address, beat.address + LINE_BYTES)
         if beat.strobes == _ALL_LANES:
-            self.memory[at] = np.frombuffer(beat.data, dtype=np.uint8)
+            self.memory[at] = data
         else:
             lanes = [lane for lane in range(LINE_BYTES) if beat.strobes >> lane & 1]
-            self.memory[beat.address + np.array(lanes, dtype=np.int64)] = np.frombuffer(
-                beat.data, dtype=np.uint8
-            )[lanes]
+            self.memory[at][lanes] = data[lanes]  # a view, so it is written
         if self.on_write is not None:
             self.on_write(beat)
         return True
-
-
-def _paused(pattern: Pattern) -> Iterator[bool]:
-    """What cocotbext-axi wants to know each cycle: whether to pause."""
-    for on, off in pattern:
-        for paused, cycles in ((False, on), (True, off)):
-            for _ in range(cycles):
-                yield paused

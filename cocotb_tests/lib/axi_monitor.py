@@ -19,7 +19,7 @@ from cocotb.triggers import Event, RisingEdge
 from lib.axi_ledger import AxiLedger
 from lib.axi_rules import EXOKAY, INCR, OKAY, PAYLOAD, RULES, SOURCE, Burst
 from lib.checker import Checker
-from lib.signals import Signal, bit, signal
+from lib.signals import Signal, bit, bits, signal
 from lib.timebase import Timebase
 from lib.xcheck import simulator_has_x
 
@@ -74,7 +74,7 @@ class _Channel:
 
     def beat(self) -> Beat:
         """What stands at the payload signals."""
-        return Beat(self.names, tuple(str(handle.value) for handle in self.payload))
+        return Beat(self.names, tuple(bits(handle) for handle in self.payload))
 
 
 class AxiMonitor(Checker):
@@ -110,7 +110,8 @@ class AxiMonitor(Checker):
         self._in_order = [self._channels[name] for name in ("b", "r", "aw", "w", "ar")]
         self._bytes = len(self._channels["w"].payload[0]) // 8
         self._has_x = simulator_has_x()
-        self._in_reset = True
+        # A synchronous reset needs an edge to be seen, the first one too.
+        self._in_reset = False
         self.violations: Counter[str] = Counter()
         self._ledger = AxiLedger(self._bytes, lite=lite, broken=self._broken)
         self._wake = Event()
@@ -145,9 +146,9 @@ class AxiMonitor(Checker):
         watched = self._channels[channel]
         for _ in range(cycles):
             await self._time.edge()
-            if str(watched.valid.value) == "1":
+            if bits(watched.valid) == "1":
                 return
-            if str(watched.ready.value) != "0":
+            if bits(watched.ready) != "0":
                 raise RuntimeError(f"{self.name}: hold {channel}ready low during this check")
         self._broken(self._rule(watched, "VALID_WAIT"), f"nothing offered for {cycles} cycles")
 
@@ -206,7 +207,7 @@ class AxiMonitor(Checker):
 
     def _look(self) -> bool:
         """Check one clock edge; whether the next one must be looked at too."""
-        if str(self._time.reset_n.value) != "1":
+        if bits(self._time.reset_n) != "1":
             return self._look_in_reset(first=not self._in_reset)
         if self._in_reset:
             self._look_in_reset(first=False)
@@ -214,7 +215,7 @@ class AxiMonitor(Checker):
             return True
         active = False
         for channel in self._in_order:
-            if str(channel.valid.value) == "1":
+            if bits(channel.valid) == "1":
                 active = True
                 self._look_at(channel)
             elif channel.offer is not None:
@@ -230,7 +231,7 @@ class AxiMonitor(Checker):
             for channel in self._in_order:
                 channel.offer = None
             return True
-        high = [channel for channel in self._in_order if str(channel.valid.value) == "1"]
+        high = [channel for channel in self._in_order if bits(channel.valid) == "1"]
         for channel in high:
             self._broken(self._rule(channel, "VALID_RESET"), "valid is high in reset")
         return bool(high)
@@ -238,7 +239,7 @@ class AxiMonitor(Checker):
     def _look_at(self, channel: _Channel) -> None:
         """A channel whose valid is high."""
         before = self.violations.total()
-        ready = str(channel.ready.value) == "1"
+        ready = bits(channel.ready) == "1"
         beat = channel.beat()
         if channel.offer is None:
             channel.ahead += not ready
@@ -319,9 +320,9 @@ class AxiMonitor(Checker):
         rule = self._rule(channel, "READY_X" if is_ready else "VALID_X", sink=is_ready)
         while True:
             await edge
-            if str(self._time.reset_n.value) != "1":
+            if bits(self._time.reset_n) != "1":
                 continue
-            text = str(handle.value)
+            text = bits(handle)
             if text.strip("01"):
                 self._broken(rule, text)
             await handle.value_change

@@ -66,6 +66,26 @@ def ready_pattern(ready: Ready, rng: np.random.Generator) -> Pattern | None:
     return _random(rng, on=(1, 2), off=(0, 3))
 
 
+class Gate:
+    """A pattern asked cycle by cycle; without one it is always open."""
+
+    def __init__(self, pattern: Pattern | None) -> None:
+        self._pattern = pattern
+        self._on = self._off = 0
+
+    def step(self) -> bool:
+        """Whether the gate is open in this cycle."""
+        if self._pattern is None:
+            return True
+        while not self._on and not self._off:
+            self._on, self._off = next(self._pattern)
+        if self._on:
+            self._on -= 1
+            return True
+        self._off -= 1
+        return False
+
+
 def _random(rng: np.random.Generator, *, on: tuple[int, int], off: tuple[int, int]) -> Pattern:
     """Counts drawn evenly from the half-open ranges ``on`` and ``off``, in blocks for speed."""
     while True:

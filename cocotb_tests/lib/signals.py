@@ -62,9 +62,18 @@ def signal(dut: HierarchyObject, name: str) -> Signal:
     return handle
 
 
+def bits(handle: Signal) -> str:
+    """What ``str(handle.value)`` says of X and Z in other letters, in a quarter of the time.
+
+    Cocotb builds an array of logic objects for each read; most reads here are of a bit or a line.
+    """
+    text: str = handle._handle.get_signal_val_binstr()
+    return text
+
+
 def is_high(handle: Signal) -> bool:
     """Whether a one-bit signal is 1. X is not 1: that outputs are free of X is checked apart."""
-    return str(handle.value) == "1"
+    return bits(handle) == "1"
 
 
 def read_int(handle: Signal) -> int:
@@ -73,7 +82,7 @@ def read_int(handle: Signal) -> int:
     Raises:
         UnresolvedSignalError: it has a bit that is neither 0 nor 1.
     """
-    text = str(handle.value)
+    text = bits(handle)
     try:
         return int(text, 2)
     except ValueError:
@@ -101,4 +110,4 @@ def unresolved(handle: Signal) -> UnresolvedSignalError:
 
 def is_resolved(handle: Signal) -> bool:
     """Whether every bit of a signal is 0 or 1."""
-    return not str(handle.value).strip("01")
+    return not bits(handle).strip("01")

@@ -14,12 +14,9 @@ import weakref
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
-from descring_host.errors import DeviceClosed, DeviceError, PeerDied
-from descring_host.native import check_u32, ffi, lib, nanoseconds
-from descring_host.ports import Geometry, NativePort
+from descring_host.errors import DeviceError, PeerDied
+from descring_host.native import check_u32, ffi, lib
+from descring_host.native_device import NativeDevice
 from descring_host.segment import MemoryReport, Segment
 
 WORKERS_MAX = 16
@@ -64,7 +61,7 @@ def join(device: Any, segment: Segment, role: int, what: str) -> None:
         raise DeviceError(f"cannot be the {what} of shared memory {segment.name!r}: {reason}")
 
 
-class CpuDevice:
+class CpuDevice(NativeDevice):
     """A device whose worker is native code.
 
     Three forms: worker threads in this process (the default), a worker process started and ended
@@ -107,11 +104,9 @@ class CpuDevice:
             raise ValueError("attach excludes process and name: the server has made the memory")
         if name is not None and not process:
             raise ValueError("name is for process=True; memory of threads is anonymous")
+        super().__init__()
         self._server: subprocess.Popen[str] | None = None
-        self._closed = False
-        self._device: Any = None
         self._workers = workers
-        self._ports: weakref.WeakSet[NativePort] = weakref.WeakSet()
         if process:
             name = name or f"{os.getpid()}-{uuid.uuid4().hex[:8]}"
             check_u32("first_index", first_index)
@@ -130,7 +125,7 @@ class CpuDevice:
         except BaseException:
             self._stop_server()
             raise
-        self.memory: npt.NDArray[np.uint8] = self._segment.window
+        self.memory = self._segment.window
         _OPEN.add(self)
 
     def _open(self, *, shared: bool) -> None:
@@ -167,34 +162,6 @@ class CpuDevice:
         """The worker process (its threads in this process are always alive)."""
         return peer_of(self._handle())
 
-    def read32(self, offset: int) -> int:
-        """Read the register at this byte address; 0 for an unknown one [DB-004]."""
-        return int(lib.hd_read32(self._handle(), check_u32("register offset", offset)))
-
-    def write32(self, offset: int, value: int) -> None:
-        """Write a register; done, as far as the host can see, when the call returns.
-
-        Raises:
-            ValueError: an offset or value that is no u32.
-            DeviceError: a worker that is alive did not react.
-        """
-        handle = self._handle()
-        offset = check_u32("register offset", offset)
-        if lib.hd_write32(handle, offset, check_u32("register value", value)):
-            self.check_peer()
-            raise DeviceError(
-                "the worker is alive but did not let go of the device in 30 s; is it stopped?"
-            )
-
-    def wait(self, timeout_s: float) -> None:
-        """Sleep until a completion can be taken or the device halts, at most ``timeout_s``.
-
-        Raises:
-            PeerDied: the worker process is gone.
-        """
-        if not lib.hd_wait(self._handle(), nanoseconds(timeout_s)):
-            self.check_peer()
-
     def check_peer(self) -> None:
         """Raise :class:`PeerDied` if the worker process is gone."""
         handle = self._handle()
@@ -226,32 +193,14 @@ class CpuDevice:
             self.name, self._workers, len(self.memory), 0, False, None, restart=True
         )
 
-    def native_port(self, geometry: Geometry) -> NativePort:
-        """The queue's fast way to rings that lie as ``geometry`` says."""
-        port = NativePort(self._handle(), geometry, self.check_peer)
-        self._ports.add(port)
-        return port
-
     def close(self) -> None:
         """End worker threads or leave the worker process; harmless if repeated."""
         if not self._closed:
             self._closed = True
-            for port in list(self._ports):
-                port.close()
+            self._close_ports()
             self._finalizer()
             self._stop_server()
             self._segment.close()
-
-    def __enter__(self) -> CpuDevice:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def _handle(self) -> Any:
-        if self._closed:
-            raise DeviceClosed("the device is closed; open a new one")
-        return self._device
 
     def _stop_server(self) -> None:
         if self._server is None:

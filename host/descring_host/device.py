@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import functools
+import importlib.metadata
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -69,8 +71,48 @@ def _open_cpu(*, memory: int = DEFAULT_MEMORY, **options: Any) -> Device:
     return CpuDevice(memory, **options)
 
 
-BACKENDS: dict[str, Callable[..., Device]] = {"model": _open_model, "cpu": _open_cpu}
-"""Backend name to opener; a further backend adds itself here."""
+Opener = Callable[..., Device]
+"""Opens a device: called with the options of :func:`open_device`."""
+
+ENTRY_POINTS = "descring.devices"
+"""Entry point group in which a package declares its backends, so that this one need not know it."""
+
+_BUILT_IN: dict[str, Opener] = {"model": _open_model, "cpu": _open_cpu}
+
+
+@functools.cache
+def _declared() -> dict[str, importlib.metadata.EntryPoint]:
+    """The backends that installed packages declare. The files are read once a process."""
+    found = importlib.metadata.entry_points(group=ENTRY_POINTS)
+    return {point.name: point for point in sorted(found) if point.name not in _BUILT_IN}
+
+
+class _Backends(Mapping[str, Opener]):
+    """Backend name to opener; a declared backend is imported when it is first opened."""
+
+    def __getitem__(self, name: str) -> Opener:
+        if name in _BUILT_IN:
+            return _BUILT_IN[name]
+        try:
+            opener: Opener = _declared()[name].load()
+        except ImportError as error:
+            raise DeviceError(f"backend {name} cannot be imported: {error}") from error
+        return opener
+
+    def __contains__(self, name: object) -> bool:
+        return name in _BUILT_IN or name in _declared()
+
+    def __iter__(self) -> Iterator[str]:
+        yield from _BUILT_IN
+        yield from _declared()
+
+    def __len__(self) -> int:
+        return len(_BUILT_IN) + len(_declared())
+
+
+BACKENDS: Mapping[str, Opener] = _Backends()
+"""Every backend of this installation: ``model``, ``cpu``, and those that packages declare as entry
+points of the group ``descring.devices``."""
 
 
 def check_identity(device: Device) -> None:
@@ -99,7 +141,8 @@ def open_device(backend: str, **options: Any) -> Device:
     """Open a device by the name of its backend.
 
     Args:
-        backend: ``"model"`` (the golden model) or ``"cpu"`` (native workers).
+        backend: ``"model"`` (the golden model), ``"cpu"`` (native workers), or another of
+            :data:`BACKENDS`.
         **options: of the backend: ``memory`` (bytes of the window) and ``first_index`` for all;
             see :class:`~descring_host.cpu.CpuDevice` for more of ``cpu``.
 

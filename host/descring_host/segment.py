@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import errno
 import mmap
 import os
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,7 +49,13 @@ class Segment:
     :meth:`close`, which gives up the name and the file.
     """
 
-    def __init__(self, mapping: mmap.mmap, file: int | None, name: str | None, owner: bool) -> None:
+    def __init__(
+        self,
+        mapping: mmap.mmap | ctypes.Array[ctypes.c_uint8],
+        file: int | None,
+        name: str | None,
+        owner: bool,
+    ) -> None:
         self._mapping = mapping
         self.file = file
         self.name = name
@@ -60,7 +67,7 @@ class Segment:
     def window(self) -> npt.NDArray[np.uint8]:
         """The memory window, 1-D uint8, writable."""
         return np.frombuffer(
-            self._mapping,
+            memoryview(self._mapping),
             dtype=np.uint8,
             count=lib.hd_window_bytes(self.base),
             offset=lib.hd_window_offset(self.base),
@@ -89,12 +96,7 @@ class Segment:
             ValueError: a size, name or index out of range.
             DeviceError: the name exists, or the system refuses the memory.
         """
-        size = check_u32("window_bytes / 4096", -(-window_bytes // _PAGE)) * _PAGE
-        if not 0 < window_bytes <= 1 << 40:
-            raise ValueError(f"window_bytes: expected 1 to 2^40, got {window_bytes}")
-        check_u32("first_index", first_index)
-        offset = -(-lib.hd_header_bytes() // _PAGE) * _PAGE
-        total = offset + size
+        offset, total = _sizes(window_bytes, first_index)
         if huge_pages:
             total = -(-total // _HUGE) * _HUGE
         file = None
@@ -104,9 +106,7 @@ class Segment:
             mapping, how = _map(file, total, huge_pages)
             segment = cls(mapping, file, name, owner=True)
             numa = segment._bind(numa_node)
-            failed = lib.hd_format(segment.base, total, offset, window_bytes, first_index)
-            if failed:
-                raise DeviceError(f"cannot lay out the segment: {os.strerror(failed)}")
+            segment._format(offset, window_bytes, first_index)
         except BaseException:
             if file is not None:
                 os.close(file)
@@ -117,6 +117,35 @@ class Segment:
         huge = _huge_bytes(segment.base)
         segment.report = MemoryReport(total, huge, how if huge_pages else "not asked for", numa)
         return segment
+
+    @classmethod
+    def within(
+        cls,
+        allocate: Callable[[int], ctypes.Array[ctypes.c_uint8]],
+        window_bytes: int,
+        first_index: int,
+    ) -> Segment:
+        """Make a segment in reset state in memory of another kind than the system's own.
+
+        Args:
+            allocate: gives so many zeroed bytes, at the start of a page, until its array is gone.
+            window_bytes: as in :meth:`create`.
+            first_index: likewise.
+
+        Raises:
+            ValueError: a size or index out of range.
+            DeviceError: no such memory.
+        """
+        offset, total = _sizes(window_bytes, first_index)
+        segment = cls(allocate(total), None, None, owner=True)
+        segment._format(offset, window_bytes, first_index)
+        return segment
+
+    def _format(self, offset: int, window_bytes: int, first_index: int) -> None:
+        total = len(self._mapping)
+        failed = lib.hd_format(self.base, total, offset, window_bytes, first_index)
+        if failed:
+            raise DeviceError(f"cannot lay out the segment: {os.strerror(failed)}")
 
     @classmethod
     def attach(cls, name: str) -> Segment:
@@ -169,6 +198,16 @@ class Segment:
         return (
             f"refused for node {node}: {os.strerror(failed)}" if failed else f"bound to node {node}"
         )
+
+
+def _sizes(window_bytes: int, first_index: int) -> tuple[int, int]:
+    """Where the window starts in a segment, and the segment's size; ``ValueError``."""
+    size = check_u32("window_bytes / 4096", -(-window_bytes // _PAGE)) * _PAGE
+    if not 0 < window_bytes <= 1 << 40:
+        raise ValueError(f"window_bytes: expected 1 to 2^40, got {window_bytes}")
+    check_u32("first_index", first_index)
+    offset = -(-lib.hd_header_bytes() // _PAGE) * _PAGE
+    return offset, offset + size
 
 
 def _path(name: str) -> Path:

@@ -65,6 +65,17 @@ const char *hd_unrecoverable(hw_device_t *device);
 int hd_start_workers(hw_device_t *device, uint32_t workers);
 void hd_stop_workers(hw_device_t *device);
 
+// Let a worker behind a bus serve this device (hw_link.h): the address of its link. `newest`: it
+// wants the last line published beside the doorbell, and sends completions ahead of the ring.
+// 0, or an errno. A host thread beats until hd_leave_remote.
+int hd_serve_remote(hw_device_t *device, int newest, uint64_t patience_ns, uint64_t deadline_ns);
+uint64_t hd_link(hw_device_t *device);
+void hd_stop_remote(hw_device_t *device);
+void hd_leave_remote(hw_device_t *device);
+// Why the worker has ended (HW_ENDED_*; 0: it has not), and to say that it was lost.
+uint32_t hd_remote_ended(hw_device_t *device);
+void hd_lose_remote(hw_device_t *device);
+
 // Take a role on a shared segment and watch the other one. 0, or an errno; EBUSY: it is taken.
 int hd_join(hw_device_t *device, int lock_file, int role);
 void hd_leave(hw_device_t *device);

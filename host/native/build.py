@@ -20,7 +20,16 @@ HERE = Path(__file__).resolve().parent
 INCLUDE = HERE.parent / "include"
 PACKAGE = HERE.parent / "descring_host"
 MODULE = "descring_host._native"
-CORE = ("segment.c", "registers.c", "worker.c", "execute.c", "queue.c", "peer.c", "fast_crc.c")
+CORE = (
+    "segment.c",
+    "registers.c",
+    "worker.c",
+    "execute.c",
+    "queue.c",
+    "peer.c",
+    "remote.c",
+    "fast_crc.c",
+)
 HEADERS = ("api.h", "segment.h", "pool.h", "fast_crc.h")
 FLAGS = ("-std=c11", "-O3", "-fno-strict-aliasing", "-Wall", "-Wextra", "-pthread")
 
@@ -33,7 +42,7 @@ def source_hash() -> str:
     """SHA-256 over all that goes into the core: a build is stale when its own differs."""
     digest = hashlib.sha256()
     paths = [HERE / name for name in (*CORE, *HEADERS, "build.py")]
-    for path in [*paths, INCLUDE / "hw_desc.h", INCLUDE / "hw_worker.h"]:
+    for path in [*paths, *sorted(INCLUDE.glob("*.h"))]:
         digest.update(path.name.encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()
 

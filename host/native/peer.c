@@ -113,5 +113,8 @@ void hd_peer(hw_device_t *device, hd_peer_info_t *info) {
 }
 
 int hw_peer_gone(hw_device_t *device) {
+  if (hw_get(&device->segment->remote)) {
+    return hw_get(&device->segment->remote_ended) != HW_ENDED_NOT;
+  }
   return device->lock_file >= 0 && atomic_load(&device->peer_state) != HD_PEER_ALIVE;
 }

@@ -20,6 +20,7 @@ typedef struct side {
   hw_word_t *tail_word;  // in memory, the device's
   hw_word_t *head_word;  // in memory, ours
   hw_word_t *head_register;
+  hw_segment_t *replies;  // NULL unless a remote worker sends this ring's newest completion ahead
   uint32_t slots;
   uint32_t head;
   uint32_t tail;  // last seen
@@ -77,6 +78,7 @@ hw_queue_t *hq_open(hw_device_t *device, const hd_geometry_t *geometry) {
   open_side(queue, &queue->side[0], geometry->done_base,
             hw_slots(geometry->ring_log2, HW_RING_LOG2_DONE_LSB), &segment->done_head,
             counts.done_tail);
+  queue->side[0].replies = hw_get(&segment->remote_newest) ? segment : NULL;
   if (geometry->split) {
     open_side(queue, &queue->side[1], geometry->reward_base,
               hw_slots(geometry->ring_log2, HW_RING_LOG2_REWARD_LSB), &segment->reward_head,
@@ -93,7 +95,14 @@ void hq_close(hw_queue_t *queue) { free(queue); }
 uint32_t hq_next_index(hw_queue_t *queue) { return queue->cmd_tail; }
 
 uint32_t hq_room(hw_queue_t *queue) {
-  queue->cmd_head = hw_get(queue->cmd_head_word);
+  if (hw_get(&queue->device->segment->remote)) {
+    // Of a remote worker's words only those of its report are sure to be what the doorbell sees.
+    hd_counts_t counts;
+    hw_snapshot(queue->device->segment, &counts);
+    queue->cmd_head = counts.cmd_head;
+  } else {
+    queue->cmd_head = hw_get(queue->cmd_head_word);
+  }
   return queue->cmd_slots - (queue->cmd_tail - queue->cmd_head);
 }
 
@@ -200,8 +209,16 @@ static int can_be_taken(hw_device_t *device) {
          counts.reward_tail != atomic_load(&segment->reward_head) || counts.halted;
 }
 
-static int has_tail(void *side) {
-  return hw_get(((side_t *)side)->tail_word) != ((side_t *)side)->tail;
+// Completions in the ring. A remote worker's reply may have been taken before its tail came.
+static uint32_t in_ring(side_t *side) {
+  side->tail = hw_get(side->tail_word);
+  const int32_t count = (int32_t)(side->tail - side->head);
+  return count > 0 ? (uint32_t)count : 0;
+}
+
+static int has_any_of(void *argument) {
+  side_t *side = argument;
+  return in_ring(side) || (side->replies && hw_remote_reply(side->replies, side->head, NULL));
 }
 
 static int has_any(void *device) { return can_be_taken(device); }
@@ -235,7 +252,8 @@ static int wait_for(hw_device_t *device, int (*ready)(void *), void *argument, i
     const uint32_t wake = atomic_load(&segment->host_wake);
     atomic_fetch_add(&segment->host_sleeping, 1);
     if (!ready(argument)) {
-      hw_futex_wait(&segment->host_wake, wake, left < SLEEP_NS ? left : SLEEP_NS);
+      const int64_t longest = hw_get(&segment->remote) ? HW_NAP_NS : SLEEP_NS;
+      hw_futex_wait(&segment->host_wake, wake, left < longest ? left : longest);
     }
     atomic_fetch_sub(&segment->host_sleeping, 1);
   }
@@ -247,8 +265,15 @@ int hd_wait(hw_device_t *device, int64_t timeout_ns) {
 
 uint32_t hq_ready(hw_queue_t *queue, int reward) {
   side_t *side = &queue->side[reward];
-  side->tail = hw_get(side->tail_word);
-  return side->tail - side->head;
+  const uint32_t count = in_ring(side);
+  return count ? count : (uint32_t)has_any_of(side);
+}
+
+static void took(hw_queue_t *queue, side_t *side, uint32_t count) {
+  side->head += count;
+  hw_put(side->head_word, side->head);
+  atomic_exchange(side->head_register, side->head);
+  hw_rouse(&queue->device->segment->worker_wake, &queue->device->segment->worker_sleeping);
 }
 
 uint32_t hq_poll(hw_queue_t *queue, int reward, void *lines, uint32_t max, int64_t timeout_ns) {
@@ -256,17 +281,22 @@ uint32_t hq_poll(hw_queue_t *queue, int reward, void *lines, uint32_t max, int64
     return 0;
   }
   side_t *side = &queue->side[reward];
-  uint32_t count = side->tail - side->head;
+  const int32_t known = (int32_t)(side->tail - side->head);
+  uint32_t count = known > 0 ? (uint32_t)known : 0;
   if (count == 0 && timeout_ns > 0) {
-    wait_for(queue->device, has_tail, side, timeout_ns);
+    wait_for(queue->device, has_any_of, side, timeout_ns);
   }
   if (count < max) {
-    count = hq_ready(queue, reward);
+    count = in_ring(side);
   }
   if (count > max) {
     count = max;
   }
   if (count == 0) {
+    if (side->replies && hw_remote_reply(side->replies, side->head, lines)) {
+      took(queue, side, 1);
+      return 1;
+    }
     return 0;
   }
   const uint32_t at = side->head & (side->slots - 1u);
@@ -274,10 +304,7 @@ uint32_t hq_poll(hw_queue_t *queue, int reward, void *lines, uint32_t max, int64
   memcpy(lines, side->lines + at, (size_t)straight * HW_DESC_BYTES);
   memcpy((uint8_t *)lines + (size_t)straight * HW_DESC_BYTES, side->lines,
          (size_t)(count - straight) * HW_DESC_BYTES);
-  side->head += count;
-  hw_put(side->head_word, side->head);
-  atomic_exchange(side->head_register, side->head);
-  hw_rouse(&queue->device->segment->worker_wake, &queue->device->segment->worker_sleeping);
+  took(queue, side, count);
   return count;
 }
 

@@ -83,6 +83,9 @@ int hw_doorbell(hw_device_t *device, uint32_t tail) {
       raise_error(segment, HW_STATUS_BAD_DOORBELL_BIT);
       return 0;
     }
+    if (tail != accepted) {
+      hw_remote_ring(device, tail);
+    }
     if (atomic_compare_exchange_strong(&segment->cmd_tail, &accepted, tail)) {
       hw_rouse(&segment->worker_wake, &segment->worker_sleeping);
       return 1;
@@ -119,6 +122,17 @@ static uint32_t read_status(hw_segment_t *segment, const hd_counts_t *counts) {
   return status;
 }
 
+// IRQ_STATUS as it was, and clear these bits of it.
+static uint32_t read_events(hw_device_t *device, uint32_t clear) {
+  hw_segment_t *segment = device->segment;
+  if (hw_get(&segment->remote)) {
+    hw_lock(device);
+    hw_remote_events(device);
+    hw_unlock(device);
+  }
+  return atomic_fetch_and(&segment->irq_status, ~clear);
+}
+
 uint32_t hd_read32(hw_device_t *device, uint32_t offset) {
   hw_segment_t *segment = device->segment;
   hd_counts_t counts;
@@ -139,7 +153,7 @@ uint32_t hd_read32(hw_device_t *device, uint32_t offset) {
     case HW_REG_DONE_BASE_LO: case HW_REG_DONE_BASE_HI:
     case HW_REG_REWARD_BASE_LO: case HW_REG_REWARD_BASE_HI:
       return hw_get(&segment->base[(offset - HW_REG_CMD_BASE_LO) / 4]);
-    case HW_REG_IRQ_STATUS: return hw_get(&segment->irq_status);
+    case HW_REG_IRQ_STATUS: return read_events(device, 0);
     case HW_REG_IRQ_MASK: return hw_get(&segment->irq_mask);
     case HW_REG_CNT_DESCRIPTORS: return counts.descriptors;
     case HW_REG_CNT_TOKENS_LO:
@@ -147,7 +161,8 @@ uint32_t hd_read32(hw_device_t *device, uint32_t offset) {
       return (uint32_t)counts.tokens;
     case HW_REG_CNT_TOKENS_HI: return hw_get(&segment->tokens_high);
     case HW_REG_CNT_ERRORS: return counts.errors;
-    case HW_REG_CNT_STALL_CYCLES: return hw_get(&segment->stalls);
+    case HW_REG_CNT_STALL_CYCLES:
+      return hw_get(&segment->remote) ? hw_remote_stalls(segment) : hw_get(&segment->stalls);
     case HW_REG_CNT_BAD_DOORBELLS: return hw_get(&segment->bad_doorbells);
     case HW_REG_CONTRACT_HASH: return segment->contract_hash;
     default: return 0;  // DOORBELL, which is write-only, and unknown addresses [DB-004]
@@ -188,7 +203,7 @@ int hd_write32(hw_device_t *device, uint32_t offset, uint32_t value) {
       hw_unlock(device);
       return 0;
     case HW_REG_IRQ_STATUS:
-      atomic_fetch_and(&segment->irq_status, ~value);
+      read_events(device, value);
       return 0;
     case HW_REG_IRQ_MASK:
       hw_put(&segment->irq_mask, value & IRQ_BITS);

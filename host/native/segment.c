@@ -52,6 +52,10 @@ void hw_futex_wake(hw_word_t *word) {
 }
 
 void hw_snapshot(hw_segment_t *segment, hd_counts_t *counts) {
+  if (hw_get(&segment->remote)) {
+    hw_remote_snapshot(segment, counts);
+    return;
+  }
   for (;;) {
     const uint32_t committed = hw_get(&segment->committed);
     hw_record_t *record = &segment->record[committed & 1u];
@@ -69,6 +73,10 @@ void hw_snapshot(hw_segment_t *segment, hd_counts_t *counts) {
 }
 
 void hw_commit(hw_segment_t *segment, const hd_counts_t *counts) {
+  if (hw_get(&segment->remote)) {
+    hw_remote_commit(segment, counts);
+    return;
+  }
   const uint32_t next = atomic_load_explicit(&segment->committed, memory_order_relaxed) + 1u;
   hw_record_t *record = &segment->record[next & 1u];
   hw_put(&record->cmd_head, counts->cmd_head);
@@ -125,6 +133,7 @@ void hw_reset(hw_segment_t *segment) {
   hw_put(&segment->cmd_tail, first);
   hw_put(&segment->done_head, first);
   hw_put(&segment->reward_head, first);
+  hw_remote_reset(segment);
   hw_commit(segment, &counts);
   hw_put(&segment->resetting, 0);
 }
@@ -193,6 +202,7 @@ hw_device_t *hd_open(void *memory) {
 
 void hd_close(hw_device_t *device) {
   hd_stop_workers(device);
+  hd_leave_remote(device);
   hd_leave(device);
   free(device);
 }
@@ -235,7 +245,8 @@ int hw_close_gate(hw_device_t *device) {
       if (++spins < 2000) {
         hw_pause();
       } else {
-        hw_futex_wait(&ack->gate, seen, GATE_SLICE_NS);
+        // A remote worker cannot wake anyone.
+        hw_futex_wait(&ack->gate, seen, hw_get(&segment->remote) ? HW_NAP_NS : GATE_SLICE_NS);
         if ((int64_t)(hw_now() - start) > GATE_PATIENCE_NS) {
           hw_open_gate(device);
           return -1;
@@ -247,6 +258,7 @@ int hw_close_gate(hw_device_t *device) {
 }
 
 void hw_open_gate(hw_device_t *device) {
+  hw_remote_configure(device->segment);
   lift_gate(device->segment);
   hw_unlock(device);
 }

@@ -13,6 +13,7 @@
 
 #include "api.h"
 #include "fast_crc.h"
+#include "hw_link.h"
 #include "hw_worker.h"
 
 #define HW_SEGMENT_MAGIC 0x3147455347524E44ull  // "DNRGSEG1" in memory order
@@ -20,6 +21,7 @@
 #define HW_WORKERS_MAX 16u
 #define HW_LINE _Alignas(HW_CACHE_LINE_BYTES)
 #define HW_BIT(name) (1u << (name))
+#define HW_NAP_NS (20ll * 1000)  // between two looks at a worker that cannot wake its host
 
 typedef _Atomic uint32_t hw_word_t;
 
@@ -72,12 +74,15 @@ typedef struct hw_segment {
   HW_LINE hw_word_t status_errors;  // STATUS's w1c bits, in place
   hw_word_t bad_doorbells;
 
-  HW_LINE hw_word_t cmd_tail;  // the accepted doorbell
-  HW_LINE hw_word_t done_head;
+  HW_LINE hw_word_t cmd_tail;  // the accepted doorbell; the chunk `doorbell` of a link (hw_link.h)
+  HW_LINE hw_word_t done_head;  // the chunk `heads` of a link
   hw_word_t reward_head;
 
   HW_LINE hw_word_t irq_status;
-  HW_LINE hw_word_t gate;  // odd: closed, workers stand still
+  HW_ALIGNED(128) hw_chunk_t newest[HW_LINE_CHUNKS];  // of a link, with `control` right behind
+  HW_ALIGNED(16) hw_word_t gate;  // odd: closed, workers stand still; the chunk `control`
+  hw_word_t remote_stop;
+  hw_word_t remote_beat;
   HW_LINE hw_word_t worker_wake;
   hw_word_t worker_sleeping;
   HW_LINE hw_word_t host_wake;
@@ -89,6 +94,17 @@ typedef struct hw_segment {
 
   hw_ack_t ack[HW_WORKERS_MAX];
   hw_peer_line_t peer[2];  // by enum hd_role
+
+  // Of a remote worker (hw_link.h): where `remote` is set, `report` stands for `record`.
+  HW_LINE hw_word_t remote;
+  hw_word_t remote_newest;  // 1: the worker wants the last line published beside the doorbell
+  hw_word_t seen_descriptors;  // events up to here stand in irq_status
+  hw_word_t seen_halts;
+  hw_link_t link;
+  HW_LINE hw_word_t config[HW_CONFIG_WORDS];
+  HW_ALIGNED(128) hw_chunk_t reply[HW_LINE_CHUNKS];
+  HW_LINE hw_chunk_t report[HW_REPORT_CHUNKS];
+  HW_LINE hw_word_t remote_ended;
 } hw_segment_t;
 
 struct hw_pool;
@@ -183,5 +199,17 @@ void hw_open_gate(hw_device_t *device);
 // Write the head and tail words in memory anew from the record, where the rings have them.
 void hw_publish(hw_device_t *device, const hd_counts_t *counts);
 int hw_peer_gone(hw_device_t *device);
+
+// The remote worker's side of what is above; each does nothing, or is not called, without one.
+void hw_remote_snapshot(hw_segment_t *segment, hd_counts_t *counts);
+void hw_remote_commit(hw_segment_t *segment, const hd_counts_t *counts);
+void hw_remote_reset(hw_segment_t *segment);
+void hw_remote_configure(hw_segment_t *segment);
+void hw_remote_ring(hw_device_t *device, uint32_t tail);
+// Raise what happened since it was last called; under the lock.
+void hw_remote_events(hw_device_t *device);
+uint32_t hw_remote_stalls(hw_segment_t *segment);
+// Take the completion of this index if it is the newest; 1 if it was.
+int hw_remote_reply(hw_segment_t *segment, uint32_t index, void *line);
 
 #endif  // HW_SEGMENT_H

@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the host runtime's tests share: the path to their helpers, and the list of backends."""
 
+import functools
+import math
+import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,35 +15,70 @@ from hypothesis import settings
 # pytest runs with --import-mode=importlib, which puts no test folder on the path.
 sys.path.insert(0, str(Path(__file__).parent))
 
-from descring_host import Device, open_device
+from descring_host import Device, DeviceError, open_device
 from descring_host.segment import PREFIX, SHM_FOLDER
 
 settings.register_profile("descring", max_examples=60, deadline=None, print_blob=True)
 settings.load_profile("descring")
 
-BACKENDS: dict[str, tuple[str, dict[str, Any]]] = {
-    "model": ("model", {}),
-    "cpu": ("cpu", {}),
-    "cpu-3-workers": ("cpu", {"workers": 3}),
-    "cpu-process": ("cpu", {"process": True}),
+BACKENDS: dict[str, tuple[str, dict[str, Any], float]] = {
+    "model": ("model", {}, 1.0),
+    "cpu": ("cpu", {}, 1.0),
+    "cpu-3-workers": ("cpu", {"workers": 3}, 1.0),
+    "cpu-process": ("cpu", {"process": True}, 1.0),
+    "verilator": ("verilator", {"monitor": True, "latency": 20, "backpressure": 0.2}, 0.2),
+    "icarus": ("icarus", {}, 0.1),
+    "verilated": ("verilated", {"latency": (1, 20), "backpressure": 0.1}, 1.0),
+    "cuda-latency": ("cuda", {"shape": "latency"}, 1.0),
+    "cuda-throughput": ("cuda", {"shape": "throughput"}, 1.0),
 }
-"""The suite runs unchanged over these; a further backend adds one line."""
+"""The suite runs unchanged over these; a further backend adds one line: its name, its options, and
+the share of the streams' lengths that it gets, for simulators take milliseconds a line."""
 
-OpenBackend = Callable[..., Device]
+WHOLE_STREAMS = "DESCRING_WHOLE_STREAMS"
+"""Environment variable that gives every backend the whole streams."""
+
+
+class OpenBackend:
+    """Opens the backend under test, as often as a test likes."""
+
+    def __init__(self, name: str, options: dict[str, Any], share: float) -> None:
+        self._name = name
+        self._options = options
+        self._share = 1.0 if os.environ.get(WHOLE_STREAMS) else share
+        self.opened: list[Device] = []
+
+    def __call__(self, **options: Any) -> Device:
+        """A device with a window of 1 MiB, unless the options say otherwise."""
+        self.opened.append(
+            open_device(self._name, **{**self._options, "memory": 1 << 20, **options})
+        )
+        return self.opened[-1]
+
+    def lines(self, count: int) -> int:
+        """How long a stream of ``count`` lines is to be on this backend."""
+        return math.ceil(count * self._share)
+
+
+@functools.cache
+def _no_gpu() -> str:
+    """Why the backend cuda cannot be tested here; empty if it can."""
+    try:
+        open_device("cuda", memory=1 << 16).close()
+    except DeviceError as error:
+        return str(error)
+    return ""
 
 
 @pytest.fixture(params=list(BACKENDS))
 def open_backend(request: pytest.FixtureRequest) -> Iterator[OpenBackend]:
-    """Opens the backend under test, as often as a test likes; closes what it opened."""
-    name, fixed = BACKENDS[request.param]
-    opened: list[Device] = []
-
-    def opener(**options: Any) -> Device:
-        opened.append(open_device(name, **fixed, **{"memory": 1 << 20, **options}))
-        return opened[-1]
-
-    yield opener
-    for device in opened:
+    """The backend under test; what it opened is closed behind the test."""
+    name, options, share = BACKENDS[request.param]
+    if name == "cuda" and _no_gpu():
+        pytest.skip(_no_gpu())
+    backend = OpenBackend(name, options, share)
+    yield backend
+    for device in backend.opened:
         device.close()
 
 

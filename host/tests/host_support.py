@@ -17,7 +17,7 @@ STATUS = {bits.name: bits.mask for bits in contract.REGISTER["STATUS"].bits}
 FLAG = contract.FLAG
 OPCODE = contract.OPCODE
 RUN = f"{os.getpid()}-{uuid.uuid4().hex[:6]}"
-PATIENCE_S = float(os.environ.get("DESCRING_PATIENCE_S", "60"))
+PATIENCE_S = float(os.environ.get("DESCRING_PATIENCE_S", "180"))
 """A bound, not an expectation: a busy machine may be slow, but must not hang the suite."""
 SHORT_S = 0.05
 """How long a test waits for what must not come."""

@@ -8,7 +8,7 @@ from descring_host import CommandQueue, DeviceError
 from descring_model import complete, crc32c, line_bytes, streams
 from host_support import FLAG, OPCODE, REG, assert_same, decode, run_stream, split
 
-NEAR_WRAP = 0xFFFFFE00
+NEAR_WRAP = 0xFFFFFF80
 STREAM = 3000
 
 
@@ -17,7 +17,9 @@ def test_every_profile_comes_back_as_the_model_says(
     open_backend: OpenBackend, profile: str
 ) -> None:
     """[RING-006] [RING-007] [DESC-014] [LIFE-003]: through the wrap of the indices, small rings."""
-    lines = streams.generate(STREAM, seed=11, profile=profile, first_index=NEAR_WRAP)
+    lines = streams.generate(
+        open_backend.lines(STREAM), seed=11, profile=profile, first_index=NEAR_WRAP
+    )
     device = open_backend(first_index=NEAR_WRAP)
     with CommandQueue(device, cmd_slots=64, done_slots=32) as queue:
         done, _ = run_stream(queue, lines, 23)
@@ -26,7 +28,9 @@ def test_every_profile_comes_back_as_the_model_says(
 
 def test_two_completion_rings_keep_order_each(open_backend: OpenBackend) -> None:
     """[RING-008] [DESC-023]: the reward ring smaller than the done ring, tags counted apart."""
-    lines = streams.generate(STREAM, seed=12, profile="mixed", first_index=NEAR_WRAP)
+    lines = streams.generate(
+        open_backend.lines(STREAM), seed=12, profile="mixed", first_index=NEAR_WRAP
+    )
     device = open_backend(first_index=NEAR_WRAP)
     with CommandQueue(
         device, cmd_slots=64, done_slots=32, reward_slots=4, split_reward=True
@@ -39,7 +43,7 @@ def test_two_completion_rings_keep_order_each(open_backend: OpenBackend) -> None
 
 def test_require_checked_refuses_lines_without_it(open_backend: OpenBackend) -> None:
     """[DESC-025] [ERR-001]: every completion carries CHECKED, tag and checksum."""
-    lines = streams.generate(STREAM, seed=13, profile="mixed")
+    lines = streams.generate(open_backend.lines(STREAM), seed=13, profile="mixed")
     with CommandQueue(open_backend(), cmd_slots=256, require_checked=True) as queue:
         done, _ = run_stream(queue, lines, 100)
     assert_same(complete(lines, require_checked=True), done)
@@ -48,12 +52,12 @@ def test_require_checked_refuses_lines_without_it(open_backend: OpenBackend) -> 
 
 def test_counters_tell_what_the_stream_did(open_backend: OpenBackend) -> None:
     """[CNT-001]: descriptors, tokens and errors at rest are a function of the stream."""
-    lines = streams.generate(STREAM, seed=14, profile="mixed")
+    lines = streams.generate(open_backend.lines(STREAM), seed=14, profile="mixed")
     device = open_backend()
     with CommandQueue(device, cmd_slots=128) as queue:
         done, _ = run_stream(queue, lines, 60)
         low, high = (device.read32(REG[f"CNT_TOKENS_{half}"]) for half in ("LO", "HI"))
-        assert device.read32(REG["CNT_DESCRIPTORS"]) == STREAM
+        assert device.read32(REG["CNT_DESCRIPTORS"]) == len(lines)
         assert device.read32(REG["CNT_ERRORS"]) == ((done["flags"] & FLAG["ERROR"]) != 0).sum()
     decoded = lines["opcode"] == OPCODE["DECODE"]
     grown = done["seq_len"].astype(np.uint64) - lines["seq_len"].astype(np.uint64)
@@ -103,7 +107,7 @@ def test_resume_chains_rollouts_to_done(
 
 def test_exchange_carries_more_lines_than_the_rings_hold(open_backend: OpenBackend) -> None:
     """[RING-005]: nothing is dropped where rings are full; order is kept with two rings too."""
-    lines = streams.generate(2000, seed=15, profile="decode")
+    lines = streams.generate(open_backend.lines(2000), seed=15, profile="decode")
     for split_reward in (False, True):
         with CommandQueue(
             open_backend(), cmd_slots=8, done_slots=4, split_reward=split_reward

@@ -59,6 +59,13 @@ class GoldenDevice(RegisterFile):
         """Let every access succeed again; a halted device wants CTRL.RESUME as well."""
         self._failing.clear()
 
+    def repaired_write(self) -> None:
+        """Take note of an error response that no line had when written again [LIFE-005].
+
+        The model writes no bursts, so it must be told.
+        """
+        self._raise_error(contract.register_bit("STATUS", "BUS_ERROR"))
+
     def _make_port(self) -> Port:
         return _MemoryPort(self)
 

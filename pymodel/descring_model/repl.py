@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A prompt on the golden device: submit lines, ring the doorbell, poll, look at everything.
+"""A prompt on a device: submit lines, ring the doorbell, poll, look at everything.
+
+``python -m descring_model`` opens it on the golden device; :class:`Prompt` takes any.
 
 The prompt is the host: it owns the tail of the command ring and the heads of the others, and keeps
 from overwriting what was not answered. Everything else goes through the device's registers.
@@ -12,9 +14,10 @@ import cmd
 import inspect
 import sys
 from collections.abc import Sequence
-from typing import TextIO
+from typing import Protocol, TextIO
 
 import numpy as np
+import numpy.typing as npt
 
 from descring_model import contract
 from descring_model.compare import describe
@@ -25,15 +28,36 @@ from descring_model.registers import ring_log2
 
 _RINGS = ("CMD", "DONE", "REWARD")
 _LINE = contract.DESC_BYTES
+_GAP = contract.RING_SLOTS_OFFSET
+_SETTLE_S = 0.05
+_READY_WAITS = 100
 _ENABLE = contract.register_bit("CTRL", "ENABLE")
 _CTRL = {bits.name.lower().replace("_", "-"): bits.mask for bits in contract.REGISTER["CTRL"].bits}
+
+
+class PromptDevice(Protocol):
+    """What the prompt needs of a device."""
+
+    @property
+    def memory(self) -> npt.NDArray[np.uint8]:
+        """The window that rings lie in."""
+
+    def read32(self, offset: int) -> int:
+        """Read a register."""
+
+    def write32(self, offset: int, value: int) -> None:
+        """Write a register."""
+
+    def wait(self, timeout_s: float) -> None:
+        """Let the device make progress."""
 
 
 class CommandError(Exception):
     """A command that cannot be done; its text says what was expected and what came."""
 
 
-def _number(text: str, bits: int, name: str) -> int:
+def number(text: str, bits: int, name: str) -> int:
+    """``text`` as an unsigned number of so many bits; :class:`CommandError` naming it if not."""
     try:
         value = int(text, 0)
     except ValueError:
@@ -43,14 +67,30 @@ def _number(text: str, bits: int, name: str) -> int:
     return value
 
 
+def window_bytes(log2: int) -> int:
+    """Bytes of memory that the prompt's three rings of 2^log2 slots take."""
+    return len(_RINGS) * (_GAP + (_LINE << log2))
+
+
 class Prompt(cmd.Cmd):
     """The commands; each ``do_*`` docstring is what ``help`` prints."""
 
     prompt = "descring> "
-    intro = "Golden model of the descriptor ring. 'help' lists the commands."
+    intro = "'help' lists the commands."
     doc_header = "Commands (help COMMAND for more):"
 
-    def __init__(self, log2: int, mode: int, first_index: int, *, stdin: TextIO, stdout: TextIO):
+    def __init__(
+        self, device: PromptDevice, log2: int, mode: int, *, stdin: TextIO, stdout: TextIO
+    ):
+        """Configure a device that was just opened, and enable it.
+
+        Args:
+            device: a memory window of :func:`window_bytes` bytes or more.
+            log2: of the slots of each ring.
+            mode: bits of CTRL to be set with ENABLE.
+            stdin: where commands come from.
+            stdout: where answers and errors go.
+        """
         super().__init__(stdin=stdin, stdout=stdout)
         # The command loop reads this stream, which may be a pipe, never the terminal behind it.
         self.use_rawinput = stdin is sys.stdin and stdin.isatty()
@@ -59,10 +99,9 @@ class Prompt(cmd.Cmd):
         self.failed = False
         self._log2 = log2
         self._mode = mode
-        self._first_index = first_index
-        self._tail = first_index
+        self._tail = 0
         self._size = _LINE << log2
-        self.device = GoldenDevice(len(_RINGS) * self._size, first_index=first_index)
+        self.device = device
         self._configure()
 
     def onecmd(self, line: str) -> bool:
@@ -107,21 +146,21 @@ class Prompt(cmd.Cmd):
             raise CommandError("expected an opcode, such as: submit decode max_tokens=40 checked")
         line = np.zeros(1, dtype=DESC_DTYPE)
         opcode = contract.OPCODE.get(words[0].upper())
-        line["opcode"] = _number(words[0], 16, "opcode") if opcode is None else opcode
+        line["opcode"] = number(words[0], 16, "opcode") if opcode is None else opcode
         sealed, times = False, 1
         for word in words[1:]:
             name, equals, value = word.partition("=")
             if word == "checked":
                 sealed = True
             elif word[0] == "x" and not equals:
-                times = _number(word[1:], 32, "xN")
+                times = number(word[1:], 32, "xN")
             elif not equals or name not in contract.FIELD:
                 raise CommandError(
                     f"expected FIELD=VALUE, 'checked' or xN, got {word!r}; "
                     f"fields are {', '.join(contract.FIELD)}"
                 )
             else:
-                line[name] = _number(value, contract.FIELD[name].bits, name)
+                line[name] = number(value, contract.FIELD[name].bits, name)
         room = (1 << self._log2) - (self._tail - self._read("CMD_HEAD")) % INDEX_MODULUS
         if times > room:
             raise CommandError(f"the command ring has room for {room} lines, got {times}; poll")
@@ -133,7 +172,8 @@ class Prompt(cmd.Cmd):
 
     def do_ring(self, arg: str) -> None:
         """ring [TAIL]: write the doorbell, by default with the tail of what was submitted."""
-        self._write("DOORBELL", _number(arg, 32, "tail") if arg else self._tail)
+        self._write("DOORBELL", number(arg, 32, "tail") if arg else self._tail)
+        self.device.wait(_SETTLE_S)
         for name in ("CMD_HEAD", "CMD_TAIL", "DONE_TAIL", "REWARD_TAIL", "STATUS"):
             print(self._register(name), file=self.stdout)
 
@@ -151,6 +191,7 @@ class Prompt(cmd.Cmd):
         """resume: leave HALTED, as after a STOP."""
         self._nothing(arg)
         self._write("CTRL", self._read("CTRL") | _CTRL["resume"])
+        self.device.wait(_SETTLE_S)
         print(self._register("STATUS"), file=self.stdout)
 
     def do_write(self, arg: str) -> None:
@@ -159,7 +200,7 @@ class Prompt(cmd.Cmd):
         if len(words) != 2:
             raise CommandError(f"expected REGISTER VALUE, got {arg!r}")
         name = self._register_name(words[0])
-        self._write(name, _number(words[1], 32, "value"))
+        self._write(name, number(words[1], 32, "value"))
         print(self._register(name), file=self.stdout)
 
     def do_regs(self, arg: str) -> None:
@@ -176,7 +217,7 @@ class Prompt(cmd.Cmd):
         ring = self._ring(words[0], _RINGS)
         slots = range(1 << self._log2)
         if len(words) == 2:
-            slot = self._slot(_number(words[1], 32, "index"))
+            slot = self._slot(number(words[1], 32, "index"))
             slots = range(slot, slot + 1)
         rows = line_bytes(self._slots(ring))
         for slot in slots:
@@ -188,6 +229,13 @@ class Prompt(cmd.Cmd):
         """reset: CTRL.RESET, then the configuration of the start and ENABLE again."""
         self._nothing(arg)
         self._write("CTRL", _CTRL["reset"])
+        ready = contract.register_bit("STATUS", "READY")
+        for _ in range(_READY_WAITS):
+            if self._read("STATUS") & ready:
+                break
+            self.device.wait(_SETTLE_S)
+        else:
+            raise CommandError("the device does not come out of reset")
         self.device.memory[:] = 0
         self._configure()
         print(self._register("STATUS"), file=self.stdout)
@@ -202,11 +250,15 @@ class Prompt(cmd.Cmd):
         return True
 
     def _configure(self) -> None:
-        self._tail = self._first_index
-        for number, ring in enumerate(_RINGS):
-            self._write(f"{ring}_BASE_LO", number * self._size)
+        self._tail = self._read("CMD_TAIL")
+        for ring in _RINGS:
+            self._write(f"{ring}_BASE_LO", self._base(ring))
         self._write("RING_LOG2", ring_log2(self._log2, self._log2, self._log2))
         self._write("CTRL", _ENABLE | self._mode)
+
+    def _base(self, ring: str) -> int:
+        """Byte of a ring's slot 0; head and tail of a ring in memory lie before it [RING-004]."""
+        return _GAP + _RINGS.index(ring) * (_GAP + self._size)
 
     def _read(self, name: str) -> int:
         return self.device.read32(contract.REGISTER[name].offset)
@@ -240,7 +292,7 @@ class Prompt(cmd.Cmd):
         return index % (1 << self._log2)
 
     def _slots(self, ring: str) -> Lines:
-        start = _RINGS.index(ring) * self._size
+        start = self._base(ring)
         return as_lines(self.device.memory[start : start + self._size].reshape(-1, _LINE))
 
     def _nothing(self, arg: str) -> None:
@@ -276,9 +328,8 @@ def main(
     mode = _CTRL["split-reward"] * options.split_reward
     mode |= _CTRL["require-checked"] * options.require_checked
     source = stdin or sys.stdin
-    prompt = Prompt(
-        options.log2, mode, options.first_index, stdin=source, stdout=stdout or sys.stdout
-    )
+    device = GoldenDevice(window_bytes(options.log2), first_index=options.first_index)
+    prompt = Prompt(device, options.log2, mode, stdin=source, stdout=stdout or sys.stdout)
     try:
         prompt.cmdloop()
     except KeyboardInterrupt:

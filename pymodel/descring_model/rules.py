@@ -325,7 +325,9 @@ RULES: tuple[Rule, ...] = (
         6,
         "A memory error response on the bus sets STATUS.BUS_ERROR and HALTED; the descriptor it "
         "concerned is named by CMD_HEAD; nothing is skipped. RESUME tries again from there. An "
-        "error of a line behind a STOP is met only after the RESUME from that STOP. Where several "
+        "error of a line behind a STOP is met only after the RESUME from that STOP; a device that "
+        "fetched a line ahead reports its error once the line is the oldest, though the memory "
+        "may have been mended by then. Where several "
         "completions were written with one response, an error does not say which it concerns: "
         "the device writes them again with a response each, and the first that fails is the one. "
         "If then none fails, BUS_ERROR is set and the device carries on.",

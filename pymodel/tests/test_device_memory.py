@@ -165,6 +165,16 @@ def test_words_beside_a_failing_range_are_stored() -> None:
     assert host.word("DONE", "tail") == 1
 
 
+def test_repaired_write_is_an_error_without_a_halt() -> None:
+    """[LIFE-005] [IRQ-001] The device carries on."""
+    host = Host()
+    host.device.repaired_write()
+    assert host.read("STATUS") == READY | RUNNING | BUS_ERROR
+    assert host.read("IRQ_STATUS") == IRQ_ERROR
+    host.submit(Desc())
+    assert host.read("CMD_HEAD") == 1
+
+
 @pytest.mark.parametrize(("start", "stop"), [(0, 0), (5, 4), (-1, 4), (0, WINDOW + 1)])
 def test_failing_range_must_be_inside_the_memory(start: int, stop: int) -> None:
     """The message says what came."""

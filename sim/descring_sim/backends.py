@@ -6,6 +6,7 @@ A further backend is one class with a ``replay`` method and one entry in :data:`
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -96,6 +97,12 @@ class ModelBackend:
         )
 
 
+def say(text: str) -> None:
+    """Tell a person at a terminal what takes long; a script hears nothing."""
+    if sys.stderr.isatty():
+        print(f"descring: {text}", file=sys.stderr)
+
+
 def _simulator(name: str) -> Callable[[], Backend]:
     def make() -> Backend:
         # Imported late: the stream commands must not need a simulator's Python packages.
@@ -113,11 +120,31 @@ def _cpu() -> Backend:
     return CpuBackend()
 
 
+def _cuda(shape: str) -> Callable[[], Backend]:
+    def make() -> Backend:
+        # Imported late, for the same reason; CuPy is only needed to replay.
+        from descring_sim.backends_cuda import CudaBackend
+
+        return CudaBackend(shape)
+
+    return make
+
+
+def _verilated() -> Backend:
+    # Imported late, as the simulators.
+    from descring_sim.backends_verilated import VerilatedBackend
+
+    return VerilatedBackend()
+
+
 BACKENDS: dict[str, Callable[[], Backend]] = {
     "model": ModelBackend,
     "cpu": _cpu,
+    "cuda": _cuda("throughput"),
+    "cuda-latency": _cuda("latency"),
     "icarus": _simulator("icarus"),
     "verilator": _simulator("verilator"),
+    "verilated": _verilated,
 }
 
 

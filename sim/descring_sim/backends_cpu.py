@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The native worker behind ``descring replay``."""
+"""Devices of the host runtime behind ``descring replay``, and the native worker among them."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
-from descring_host import CommandQueue, CpuDevice, HostError
+from descring_host import CommandQueue, CpuDevice, Device, HostError
 from descring_model import DESC_DTYPE, Lines, contract
 
 from descring_sim.backends import Progress, ReplayError, ReplayOptions, ReplayResult
@@ -24,28 +26,49 @@ class CpuBackend:
 
     def replay(self, lines: Lines, options: ReplayOptions, progress: Progress) -> ReplayResult:
         """See :meth:`descring_sim.backends.Backend.replay`."""
-        for name in ("seed", "waves", "rtl"):
-            if getattr(options, name) not in (None, False):
-                raise ReplayError(f"--{name} means nothing to the backend cpu; leave it out")
         workers = 1 if options.workers is None else options.workers
-        slots = _SLOTS if options.ring_depth is None else options.ring_depth
-        try:
-            with (
-                CpuDevice(_MEMORY, workers=workers, first_index=options.first_index) as device,
-                CommandQueue(
-                    device,
-                    cmd_slots=slots,
-                    split_reward=options.split_reward,
-                    require_checked=options.require_checked,
-                    when_full="short",
-                ) as queue,
-            ):
-                done, reward = _answers(queue, lines, options.halt, progress)
-        except (HostError, ValueError) as error:
-            raise ReplayError(f"backend cpu: {error}") from error
+        done, reward = replay_on_device(
+            "cpu",
+            lambda: CpuDevice(_MEMORY, workers=workers, first_index=options.first_index),
+            lines,
+            options,
+            progress,
+        )
         threads = f"{workers} worker thread{'s' if workers > 1 else ''}"
         note = f"native, {threads}, contract {contract.CONTRACT_HASH:08x}"
         return ReplayResult(done=done, reward=reward, note=note)
+
+
+def replay_on_device(
+    name: str,
+    make: Callable[[], Device],
+    lines: Lines,
+    options: ReplayOptions,
+    progress: Progress,
+) -> tuple[Lines, Lines]:
+    """The completions of both rings of a device opened by ``make``.
+
+    Raises:
+        ReplayError: options of the RTL alone, or a device that cannot be opened or fails.
+    """
+    for option in ("seed", "waves", "rtl"):
+        if getattr(options, option) not in (None, False):
+            raise ReplayError(f"--{option} means nothing to the backend {name}; leave it out")
+    slots = _SLOTS if options.ring_depth is None else options.ring_depth
+    try:
+        with (
+            make() as device,
+            CommandQueue(
+                device,
+                cmd_slots=slots,
+                split_reward=options.split_reward,
+                require_checked=options.require_checked,
+                when_full="short",
+            ) as queue,
+        ):
+            return _answers(queue, lines, options.halt, progress)
+    except (HostError, ValueError) as error:
+        raise ReplayError(f"backend {name}: {error}") from error
 
 
 def _answers(

@@ -50,6 +50,32 @@ def log_tail(log: Path, count: int = 15) -> str:
     return "\n".join(f"    {line}" for line in lines[-count:])
 
 
+def start_child(
+    specification: Mapping[str, object], *, file: Path, log: Path, env: Mapping[str, str]
+) -> subprocess.Popen[bytes]:
+    """Start :mod:`descring_sim.simulation_child`, which also ends when this process does."""
+    file.write_text(json.dumps(specification, indent=1), encoding="utf-8")
+    command = [sys.executable, "-P", "-m", "descring_sim.simulation_child", str(file)]
+    with log.open("wb") as output:
+        return subprocess.Popen(
+            command,
+            env=dict(env),
+            stdin=subprocess.PIPE,  # the child ends when its other end closes
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+
+def end_child(process: subprocess.Popen[bytes]) -> None:
+    """End a child with everything that it started; harmless if it has ended."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    if process.stdin is not None:
+        process.stdin.close()
+
+
 def run_child(
     specification: Mapping[str, object],
     *,
@@ -59,27 +85,14 @@ def run_child(
     env: Mapping[str, str],
 ) -> int | None:
     """Run :mod:`descring_sim.simulation_child` and return its exit code, None after a timeout."""
-    file.write_text(json.dumps(specification, indent=1), encoding="utf-8")
-    command = [sys.executable, "-P", "-m", "descring_sim.simulation_child", str(file)]
-    with (
-        log.open("wb") as output,
-        subprocess.Popen(
-            command,
-            env=dict(env),
-            stdin=subprocess.PIPE,  # the child ends when its other end closes
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        ) as process,
-    ):
-        try:
-            return process.wait(timeout_s)
-        except subprocess.TimeoutExpired:
-            return None
-        finally:
-            # Also on an interrupt: nothing that this child started may outlive it.
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
+    process = start_child(specification, file=file, log=log, env=env)
+    try:
+        return process.wait(timeout_s)
+    except subprocess.TimeoutExpired:
+        return None
+    finally:
+        # Also on an interrupt: nothing that this child started may outlive it.
+        end_child(process)
 
 
 def _key(
@@ -106,6 +119,7 @@ def build(
     rtl_dir: Path,
     build_root: Path,
     waves: bool,
+    coverage: bool = False,
 ) -> Build:
     """Build ``top`` below ``build_root``, or find the build that was made of the same inputs.
 
@@ -114,7 +128,7 @@ def build(
             the end of the build's log.
     """
     files = sources.collect(rtl_dir, top)
-    args = simulator.build_args(waves=waves)
+    args = simulator.build_args(waves=waves, coverage=coverage)
     name = f"{top}-{_key(simulator, top, parameters, files, args + ['waves'] * waves)}"
     directory = build_root / simulator.name / name
     stamp = directory / "finished"

@@ -15,15 +15,19 @@ from types import FrameType
 import click
 
 from descring_sim.backends import ReplayError
+from descring_sim.bundle_cmd import check, record
+from descring_sim.campaign_cmd import campaign
 from descring_sim.compare_cmd import compare
-from descring_sim.conform.campaign_command import campaign
+from descring_sim.conform.campaign_command import conform_campaign
 from descring_sim.conform.command import conform
 from descring_sim.errors import SimulationError
 from descring_sim.gen.commands import gen, gen_check, lint_rtl, requirements
 from descring_sim.host_cmd import clean, serve
 from descring_sim.replay_cmd import replay
+from descring_sim.shell_cmd import shell
 from descring_sim.stream_cmd import stream
 from descring_sim.streamfile import StreamError
+from descring_sim.waves_cmd import waves
 
 ERROR = 2
 
@@ -35,7 +39,9 @@ def cli() -> None:
 
 
 COMMANDS = (
-    *(stream, replay, compare, conform, campaign),
+    *(stream, replay, compare, record, check),
+    *(conform, conform_campaign),
+    *(campaign, shell, waves),
     *(gen, gen_check, requirements, lint_rtl),
     *(serve, clean),
 )

@@ -46,6 +46,11 @@ def include_dir() -> Path:
     return _source_dir("host/include", "include")
 
 
+def verilated_dir() -> Path:
+    """Return the folder of the C++ harness around the RTL that Verilator compiled."""
+    return _source_dir("sim/verilated", "verilated")
+
+
 def build_dir() -> Path:
     """Return the folder for build products: build/ in a checkout, else in the user's cache."""
     chosen = os.environ.get(BUILD_DIR_VARIABLE)

@@ -35,6 +35,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--case", metavar="REGEX", help="run the cocotb cases whose block.name matches only"
     )
     group.addoption("--waves", action="store_true", help="write waves (FST) of every run")
+    group.addoption("--coverage", action="store_true", help="count coverage (Verilator only)")
     group.addoption("--rtl-dir", type=Path, metavar="DIR", help="build these sources instead")
     group.addoption("--build-dir", type=Path, metavar="DIR", help="default: build/sim")
 
@@ -176,6 +177,7 @@ class Cosim:
             "build_root": option.build_dir,
             "extra_env": extra_env,
             "timeout_s": timeout_s,
+            "coverage": option.coverage,
         }
         try:
             result = runner.run(**arguments)

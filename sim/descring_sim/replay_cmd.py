@@ -8,10 +8,9 @@ from pathlib import Path
 
 import click
 from descring_model import contract
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from descring_sim.backends import BACKENDS, ReplayError, ReplayOptions, ReplayResult, open_backend
+from descring_sim.progress import progress_bar
 from descring_sim.stream_cmd import INDEX
 from descring_sim.streamfile import StreamError, outputs, read_stream
 
@@ -109,17 +108,9 @@ def replay(
     if len(lines) == 0:
         raise StreamError(f"{source}: expected at least one line to replay, but it holds none")
 
-    console = Console(stderr=True)
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-    )
     with outputs(*targets) as files:
         began = time.monotonic()
-        bar = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
-        with bar:
+        with progress_bar() as bar:
             task = bar.add_task(backend, total=len(lines))
             result = target.replay(lines, options, lambda done: bar.update(task, completed=done))
         seconds = time.monotonic() - began

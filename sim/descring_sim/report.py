@@ -67,7 +67,8 @@ class _Compared:
     cycles: int = 0
 
 
-def _read_results(path: Path) -> tuple[list[CaseResult], list[str]]:
+def read_results(path: Path) -> tuple[list[CaseResult], list[str]]:
+    """Return the cases in cocotb's results file as it has them, and what is wrong with the file."""
     if not path.is_file() or path.stat().st_size == 0:
         return [], [f"the simulator ended without results: {path} is missing or empty"]
     try:
@@ -110,7 +111,7 @@ def _read_report(path: Path) -> tuple[dict[str, _Compared], list[str]]:
 
 def evaluate(results: Path, report: Path) -> Outcome:
     """Return the outcome of the run that wrote ``results`` (xUnit) and ``report`` (JSON lines)."""
-    cases, problems = _read_results(results)
+    cases, problems = read_results(results)
     compared, report_problems = _read_report(report)
     problems += report_problems
     judged = []

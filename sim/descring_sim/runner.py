@@ -21,10 +21,11 @@ from typing import Any
 
 from descring_sim import build as builds
 from descring_sim import cases as case_names
-from descring_sim import paths, report, simulators
+from descring_sim import paths, report, simulators, waveview
 from descring_sim.cases import Selection
 from descring_sim.errors import SimulationError
 from descring_sim.report import CaseResult, Outcome
+from descring_sim.simulators import Simulator
 
 DEFAULT_CONFIG = "default"
 """Name of the configuration of a block that has only one."""
@@ -92,7 +93,7 @@ class RunResult:
         lines += [f"  {problem}" for problem in self.outcome.problems]
         for case in failed[:3]:
             lines.append(f"  {case.label}:")
-            lines += [f"    {line}" for line in _essence(case.message)]
+            lines += [f"    {line}" for line in essence(case.message)]
         if len(failed) > 3:
             lines.append(f"  and {len(failed) - 3} more, all in the log")
         if self.outcome.problems or any(not case.message for case in failed[:3]):
@@ -110,7 +111,7 @@ class RunResult:
         return "\n".join(lines)
 
 
-def _essence(message: str) -> list[str]:
+def essence(message: str) -> list[str]:
     """Return the lines of an exception's text that people need: all of a short one, else its end.
 
     cocotb gives the whole traceback; its frames are in the log.
@@ -158,6 +159,7 @@ def run(
     run_dir: Path | None = None,
     extra_env: Mapping[str, str] | None = None,
     timeout_s: float = DEFAULT_TIMEOUT_S,
+    coverage: bool = False,
 ) -> RunResult:
     """Build ``top``, run the cocotb module ``cases`` on it, and judge the outcome.
 
@@ -176,6 +178,7 @@ def run(
         run_dir: where this run's files go; a folder below ``build_root`` when None.
         extra_env: more environment variables for the simulator.
         timeout_s: wall-clock limit, after which the simulator is killed.
+        coverage: count coverage, into ``coverage.dat`` in the run's folder (Verilator only).
 
     Returns:
         The result, good or bad: a failing case is no exception.
@@ -208,40 +211,35 @@ def run(
         rtl_dir=rtl_dir,
         build_root=build_root,
         waves=waves,
+        coverage=coverage,
     )
     wave_file = run_dir / "waves.fst" if waves else None
     with builds.locked(run_dir.with_name(run_dir.name + ".lock")):
         run_dir.mkdir(parents=True, exist_ok=True)
         files = {name: run_dir / name for name in ("results.xml", "report.jsonl", "sim.log")}
-        for file in (*files.values(), run_dir / "waves.fst"):
+        for file in (*files.values(), run_dir / "waves.fst", run_dir / "coverage.dat"):
             file.unlink(missing_ok=True)
-        wave_args, wave_plusargs = found.wave_options(wave_file) if wave_file else ([], [])
         code = builds.run_child(
-            {
-                "simulator": simulator,
-                "action": "test",
-                "arguments": {
-                    "test_module": cases,
-                    "hdl_toplevel": top,
-                    "hdl_toplevel_lang": "verilog",
-                    "test_filter": test_filter,
-                    "seed": seed,
-                    "test_args": wave_args,
-                    "plusargs": found.plusargs(seed) + wave_plusargs,
-                    "waves": waves,
-                    "build_dir": str(product.directory),
-                    "test_dir": str(run_dir),
-                    "results_xml": str(files["results.xml"]),
-                },
-            },
+            specification(
+                found,
+                product,
+                top=top,
+                cases=cases,
+                test_filter=test_filter,
+                seed=seed,
+                run_dir=run_dir,
+                waves=wave_file,
+            ),
             file=run_dir / "run.json",
             log=files["sim.log"],
             timeout_s=timeout_s,
-            env=simulators.environment()
-            | {"PYTHONPATH": str(tests_dir), report.REPORT_VARIABLE: str(files["report.jsonl"])}
-            | dict(extra_env or {}),
+            env=environment(run_dir, tests_dir) | dict(extra_env or {}),
         )
         outcome = _judge(code, files, timeout_s)
+        if wave_file is not None and wave_file.is_file():
+            # What a killed simulator leaves behind is no whole file.
+            with contextlib.suppress(SimulationError):
+                waveview.save(wave_file, rtl_dir)
     return RunResult(
         simulator=simulator,
         version=found.version,
@@ -255,6 +253,46 @@ def run(
         built=product.fresh,
         wall_s=time.monotonic() - started,
     )
+
+
+def specification(
+    simulator: Simulator,
+    product: builds.Build,
+    *,
+    top: str,
+    cases: str,
+    test_filter: str | None,
+    seed: int,
+    run_dir: Path,
+    waves: Path | None,
+) -> dict[str, object]:
+    """Return what :mod:`descring_sim.simulation_child` is told of a run in ``run_dir``."""
+    wave_args, wave_plusargs = simulator.wave_options(waves) if waves else ([], [])
+    return {
+        "simulator": simulator.name,
+        "action": "test",
+        "arguments": {
+            "test_module": cases,
+            "hdl_toplevel": top,
+            "hdl_toplevel_lang": "verilog",
+            "test_filter": test_filter,
+            "seed": seed,
+            "test_args": wave_args,
+            "plusargs": simulator.plusargs(seed) + wave_plusargs,
+            "waves": waves is not None,
+            "build_dir": str(product.directory),
+            "test_dir": str(run_dir),
+            "results_xml": str(run_dir / "results.xml"),
+        },
+    }
+
+
+def environment(run_dir: Path, tests_dir: Path) -> dict[str, str]:
+    """Return the environment of a run in ``run_dir``."""
+    return simulators.environment() | {
+        "PYTHONPATH": str(tests_dir),
+        report.REPORT_VARIABLE: str(run_dir / "report.jsonl"),
+    }
 
 
 def _judge(code: int | None, files: Mapping[str, Path], timeout_s: float) -> Outcome:

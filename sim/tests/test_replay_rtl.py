@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``descring replay`` on the RTL in both simulators: the model's bytes, or a clear error."""
+"""``descring replay`` on the RTL, simulated and as a library: the model's bytes, or an error."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ NEAR_WRAP = 2**32 - 150
 SMALL = ("--ring-depth", 4, "--workers", 3)
 
 
-@pytest.fixture(params=["icarus", "verilator"])
+@pytest.fixture(params=["icarus", "verilator", "verilated"])
 def simulator(request: pytest.FixtureRequest) -> str:
-    """Each simulator in turn."""
+    """Each way to run the RTL in turn."""
     name: str = request.param
     return name
 

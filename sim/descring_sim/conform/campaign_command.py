@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``descring campaign``: the suite over many seeds."""
+"""``descring conform-campaign``: the suite over many seeds."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from descring_sim.conform.suite.registry import select
 from descring_sim.conform.verdict import Verdict, skipped, versions
 
 
-@click.command()
+@click.command("conform-campaign")
 @click.argument("reference", metavar="IMPLEMENTATION")
 @click.option("--count", type=click.IntRange(1, 10**9), default=100, show_default=True)
 @click.option("--first-seed", type=click.IntRange(0, 2**30), default=1, show_default=True)
@@ -48,7 +48,7 @@ from descring_sim.conform.verdict import Verdict, skipped, versions
     help="Keep finished seeds there, and go on from them when called again.",
 )
 @click.option("-o", "--output", type=click.Path(path_type=Path, file_okay=False), metavar="DIR")
-def campaign(
+def conform_campaign(
     reference: str,
     count: int,
     first_seed: int,

@@ -82,11 +82,11 @@ def _with_verdict(line: Lines, verdict: int, index: int, required: bool) -> Line
     if verdict == (codes["BAD_OPCODE"] if known else 0):
         return None
     if verdict in (0, codes["BAD_OPCODE"]):
-        return seal(line, index) if checked else line
+        return seal(line, index, set_flag=True) if checked else line
     if verdict == codes["BAD_TAG"]:
-        return seal(line, index + 1)
+        return seal(line, index + 1, set_flag=True)
     if verdict == codes["BAD_CHECKSUM"]:
-        broken = seal(line, index)
+        broken = seal(line, index, set_flag=True)
         broken["checksum_or_cookie"] ^= np.uint64(1 << 63)
         return broken
     return None

@@ -174,10 +174,12 @@ def run(task: Task, out: Path, *, timeout_s: float = TIMEOUT_S) -> Outcome:
     Raises:
         SimulationError: a tool is missing, or a network is not linear.
     """
-    prefix = out / task.block
-    folder = out / f"{task.block}_{task.name}"
-    log = out / f"{task.block}_{task.name}.log"
-    shutil.rmtree(folder, ignore_errors=True)
+    # A folder for each task: SymbiYosys keeps a database beside the folders of a run, which tasks
+    # that begin together would spoil for each other.
+    home = out / f"{task.block}_{task.name}"
+    shutil.rmtree(home, ignore_errors=True)
+    home.mkdir(parents=True)
+    prefix, folder, log = home / "sby", home / f"sby_{task.name}", home / "log"
     started = time.monotonic()
     command = solver.sby(task.name, task.sby, prefix)
     code = solver.run(command, cwd=task.sby.parent, log=log, timeout_s=timeout_s)

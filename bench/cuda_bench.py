@@ -1,0 +1,470 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Measures the persistent CUDA worker beside a flag's round trip and what one would write instead.
+
+All in one run, every completion checked. Prints a table, and writes everything as JSON with -o;
+bench/cuda_plot.py draws it. Without a GPU it says so and measures nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import datetime
+import json
+import multiprocessing
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from multiprocessing import shared_memory
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from descring_cuda import CudaDevice
+from descring_cuda.kernels import source
+from descring_host import CommandQueue, DeviceError
+from descring_host.native import ffi
+from descring_model import DESC_DTYPE, Lines, complete, contract, streams
+
+ROOT = Path(__file__).resolve().parents[1]
+NATIVE = ROOT / "host" / "native"
+CORE = ("segment", "registers", "worker", "execute", "queue", "peer", "remote", "fast_crc")
+PERIOD = 4096
+CHUNK = 1024
+STEADY_SLOTS = 16384
+"""Rings of 1 MiB, which stay in the caches of the host's cores."""
+EDGES_NS = np.geomspace(500, 1e6, 400)
+MEMORY = 16 << 20
+CHECKED = contract.FLAG["CHECKED"]
+STOP = contract.OPCODE["STOP"]
+
+
+def build_native(folder: Path) -> ctypes.CDLL:
+    """Compile the host's half of the measurements for this very CPU."""
+    target = folder / "cuda_native.so"
+    sources = [str(NATIVE / f"{name}.c") for name in CORE] + [str(ROOT / "bench/cuda/native.c")]
+    command = ["cc", "-std=c11", "-O3", "-march=native", "-fno-strict-aliasing", "-pthread"]
+    command += ["-shared", "-fPIC", f"-I{NATIVE}", f"-I{ROOT / 'host/include'}"]
+    subprocess.run([*command, *sources, "-o", str(target)], check=True)
+    library = ctypes.CDLL(str(target))
+    library.bench_latency.restype = ctypes.c_uint32
+    library.bench_throughput.restype = ctypes.c_uint32
+    library.bench_verify.restype = ctypes.c_uint64
+    return library
+
+
+def address(array: npt.NDArray[Any]) -> ctypes.c_void_p:
+    """Where an array lies."""
+    return ctypes.c_void_p(array.ctypes.data)
+
+
+def aligned(lines: Lines) -> Lines:
+    """A copy that native code may load by whole lines."""
+    raw = np.empty(lines.nbytes + 64, dtype=np.uint8)
+    start = -raw.ctypes.data % 64
+    copy = raw[start : start + lines.nbytes].view(DESC_DTYPE)
+    copy[:] = lines
+    return copy
+
+
+def segment_of(device: CudaDevice) -> ctypes.c_void_p:
+    """The segment of a device, for a native program."""
+    return ctypes.c_void_p(int(ffi.cast("uintptr_t", device._segment.base)))
+
+
+def table(kind: str) -> tuple[Lines, Lines]:
+    """A period of submissions and their completions by the golden model."""
+    drawn = streams.generate(8 * PERIOD, seed=5, profile="mixed" if kind == "plain" else kind)
+    keep = drawn["opcode"] != STOP
+    if kind == "plain":
+        keep &= (drawn["flags"] & CHECKED) == 0
+    lines = drawn[keep][:PERIOD].copy()
+    assert len(lines) == PERIOD
+    # CHECKED lines are sealed anew for the index at which they are sent.
+    return aligned(lines), aligned(complete(lines))
+
+
+def percentiles(nanoseconds: npt.NDArray[np.uint64]) -> dict[str, float]:
+    """What is reported of a set of round trips, in microseconds."""
+    p50, p99, p999 = np.percentile(nanoseconds, [50, 99, 99.9]) / 1e3
+    return {
+        "samples": len(nanoseconds),
+        "p50_us": round(float(p50), 3),
+        "p99_us": round(float(p99), 3),
+        "p999_us": round(float(p999), 3),
+        "min_us": round(float(nanoseconds.min()) / 1e3, 3),
+    }
+
+
+@contextmanager
+def opened(shape: str, slots: int = 65536, **options: Any) -> Iterator[CudaDevice]:
+    """A device with its rings laid out and enabled."""
+    with CudaDevice(MEMORY, shape=shape, **options) as device:  # type: ignore[arg-type]
+        with CommandQueue(device, cmd_slots=slots):
+            pass
+        yield device
+
+
+def _cpu_list(text: str) -> list[int]:
+    """The numbers of a kernel's CPU list, as in 0-3,8."""
+    numbers: list[int] = []
+    for part in text.strip().split(","):
+        first, _, last = part.partition("-")
+        numbers += range(int(first), int(last or first) + 1)
+    return numbers
+
+
+def near_cpus(cupy: Any, gpu: int) -> list[int]:
+    """CPUs of the GPU's NUMA node, one of each core first, then their siblings."""
+    allowed = os.sched_getaffinity(0)
+    bus = cupy.cuda.runtime.deviceGetPCIBusId(gpu).lower()
+    local = Path(f"/sys/bus/pci/devices/{bus}/local_cpulist")
+    if local.exists():
+        allowed = allowed & set(_cpu_list(local.read_text())) or allowed
+    firsts = {}
+    for cpu in sorted(allowed):
+        siblings = Path(f"/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list")
+        firsts.setdefault(siblings.read_text() if siblings.exists() else cpu, cpu)
+    cores = list(firsts.values())
+    return cores + sorted(allowed - set(cores))
+
+
+@contextmanager
+def pinned(cpu: int) -> Iterator[None]:
+    """This thread on one CPU."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {cpu})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+class Bench:
+    """The measurements; ``rows`` collects what they gave."""
+
+    def __init__(self, native: ctypes.CDLL, gpu: int, output: Path | None) -> None:
+        import cupy
+
+        self.cupy = cupy
+        self.output = output
+        self.cpus = near_cpus(cupy, gpu)
+        os.sched_setaffinity(0, self.cpus)
+        self.where = describe(cupy, gpu)
+        self.native = native
+        self.gpu = gpu
+        self.rows: list[dict[str, Any]] = []
+        self.histograms: dict[str, list[int]] = {}
+        program = _baselines()
+        self.module = cupy.RawModule(code=program, options=("-std=c++17",), backend="nvrtc")
+        self.pinned = int(cupy.cuda.runtime.hostAlloc(4096, 3))
+        ctypes.memset(self.pinned, 0, 4096)
+
+    def row(self, what: str, **values: Any) -> None:
+        """Keep and print one result."""
+        self.rows.append({"what": what, **values})
+        print(what, json.dumps(values), flush=True)
+        self.save()
+
+    def save(self) -> None:
+        """Write what there is so far: a run that ends early has measured something all the same."""
+        if self.output:
+            report = {
+                "where": self.where,
+                "rows": self.rows,
+                "edges_ns": [round(edge) for edge in EDGES_NS],
+                "histograms": self.histograms,
+            }
+            self.output.write_text(json.dumps(report, indent=1) + "\n")
+
+    def times(self, what: str, took: npt.NDArray[np.uint64], **values: Any) -> None:
+        """Keep and print a set of round trips."""
+        self.histograms[what] = np.histogram(np.clip(took, *EDGES_NS[[0, -1]]), EDGES_NS)[
+            0
+        ].tolist()
+        self.row(what, **percentiles(took), **values)
+
+    def pingpong(self, samples: int) -> None:
+        """(a) a flag of four bytes to a spinning kernel and back."""
+        kernel = self.module.get_function("pingpong")
+        stream = self.cupy.cuda.Stream(non_blocking=True)
+        took = np.zeros(samples, dtype=np.uint64)
+        ctypes.memset(self.pinned, 0, 4096)
+        last = samples + 1000
+        ask, answer = self.pinned, self.pinned + 128
+        arguments = (
+            self.cupy.uint64(ask), self.cupy.uint64(answer), self.cupy.uint32(last),
+            self.cupy.uint64(20_000_000_000),
+        )  # fmt: skip
+        kernel((1,), (1,), arguments, stream=stream)
+        warm = np.zeros(1000, dtype=np.uint64)
+        call = self.native.bench_pingpong
+        for first, array in ((1, warm), (1001, took)):
+            if call(
+                ctypes.c_void_p(ask), ctypes.c_void_p(answer), first, len(array), address(array)
+            ):
+                raise SystemExit("the ping-pong kernel did not answer")
+        stream.synchronize()
+        self.times("flag ping-pong", took)
+
+    def latency(self, samples: int, kind: str, shape: str = "latency", slots: int = 65536) -> None:
+        """(b) one line there and back, from native code."""
+        lines, completions = table(kind)
+        took = np.zeros(samples, dtype=np.uint64)
+        with opened(shape, slots, device=self.gpu) as device, pinned(self.cpus[1]):
+            for count in (min(1000, samples), samples):
+                good = self.native.bench_latency(
+                    segment_of(device), address(lines), address(completions), PERIOD, count,
+                    address(took),
+                )  # fmt: skip
+                if good != count:
+                    raise SystemExit(f"{shape}: round trip {good} of {count} was wrong or lost")
+        self.times(f"{shape} shape, native, {kind}", took, slots=slots)
+
+    def python(self, samples: int) -> None:
+        """(b) one line there and back, from Python."""
+        took = np.zeros(samples, dtype=np.uint64)
+        clock = time.perf_counter_ns
+        with (
+            CudaDevice(MEMORY, device=self.gpu) as device,
+            CommandQueue(device) as queue,
+            pinned(self.cpus[1]),
+        ):
+            for at in range(-1000, samples):
+                start = clock()
+                queue.submit_decode(at & 0xFFFF, 64, 128, 0, 5, 9)
+                back = queue.next_completion(2.0)
+                end = clock()
+                if back is None or back.seq_len != 9 or back.rollout_id != at & 0xFFFF:
+                    raise SystemExit(f"round trip {at}: {back}")
+                if at >= 0:
+                    took[at] = end - start
+        self.times("latency shape, Python", took)
+
+    def launches(self, samples: int) -> None:
+        """(d) (e) (f) a kernel launched for every descriptor."""
+        cupy = self.cupy
+        kernel = self.module.get_function("once")
+        stream = cupy.cuda.Stream(non_blocking=True)
+        lines, completions = table("plain")
+        at = self.pinned
+        view = np.frombuffer((ctypes.c_uint8 * 4096).from_address(at), dtype=np.uint8)
+        submission, completion = (view[o : o + 64].view(DESC_DTYPE) for o in (1024, 2048))
+        arguments = (cupy.uint64(at + 1024), cupy.uint64(at + 2048), cupy.uint64(at + 3072))
+
+        def launch() -> None:
+            kernel((1,), (32,), arguments, stream=stream)
+
+        stream.begin_capture()
+        launch()
+        graph = stream.end_capture()
+
+        def measure(what: str, start_one: Callable[[], None]) -> None:
+            took = np.zeros(samples, dtype=np.uint64)
+            for turn in range(-1000, samples):
+                number = turn % PERIOD
+                submission[0] = lines[number]
+                start = time.perf_counter_ns()
+                start_one()
+                stream.synchronize()
+                if turn >= 0:
+                    took[turn] = time.perf_counter_ns() - start
+                if completion.tobytes() != completions[number : number + 1].tobytes():
+                    raise SystemExit(f"{what}: completion {turn} is wrong")
+            self.times(what, took)
+
+        with pinned(self.cpus[1]):
+            measure("launch and synchronize", launch)
+            measure("graph replay", lambda: graph.launch(stream))
+        start = time.perf_counter()
+        for _ in range(samples):
+            launch()
+        stream.synchronize()
+        rate = samples / (time.perf_counter() - start)
+        self.row("launches back to back", lines_per_s=round(rate))
+
+    def throughput(
+        self, seconds: float, kind: str, *, workers: int = 16, hosts: int = 4, rings: int = 1,
+        touch: bool = True, slots: int = 65536, chunk: int = CHUNK,
+    ) -> None:  # fmt: skip
+        """(c) sustained on so many rings, every completion checked (unless not even touched)."""
+        lines, completions = table(kind)
+        most = int(seconds * 20) + 20
+        times = np.zeros((rings, most), dtype=np.uint64)
+        done = np.zeros((rings, most), dtype=np.uint64)
+        counts = [0] * rings
+
+        def run(ring: int, segment: ctypes.c_void_p) -> None:
+            own = [self.cpus[(2 * hosts * ring + n) % len(self.cpus)] for n in range(2 * hosts)]
+            cpus = np.array(own, dtype=np.int32)
+            counts[ring] = self.native.bench_throughput(
+                segment, address(lines), address(completions), PERIOD, chunk, hosts, hosts,
+                int(touch), address(cpus), ctypes.c_double(seconds), address(times[ring]),
+                address(done[ring]), most,
+            )  # fmt: skip
+
+        options = {"device": self.gpu, "workers": workers}
+        with ExitStack() as stack:
+            segments = [
+                segment_of(stack.enter_context(opened("throughput", slots, **options)))
+                for _ in range(rings)
+            ]
+            threads = [Thread(target=run, args=(n, s)) for n, s in enumerate(segments)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+        if min(counts) == 0:
+            raise SystemExit(f"{kind}, {workers} workers: a completion was wrong or lost")
+        rates = [steadiness(t[:n], d[:n]) for t, d, n in zip(times, done, counts, strict=True)]
+        total = sum(rate["lines_per_s"] for rate in rates)
+        what = f"throughput shape, {kind}" + ("" if touch else ", lines not touched by the host")
+        more = rates[0] if rings == 1 else {"each_ring": [rate["lines_per_s"] for rate in rates]}
+        self.row(what, **{
+            **more, "lines_per_s": total, "gigabytes_per_s_each_way": round(total * 64 / 1e9, 1),
+            "rings": rings, "slots": slots, "workers": workers,
+            "host_threads": 2 * hosts * rings,
+        })  # fmt: skip
+
+    def verify(self, total: int, shape: str, processes: int, chunk: int = 1 << 18) -> None:
+        """Random lines against the golden model, which runs in processes of its own."""
+        done = stops = 0
+        start = time.perf_counter()
+        with (
+            opened(shape, device=self.gpu) as device,
+            multiprocessing.get_context("spawn").Pool(processes) as pool,
+        ):
+            jobs = ((seed, chunk, seed * chunk & 0xFFFFFFFF) for seed in range(-(-total // chunk)))
+            for name in pool.imap(model_chunk, jobs):
+                memory = shared_memory.SharedMemory(name)
+                both = aligned(np.frombuffer(memory.buf, dtype=DESC_DTYPE)[: 2 * chunk])
+                memory.close()
+                memory.unlink()
+                counter, why = ctypes.c_uint64(0), ctypes.c_uint32(0)
+                good = self.native.bench_verify(
+                    segment_of(device), address(both), address(both[chunk:]),
+                    ctypes.c_uint64(chunk), ctypes.byref(counter), ctypes.byref(why),
+                )  # fmt: skip
+                stops += counter.value
+                done += good
+                if good != chunk:
+                    reason = ("", "differs from the golden model", "was refused", "got lost")
+                    raise SystemExit(f"{shape}: line {done} {reason[why.value]}")
+        took = time.perf_counter() - start
+        self.row(f"{shape} shape against the golden model", lines=done, stops=stops,
+                 differences=0, seconds=round(took, 1))  # fmt: skip
+
+
+def model_chunk(job: tuple[int, int, int]) -> str:
+    """Lines of every kind and their completions, in shared memory; its name."""
+    seed, count, first = job
+    lines = streams.generate(count, seed=seed, profile="mixed", first_index=first)
+    memory = shared_memory.SharedMemory(create=True, size=128 * count)
+    both = np.frombuffer(memory.buf, dtype=np.uint8)[: 128 * count]
+    both[: 64 * count] = lines.view(np.uint8).reshape(-1)
+    both[64 * count :] = complete(lines, first_index=first).view(np.uint8).reshape(-1)
+    del both
+    memory.close()
+    return memory.name
+
+
+def steadiness(at_ns: npt.NDArray[np.uint64], done: npt.NDArray[np.uint64]) -> dict[str, Any]:
+    """Rate over all, and how it varies from second to second, after the first one."""
+    seconds = at_ns / 1e9
+    if seconds[-1] < 3:
+        rate = float(done[-1]) / seconds[-1]
+        return {"seconds": round(float(seconds[-1]), 1), "lines_per_s": round(rate)}
+    whole = np.arange(1, int(seconds[-1]) + 1)
+    lines = np.interp(whole, seconds, done.astype(np.float64))
+    rates = np.diff(lines)
+    return {
+        "seconds": len(rates),
+        "lines_per_s": round(float(rates.mean())),
+        "least_per_s": round(float(rates.min())),
+        "variation_percent": round(float(rates.std() / rates.mean() * 100), 2),
+        "each_second": [round(float(rate)) for rate in rates],
+    }
+
+
+def _baselines() -> str:
+    """The baselines' program; its headers are the worker's."""
+    import re
+
+    text = (ROOT / "bench" / "cuda" / "baselines.cu").read_text()
+    headers = re.sub(r'extern "C" __global__.*', "", source(), flags=re.S)
+    return headers + re.sub(r'#include "[^"]+"\n', "", text)
+
+
+def describe(cupy: Any, gpu: int) -> dict[str, Any]:
+    """Where and when this ran."""
+    properties = cupy.cuda.runtime.getDeviceProperties(gpu)
+    query = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader", "-i", str(gpu)]
+    driver = subprocess.run(query, capture_output=True, text=True, check=True).stdout.strip()
+    cpu = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line]
+    return {
+        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "commit": os.environ.get("DESCRING_COMMIT", "unknown"),
+        "gpu": properties["name"].decode(),
+        "driver": driver,
+        "cuda": cupy.cuda.runtime.runtimeGetVersion(),
+        "cupy": cupy.__version__,
+        "cpu": cpu[0].split(":")[1].strip() if cpu else platform.machine(),
+        "cores": os.cpu_count(),
+        "contract": f"{contract.CONTRACT_HASH:08x}",
+    }
+
+
+def main() -> int:
+    """Run what was asked for."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("-o", "--output", type=Path, help="write the figures there as JSON")
+    parser.add_argument("--samples", type=int, default=100_000)
+    parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("--verify", type=int, default=0, metavar="LINES")
+    parser.add_argument("--gpu", type=int, default=0)
+    parser.add_argument("--processes", type=int, default=max(1, (os.cpu_count() or 2) - 3))
+    options = parser.parse_args()
+    try:
+        CudaDevice(1 << 20, device=options.gpu).close()
+    except DeviceError as error:
+        print(f"bench/cuda_bench.py: nothing measured: {error}", file=sys.stderr)
+        return 0
+    with tempfile.TemporaryDirectory() as folder:
+        bench = Bench(build_native(Path(folder)), options.gpu, options.output)
+        print(json.dumps(bench.where), flush=True)
+        bench.pingpong(options.samples)
+        bench.latency(options.samples, "plain")
+        bench.latency(options.samples, "checked")
+        bench.python(options.samples)
+        bench.latency(options.samples // 5, "plain", shape="throughput")
+        bench.launches(options.samples)
+        bench.pingpong(options.samples)
+        bench.latency(options.samples, "plain")
+        bench.python(options.samples)
+        bench.throughput(options.seconds, "plain", slots=STEADY_SLOTS)
+        bench.throughput(options.seconds / 3, "checked", slots=STEADY_SLOTS)
+        short = min(3.0, options.seconds)
+        for hosts in (1, 2, 3):
+            bench.throughput(short, "plain", hosts=hosts)
+        for workers in (1, 2, 4, 8, 32, 64):
+            bench.throughput(short, "plain", workers=workers)
+        for workers in (1, 2, 4, 8, 16, 32, 64):
+            bench.throughput(short, "plain", workers=workers, hosts=1, touch=False)
+        for rings in (1, 2, 4):
+            bench.throughput(short, "plain", rings=rings, hosts=1)
+            bench.throughput(short, "plain", rings=rings, hosts=1, touch=False)
+        if options.verify:
+            bench.verify(options.verify, "throughput", options.processes)
+            bench.verify(options.verify // 10, "latency", options.processes)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The device of a host program that runs outside the simulator."""

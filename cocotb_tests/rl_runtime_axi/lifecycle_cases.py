@@ -1,0 +1,230 @@
+# SPDX-License-Identifier: Apache-2.0
+"""STOP, RESUME, pause, and resets of every kind under load."""
+
+from __future__ import annotations
+
+import cocotb
+from cocotb.handle import HierarchyObject
+from lib.axi_memory import Latency
+from lib.patterns import Idle, Ready
+from mmio_regs.register_reference import (
+    ENABLE,
+    HALTED,
+    MODES,
+    PUBLISH_TAILS,
+    RESUME,
+    RUNNING,
+    SPLIT_REWARD,
+    U32,
+)
+
+from rl_runtime_axi.tb_rl_runtime_axi import Layout, ShellTestbench
+
+_RESETS = 40
+
+
+@cocotb.test()
+@cocotb.parametrize(latency=[2, 20], publish=[0, PUBLISH_TAILS])
+async def test_work_behind_a_stop_waits(dut: HierarchyObject, latency: int, publish: int) -> None:
+    """[LIFE-003] [OP-255] [RING-009] STOP at each place among lines under way.
+
+    What is before it completes, what is behind stays untouched until RESUME, though it was fetched.
+    """
+    tb = ShellTestbench(dut, layout=Layout(done=6), latency=Latency(latency, latency))
+    await tb.start()
+    await tb.enable(publish)
+    for place in (0, 1, 2, 7, 15)[: tb.share(5, least=2)]:
+        lines = tb.decodes([3] * 16)
+        lines[place] = tb.stops(1)[0]
+        await tb.submit(lines)
+        await tb.settle()
+        await tb.write("CTRL", ENABLE)
+        await tb.settle()
+        await tb.resume()
+        await tb.settle()
+        await tb.write("CTRL", ENABLE | RESUME)
+        await tb.settle()
+        await tb.take_all()
+    await tb.finish()
+
+
+@cocotb.test()
+async def test_line_behind_a_stop_is_read_again(dut: HierarchyObject) -> None:
+    """[LIFE-003] [LIFE-005] What was fetched ahead of a halt counts for nothing.
+
+    The host replaces a line that no completion has answered yet.
+    """
+    tb = ShellTestbench(dut, layout=Layout(done=6))
+    await tb.start()
+    await tb.enable()
+    for _ in range(4):
+        lines = tb.stream(6, "decode")
+        lines[1] = tb.stops(1)[0]
+        await tb.submit(lines)
+        await tb.settle()
+        tb.tail = (tb.tail - 2) % U32
+        tb.place_lines(tb.stream(2, "decode"))
+        await tb.resume()
+        await tb.settle()
+        await tb.take_all()
+    await tb.finish()
+
+
+@cocotb.test()
+@cocotb.parametrize(latency=[2, 20])
+async def test_stops_in_a_row(dut: HierarchyObject, latency: int) -> None:
+    """[LIFE-003] [RING-006] [IRQ-001] Each halts, and wants a RESUME of its own."""
+    tb = ShellTestbench(dut, layout=Layout(done=6), latency=Latency(latency, latency))
+    await tb.start()
+    await tb.enable()
+    await tb.submit(tb.stops(9))
+    for _ in range(9):
+        await tb.settle()
+        await tb.write("IRQ_STATUS", 7)
+        await tb.resume()
+    await tb.settle()
+    await tb.take_all()
+    await tb.finish()
+
+
+@cocotb.test()
+async def test_stop_waits_for_room(dut: HierarchyObject) -> None:
+    """[LIFE-003] [RING-005] A STOP whose completion has no room has not halted the device."""
+    tb = ShellTestbench(dut, layout=Layout(cmd=4, done=1))
+    await tb.start()
+    await tb.enable()
+    lines = tb.decodes([1] * 6)
+    lines[2] = tb.stops(1)[0]
+    await tb.submit(lines)
+    await tb.settle()
+    await tb.take("DONE", 1)
+    await tb.settle()
+    await tb.write("DOORBELL", tb.tail)
+    await tb.resume()
+    while tb.taken < 6:
+        await tb.take_all()
+    await tb.finish()
+
+
+@cocotb.test()
+@cocotb.parametrize(latency=[2, 20], publish=[PUBLISH_TAILS])
+async def test_pause_lets_accepted_lines_complete(
+    dut: HierarchyObject, latency: int, publish: int
+) -> None:
+    """[LIFE-007] [DB-006] [REG-00C] RUNNING clears when the last is posted; then nothing moves.
+
+    Paused at many moments; each time it carries on where it was.
+    """
+    tb = ShellTestbench(dut, layout=Layout(cmd=5, done=5), latency=Latency(latency, latency))
+    await tb.start()
+    await tb.enable(publish)
+    for moment in range(0, 60, 24 // tb.share(4)):
+        await tb.submit(tb.stream(await tb.room(), "decode"))
+        await tb.time.cycles(moment)
+        await tb.write("CTRL", 0)
+        await tb.until_status(RUNNING, 0)
+        where = [await tb.read(name) for name in ("CMD_HEAD", "DONE_TAIL")]
+        before = tb.progress()
+        await tb.quiet()
+        tb.unchanged("bus transactions", before[0], tb.progress()[0])
+        tb.unchanged("DONE_TAIL", where[1], await tb.read("DONE_TAIL"))
+        if publish:
+            tb.unchanged("CMD_HEAD in memory", where[0], tb.word("CMD", "head"))
+        await tb.write("CTRL", ENABLE)
+        await tb.settle()
+        await tb.take_all()
+    await tb.finish()
+
+
+@cocotb.test()
+async def test_pause_keeps_a_halt(dut: HierarchyObject) -> None:
+    """[LIFE-007] [LIFE-003] [DB-006] HALTED outlives a pause; RESUME with ENABLE 0 stays paused."""
+    tb = ShellTestbench(dut, layout=Layout(done=6))
+    await tb.start()
+    await tb.enable()
+    await tb.submit(tb.stops(3))
+    for control in (0, ENABLE, 0, RESUME, ENABLE):
+        await tb.settle()
+        await tb.write("CTRL", control)
+    await tb.settle()
+    await tb.write("CTRL", 0)
+    await tb.settle()
+    await tb.write("CTRL", ENABLE | RESUME)
+    await tb.settle()
+    await tb.take_all()
+    await tb.finish()
+
+
+@cocotb.test()
+@cocotb.parametrize(modes=[0, SPLIT_REWARD, MODES], ready=[Ready.ALWAYS, Ready.RANDOM])
+async def test_soft_reset_at_any_moment(dut: HierarchyObject, modes: int, ready: Ready) -> None:
+    """[LIFE-004] [LIFE-001] [RING-012] Mid-burst: nothing half-written, nothing after READY.
+
+    Every line that the design writes is compared when it is written, and the bus may not see one
+    between READY and the next ENABLE. The device then works as after its first reset.
+    """
+    idle = Idle.NONE if ready is Ready.ALWAYS else Idle.RANDOM
+    tb = ShellTestbench(
+        dut, first_index=U32 - 9, layout=Layout(cmd=5, done=4), idle=idle, ready=ready
+    )
+    tb.bus.read_latency = tb.bus.write_latency = Latency(2, 25)
+    await tb.start()
+    for round_ in range(tb.share(_RESETS)):
+        tb.bus.write_late = bool(round_ % 2)
+        await tb.enable(modes)
+        await tb.submit(tb.stream(int(tb.rng.integers(1, 33)), "decode"))
+        await tb.time.cycles(int(tb.rng.integers(0, 90)))
+        if round_ % 3 == 0:
+            await tb.take("DONE")
+        await tb.soft_reset(also=ENABLE | RESUME if round_ % 4 == 0 else 0)
+        if round_ % 5 == 0:
+            await tb.quiet()
+            await tb.settle()
+    await tb.enable(modes)
+    await tb.serve(tb.stream(60))
+    await tb.finish()
+
+
+@cocotb.test()
+@cocotb.parametrize(state=["unconfigured", "halted", "paused", "full", "failed", "idle"])
+async def test_soft_reset_in_each_state(dut: HierarchyObject, state: str) -> None:
+    """[LIFE-004] [LIFE-001] [LIFE-006] Reset is the same from wherever it comes."""
+    tb = ShellTestbench(dut, layout=Layout(cmd=4, done=2))
+    await tb.start()
+    if state != "unconfigured":
+        await tb.enable(MODES if state == "idle" else 0)
+    if state == "halted":
+        await tb.submit(tb.stops(2))
+        await tb.until_status(HALTED, HALTED)
+    if state == "paused":
+        await tb.submit(tb.decodes([32] * 3))
+        await tb.write("CTRL", 0)
+    if state == "full":
+        await tb.submit(tb.decodes([1] * 12))
+    if state == "failed":
+        tb.fail_slot("CMD", 1)
+        await tb.submit(tb.decodes([1] * 3))
+        await tb.until_status(HALTED, HALTED)
+        tb.mend()
+    await tb.soft_reset()
+    await tb.settle()
+    await tb.enable(SPLIT_REWARD)
+    await tb.serve(tb.stream(40))
+    await tb.finish()
+
+
+@cocotb.test()
+@cocotb.parametrize(modes=[0, MODES])
+async def test_reset_pin_at_any_moment(dut: HierarchyObject, modes: int) -> None:
+    """[LIFE-001] [RING-012] A hard reset takes bus and device together, mid-burst."""
+    tb = ShellTestbench(dut, latency=Latency(2, 25))
+    await tb.start()
+    for _ in range(tb.share(_RESETS // 2)):
+        await tb.enable(modes)
+        await tb.submit(tb.stream(int(tb.rng.integers(1, 17)), "decode"))
+        await tb.time.cycles(int(tb.rng.integers(0, 90)))
+        await tb.reset()
+    await tb.settle()
+    await tb.enable(modes)
+    await tb.serve(tb.stream(40))
+    await tb.finish()

@@ -1,0 +1,305 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The golden device beside the design, with a memory of its own.
+
+Both are told the same: what the host stores in memory, and the register accesses that the pins
+showed. The golden device executes at once, the design takes its time; so whatever the design writes
+into a ring must lie in the golden device's memory already, at the same address. What both must
+agree on at every moment is compared at every moment, the rest at rest. An access whose outcome
+would depend on the design's speed is refused as a mistake of the testbench.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from descring_model import GoldenDevice, contract
+from lib.axi_memory import Written
+from lib.checker import LineChecker, ValueChecker
+from mmio_regs.register_reference import (
+    ENABLE,
+    HALTED,
+    PUBLISH_TAILS,
+    READY,
+    RESET,
+    RESUME,
+    RUNNING,
+    SPLIT_REWARD,
+    U32,
+)
+from rl_runtime_mmio.device_scoreboard import AT_REST_ONLY, NEVER_COMPARED, OFFSET, StimulusError
+
+_NAME = {item.offset: item.name for item in contract.REGISTERS}
+_LINE = contract.DESC_BYTES
+_WORD = 4
+_PROGRESS = ("CMD_HEAD", "DONE_TAIL", "REWARD_TAIL")
+_MOVING = ("CTRL", "DOORBELL", "DONE_HEAD", "REWARD_HEAD")
+"""Registers that a write of may set the device going."""
+
+_CONFIG = ("CTRL", "RING_LOG2", *(name for name in OFFSET if "_BASE_" in name))
+_WORDS = {
+    ("DONE", contract.RING_TAIL_OFFSET): "DONE_TAIL",
+    ("REWARD", contract.RING_TAIL_OFFSET): "REWARD_TAIL",
+    ("CMD", contract.RING_HEAD_OFFSET): "CMD_HEAD",
+}
+
+
+class Place(NamedTuple):
+    """Where a ring lies: address of slot 0, and slots."""
+
+    base: int
+    slots: int
+
+    def slot(self, index: int) -> slice:
+        """The bytes of the slot of ``index`` [RING-001]."""
+        start = self.base + _LINE * (index % self.slots)
+        return slice(start, start + _LINE)
+
+
+class ShellScoreboard:
+    """The golden device, the checkers of the design, and the host's obligations.
+
+    Attributes:
+        model: the golden device; ``memory`` is the design's.
+        done: compares the lines of the done ring; ``reward`` those of the reward ring.
+        registers: compares answers to reads, interrupt and indices in memory.
+        writes: counts the beats that the design wrote, each of them compared.
+        at_rest: set by the testbench once the design has come as far as the model.
+        exact: every byte that the design writes is compared, and at rest all of the memory; a case
+            with errors of the memory clears it, for then lines may be written that do not count.
+    """
+
+    def __init__(
+        self,
+        context: Callable[[], str],
+        memory: npt.NDArray[np.uint8],
+        *,
+        first_index: int,
+    ) -> None:
+        self.memory = memory
+        self.first_index = first_index
+        self.done = LineChecker("done ring", context)
+        self.reward = LineChecker("reward ring", context)
+        self.registers = ValueChecker("registers", context)
+        self.writes = ValueChecker("writes", context)
+        self.exact = True
+        self.reset()
+
+    def reset(self, memory: npt.NDArray[np.uint8] | None = None) -> None:
+        """A hard reset: the memory stays as it is, or is another."""
+        if memory is not None:
+            self.memory = memory
+        self.model = GoldenDevice(self.memory.copy(), first_index=self.first_index)
+        self._forget()
+
+    def _forget(self) -> None:
+        self.at_rest = False
+        self.resetting = False
+        self._before_reset: dict[str, int] = {}
+        # From the end of a soft reset to the next ENABLE nothing may be written.
+        self.silent = False
+        self._halt_seen = False
+        self._compared = dict.fromkeys(("DONE", "REWARD"), self.first_index)
+        self._word_seen = dict.fromkeys(_PROGRESS, self.first_index)
+        self._head_seen = self.first_index
+
+    # ------------------------------------------------------------------ what the host does
+
+    def store(self, address: int, data: npt.NDArray[np.uint8] | bytes) -> None:
+        """The host stores bytes in the memory of both."""
+        self.at_rest = False
+        raw = np.frombuffer(bytes(data), dtype=np.uint8)
+        for memory in (self.memory, self.model.memory):
+            memory[address : address + len(raw)] = raw
+
+    def wrote(self, address: int, value: int) -> None:
+        """The pins showed a write of a register."""
+        name = _NAME.get(address)
+        if self.resetting:
+            # Ignored, and so unknown to the model [LIFE-004].
+            return
+        if name == "DOORBELL":
+            self._judge_doorbell(value)
+        elif name == "CTRL" and value & RESET:
+            self._before_reset = {name: self.model.read32(OFFSET[name]) for name in _CONFIG}
+            self.resetting = True
+        elif name == "CTRL" and value & RESUME and self.status() & HALTED and not self._halt_seen:
+            raise StimulusError("RESUME before STATUS said HALTED: it may come too early")
+        elif name == "IRQ_STATUS" and not self.at_rest:
+            raise StimulusError("clearing IRQ_STATUS while events may still come")
+        elif name in ("DONE_HEAD", "REWARD_HEAD"):
+            self._take(name.removesuffix("_HEAD"), value)
+        self.at_rest = self.at_rest and name not in _MOVING
+        self.model.write32(address, value)
+        self.silent = self.silent and not self.control() & ENABLE
+        if not self.status() & HALTED:
+            self._halt_seen = False
+
+    def _take(self, ring: str, head: int) -> None:
+        """The host gives slots back: until now they must have kept their completions."""
+        now = self.model.read32(OFFSET[f"{ring}_HEAD"])
+        seen = self._compared[ring]
+        if (head - now) % U32 <= (seen - now) % U32:
+            self._compare(ring, now, head)
+            self._compared[ring] = seen
+        elif (head - now) % U32 <= (self.model.read32(OFFSET[f"{ring}_TAIL"]) - now) % U32:
+            raise StimulusError(f"{ring}_HEAD {head:#x} is beyond what the host has seen")
+
+    def _judge_doorbell(self, tail: int) -> None:
+        """Refuse a doorbell that only a design as fast as the model is sure to judge so."""
+        place, head = self.place("CMD"), self.model.read32(OFFSET["CMD_HEAD"])
+        if not self.control() & ENABLE or tail == self.model.read32(OFFSET["CMD_TAIL"]):
+            return
+        surely = (tail - self._head_seen) % U32 <= place.slots
+        maybe = (tail - head) % U32 <= place.slots
+        if maybe and not surely and not self.at_rest:
+            raise StimulusError(f"doorbell {tail:#x}: perhaps too early to be legal")
+
+    # ------------------------------------------------------------------ what the design does
+
+    def answered(self, address: int, answer: int) -> None:
+        """The pins showed the answer to a read."""
+        name = _NAME.get(address, f"0x{address:03x}")
+        if self.resetting:
+            if name == "STATUS" and answer & READY:
+                self._reset_over(answer)
+            return
+        expected = self.model.read32(address)
+        if name == "STATUS" and answer & HALTED:
+            self._halt_seen = True
+        if name in _PROGRESS:
+            self._progressed(name, answer, expected)
+        if name in NEVER_COMPARED:
+            return
+        if name not in AT_REST_ONLY or self.at_rest:
+            self.registers.check(name, expected=expected, actual=answer)
+
+    def _reset_over(self, status: int) -> None:
+        # What the model has posted and the design has not: nobody will ever be told of it.
+        self.model.memory[:] = self.memory
+        self._forget()
+        self.silent = True
+        self.registers.check("STATUS after CTRL.RESET", expected=READY, actual=status)
+
+    def _progressed(self, name: str, index: int, limit: int) -> None:
+        """A register, or a word in memory, says how far the design has come."""
+        self._check_not_ahead(name, index, limit)
+        if name == "CMD_HEAD":
+            if (index - self._head_seen) % U32 < U32 // 2:
+                self._head_seen = index
+            return
+        ring = name.removesuffix("_TAIL")
+        if (index - self._compared[ring]) % U32 < U32 // 2:
+            self._compare(ring, self._compared[ring], index)
+
+    def _check_not_ahead(self, name: str, index: int, limit: int) -> None:
+        if (limit - index) % U32 >= U32 // 2:
+            raise self.registers.fail(
+                f"{name} is ahead of what can have been executed: at most {limit}, actual {index}"
+            )
+        if (index - self._word_seen[name]) % U32 >= U32 // 2:
+            raise self.registers.fail(
+                f"{name} is {index}, behind the {self._word_seen[name]} that memory said"
+            )
+        self.registers.matched += 1
+
+    def _compare(self, ring: str, start: int, stop: int) -> None:
+        """The completions ``[start, stop)`` are visible: they must be the model's."""
+        checker = self.done if ring == "DONE" else self.reward
+        place = self.place(ring)
+        for step in range((stop - start) % U32):
+            at = place.slot(start + step)
+            checker.expect(self.model.memory[at].tobytes())
+            checker.observe(self.memory[at].tobytes(), (start + step) % U32)
+        self._compared[ring] = stop
+
+    def written(self, beat: Written) -> None:
+        """A beat reached the memory."""
+        if self.silent:
+            raise self.writes.fail(
+                f"a write to 0x{beat.address:x} after CTRL.RESET and before ENABLE"
+            )
+        if beat.strobes == (1 << _WORD) - 1:
+            self._word_written(beat)
+            return
+        if beat.strobes != (1 << _LINE) - 1:
+            raise self.writes.fail(f"strobes 0x{beat.strobes:x} at 0x{beat.address:x}")
+        inside = [self.place(ring) for ring in self.completion_rings()]
+        if not any(p.base <= beat.address < p.base + _LINE * p.slots for p in inside):
+            raise self.writes.fail(f"a line at 0x{beat.address:x}, outside the completion rings")
+        expected = self.model.memory[beat.address : beat.address + _LINE].tobytes()
+        if self.exact and expected != beat.data:
+            raise self.writes.fail(
+                f"a line at 0x{beat.address:x} that the model never posted there\n"
+                f"  expected {expected.hex(' ', 8)}\n  actual   {beat.data.hex(' ', 8)}"
+            )
+        self.writes.matched += 1
+
+    def _word_written(self, beat: Written) -> None:
+        value = int.from_bytes(beat.data[:_WORD], "little")
+        for (ring, offset), name in _WORDS.items():
+            at = self.place(ring).base - contract.RING_SLOTS_OFFSET + offset
+            control = self.config("CTRL")
+            counts = control & PUBLISH_TAILS and (ring != "REWARD" or control & SPLIT_REWARD)
+            if at == beat.address and counts:
+                if not self.resetting:
+                    self._progressed(name, value, self.model.read32(OFFSET[name]))
+                    self._word_seen[name] = value
+                self.writes.matched += 1
+                return
+        raise self.writes.fail(f"a word at 0x{beat.address:x}, where none belongs")
+
+    # ------------------------------------------------------------------ at rest
+
+    def compare_memory(self) -> None:
+        """All of the memory, but for slots whose content says nothing."""
+        same = self.memory == self.model.memory
+        if not self.exact:
+            for ring in self.completion_rings():
+                place = self.place(ring)
+                head, tail = (
+                    self.model.read32(OFFSET[f"{ring}_{end}"]) for end in ("HEAD", "TAIL")
+                )
+                for index in range(tail, tail + place.slots - (tail - head) % U32):
+                    same[place.slot(index)] = True
+        if not same.all():
+            at = int(np.argmin(same))
+            raise self.registers.fail(
+                f"the memory differs in {np.count_nonzero(~same)} bytes, the first at 0x{at:x}: "
+                f"expected 0x{self.model.memory[at]:02x}, actual 0x{self.memory[at]:02x}"
+            )
+        self.registers.matched += 1
+
+    def place(self, ring: str) -> Place:
+        """Where a ring lies as the registers have it: ``CMD``, ``DONE`` or ``REWARD``."""
+        log2 = self.config("RING_LOG2") >> {"CMD": 0, "DONE": 8, "REWARD": 16}[ring] & 0xFF
+        low, high = (self.config(f"{ring}_BASE_{half}") for half in ("LO", "HI"))
+        return Place(high << 32 | low, 1 << log2)
+
+    def config(self, name: str) -> int:
+        """The configuration; what it was, while a soft reset lets the bus come to rest."""
+        return self._before_reset[name] if self.resetting else self.model.read32(OFFSET[name])
+
+    def completion_rings(self) -> tuple[str, ...]:
+        """The rings that completions go to."""
+        return ("DONE", "REWARD") if self.config("CTRL") & SPLIT_REWARD else ("DONE",)
+
+    def control(self) -> int:
+        """CTRL as the model has it."""
+        return self.model.read32(OFFSET["CTRL"])
+
+    def status(self) -> int:
+        """STATUS as the model has it."""
+        return self.model.read32(OFFSET["STATUS"])
+
+    def where(self) -> dict[str, int]:
+        """The model's values of the registers that tell how far a device has come."""
+        names = ("STATUS", *_PROGRESS)
+        return {name: self.model.read32(OFFSET[name]) for name in names}
+
+    @property
+    def running(self) -> bool:
+        """Whether the model is neither paused nor halted."""
+        return bool(self.status() & RUNNING)

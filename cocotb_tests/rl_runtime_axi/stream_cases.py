@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Streams through the whole device: order, bytes, wrap, ring sizes, latency and backpressure."""
+
+from __future__ import annotations
+
+import cocotb
+from cocotb.handle import HierarchyObject
+from lib.axi_memory import Latency
+from lib.patterns import Idle, Ready, streaming
+from mmio_regs.register_reference import MODES, SPLIT_REWARD
+
+from rl_runtime_axi.tb_rl_runtime_axi import ShellTestbench
+
+
+@cocotb.test()
+@streaming
+async def test_mixed_stream_under_backpressure(
+    dut: HierarchyObject, idle: Idle, ready: Ready
+) -> None:
+    """[RING-006] [RING-007] [RING-005] [CNT-001] [DESC-015] Pauses on all ten channels."""
+    tb = ShellTestbench(dut, idle=idle, ready=ready, latency=Latency(2, 30))
+    await tb.start()
+    await tb.enable(SPLIT_REWARD)
+    await tb.serve(tb.stream(tb.share(160)))
+    await tb.finish()
+
+
+@cocotb.test()
+@cocotb.parametrize(modes=list(range(0, MODES + 8, 8)), profile=["mixed", "stops"])
+async def test_every_profile_in_every_mode(dut: HierarchyObject, modes: int, profile: str) -> None:
+    """[RING-008] [RING-013] [DESC-023] [DESC-025] [LIFE-003] [REG-008] Bytes, and their order."""
+    tb = ShellTestbench(dut, latency=Latency(2, 12))
+    await tb.start()
+    await tb.enable(modes)
+    await tb.serve(tb.stream(tb.share(120), profile))
+    await tb.finish()

@@ -1,0 +1,400 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Testbench of the device with rings in memory: a host program at its pins, memory behind them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from cocotb.handle import HierarchyObject
+from descring_model import contract, line_bytes, ring_log2, seal
+from descring_model.lines import Lines, index_range
+from descring_model.streams import generate
+from lib.axi_memory import SLVERR, AxiMemory, Latency
+from lib.axi_monitor import AxiMonitor
+from lib.axil_host import AxilHost, AxilMonitor
+from lib.patterns import Idle, Ready, idle_pattern, ready_pattern
+from lib.signals import is_high, parameter, signal
+from lib.testbench import Testbench
+from lib.xcheck import simulator_has_x
+from mmio_regs.register_reference import ENABLE, HALTED, READY, RESET, RESUME, SPLIT_REWARD, U32
+from rl_runtime_mmio.device_scoreboard import OFFSET
+
+from rl_runtime_axi.shell_scoreboard import Place, ShellScoreboard
+
+_AXIL_OUTPUTS = ("awready", "wready", "bresp", "bvalid", "arready", "rdata", "rresp", "rvalid")
+_AXI_OUTPUTS = (
+    *("awid", "awaddr", "awlen", "awsize", "awburst", "awlock", "awcache", "awprot", "awvalid"),
+    *("wdata", "wstrb", "wlast", "wvalid", "bready", "rready"),
+    *("arid", "araddr", "arlen", "arsize", "arburst", "arlock", "arcache", "arprot", "arvalid"),
+)
+_OUTPUTS = (
+    "irq_o",
+    *(f"s_axil_{name}" for name in _AXIL_OUTPUTS),
+    *(f"m_axi_{name}" for name in _AXI_OUTPUTS),
+)
+_RINGS = ("CMD", "DONE", "REWARD")
+_PAGE = 4096
+_LINE = contract.DESC_BYTES
+_STOP = contract.OPCODE["STOP"]
+_SETTLE_CYCLES = 20_000
+_PROGRESS_CYCLES = 6_000
+_QUIET_CYCLES = 40
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where the rings lie: log2 of their sizes, and the lines between a page's start and slot 0.
+
+    A ring that begins in the middle of a page has pages' ends in its middle.
+    """
+
+    cmd: int = 4
+    done: int = 4
+    reward: int = 4
+    skew: int = 3
+
+
+class ShellTestbench(Testbench):
+    """Memory and registers of the device, the scoreboard fed from the pins.
+
+    Attributes:
+        scoreboard: the golden device and the checkers.
+        bus: the memory behind the AXI master.
+        host: the master of the registers.
+        layout: where the rings lie.
+    """
+
+    def __init__(
+        self,
+        dut: HierarchyObject,
+        *,
+        first_index: int = 0,
+        layout: Layout | None = None,
+        idle: Idle = Idle.NONE,
+        ready: Ready = Ready.ALWAYS,
+        latency: Latency | None = None,
+    ) -> None:
+        super().__init__(dut, outputs=_OUTPUTS)
+        self.layout = layout or Layout()
+        self.workers = parameter(dut, "WorkerCount")
+        self.places, end = self._lay_out()
+        self.memory = np.zeros(end, dtype=np.uint8)
+        self.scoreboard = ShellScoreboard(self.time.context, self.memory, first_index=first_index)
+        board = self.scoreboard
+        for checker in (board.done, board.reward, board.registers, board.writes):
+            self.add_checker(checker)
+        self._first_index = signal(dut, "first_index_i")
+        self._window_last = signal(dut, "window_last_i")
+        self._first_index.value = first_index
+        self._window_last.value = end - 1
+        self.irq = signal(dut, "irq_o")
+        self.bus = AxiMemory(dut, self.time, self.memory, self.rng)
+        self.bus.on_write = board.written
+        if latency is not None:
+            self.bus.read_latency = self.bus.write_latency = latency
+        self.host = AxilHost(dut, self.time)
+        self._accesses = AxilMonitor(dut, self.time, on_write=board.wrote, on_answer=board.answered)
+        self._protocol = [
+            self.add_checker(AxiMonitor(dut, self.time, "m_axi")),
+            self.add_checker(AxiMonitor(dut, self.time, "s_axil", lite=True)),
+        ]
+        self.pause(idle, ready)
+        self._forget()
+
+    def _lay_out(self) -> tuple[dict[str, Place], int]:
+        places, end = {}, _PAGE
+        for ring, log2 in zip(
+            _RINGS, (self.layout.cmd, self.layout.done, self.layout.reward), strict=True
+        ):
+            base = end + _LINE * self.layout.skew + contract.RING_SLOTS_OFFSET
+            places[ring] = Place(base, 1 << log2)
+            end = -(-(base + (_LINE << log2)) // _PAGE) * _PAGE
+        return places, end
+
+    def pause(self, idle: Idle, ready: Ready) -> None:
+        """Patterns of all ten channels: what the bus offers ``idle``, what it takes ``ready``."""
+        kind = Ready.RANDOM if ready is Ready.AFTER_VALID else ready
+        for side, offers, takes in (
+            (self.bus, ("b", "r"), ("aw", "w", "ar")),
+            (self.host, ("aw", "w", "ar"), ("b", "r")),
+        ):
+            # A host that is never ready for a long while would only be slow.
+            sink = Ready.RANDOM if side is self.host and kind is Ready.LATE else kind
+            side.pause(**{name: idle_pattern(idle, self.rng) for name in offers})
+            side.pause(**{name: ready_pattern(sink, self.rng) for name in takes})
+
+    # ------------------------------------------------------------------ the base's hooks
+
+    def _forget(self) -> None:
+        self.modes = 0
+        self.tail = self.scoreboard.first_index
+        self.published = self.tail
+        self.heads = dict.fromkeys(("DONE", "REWARD"), self.scoreboard.first_index)
+        self.taken = 0
+
+    def on_reset(self) -> None:
+        """A model fresh from reset, and a bus that has forgotten everything."""
+        self.bus.reset()
+        self.host.release()
+        self.bus.memory = self.memory
+        self.bus.faults.ranges.clear()
+        self._accesses.reset()
+        self.scoreboard.reset(self.memory)
+        self._forget()
+
+    def progress(self) -> tuple[int, ...]:
+        """Beats on the bus."""
+        return (self._protocol[0].seen,)
+
+    def stop(self) -> None:
+        """Stop every task."""
+        super().stop()
+        self.bus.stop()
+        self._accesses.stop()
+        for monitor in self._protocol:
+            monitor.stop()
+
+    def state(self) -> dict[str, object]:
+        """The base's, and where the model and the host stand."""
+        return {
+            **super().state(),
+            "model": {name: f"0x{value:x}" for name, value in self.scoreboard.where().items()},
+            "host": f"tail 0x{self.tail:x}, published 0x{self.published:x}, "
+            f"heads {self.heads}, {self.taken} taken",
+            "bus": f"{len(self.bus.reads)} reads, {len(self.bus.writes)} writes",
+        }
+
+    async def finish(self) -> None:
+        """As the base; the design must have come to rest where the model has."""
+        await self.settle()
+        await super().finish()
+
+    # ------------------------------------------------------------------ what a case may set
+
+    def share(self, count: int, least: int = 1) -> int:
+        """How much of ``count`` to do: all of it, or a quarter where a cycle costs five times."""
+        return max(least, count // 4) if simulator_has_x() else count
+
+    async def renew(self, layout: Layout, *, first_index: int = 0) -> None:
+        """Reset, with other rings in a new memory."""
+        self.layout = layout
+        self.places, end = self._lay_out()
+        self.memory = np.zeros(end, dtype=np.uint8)
+        self.scoreboard.first_index = first_index
+        self._first_index.value = first_index
+        self._window_last.value = end - 1
+        await self.reset()
+
+    def fail(self, start: int, stop: int, response: int = SLVERR) -> None:
+        """Answer every access of the bytes ``[start, stop)`` with an error, until :meth:`mend`."""
+        self.scoreboard.exact = False
+        self.bus.faults.ranges.append((start, stop, response))
+        self.scoreboard.model.fail_memory(start, stop)
+
+    def fail_slot(self, ring: str, index: int, response: int = SLVERR) -> None:
+        """Answer every access of a slot with an error."""
+        at = self.places[ring].slot(index)
+        self.fail(at.start, at.stop, response)
+
+    def mend(self) -> None:
+        """Let every access succeed again."""
+        self.bus.faults.ranges.clear()
+        self.scoreboard.model.mend_memory()
+
+    # ------------------------------------------------------------------ registers
+
+    async def write(self, name: str, value: int) -> None:
+        """Write the register called ``name``."""
+        await self.host.write(OFFSET[name], value)
+
+    async def read(self, name: str) -> int:
+        """Read the register called ``name``; the scoreboard compares the answer."""
+        return await self.host.read(OFFSET[name])
+
+    async def read_all(self) -> None:
+        """Read every register."""
+        for offset in OFFSET.values():
+            await self.host.read(offset)
+
+    async def configure(self) -> None:
+        """Tell the device its rings."""
+        layout = self.layout
+        await self.write("RING_LOG2", ring_log2(layout.cmd, layout.done, layout.reward))
+        for ring, place in self.places.items():
+            await self.write(f"{ring}_BASE_LO", place.base % U32)
+            await self.write(f"{ring}_BASE_HI", place.base // U32)
+
+    async def enable(self, modes: int = 0) -> None:
+        """Configure, give the words in memory their first value, and start."""
+        self.modes = modes
+        first = self.scoreboard.first_index.to_bytes(4, "little")
+        for place in self.places.values():
+            for offset in (contract.RING_HEAD_OFFSET, contract.RING_TAIL_OFFSET):
+                self.scoreboard.store(place.base - contract.RING_SLOTS_OFFSET + offset, first)
+        await self.configure()
+        await self.write("CTRL", ENABLE | modes)
+
+    async def until_status(self, mask: int, value: int) -> int:
+        """Poll STATUS until ``mask`` of it is ``value``; all of it."""
+        start = self.time.cycle
+        while (status := await self.read("STATUS")) & mask != value:
+            if self.time.cycle - start > _PROGRESS_CYCLES:
+                raise self.timeout(f"STATUS never came to be 0x{value:x} in bits 0x{mask:x}")
+        return status
+
+    async def resume(self) -> None:
+        """Wait until the device says that it is halted, then let it go on."""
+        await self.until_status(HALTED, HALTED)
+        await self.write("CTRL", ENABLE | RESUME | self.modes)
+
+    async def soft_reset(self, also: int = 0) -> None:
+        """CTRL.RESET with other bits; returns when STATUS.READY says that it is over."""
+        await self.write("CTRL", RESET | also)
+        await self.until_status(READY, READY)
+        self._forget()
+
+    # ------------------------------------------------------------------ rings
+
+    def stream(self, count: int, profile: str = "mixed") -> Lines:
+        """Draw lines of ``profile`` for the indices from the tail on."""
+        seed = int(self.rng.integers(1 << 32))
+        return generate(count, seed=seed, profile=profile, first_index=self.tail)
+
+    def stops(self, count: int) -> Lines:
+        """Lines of STOP."""
+        lines = self.stream(count, "nop")
+        lines["opcode"] = _STOP
+        return lines
+
+    def decodes(self, tokens: Sequence[int], *, to_reward: Sequence[bool] | bool = False) -> Lines:
+        """DECODE lines of so many tokens each, 1 to 32, that end DONE or with NEEDS_REWARD."""
+        lines = self.stream(len(tokens), "decode")
+        lines["seq_len"] = 96 - np.array(tokens)
+        lines["max_tokens"] = 96 + np.broadcast_to(to_reward, len(tokens))
+        return lines
+
+    def sealed(self, lines: Lines) -> Lines:
+        """The lines as CHECKED ones for the indices from the tail on."""
+        return seal(lines, index_range(self.tail, len(lines)), set_flag=True)
+
+    def place_lines(self, lines: Lines) -> None:
+        """Store lines at the tail, without a doorbell; there must be room."""
+        for row in line_bytes(lines):
+            self.scoreboard.store(self.places["CMD"].slot(self.tail).start, row.tobytes())
+            self.tail = (self.tail + 1) % U32
+
+    async def ring(self, tail: int | None = None) -> None:
+        """Doorbell for everything placed, or for ``tail``."""
+        self.published = self.tail if tail is None else tail
+        await self.write("DOORBELL", self.published)
+
+    async def submit(self, lines: Lines) -> None:
+        """Place lines and ring the doorbell."""
+        self.place_lines(lines)
+        await self.ring()
+
+    async def room(self) -> int:
+        """Free slots of the command ring, from CMD_HEAD [RING-009]."""
+        head = await self.read("CMD_HEAD")
+        return self.places["CMD"].slots - (self.tail - head) % U32
+
+    def word(self, ring: str, which: str) -> int:
+        """The ``head`` or the ``tail`` of a ring in the design's memory [RING-004]."""
+        offset = {"head": contract.RING_HEAD_OFFSET, "tail": contract.RING_TAIL_OFFSET}[which]
+        start = self.places[ring].base - contract.RING_SLOTS_OFFSET + offset
+        return int.from_bytes(self.memory[start : start + 4].tobytes(), "little")
+
+    async def take(self, ring: str, limit: int | None = None) -> int:
+        """Take completions that the tail register shows, at most ``limit``; how many."""
+        count = (await self.read(f"{ring}_TAIL") - self.heads[ring]) % U32
+        count = count if limit is None else min(count, limit)
+        if count:
+            self.heads[ring] = (self.heads[ring] + count) % U32
+            await self.write(f"{ring}_HEAD", self.heads[ring])
+            self.taken += count
+        return count
+
+    async def take_all(self) -> int:
+        """Take every completion of both rings that is there; how many."""
+        rings = ("DONE", "REWARD") if self.modes & SPLIT_REWARD else ("DONE",)
+        return sum([await self.take(ring) for ring in rings])
+
+    async def serve(self, lines: Lines, *, longest_batch: int = 24) -> None:
+        """Be a host until these lines are answered and taken, whatever the rings hold.
+
+        Doorbells come in batches, some of them repeated; completions are taken now and then; a
+        halted device is resumed.
+        """
+        last, since = self.taken, self.time.cycle
+        goal, placed = self.taken + len(lines), 0
+        while self.taken < goal:
+            count = min(await self.room(), int(self.rng.integers(longest_batch + 1)))
+            self.place_lines(lines[placed : placed + count])
+            placed = min(placed + count, len(lines))
+            await self.ring()
+            if (await self.read("STATUS")) & HALTED:
+                await self.resume()
+            if self.rng.random() < 0.8:
+                await self.take_all()
+            if self.rng.random() < 0.1:
+                # Any register may be read at any time; most of them know no time.
+                names = list(OFFSET)
+                await self.read(names[int(self.rng.integers(len(names)))])
+            if self.taken != last:
+                last, since = self.taken, self.time.cycle
+            elif self.time.cycle - since > _PROGRESS_CYCLES:
+                raise self.timeout(f"no completion for {_PROGRESS_CYCLES} cycles")
+
+    async def serve_halts(self) -> None:
+        """Resume the device for as long as it halts."""
+        await self.settle()
+        while (await self.read("STATUS")) & HALTED:
+            await self.resume()
+            await self.take_all()
+            await self.settle()
+
+    def unchanged(self, what: str, before: int, after: int) -> None:
+        """What the device showed before it must show again."""
+        self.scoreboard.registers.check(what, expected=before, actual=after)
+
+    # ------------------------------------------------------------------ rest
+
+    async def quiet(self, cycles: int = _QUIET_CYCLES) -> None:
+        """Let so much time pass that whatever the device would do, it has done."""
+        longest = max(self.bus.read_latency.longest, self.bus.write_latency.longest)
+        await self.time.cycles(cycles + 2 * longest)
+
+    async def settle(self) -> None:
+        """Wait until the design has come as far as the model; then compare every register, all of
+        the memory and the interrupt. It must then stay there.
+
+        Raises:
+            AssertionError: it never comes there, does not stay, or something differs.
+        """
+        start = self.time.cycle
+        while not await self._agrees() or not await self._stays():
+            if self.time.cycle - start > _SETTLE_CYCLES:
+                actual = {name: await self.read(name) for name in self.scoreboard.where()}
+                raise self.timeout(f"the design and the model disagree: {actual}")
+        self.scoreboard.at_rest = True
+        await self.read_all()
+        self.scoreboard.compare_memory()
+        self.scoreboard.registers.check(
+            "irq_o",
+            expected=int(self.scoreboard.model.irq),
+            actual=int(is_high(self.irq)),
+            digits=1,
+        )
+
+    async def _agrees(self) -> bool:
+        for name, value in self.scoreboard.where().items():
+            if await self.read(name) != value:
+                return False
+        return True
+
+    async def _stays(self) -> bool:
+        before = self.progress()
+        await self.quiet()
+        return self.progress() == before and await self._agrees()

@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How many lines a cycle the device retires when nothing but the memory's latency holds it back.
+
+``DESCRING_THROUGHPUT`` names a file for the figures, and ``DESCRING_THROUGHPUT_LATENCIES`` the
+latencies to measure with.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import cocotb
+from cocotb.handle import HierarchyObject
+from lib.axi_memory import Latency, Written
+from mmio_regs.register_reference import PUBLISH_TAILS
+
+from rl_runtime_axi.tb_rl_runtime_axi import Layout, ShellTestbench
+
+REPORT_ENV = "DESCRING_THROUGHPUT"
+LATENCIES_ENV = "DESCRING_THROUGHPUT_LATENCIES"
+_LOG2 = 9
+_LEAST = 0.5
+"""Lines a cycle that 8 workers owe at a latency of 20 cycles."""
+
+
+@cocotb.test()
+@cocotb.parametrize(publish=[0, PUBLISH_TAILS], tokens=[1, 8])
+async def test_stream_is_retired_at_the_memorys_pace(
+    dut: HierarchyObject, publish: int, tokens: int
+) -> None:
+    """[RING-007] [RING-006] [RING-013] One doorbell for a full ring of DECODE lines.
+
+    From the first line that is written to the last; 8 workers and 1 token at a latency of 20 owe
+    half a line a cycle.
+    """
+    latencies = os.environ.get(LATENCIES_ENV, "20").split(",")
+    tb = ShellTestbench(dut, layout=Layout(_LOG2, _LOG2, 1, skew=0))
+    cycles: list[int] = []
+    tb.bus.on_write = lambda beat: _note(tb, beat, cycles)
+    await tb.start()
+    figures = []
+    for latency in map(int, latencies):
+        tb.bus.read_latency = tb.bus.write_latency = Latency(latency, latency)
+        await tb.renew(tb.layout)
+        cycles.clear()
+        await tb.enable(publish)
+        count = tb.places["CMD"].slots
+        tb.place_lines(tb.decodes([tokens] * count))
+        begin = tb.time.cycle
+        await tb.ring()
+        while len(cycles) < count:
+            await tb.time.cycles(50)
+            if tb.time.cycle - begin > 60 * count:
+                raise tb.timeout(f"{len(cycles)} of {count} completions were written")
+        whole = cycles[-1] - begin
+        await tb.settle()
+        await tb.take_all()
+        rate = (count - 1) / (cycles[-1] - cycles[0])
+        figures.append(
+            {"latency": latency, "publish": bool(publish), "tokens": tokens, "lines": count}
+            | {"lines_a_cycle": rate, "with_start": count / whole, "bursts": len(tb.bus.writes)}
+        )
+        if latency == 20 and tokens == 1 and tb.workers == 8 and rate < _LEAST:
+            raise tb.scoreboard.writes.fail(f"{rate:.3f} lines a cycle, expected {_LEAST}")
+    report = os.environ.get(REPORT_ENV)
+    if report:
+        with Path(report).open("a", encoding="utf-8") as file:
+            file.writelines(json.dumps(line) + "\n" for line in figures)
+    await tb.finish()
+
+
+def _note(tb: ShellTestbench, beat: Written, cycles: list[int]) -> None:
+    tb.scoreboard.written(beat)
+    if beat.strobes.bit_length() > 32:
+        cycles.append(tb.time.cycle)

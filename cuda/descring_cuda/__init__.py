@@ -1,0 +1,10 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The worker as a persistent GPU kernel: the backend ``cuda`` of :func:`descring_host.open_device`.
+
+Importing this package needs no GPU and no CuPy; opening a device does.
+"""
+
+from descring_cuda.launch import CudaDevice, Shape
+from descring_cuda.remote import Launcher, RemoteDevice
+
+__all__ = ["CudaDevice", "Launcher", "RemoteDevice", "Shape"]

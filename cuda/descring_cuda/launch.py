@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Starts the persistent kernels through CuPy."""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import weakref
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from descring_host import DeviceError
+
+from descring_cuda import refusals
+from descring_cuda.kernels import source
+from descring_cuda.remote import DEFAULT_MEMORY, RemoteDevice
+
+Shape = Literal["latency", "throughput"]
+SHAPES: tuple[Shape, ...] = ("latency", "throughput")
+DEFAULT_WORKERS = 16
+"""Worker blocks of the throughput shape; docs/cuda.md has the figures."""
+_OWN_BYTES = 4096
+_MAPPED_PORTABLE = 3
+_PAGE = 4096
+
+
+@dataclass(frozen=True)
+class _Kernel:
+    function: Any
+    threads: int
+    per_multiprocessor: int
+
+
+@dataclass(frozen=True)
+class _Gpu:
+    """What is made once for each GPU, and never given back while a kernel may run."""
+
+    cupy: Any
+    number: int
+    multiprocessors: int
+    kernels: dict[str, _Kernel]
+    own_memory: list[int]
+    taken: dict[int, int]
+    """Multiprocessors taken, by the id of the launcher that runs there."""
+
+
+@functools.cache
+def _gpu(number: int) -> _Gpu:
+    refusals.check_environment()
+    cupy = refusals.import_cupy()
+    properties = refusals.check_device(cupy, number)
+    with cupy.cuda.Device(number):
+        cupy.cuda.runtime.free(0)  # makes the context, so that its loading mode can be asked
+        refusals.check_loading()
+        module = cupy.RawModule(code=source(), options=("-std=c++17",), backend="nvrtc")
+        kernels: dict[str, _Kernel] = {}
+        for shape, threads in zip(SHAPES, (64, 256), strict=True):
+            function = module.get_function(f"hw_{shape}")
+            resident = cupy.cuda.driver.occupancyMaxActiveBlocksPerMultiprocessor(
+                function.kernel.ptr, threads, 0
+            )
+            kernels[shape] = _Kernel(function, threads, int(resident))
+    return _Gpu(cupy, number, int(properties["multiProcessorCount"]), kernels, [], {})
+
+
+_pinned: defaultdict[int, list[int]] = defaultdict(list)
+"""Addresses of pinned memory that nobody uses, by size. Giving it back would wait for every
+running kernel, so it is kept for the next device."""
+
+
+def _allocate_pinned(cupy: Any, size: int) -> ctypes.Array[ctypes.c_uint8]:
+    if _pinned[size]:
+        address = _pinned[size].pop()
+    else:
+        address = int(cupy.cuda.runtime.hostAlloc(size, _MAPPED_PORTABLE))
+        seen = cupy.cuda.runtime.pointerGetAttributes(address)
+        if seen.devicePointer != address:
+            raise DeviceError(
+                f"pinned memory lies at {address:#x} for the host and at "
+                f"{seen.devicePointer:#x} for the GPU; expected one address for both"
+            )
+    ctypes.memset(address, 0, size)
+    memory = (ctypes.c_uint8 * size).from_address(address)
+    weakref.finalize(memory, _pinned[size].append, address)
+    return memory
+
+
+class CudaLauncher:
+    """Workers of one shape on one GPU."""
+
+    def __init__(self, shape: Shape, device: int, blocks: int) -> None:
+        self.newest = shape == "latency"
+        self._gpu = _gpu(device)
+        self._kernel = self._gpu.kernels[shape]
+        self._blocks = blocks
+        taken = sum(self._gpu.taken.values())
+        resident = self._kernel.per_multiprocessor
+        refusals.check_blocks(blocks, resident, self._gpu.multiprocessors, taken)
+        cupy = self._gpu.cupy
+        with cupy.cuda.Device(device):
+            self._stream = cupy.cuda.Stream(non_blocking=True)
+            if not self._gpu.own_memory:
+                self._gpu.own_memory.append(int(cupy.cuda.runtime.malloc(_OWN_BYTES)))
+            self._own = self._gpu.own_memory.pop()
+        self._gpu.taken[id(self)] = -(-blocks // resident)
+        self._error = ""
+
+    def allocate(self, size: int) -> ctypes.Array[ctypes.c_uint8]:
+        """Pinned memory, mapped at the same address on every GPU."""
+        with self._gpu.cupy.cuda.Device(self._gpu.number):
+            return _allocate_pinned(self._gpu.cupy, size)
+
+    def launch(self, link: int) -> None:
+        """See :class:`descring_cuda.Launcher`."""
+        cupy = self._gpu.cupy
+        arguments = (cupy.uint64(link), cupy.uint64(self._own))
+        with cupy.cuda.Device(self._gpu.number):
+            cupy.cuda.runtime.memsetAsync(self._own, 0, _OWN_BYTES, self._stream.ptr)
+            self._kernel.function(
+                (self._blocks,), (self._kernel.threads,), arguments, stream=self._stream
+            )
+
+    def running(self) -> bool:
+        """See :class:`descring_cuda.Launcher`."""
+        if self._error:
+            return False
+        try:
+            with self._gpu.cupy.cuda.Device(self._gpu.number):
+                return not self._stream.done
+        except self._gpu.cupy.cuda.runtime.CUDARuntimeError as error:
+            self._error = str(error)
+            return False
+
+    def error(self) -> str:
+        """See :class:`descring_cuda.Launcher`."""
+        return self._error or "the kernel ended without a word"
+
+    def close(self) -> None:
+        """See :class:`descring_cuda.Launcher`."""
+        if self._gpu.taken.pop(id(self), None) is not None:
+            self._gpu.own_memory.append(self._own)
+
+
+class CudaDevice(RemoteDevice):
+    """A device whose worker is a persistent kernel on a GPU."""
+
+    def __init__(
+        self,
+        memory: int = DEFAULT_MEMORY,
+        *,
+        shape: Shape = "latency",
+        device: int = 0,
+        workers: int = DEFAULT_WORKERS,
+        first_index: int = 0,
+        heartbeat_s: float = 1.0,
+        deadline_s: float | None = None,
+    ) -> None:
+        """Start the kernel.
+
+        Args:
+            memory: bytes of the memory window, pinned.
+            shape: ``"latency"`` (one warp, a submission costs one read over the bus) or
+                ``"throughput"`` (many blocks, rounds of lines under way at once).
+            device: which GPU.
+            workers: blocks of the throughput shape beside the one that coordinates them.
+            first_index: the value of every index after reset [RING-012].
+            heartbeat_s: the kernel ends when this process has not shown life for so long.
+            deadline_s: the kernel's longest life; None: no limit.
+
+        Raises:
+            ValueError: an option out of range.
+            DeviceError: no CuPy, no GPU, or a condition under which it would deadlock.
+        """
+        if shape not in SHAPES:
+            raise ValueError(f"shape: expected one of {', '.join(SHAPES)}, got {shape!r}")
+        if not 1 <= workers <= 1024:
+            raise ValueError(f"workers: expected 1 to 1024, got {workers}")
+        self.shape = shape
+        launcher = CudaLauncher(shape, device, 1 if shape == "latency" else workers + 1)
+        super().__init__(
+            launcher,
+            memory,
+            first_index=first_index,
+            heartbeat_s=heartbeat_s,
+            deadline_s=deadline_s,
+        )
+
+
+def open_cuda(*, memory: int = DEFAULT_MEMORY, **options: Any) -> CudaDevice:
+    """The opener of the backend ``cuda`` (see :func:`descring_host.open_device`)."""
+    return CudaDevice(memory, **options)

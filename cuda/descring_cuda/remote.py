@@ -1,0 +1,198 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A device whose worker runs behind a bus: on a GPU, or on what stands for one in a test."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import time
+import weakref
+from typing import Any, Protocol
+
+from descring_host import DeviceError, PeerDied
+from descring_host.native import ffi, lib, nanoseconds
+from descring_host.native_device import NativeDevice
+from descring_host.segment import Segment
+
+DEFAULT_MEMORY = 16 << 20
+_END_S = 5.0
+"""How long a worker that was told to end may take."""
+
+_ENDED = {
+    1: "it was told to stop",
+    2: "it saw no heartbeat of this process for {heartbeat_s} s (was the process stopped?)",
+    3: "its deadline of {deadline_s} s is over",
+    4: "it was lost: {error}",
+}
+
+
+class Launcher(Protocol):
+    """Starts workers on a link (``host/include/hw_link.h``), one at a time."""
+
+    newest: bool
+    """Whether the worker takes the newest line from the link, and answers ahead of the ring."""
+
+    def allocate(self, size: int) -> ctypes.Array[ctypes.c_uint8]:
+        """Zeroed memory that both sides address alike, until the array is gone."""
+        ...
+
+    def launch(self, link: int) -> None:
+        """Start a worker on the link at this address; :class:`DeviceError` if that fails."""
+        ...
+
+    def running(self) -> bool:
+        """Whether the worker has not ended yet, well or badly."""
+        ...
+
+    def error(self) -> str:
+        """What went wrong with a worker that ended without saying why."""
+        ...
+
+    def close(self) -> None:
+        """Give up what the launcher holds; no worker runs any more."""
+        ...
+
+
+class RemoteDevice(NativeDevice):
+    """The full register interface, served by the native core; the lines go over the link."""
+
+    def __init__(
+        self,
+        launcher: Launcher,
+        memory: int = DEFAULT_MEMORY,
+        *,
+        first_index: int = 0,
+        heartbeat_s: float = 1.0,
+        deadline_s: float | None = None,
+    ) -> None:
+        """Lay out the memory and start the worker.
+
+        Args:
+            launcher: starts the worker.
+            memory: bytes of the memory window.
+            first_index: the value of every index after reset [RING-012].
+            heartbeat_s: the worker ends when this process has not shown life for so long.
+            deadline_s: the worker's longest life; None: no limit.
+
+        Raises:
+            ValueError: an option out of range.
+            DeviceError: the worker does not start.
+        """
+        super().__init__()
+        if not 0.1 <= heartbeat_s <= 60:
+            raise ValueError(f"heartbeat_s: expected 0.1 to 60, got {heartbeat_s}")
+        if deadline_s is not None and not deadline_s > 0:
+            raise ValueError(f"deadline_s: expected more than 0, got {deadline_s}")
+        self._launcher = launcher
+        self._heartbeat_s = heartbeat_s
+        self._deadline_s = deadline_s
+        self._segment = Segment.within(launcher.allocate, memory, first_index)
+        device = lib.hd_open(self._segment.base)
+        if device == ffi.NULL:
+            raise MemoryError("no memory for a device handle")
+        self._device = device
+        try:
+            self._start()
+        except BaseException:
+            lib.hd_close(device)
+            launcher.close()
+            raise
+        self.memory = self._segment.window
+        # An exception that leaves the device unclosed must still end its worker.
+        self._finalizer = weakref.finalize(self, _end, launcher, device, self._segment)
+        _OPEN.add(self)
+
+    def _start(self) -> None:
+        failed = lib.hd_serve_remote(
+            self._device,
+            self._launcher.newest,
+            nanoseconds(self._heartbeat_s),
+            nanoseconds(self._deadline_s or 0.0),
+        )
+        if failed:
+            raise DeviceError(f"cannot start the heartbeat: {os.strerror(failed)}")
+        try:
+            self._launcher.launch(int(lib.hd_link(self._device)))
+        except BaseException:
+            lib.hd_leave_remote(self._device)
+            raise
+
+    def check_peer(self) -> None:
+        """Raise :class:`PeerDied` if the worker is gone."""
+        handle = self._handle()
+        if self._launcher.running() and not lib.hd_remote_ended(handle):
+            return
+        if not lib.hd_remote_ended(handle):
+            lib.hd_lose_remote(handle)
+        counts = ffi.new("hd_counts_t *")
+        lib.hd_counts(handle, counts)
+        why = _ENDED[int(lib.hd_remote_ended(handle))].format(
+            heartbeat_s=self._heartbeat_s,
+            deadline_s=self._deadline_s,
+            error=self._launcher.error(),
+        )
+        raise PeerDied(
+            f"the worker has ended: {why}; the oldest descriptor without a completion is index "
+            f"{counts.cmd_head}; start it again (restart_worker()) and carry on",
+            int(counts.cmd_head),
+        )
+
+    def restart_worker(self) -> None:
+        """Start a worker anew on the state that the last one left.
+
+        Raises:
+            DeviceError: the last one still runs, or the new one does not start.
+        """
+        handle = self._handle()
+        if self._launcher.running():
+            raise DeviceError("the worker is running; there is nothing to restart")
+        lib.hd_leave_remote(handle)
+        refusal = lib.hd_unrecoverable(handle)
+        if refusal:
+            raise DeviceError(f"cannot carry on: {ffi.string(refusal).decode()}")
+        self._start()
+
+    def close(self) -> None:
+        """End the worker and give the device back; harmless if repeated.
+
+        Raises:
+            DeviceError: the worker does not end.
+        """
+        if not self._closed:
+            self._closed = True
+            self._close_ports()
+            self._finalizer()
+            self._segment.close()
+
+    def _abandon(self) -> None:
+        """In a forked child: the device is the parent's."""
+        self._closed = True
+        self._finalizer.detach()
+
+
+_STUCK: list[Segment] = []
+"""Memory that a worker which does not end may still write to: never given to anyone else."""
+
+
+def _end(launcher: Launcher, device: Any, memory: Segment) -> None:
+    """Tell the worker to end and wait for it, while its memory is sure to be there."""
+    lib.hd_leave_remote(device)
+    deadline = time.monotonic() + _END_S
+    while launcher.running():
+        if time.monotonic() > deadline:
+            _STUCK.append(memory)
+            raise DeviceError(f"the worker did not end within {_END_S} s of being told to")
+        time.sleep(0.0001)
+    lib.hd_close(device)
+    launcher.close()
+
+
+_OPEN: weakref.WeakSet[RemoteDevice] = weakref.WeakSet()
+
+
+def _abandon_all() -> None:
+    for device in list(_OPEN):
+        device._abandon()
+
+
+os.register_at_fork(after_in_child=_abandon_all)

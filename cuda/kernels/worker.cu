@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The persistent kernels, one launch a device. They end when the host says so, when its heart stops,
+// or at their deadline.
+#include "latency.cuh"
+#include "throughput.cuh"
+
+static_assert(sizeof(hw_hub) <= 4096 && sizeof(hw_desk) <= 4096, "what descring_cuda allocates");
+
+// A warp that polls, and its publisher.
+extern "C" __global__ void __launch_bounds__(64) hw_latency(const hw_link_t *link, hw_desk *desk) {
+  __shared__ hw_round<HW_LATENCY_LINES> round;
+  hw_crc_fill(hw_team<64>{threadIdx.x});
+  const hw_team<32> team = {threadIdx.x % 32};
+  if (threadIdx.x < 32) {
+    hw_latency_worker(link, desk, &round, team);
+  } else {
+    hw_latency_publisher(link, desk, team);
+  }
+}
+
+// Block 0 coordinates, the others work.
+extern "C" __global__ void __launch_bounds__(HW_ROUND_LINES)
+    hw_throughput(const hw_link_t *link, hw_hub *hub) {
+  __shared__ union {
+    hw_worker_state worker;
+    hw_coordinator_state coordinator;
+  } state;
+  if (blockIdx.x == 0) {
+    if (threadIdx.x < 32) {
+      hw_coordinator(link, hub, &state.coordinator, gridDim.x - 1u, hw_team<32>{threadIdx.x});
+    }
+    return;
+  }
+  const hw_team<HW_ROUND_LINES> team = {threadIdx.x};
+  hw_crc_fill(team);
+  hw_throughput_worker(hub, &state.worker, team);
+}

@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A short run over kernels compiled for the CPU: exit code 0 if all is as the golden model says.
+
+probe.py LIBRARY SHAPE
+"""
+
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+sys.path.insert(0, str(Path(__file__).parents[2] / "host" / "tests"))
+
+import host_support
+from descring_host import CommandQueue
+from descring_model import Lines, complete, contract, streams
+from emulated import open_emulated
+from host_support import FLAG, REG, STATUS, assert_same, eventually, run_stream, split
+
+FIRST = 0xFFFFFF00
+host_support.PATIENCE_S = 15.0
+
+
+def in_mode(library: Path, shape: str, batch: int, cmd_slots: int, **modes: bool) -> None:
+    """A stream of every kind through small rings, and the counters after it."""
+    lines = streams.generate(400, seed=41, profile="mixed", first_index=FIRST)
+    with (
+        open_emulated(shape, library, memory=1 << 20, first_index=FIRST) as device,
+        CommandQueue(device, cmd_slots=cmd_slots, done_slots=8, reward_slots=4, **modes) as queue,  # type: ignore[arg-type]
+    ):
+        done, reward = run_stream(queue, lines, batch)
+        expected = complete(lines, first_index=FIRST, **modes)
+        parts = split(expected) if modes.get("split_reward") else (expected, expected[:0])
+        assert_same(parts[0], done)
+        assert parts[1].tobytes() == reward.tobytes()
+        errors = int(((expected["flags"] & FLAG["ERROR"]) != 0).sum())
+        assert device.read32(REG["CNT_ERRORS"]) == errors
+        assert device.read32(REG["CNT_DESCRIPTORS"]) == len(lines)
+
+
+def halts(library: Path, shape: str) -> None:
+    """A STOP among lines that are taken together, then again across a gate."""
+    lines: Lines = streams.generate(64, seed=42, profile="nop")
+    lines["opcode"][[5, 20]] = contract.OPCODE["STOP"]
+    with (
+        open_emulated(shape, library, memory=1 << 20) as device,
+        CommandQueue(device, cmd_slots=128) as queue,
+    ):
+        queue.submit(lines[:40])
+        for stop in (5, 20):
+            eventually(lambda: queue.halted, "it halts")
+            device.write32(REG["CTRL"], device.read32(REG["CTRL"]))  # a gate that changes nothing
+            queue.submit(lines[40 + stop : 41 + stop])
+            time.sleep(0.05)
+            assert device.read32(REG["STATUS"]) & STATUS["HALTED"]
+            assert device.read32(REG["DONE_TAIL"]) == device.read32(REG["CMD_HEAD"]) == stop + 1
+            queue.continue_after_stop()
+        eventually(lambda: queue.answered == 42, "all are answered")
+
+
+def one_by_one(library: Path, shape: str) -> None:
+    """A full done ring stalls, a STOP holds back the line behind it."""
+    lines: Lines = streams.generate(8, seed=43, profile="nop")
+    lines["opcode"][4] = contract.OPCODE["STOP"]
+    with (
+        open_emulated(shape, library, memory=1 << 20) as device,
+        CommandQueue(device, cmd_slots=16, done_slots=4) as queue,
+    ):
+        for at in range(8):
+            queue.submit(lines[at : at + 1])
+            tail = min(at + 1, 4)
+            eventually(lambda tail=tail: device.read32(REG["DONE_TAIL"]) == tail, "posted")  # type: ignore[misc]
+        time.sleep(0.05)
+        assert device.read32(REG["DONE_TAIL"]) == 4
+        assert len(queue.poll(4)) == 4
+        eventually(lambda: queue.halted, "it halts")
+        time.sleep(0.05)
+        assert device.read32(REG["DONE_TAIL"]) == 5
+        queue.continue_after_stop()
+        assert len(queue.drain(10.0)) == 4
+    lines["opcode"][4] = contract.OPCODE["NOP"]
+    lines["opcode"][2] = contract.OPCODE["STOP"]
+    with (
+        open_emulated(shape, library, memory=1 << 20) as device,
+        CommandQueue(device, cmd_slots=16) as queue,
+    ):
+        for at in range(4):
+            queue.submit(lines[at : at + 1])
+            tail = min(at + 1, 3)
+            eventually(lambda tail=tail: device.read32(REG["DONE_TAIL"]) == tail, "posted")  # type: ignore[misc]
+        time.sleep(0.05)
+        assert device.read32(REG["DONE_TAIL"]) == 3
+
+
+def main() -> None:
+    """Everything, in a few seconds."""
+    library, shape = Path(sys.argv[1]), sys.argv[2]
+    halts(library, shape)
+    one_by_one(library, shape)
+    for batch, cmd_slots in ((1, 8), (23, 64), (400, 512)):
+        in_mode(library, shape, batch, cmd_slots)
+        in_mode(library, shape, batch, cmd_slots, split_reward=True)
+    in_mode(library, shape, 50, 64, require_checked=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Breaks the kernels in small ways; each break must be noticed by a short run on the CPU.
+
+Run by ``make mutants-cuda``.
+"""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from descring_cuda.kernels import folders
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+
+from emulated import build
+
+# file, text, what it becomes, shape that it concerns
+MUTANTS = [
+    ("round.cuh", "round->stop[word]) + 1u", "round->stop[word]) + 2u", "throughput"),
+    ("round.cuh", "return to - from <= done_room ?", "return 1 ?", "latency"),
+    ("round.cuh", "reward_tail + rewards : done_tail", "reward_tail : done_tail", "throughput"),
+    ("round.cuh", "first + at, (int)rings", "first, (int)rings", "throughput"),
+    ("crc.cuh", "(before >> 8) ^", "(before >> 7) ^", "throughput"),
+    ("latency.cuh", "now->errors += step.error != 0;", "", "latency"),
+    (
+        "latency.cuh",
+        "= to_reward ? now->reward_tail : now->done_tail;",
+        "= now->done_tail;",
+        "latency",
+    ),
+    ("latency.cuh", "self->runs = !now->halted;", "", "latency"),
+    ("latency.cuh", "? hw_reward_room(self) : hw_done_room(self)", "? 1u : 1u", "latency"),
+    ("throughput.cuh", "turn->done_tail += part.to - from", "turn->done_tail += 0", "throughput"),
+    ("throughput.cuh", "if (!turn->halted) {", "{", "throughput"),
+    (
+        "throughput.cuh",
+        "now.stalls += finished.word[2];\n  if (packed",
+        "if (0 * packed",
+        "throughput",
+    ),
+    ("throughput.cuh", "base = now;\n", "", "throughput"),
+    ("throughput.cuh", "part.whole = part.to == until", "part.whole = 1", "throughput"),
+    ("rings.cuh", "mode >> HW_CTRL_REQUIRE_CHECKED_BIT & 1u", "0", "throughput"),
+    ("rings.cuh", "now.halted = chunk[1]", "now.halted = 0 * chunk[1]", "latency"),
+]
+PROBE = Path(__file__).parent / "probe.py"
+
+
+def survives(library: Path, shape: str) -> bool:
+    """Whether a short run finds nothing wrong with these kernels."""
+    command = [sys.executable, str(PROBE), str(library), shape]
+    try:
+        return subprocess.run(command, capture_output=True, timeout=60, check=False).returncode == 0
+    except subprocess.TimeoutExpired:
+        return False
+
+
+@pytest.mark.parametrize("shape", ["latency", "throughput"])
+def test_the_unbroken_kernels_pass_the_probe(tmp_path: Path, shape: str) -> None:
+    """Else every mutant would seem to be noticed."""
+    assert survives(build(tmp_path), shape)
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "becomes", "shape"),
+    MUTANTS,
+    ids=[f"{m[0]}-{n}" for n, m in enumerate(MUTANTS)],
+)
+def test_a_broken_kernel_is_noticed(
+    tmp_path: Path, file: str, text: str, becomes: str, shape: str
+) -> None:
+    """Streams, tiny rings, STOPs and registers find it."""
+    kernels = tmp_path / "kernels"
+    shutil.copytree(folders()[0], kernels)
+    whole = (kernels / file).read_text()
+    assert text in whole, "the mutant no longer applies; mend the list"
+    (kernels / file).write_text(whole.replace(text, becomes))
+    assert not survives(build(tmp_path, kernels, "-Wno-error"), shape)

@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the tests of the cuda backend share: the workers they run over, with and without a GPU."""
+
+import functools
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+# pytest runs with --import-mode=importlib, which puts no test folder on the path.
+sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[2] / "host" / "tests"))
+
+from descring_cuda import CudaDevice, RemoteDevice
+from descring_host import DeviceError
+from emulated import open_emulated
+from hypothesis import settings
+from remote_support import OpenRemote
+
+settings.register_profile("descring", max_examples=40, deadline=None, print_blob=True)
+settings.load_profile("descring")
+
+
+@functools.cache
+def no_gpu() -> str:
+    """Why the tests that need a GPU can't run here; empty if they can."""
+    try:
+        CudaDevice(1 << 16).close()
+    except DeviceError as error:
+        return str(error)
+    return ""
+
+
+@pytest.fixture
+def gpu() -> None:
+    """Skips, with the reason, where there is no usable GPU."""
+    if no_gpu():
+        pytest.skip(no_gpu())
+
+
+@pytest.fixture(
+    params=["latency-on-cpu", "throughput-on-cpu", "latency-on-gpu", "throughput-on-gpu"]
+)
+def open_remote(request: pytest.FixtureRequest) -> Iterator[OpenRemote]:
+    """Opens the worker under test, as often as a test likes; closes what it opened."""
+    shape, _, where = request.param.split("-")
+    if where == "gpu" and no_gpu():
+        pytest.skip(no_gpu())
+    opened: list[RemoteDevice] = []
+
+    def opener(memory: int = 1 << 20, **options: object) -> RemoteDevice:
+        make = open_emulated if where == "cpu" else CudaDevice
+        opened.append(make(memory=memory, shape=shape, **{"heartbeat_s": 20.0, **options}))  # type: ignore[arg-type]
+        return opened[-1]
+
+    yield opener
+    for device in opened:
+        device.close()

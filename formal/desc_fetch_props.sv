@@ -1,0 +1,280 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The fetch unit obeys AXI at its ports, reads nothing that no doorbell published, and hands over
+// what the memory returned, line by line, for every memory that obeys AXI too.
+`default_nettype none
+`include "formal_macros.svh"
+
+module desc_fetch_props
+  import hw_desc_pkg::*;
+#(
+    parameter int Depth          = 64,
+    parameter int MaxBurst       = 8,
+    parameter int MaxOutstanding = 8
+) (
+    input wire logic                 clk_i,
+    input wire logic                 rst_ni,
+    input wire logic                 run_i,
+    input wire logic                 flush_i,
+    input wire logic [         31:0] cmd_head_i,
+    input wire logic [         31:0] cmd_tail_i,
+    input wire logic [          7:0] cmd_log2_i,
+    input wire logic [         63:6] cmd_line_i,
+    input wire logic                 ready_i,
+    input wire logic                 arready_i,
+    input wire logic [          3:0] rid_i,
+    input wire logic [DESC_BITS-1:0] rdata_i,
+    input wire logic [          1:0] rresp_i,
+    input wire logic                 rlast_i,
+    input wire logic                 rvalid_i,
+    input wire logic [         31:0] watch_i
+);
+
+  localparam int PlaceBits = $clog2(Depth);
+  localparam logic [31:0] MaxSlots = 32'd1 << RING_LOG2_MAX;
+
+  logic idle, valid, error, arlock, arvalid, rready;
+  logic [DESC_BITS-1:0] data;
+  logic [31:0] index;
+  logic [3:0] arid, arcache;
+  logic [63:0] araddr;
+  logic [7:0] arlen;
+  logic [2:0] arsize, arprot;
+  logic [1:0] arburst;
+
+  desc_fetch #(
+      .Depth         (Depth),
+      .MaxBurst      (MaxBurst),
+      .MaxOutstanding(MaxOutstanding)
+  ) u_dut (
+      .clk_i        (clk_i),
+      .rst_ni       (rst_ni),
+      .run_i        (run_i),
+      .flush_i      (flush_i),
+      .idle_o       (idle),
+      .cmd_head_i   (cmd_head_i),
+      .cmd_tail_i   (cmd_tail_i),
+      .cmd_log2_i   (cmd_log2_i),
+      .cmd_line_i   (cmd_line_i),
+      .valid_o      (valid),
+      .ready_i      (ready_i),
+      .data_o       (data),
+      .index_o      (index),
+      .error_o      (error),
+      .m_axi_arid   (arid),
+      .m_axi_araddr (araddr),
+      .m_axi_arlen  (arlen),
+      .m_axi_arsize (arsize),
+      .m_axi_arburst(arburst),
+      .m_axi_arlock (arlock),
+      .m_axi_arcache(arcache),
+      .m_axi_arprot (arprot),
+      .m_axi_arvalid(arvalid),
+      .m_axi_arready(arready_i),
+      .m_axi_rid    (rid_i),
+      .m_axi_rdata  (rdata_i),
+      .m_axi_rresp  (rresp_i),
+      .m_axi_rlast  (rlast_i),
+      .m_axi_rvalid (rvalid_i),
+      .m_axi_rready (rready)
+  );
+
+  // ---------------------------------------------------------------- what the memory owes
+
+  // Index of the next line that a request names; the bursts that were asked for and not answered,
+  // the oldest at 0, by their number of beats less one; beats of the oldest that have come.
+  logic [31:0] asked_q, arrived, taken, owed, queued;
+  logic [MaxOutstanding-1:0][7:0] burst_q;
+  logic [31:0] bursts_q;
+  logic [7:0] beats_q;
+  logic request, arrive, last, working;
+  logic [31:0] slots;
+
+  assign working = rst_ni && !flush_i;
+  assign request = arvalid && arready_i;
+  assign arrive = rvalid_i && rready;
+  assign last = arrive && rlast_i;
+  assign owed = asked_q - arrived;
+  assign slots = 32'd1 << cmd_log2_i;
+
+  always_comb begin
+    queued = 32'd0;
+    for (int i = 0; i < MaxOutstanding; i++) begin
+      if (32'(i) < bursts_q) begin
+        queued = queued + 32'(burst_q[i]) + 32'd1;
+      end
+    end
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (!working) begin
+      asked_q  <= cmd_head_i;
+      bursts_q <= '0;
+      beats_q  <= '0;
+    end else begin
+      asked_q  <= asked_q + (request ? 32'(arlen) + 32'd1 : 32'd0);
+      bursts_q <= bursts_q + 32'(request) - 32'(last);
+      if (arrive) begin
+        beats_q <= rlast_i ? 8'd0 : beats_q + 8'd1;
+      end
+    end
+    for (int i = 0; i < MaxOutstanding; i++) begin
+      if (request && 32'(i) == bursts_q - 32'(last)) begin
+        burst_q[i] <= arlen;
+      end else if (last && i + 1 < MaxOutstanding) begin
+        burst_q[i] <= burst_q[(i+1)%MaxOutstanding];
+      end
+    end
+  end
+
+  // ---------------------------------------------------------------- order of the lines
+
+  logic watched_error_q, watched_inside;
+  logic [DESC_BITS:0] watched_place;
+  assign watched_inside = watch_i - taken < arrived - taken;
+  assign watched_place =
+      u_dut.u_buffer.mem[PlaceBits'(32'(u_dut.u_buffer.read_q) + watch_i - taken)];
+
+  always_ff @(posedge clk_i) begin
+    if (arrive && arrived == watch_i) begin
+      watched_error_q <= rresp_i[1];
+    end
+  end
+
+  line_order u_order (
+      .clk_i        (clk_i),
+      .rst_ni       (working),
+      .first_index_i(cmd_head_i),
+      .watch_i      (watch_i),
+      .slots_i      (32'(Depth)),
+      .push_valid_i (arrive),
+      .push_ready_i (1'b1),
+      .push_data_i  (rdata_i),
+      .pop_valid_i  (valid || error),
+      .pop_ready_i  (valid && ready_i),
+      .pop_data_i   (u_dut.buffer_line),
+      .slot_data_i  (watched_place[DESC_BITS-1:0]),
+      .pushed_o     (arrived),
+      .popped_o     (taken)
+  );
+
+  // ---------------------------------------------------------------- the cycle before
+
+  logic started_q = 1'b0;
+  logic past_working_q = 1'b0;
+  logic past_waits_q, past_run_q, past_valid_q, used_q;
+  logic [63:0] past_araddr_q;
+  logic [7:0] past_arlen_q, past_log2_q;
+  logic [63:6] past_line_q;
+  logic [31:0] past_tail_q, past_taken_q;
+  always_ff @(posedge clk_i) begin
+    started_q      <= 1'b1;
+    past_working_q <= working;
+    past_waits_q   <= working && arvalid && !arready_i;
+    past_valid_q   <= working && arvalid;
+    past_run_q     <= run_i;
+    past_araddr_q  <= araddr;
+    past_arlen_q   <= arlen;
+    past_log2_q    <= cmd_log2_i;
+    past_line_q    <= cmd_line_i;
+    past_tail_q    <= cmd_tail_i;
+    past_taken_q   <= taken;
+    used_q         <= rst_ni && (used_q || run_i);
+  end
+
+  // the first cycle is one of reset
+  `SUPPOSE(BeginsInReset_M, started_q || !rst_ni)
+  // a memory answers only what it was asked, in order, with as many beats as were asked for and LAST
+  // with the last of them (AXI, A3.4.1 and A3.4.2)
+  `SUPPOSE(AnswersOwed_M, !rvalid_i || bursts_q != 32'd0)
+  // LAST comes with the last beat of a burst, and with no other
+  `SUPPOSE(LastIsLast_M, !rvalid_i || rlast_i == (beats_q == burst_q[0]))
+  // the device goes back only when no read is under way, and starts none then (run_control)
+  `SUPPOSE(FlushAtRest_M, !flush_i || (idle && !run_i))
+  // the head is behind the tail by at most what the ring holds (mmio_regs_props, TailBounded_A)
+  `SUPPOSE(HeadBehindTail_M, working || cmd_tail_i - cmd_head_i <= MaxSlots)
+  // after reset or going back, the tail is where it was
+  `SUPPOSE(TailStays_M, past_working_q || cmd_tail_i == past_tail_q)
+  // mmio_regs moves the tail forward only, at most 2^16 beyond what was answered (TailForward_A)
+  `SUPPOSE(TailForward_M, !past_working_q ||
+           (cmd_tail_i - past_taken_q >= past_tail_q - past_taken_q &&
+            cmd_tail_i - past_taken_q <= MaxSlots))
+  // mmio_regs enables no ring of another size (SizesInForce_A)
+  `SUPPOSE(SizeLegal_M, !(run_i || used_q) ||
+           (cmd_log2_i >= RING_LOG2_MIN && cmd_log2_i <= RING_LOG2_MAX))
+  // mmio_regs locks size and base with the first ENABLE (ConfigLocked_A)
+  `SUPPOSE(ConfigLocked_M, !used_q || (cmd_log2_i == past_log2_q && cmd_line_i == past_line_q))
+
+  // [DB-001] no line is asked for that no doorbell published
+  `PROVE(NeverPastTail_A, arvalid,
+         32'(arlen) < cmd_tail_i - asked_q && cmd_tail_i - asked_q <= MaxSlots)
+  // [DB-001] the unit never gets ahead of the published tail
+  `PROVE(AskedBehindTail_A, 1'b1, cmd_tail_i - u_dut.ask_index_q <= MaxSlots)
+  // [RING-001] [RING-004] a request names the slot of the next index, from slot 0 at the base on
+  `PROVE(AddressIsSlot_A, arvalid,
+         araddr == {cmd_line_i + 58'(asked_q & (slots - 32'd1)), 6'd0})
+  // [RING-001] no burst goes past the end of the ring
+  `PROVE(WithinRing_A, arvalid, (asked_q & (slots - 32'd1)) + 32'(arlen) < slots)
+  // no burst crosses a 4 KiB boundary (AXI, A3.4.1)
+  `PROVE(WithinPage_A, arvalid, 32'(araddr[11:6]) + 32'(arlen) < 32'd64)
+  // bursts are INCR, of whole lines, of at most MaxBurst of them, and all with one ID
+  `PROVE(BurstLegal_A, arvalid, 32'(arlen) < 32'(MaxBurst) && arsize == 3'd6 &&
+         arburst == 2'b01 && arid == '0 && !arlock)
+  // a request stays, unchanged, until it is taken (AXI, A3.2.1)
+  `PROVE(RequestStays_A, past_waits_q,
+         arvalid && araddr == past_araddr_q && arlen == past_arlen_q)
+  // [LIFE-007] [LIFE-003] no read starts unless the device runs
+  `PROVE(StartsOnlyRunning_A, past_working_q && !past_run_q,
+         !arvalid || past_waits_q)
+  // no more reads are under way than may be
+  `PROVE(OutstandingBounded_A, 1'b1,
+         bursts_q + 32'(arvalid) <= 32'(MaxOutstanding) &&
+         32'(u_dut.outstanding_q) == bursts_q + 32'(arvalid))
+  // data is taken as soon as it comes: room for it was set aside
+  `PROVE(NeverHeldUp_A, rvalid_i, rready && arrived - taken < 32'(Depth))
+  // the unit is idle iff no read is under way
+  `PROVE(Idle_A, 1'b1, idle == (bursts_q == 32'd0 && !arvalid))
+
+  // [RING-011] a line is handed over with the index that it was written at
+  `PROVE(IndexIsPosition_A, (valid || error), index == taken)
+  // the line on offer is the oldest in the buffer
+  `PROVE(OffersOldest_A, valid, data == u_dut.buffer_line && !error)
+  // [LIFE-005] a line that came with an error is never offered, and is shown as the one that failed
+  `PROVE(ErrorShown_A, (valid || error) && taken == watch_i, error == watched_error_q)
+  // the error stays with its line
+  `PROVE(ErrorKept_A, watched_inside, watched_place[DESC_BITS] == watched_error_q)
+
+  // the unit's counters are those of the handshakes
+  `PROVE(CountersAgree_A, 1'b1, u_dut.head_index_q == taken &&
+         u_dut.ask_index_q == asked_q + (arvalid ? 32'(arlen) + 32'd1 : 32'd0) &&
+         u_dut.ask_index_q - taken <= 32'(Depth))
+  // the buffer holds what arrived and was not taken
+  `PROVE(BufferAgrees_A, 1'b1, arrived - taken <= owed + arrived - taken &&
+         (PlaceBits + 1)'(u_dut.u_buffer.write_q - u_dut.u_buffer.read_q) ==
+         (PlaceBits + 1)'(arrived - taken) && arrived - taken <= 32'(Depth))
+  // what is owed is the rest of the bursts that were asked for
+  `PROVE(OwedIsQueued_A, 1'b1, owed == queued - 32'(beats_q) && owed <= 32'(Depth) &&
+         bursts_q <= 32'(MaxOutstanding) &&
+         (bursts_q == 32'd0 ? beats_q == 8'd0 : beats_q <= burst_q[0]))
+  // a unit that never ran has asked for nothing
+  `PROVE(UnusedIsEmpty_A, !used_q,
+         !arvalid && owed == 32'd0 && bursts_q == 32'd0 && arrived == taken)
+  for (genvar i = 0; i < MaxOutstanding; i++) begin : gen_burst
+    // no burst under way is longer than may be
+    `PROVE(QueuedLegal_A, 32'(i) < bursts_q, 32'(burst_q[i]) < 32'(MaxBurst))
+  end
+
+  // [RING-001] a burst ends at the end of the ring although more is published
+  `REACH(RingEndSplits_C, arvalid && 32'(arlen) + 32'd1 < 32'(MaxBurst) &&
+         ((asked_q + 32'(arlen) + 32'd1) & (slots - 32'd1)) == 32'd0 &&
+         cmd_tail_i - asked_q > 32'(MaxBurst))
+  // the buffer is full of lines that nobody takes
+  `REACH(BufferFull_C, arrived - taken == 32'd4 && !ready_i && valid)
+  // [LIFE-005] an error waits behind a good line
+  `REACH(ErrorBehind_C, error && taken == watch_i && taken != 32'd0)
+  // a request waits while the data of another comes
+  `REACH(Overlaps_C, past_waits_q && arrive)
+
+endmodule
+
+`default_nettype wire

@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Campaigns: a million lines against the model, whatever the number of processes."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Callable
+
+import pytest
+from descring_model import Lines, streams
+from descring_sim import campaign
+from descring_sim.verilated_core import Replay, RtlFault, VerilatedCore
+
+Command = Callable[..., subprocess.CompletedProcess[str]]
+SEED = 20
+LINES = 3 * campaign.CHUNK_LINES + 7
+
+
+def test_a_million_random_lines_match_the_model(descring: Command) -> None:
+    """[RING-006] [RING-007] [RING-012]: every profile and mode, random traffic, indices that wrap.
+
+    The seed is new in every run; a failure prints the line that repeats its chunk.
+    """
+    came = descring("campaign", "--lines", 1_000_000, "--jobs", 1)
+    assert came.returncode == 0, came.stdout + came.stderr
+    assert re.match(r"matched 1000000 lines in ", came.stdout)
+
+
+def test_the_outcome_does_not_depend_on_the_number_of_processes(descring: Command) -> None:
+    """Same seed, same digest; one chunk alone is one of them."""
+    said = []
+    for jobs in (1, 3):
+        came = descring("campaign", "--lines", LINES, "--seed", SEED, "--jobs", jobs)
+        assert came.returncode == 0, came.stderr
+        said.append(re.sub(r" in [\d.]+ s", "", came.stdout))
+    assert said[0] == said[1]
+    assert said[0].startswith(f"matched {LINES} lines, ")
+    came = descring("campaign", "--lines", LINES, "--seed", SEED, "--chunk", 3)
+    assert came.stdout.startswith("matched 7 lines in ")
+    came = descring("campaign", "--lines", LINES, "--seed", SEED, "--chunk", 4)
+    assert came.returncode == 2
+    assert "expected a chunk from 0 to 3" in came.stderr
+
+
+def test_chunks_differ_and_cover_everything() -> None:
+    """Profiles, modes, first indices near the wrap and pauses all occur."""
+    drawn = campaign.chunks(1, 200 * campaign.CHUNK_LINES)
+    assert {chunk.profile for chunk in drawn} == set(streams.PROFILES)
+    for name in ("require_checked", "split_reward"):
+        assert {getattr(chunk, name) for chunk in drawn} == {True, False}
+    wraps = [chunk.first_index + chunk.lines > 2**32 for chunk in drawn]
+    assert 20 < sum(wraps) < 100
+    assert {chunk.traffic.pause_out for chunk in drawn} == {0, 24, 120}
+    assert len({chunk.stream_seed for chunk in drawn}) == len(drawn)
+
+
+@pytest.fixture
+def wrong_rtl(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The device flips a bit in the completion of one line of chunk 1."""
+    replay = VerilatedCore.replay
+    target = campaign.draw(SEED, 1, campaign.CHUNK_LINES)
+
+    def wrong(self: VerilatedCore, lines: Lines, **options: object) -> Replay:
+        came = replay(self, lines, **options)  # type: ignore[arg-type]
+        if options["first_index"] == target.first_index:
+            came.done["user_data"][5] ^= 1
+        return came
+
+    monkeypatch.setattr(VerilatedCore, "replay", wrong)
+
+
+def test_a_wrong_answer_ends_the_campaign(wrong_rtl: None, descring: Command) -> None:
+    """Exit code 1; chunk, ring, index, field, both values, and the line that repeats it."""
+    came = descring("campaign", "--lines", LINES, "--seed", SEED, "--jobs", 1)
+    assert came.returncode == 1
+    assert came.stdout == ""
+    assert re.search(r"^chunk 1: 50000 lines, profile \S+, seed \d+, first index", came.stderr)
+    assert re.search(r"done ring: .*user_data", came.stderr)
+    assert f"rerun: descring campaign --lines {LINES} --seed {SEED} --chunk 1" in came.stderr
+
+
+def test_a_failure_of_the_rtl_ends_the_campaign(
+    monkeypatch: pytest.MonkeyPatch, descring: Command
+) -> None:
+    """Exit code 2, and the RTL's own words."""
+
+    def fails(_self: VerilatedCore, _lines: Lines, **_options: object) -> Replay:
+        raise RtlFault("worker.sv:1: it hangs; cycle 7", 7)
+
+    monkeypatch.setattr(VerilatedCore, "replay", fails)
+    came = descring("campaign", "--lines", LINES, "--seed", SEED, "--jobs", 1)
+    assert came.returncode == 2
+    assert "worker.sv:1: it hangs; cycle 7" in came.stderr
+    assert "--chunk 0" in came.stderr

@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``descring shell``: scripts with exit codes on several backends, and the terminal's comforts."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from descring_host import open_device
+from descring_model import DESC_DTYPE, complete, describe
+from descring_sim import shell, waveview
+from prompt_toolkit import PromptSession
+from prompt_toolkit.completion import CompleteEvent
+from prompt_toolkit.document import Document
+from prompt_toolkit.history import FileHistory
+from prompt_toolkit.input import create_pipe_input
+from prompt_toolkit.output import DummyOutput
+
+BACKENDS = ["model", "cpu", "verilated"]
+Script = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def script(descring: Script, monkeypatch: pytest.MonkeyPatch) -> Script:
+    """``script(lines, *options)``: a session fed from standard input."""
+
+    def run(lines: str, *options: object) -> subprocess.CompletedProcess[str]:
+        monkeypatch.setattr(sys, "stdin", io.StringIO(lines))
+        return descring("shell", *options)
+
+    return run
+
+
+SESSION = """
+# Two lines, one of them checked, and a STOP.
+submit decode rollout_id=7 seq_len=30 max_tokens=40 checked
+submit stop
+submit nop user_data=5
+ring
+wait
+poll
+expect CNT_DESCRIPTORS 2
+resume
+wait
+poll done
+expect CNT_DESCRIPTORS 3
+"""
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_script_runs_on_every_backend(script: Script, backend: str) -> None:
+    """[LIFE-003] [DB-001]: the same session, the same completions."""
+    came = script(SESSION, "--backend", backend)
+    assert came.returncode == 0, came.stdout + came.stderr
+    done = [line for line in came.stdout.splitlines() if line.startswith("done[")]
+    assert [line.partition(" ")[0] for line in done] == ["done[0]", "done[1]", "done[2]"]
+    assert "seq=32/40 flags=NEEDS_REWARD|CHECKED" in done[0]
+    assert "STOPPED" in done[1]
+    assert "descring" not in came.stdout, "a script sees no prompt"
+
+
+def test_completions_are_the_models(script: Script) -> None:
+    """What is printed is what complete() says."""
+    line = np.zeros(1, dtype=DESC_DTYPE)
+    line["opcode"], line["max_tokens"] = 1, 5
+    came = script("submit decode max_tokens=5\nring\npoll\n", "--backend", "model")
+    assert f"done[0] {describe(complete(line))}" in came.stdout
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "says"),
+    [
+        ("expect ID 1\n", 1, "mismatch: ID: expected 0x00000001, got 0x474e5244"),
+        ("nonsense\nexpect ID 1\n", 2, "unknown command 'nonsense'"),
+        ("step\n", 2, "backend model has no clock that can be stepped"),
+        ("wave x.fst\n", 2, "backend model records no waves at the prompt"),
+        ("wait never\n", 2, "expected a number of seconds, got 'never'"),
+        ("expect ID\n", 2, "expected REGISTER VALUE"),
+        ("quit\nnonsense\n", 0, ""),
+    ],
+)
+def test_exit_codes_and_messages(script: Script, text: str, code: int, says: str) -> None:
+    """2 for a command that failed, 1 for an expectation that did not hold, else 0."""
+    came = script(text)
+    assert came.returncode == code
+    assert says in came.stdout
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--backend", "fpga"], "expected a backend out of model, cpu"),
+        (["--set", "workers"], "expected NAME=VALUE"),
+        (["--backend", "cpu", "--set", "workers=0"], "workers: expected 1 to 16, got 0"),
+        (["--backend", "model", "--set", "colour=red"], "options of backend model"),
+        (["--waves"], "options of backend model"),
+    ],
+)
+def test_what_cannot_be_opened_is_refused(script: Script, options: list[str], says: str) -> None:
+    """Exit code 2, one line."""
+    came = script("", *options)
+    assert came.returncode == 2
+    assert says in came.stderr
+    assert came.stderr.count("\n") == 1
+
+
+def test_options_reach_the_backend(script: Script) -> None:
+    """Rings of another size, another first index, the modes."""
+    came = script(
+        "regs RING_LOG2\nregs CTRL\nregs CMD_TAIL\n",
+        *("--log2", 2, "--first-index", 9, "--split-reward", "--require-checked"),
+        *("--backend", "cpu", "--set", "workers=2"),
+    )
+    assert came.returncode == 0
+    assert "0x00020202" in came.stdout
+    assert "ENABLE SPLIT_REWARD REQUIRE_CHECKED" in came.stdout
+    assert "CMD_TAIL          0x00000009" in came.stdout
+
+
+@pytest.fixture
+def session() -> shell.Shell:
+    """A shell on the golden model."""
+    device = open_device("model")
+    return shell.Shell(device, "model", 4, 0, stdin=io.StringIO(), stdout=io.StringIO())
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        ("su", {"submit"}),
+        ("submit dec", {"decode"}),
+        ("submit decode kv_", {"kv_arena_id=", "kv_offset="}),
+        ("regs CNT_T", {"CNT_TOKENS_LO", "CNT_TOKENS_HI"}),
+        ("poll r", {"reward"}),
+        ("help wa", {"wait", "wave"}),
+    ],
+)
+def test_tab_completes(session: shell.Shell, typed: str, offered: set[str]) -> None:
+    """Commands, opcodes, fields, registers, rings."""
+    document = Document(typed, len(typed))
+    found = session.completer().get_completions(document, CompleteEvent(completion_requested=True))
+    assert {completion.text for completion in found} == offered
+
+
+def test_a_terminal_session_keeps_its_history(
+    session: shell.Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Arrow up brings the last session's commands back; Ctrl-D ends."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    for typed in ("submit nop\rring\r\x04", "\x1b[A\r\x04"):
+        with create_pipe_input() as keys:
+            keys.send_text(typed)
+            history = FileHistory(str(shell.history_file()))
+            session.interact(PromptSession(history=history, input=keys, output=DummyOutput()))
+    assert session.stdout.getvalue().count("CMD_TAIL") == 2  # type: ignore[attr-defined]
+    assert "+ring" in (tmp_path / "descring" / "shell-history").read_text()
+
+
+def test_help_lists_the_commands(script: Script) -> None:
+    """And explains one."""
+    came = script("help\nhelp step\n")
+    assert "submit" in came.stdout
+    assert "step [CYCLES]: let clock cycles pass" in came.stdout
+
+
+def test_a_device_with_a_clock_is_stepped_and_recorded(script: Script, tmp_path: Path) -> None:
+    """Exactly so many cycles pass; the waves are whole once they are off."""
+    came = script(
+        f"step 5\nwave {tmp_path}/w.fst\nsubmit nop\nring\nwait\nwave off\nstep\n",
+        *("--backend", "verilated", "--waves", "--set", "workers=1", "--set", "seed=3"),
+    )
+    assert came.returncode == 0, came.stdout + came.stderr
+    cycles = [int(line.split()[1]) for line in came.stdout.splitlines() if "cycle" in line]
+    assert len(cycles) == 2
+    assert cycles[1] > cycles[0] + 5
+    assert waveview.groups(waveview.signals(tmp_path / "w.fst"))["states"]
