@@ -86,11 +86,15 @@ synth: setup  ## synthesise every RTL module: cells, flip-flops, logic depth, no
 	@$(BIN)/python -m descring_sim.synth
 
 # What takes too long for `make test`; one target after the other.
-NIGHTLY := campaign formal formal-mutants mutants-cuda synth
+NIGHTLY := campaign faults formal formal-mutants mutants-cuda synth
 
 .PHONY: nightly
 nightly:  ## everything that takes longer than make test may
 	@for target in $(NIGHTLY); do $(MAKE) --no-print-directory $$target; done
+
+.PHONY: faults
+faults: setup  ## the fault table: 1000 seeds of each fault on Verilator, 50 on Icarus
+	@$(BIN)/python -m descring_sim.fault_table --jobs "$$JOBS"
 
 .PHONY: campaign
 campaign: setup  ## ten million random lines through the RTL against the golden model

@@ -20,9 +20,9 @@ from rl_runtime_axi.tb_rl_runtime_axi import Layout, ShellTestbench
 
 REPORT_ENV = "DESCRING_THROUGHPUT"
 LATENCIES_ENV = "DESCRING_THROUGHPUT_LATENCIES"
-_LOG2 = 9
+_LOG2 = 8
 _LEAST = 0.5
-"""Lines a cycle that 8 workers owe at a latency of 20 cycles."""
+"""Lines of one token a cycle that 8 workers owe at a latency of 20 cycles."""
 
 
 @cocotb.test()
@@ -35,6 +35,7 @@ async def test_stream_is_retired_at_the_memorys_pace(
     From the first line that is written to the last; 8 workers and 1 token at a latency of 20 owe
     half a line a cycle.
     """
+    report = os.environ.get(REPORT_ENV)
     latencies = os.environ.get(LATENCIES_ENV, "20").split(",")
     tb = ShellTestbench(dut, layout=Layout(_LOG2, _LOG2, 1, skew=0))
     cycles: list[int] = []
@@ -62,9 +63,9 @@ async def test_stream_is_retired_at_the_memorys_pace(
             {"latency": latency, "publish": bool(publish), "tokens": tokens, "lines": count}
             | {"lines_a_cycle": rate, "with_start": count / whole, "bursts": len(tb.bus.writes)}
         )
-        if latency == 20 and tokens == 1 and tb.workers == 8 and rate < _LEAST:
+        # Who asks for figures asks for those of other parameters too.
+        if not report and tokens == 1 and rate < _LEAST:
             raise tb.scoreboard.writes.fail(f"{rate:.3f} lines a cycle, expected {_LEAST}")
-    report = os.environ.get(REPORT_ENV)
     if report:
         with Path(report).open("a", encoding="utf-8") as file:
             file.writelines(json.dumps(line) + "\n" for line in figures)

@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Testbench of ``axil_slave``: a master before it, and a register file of Python behind it."""
+
+from __future__ import annotations
+
+from collections import deque
+
+import cocotb
+from cocotb.handle import HierarchyObject
+from cocotb.triggers import RisingEdge
+from lib.axi_monitor import AxiMonitor
+from lib.axil_host import AxilHost
+from lib.checker import ValueChecker
+from lib.patterns import Idle, Ready, idle_pattern, ready_pattern
+from lib.signals import bit, is_high, read_int, signal
+from lib.testbench import Testbench
+
+_S_AXIL = ("awready", "wready", "bresp", "bvalid", "arready", "rdata", "rresp", "rvalid")
+_REG = ("valid", "write", "addr", "wdata")
+_WHOLE = 0xF
+
+
+class AxilSlaveTestbench(Testbench):
+    """What the master asks for must come out as one access each, and every answer be its own.
+
+    Attributes:
+        host: the master.
+    """
+
+    def __init__(
+        self, dut: HierarchyObject, *, idle: Idle = Idle.NONE, ready: Ready = Ready.ALWAYS
+    ) -> None:
+        outputs = [*(f"s_axil_{name}" for name in _S_AXIL), *(f"reg_{name}_o" for name in _REG)]
+        super().__init__(dut, outputs=outputs)
+        self.host = AxilHost(dut, self.time)
+        kind = Ready.RANDOM if ready in (Ready.AFTER_VALID, Ready.LATE) else ready
+        self.host.pause(**{name: idle_pattern(idle, self.rng) for name in ("aw", "w", "ar")})
+        self.host.pause(**{name: ready_pattern(kind, self.rng) for name in ("b", "r")})
+        self.accesses = self.add_checker(ValueChecker("accesses", self.time.context))
+        self._protocol = self.add_checker(AxiMonitor(dut, self.time, "s_axil", lite=True))
+        self._writes: deque[tuple[int, int]] = deque()
+        self._reads: deque[int] = deque()
+        self._answers: deque[int] = deque()
+        self._reg = {name: signal(dut, f"reg_{name}_o") for name in _REG}
+        self._rvalid = bit(dut, "reg_rvalid_i")
+        self._rdata = signal(dut, "reg_rdata_i")
+        self._rvalid.value = self._rdata.value = 0
+        self._task = cocotb.start_soon(self._serve())
+
+    def stop(self) -> None:
+        """Stop every task."""
+        super().stop()
+        self._protocol.stop()
+        self._task.cancel()
+
+    def progress(self) -> tuple[int, ...]:
+        """Handshakes."""
+        return (self._protocol.seen,)
+
+    async def write(self, address: int, value: int, strobes: int = _WHOLE) -> None:
+        """Write; the access must have come out by the time of the response."""
+        if strobes == _WHOLE:
+            self._writes.append((address, value))
+        await self.host.write(address, value, strobes)
+        self.accesses.check("writes not made", expected=0, actual=len(self._writes))
+
+    async def read(self, address: int) -> None:
+        """Read; the answer must be what the register file gave."""
+        self._reads.append(address)
+        answer = await self.host.read(address)
+        self.accesses.check("answer", expected=self._answers.popleft(), actual=answer)
+
+    async def _serve(self) -> None:
+        """The register file: takes an access a cycle, answers a read in the next."""
+        edge = RisingEdge(self.time.clock)
+        while True:
+            await edge
+            self._rvalid.value = 0
+            self._rdata.value = 0
+            if not is_high(self.time.reset_n) or not is_high(self._reg["valid"]):
+                continue
+            address = read_int(self._reg["addr"])
+            if is_high(self._reg["write"]):
+                self._made(address, read_int(self._reg["wdata"]))
+            else:
+                expected = self._reads.popleft() if self._reads else -1
+                self.accesses.check("address read", expected=expected, actual=address)
+                self._answers.append(int(self.rng.integers(1 << 32)))
+                self._rvalid.value = 1
+                self._rdata.value = self._answers[-1]
+
+    def _made(self, address: int, value: int) -> None:
+        if not self._writes:
+            raise self.accesses.fail(f"a write of 0x{value:x} to 0x{address:x} that nobody made")
+        expected = self._writes.popleft()
+        self.accesses.check("address written", expected=expected[0], actual=address)
+        self.accesses.check("value written", expected=expected[1], actual=value)

@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Cases of ``comp_writer``."""
+
+from __future__ import annotations
+
+import cocotb
+from cocotb.handle import HierarchyObject
+from descring_model.lines import INDEX_MODULUS
+from lib.axi_memory import DECERR, SLVERR, Latency
+from lib.patterns import Idle, Ready, streaming
+from lib.signals import parameter
+
+from comp_writer.tb_comp_writer import WriterTestbench
+
+
+@cocotb.test()
+@streaming
+async def test_posted_is_what_memory_answered(
+    dut: HierarchyObject, idle: Idle, ready: Ready
+) -> None:
+    """[RING-001] [RING-002] [RING-005] [RING-008] [RING-009] [CNT-001] In order, in two rings.
+
+    Data reach the memory with the response only, so what is posted earlier is found out.
+    """
+    tb = WriterTestbench(
+        dut, first_index=INDEX_MODULUS - 20, idle=idle, ready=ready, latency=Latency(1, 25)
+    )
+    await tb.start()
+    tb.send(120)
+    await tb.all_posted()
+    await tb.finish()
+
+
+@cocotb.test()
+@cocotb.parametrize(reward=[0.0, 1.0])
+async def test_full_ring_stalls(dut: HierarchyObject, reward: float) -> None:
+    """[RING-005] [RING-008] [RING-001] All slots, and not one more, until the host gives back."""
+    tb = WriterTestbench(dut, log2=(3, 2))
+    tb.takes = False
+    await tb.start()
+    tb.send(20, reward=reward)
+    await tb.time.cycles(200)
+    tb.values.check("posted", expected=4 if reward else 8, actual=tb.posted)
+    tb.values.check("whether it stalls", expected=1, actual=int(tb.stalls > 0))
+    tb.takes = True
+    await tb.all_posted()
+    await tb.finish()
+
+
+@cocotb.test()
+@cocotb.parametrize(log2=[1, 5, 7])
+async def test_bursts_are_legal_and_long(dut: HierarchyObject, log2: int) -> None:
+    """[RING-001] [RING-007] Back-to-back completions go in long bursts inside page and ring."""
+    tb = WriterTestbench(dut, log2=(log2, 1), latency=Latency(20, 20))
+    await tb.start()
+    tb.send(100, reward=0.0)
+    await tb.all_posted()
+    longest = max(burst.lines for burst in tb.bus.writes)
+    limit = parameter(dut, "MaxBurst")
+    if log2 > 3:
+        tb.values.check("longest burst", expected=limit, actual=longest)
+    for burst in tb.bus.writes:
+        one_page = burst.address // 4096 == (burst.address + 64 * burst.lines - 1) // 4096
+        tb.values.check(f"whether {burst} is legal", expected=1, actual=int(one_page))
+    await tb.finish()
+
+
+@cocotb.test()
+@cocotb.parametrize(response=[SLVERR, DECERR], place=[0, 3, 9])
+async def test_error_names_one_completion(dut: HierarchyObject, response: int, place: int) -> None:
+    """[RING-009] [CNT-001] What is before the error is posted; nothing behind it is, till mended.
+
+    In a burst the lines are written again one by one until the very one has failed.
+    """
+    tb = WriterTestbench(dut, latency=Latency(6, 6))
+    at = tb.slot("done", place)
+    tb.bus.faults.ranges.append((at.start, at.stop, response))
+    await tb.start()
+    tb.send(14, reward=0.0)
+    final = False
+    for _ in range(4):
+        await tb.until(lambda: tb.level("failed_o"), 4_000, "failed_o")
+        final = tb.level("fatal_o")
+        dropped = [*await tb.start_over()]
+        missing = 14 - tb.posted - len(dropped)
+        for item in dropped:
+            tb.offer(item)
+        if missing:
+            tb.send(missing, reward=0.0)
+        if final:
+            break
+    tb.values.check("whether an error is final", expected=1, actual=int(final))
+    tb.values.check("posted before the error", expected=place, actual=tb.posted)
+    tb.bus.faults.ranges.clear()
+    await tb.all_posted()
+    tb.values.check("posted in all", expected=14, actual=tb.posted)
+    await tb.finish()

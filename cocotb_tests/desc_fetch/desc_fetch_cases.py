@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Cases of ``desc_fetch``."""
+
+from __future__ import annotations
+
+import cocotb
+from cocotb.handle import HierarchyObject
+from descring_model.lines import INDEX_MODULUS
+from lib.axi_memory import DECERR, SLVERR, Latency
+from lib.patterns import Idle, Ready, streaming
+from lib.signals import parameter
+
+from desc_fetch.tb_desc_fetch import FetchTestbench
+
+
+@cocotb.test()
+@streaming
+async def test_published_lines_come_in_order(
+    dut: HierarchyObject, idle: Idle, ready: Ready
+) -> None:
+    """[DB-001] [RING-001] [RING-002] Through the end of the ring and the wrap of the indices."""
+    tb = FetchTestbench(
+        dut, first_index=INDEX_MODULUS - 40, idle=idle, ready=ready, latency=Latency(1, 25)
+    )
+    await tb.start()
+    await tb.run()
+    for _ in range(12):
+        tb.publish(int(tb.rng.integers(0, tb.slots - (tb.tail - tb.next) % INDEX_MODULUS + 1)))
+        await tb.time.cycles(int(tb.rng.integers(1, 60)))
+    await tb.served()
+    tb.check_bursts(parameter(dut, "MaxBurst"))
+    await tb.finish()
+
+
+@cocotb.test()
+@cocotb.parametrize(log2=[1, 2, 3, 6, 9])
+async def test_rings_of_any_size(dut: HierarchyObject, log2: int) -> None:
+    """[RING-001] [DB-001] Whole rings at once: bursts end at pages and at the ring's end."""
+    tb = FetchTestbench(dut, log2=log2, first_index=3, latency=Latency(10, 10))
+    await tb.start()
+    await tb.run()
+    for _ in range(2):
+        tb.publish(tb.slots)
+        await tb.served()
+    tb.check_bursts(parameter(dut, "MaxBurst"))
+    await tb.finish()
+
+
+@cocotb.test()
+@cocotb.parametrize(response=[SLVERR, DECERR], place=[0, 1, 6])
+async def test_failed_line_stops_at_its_place(
+    dut: HierarchyObject, response: int, place: int
+) -> None:
+    """[DB-001] A line with an error response is never handed over, and none behind it is.
+
+    After a restart from there it is read again.
+    """
+    tb = FetchTestbench(dut, first_index=30, latency=Latency(1, 12))
+    at = tb.slot(30 + place)
+    tb.bus.faults.ranges.append((at.start, at.stop, response))
+    await tb.start()
+    await tb.run()
+    tb.publish(12)
+    await tb.failed_at(30 + place)
+    await tb.restart(30 + place)
+    await tb.failed_at(30 + place)
+    tb.bus.faults.ranges.clear()
+    await tb.restart(30 + place)
+    await tb.served()
+    await tb.finish()
+
+
+@cocotb.test()
+@cocotb.parametrize(latency=[1, 30])
+async def test_restart_at_any_moment(dut: HierarchyObject, latency: int) -> None:
+    """[DB-001] What was fetched ahead is dropped, also what is still on its way."""
+    tb = FetchTestbench(dut, latency=Latency(latency, latency))
+    await tb.start()
+    await tb.run()
+    for moment in range(0, 40, 3):
+        tb.publish(tb.slots - (tb.tail - tb.next) % INDEX_MODULUS)
+        await tb.time.cycles(moment)
+        await tb.restart(tb.next)
+    await tb.served()
+    await tb.finish()
