@@ -96,6 +96,7 @@ def test_the_page_in_a_browser(report: tuple[Path, Verdict]) -> None:
         assert {row.get_attribute("data-status") for row in shown} == {"failed"}
         asked = browser.execute_script("return performance.getEntriesByType('resource').length")
         assert asked == 0
-        assert [entry["message"] for entry in browser.get_log("browser")] == []
+        log = browser.get_log("browser")  # type: ignore[no-untyped-call]
+        assert [entry["message"] for entry in log] == []
     finally:
         browser.quit()
