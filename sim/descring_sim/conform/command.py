@@ -95,7 +95,7 @@ def judge_one(
         seed=seed,
         seconds=time.monotonic() - clock,
         started=started,
-        versions=versions() | _origin(reference),
+        versions=versions() | origin(reference),
     )
 
 
@@ -118,7 +118,8 @@ def describe(reference: str, folder: Path) -> Description:
         worker.close()
 
 
-def _origin(reference: str) -> dict[str, str]:
+def origin(reference: str) -> dict[str, str]:
+    """The commit that a foreign implementation's file is at, for the report."""
     place = Path(reference.partition(":")[0])
     if not place.is_file():
         return {}
@@ -197,7 +198,7 @@ def conform(
             reference, tests, seed=seed, jobs=jobs, timeout_s=timeout_s, console=console
         )
         verdicts.append(verdict)
-        _show(verdict, alone=len(duts) == 1)
+        show(verdict, alone=len(duts) == 1)
         if output is not None:
             many = len(duts) != 1
             name = re.sub(r"[^\w.-]+", "_", verdict.description.name)
@@ -206,7 +207,8 @@ def conform(
     return 0 if all(verdict.ok for verdict in verdicts) else 1
 
 
-def _show(verdict: Verdict, *, alone: bool) -> None:
+def show(verdict: Verdict, *, alone: bool) -> None:
+    """Print a verdict; with the table by rule if it is ``alone``."""
     console = Console(highlight=False)
     if alone:
         print_table(console, verdict)

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Campaigns: many seeds, resumed where they ended, on this machine and on a Ray cluster."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from conform_support import plugin
+from descring_sim.conform.campaign import Campaign, State, local_shards, run_campaign
+from descring_sim.conform.errors import ConformError
+from descring_sim.conform.ray_pool import ray_shards
+from descring_sim.conform.records import from_record, to_record
+from descring_sim.conform.status import Failure, LineDiff, Status, TestResult
+
+TESTS = ("OP-000/nop", "DEC-003/done-wins")
+
+
+def plan(reference: str, folder: Path, count: int) -> Campaign:
+    """A campaign of two quick tests."""
+    return Campaign(reference, folder, TESTS, 1, count, 60.0)
+
+
+def test_a_record_is_the_whole_result() -> None:
+    """What is kept of a result is all of it."""
+    diff = LineDiff(3, "done", b"\x01" * 64, b"\x02" * 64, None)
+    failure = Failure("text", ("DEC-003", "OP-001"), diff, "waves.fst", "log")
+    bins = {("NOP", "between", "streamed", "far", "none"): 7}
+    result = TestResult("OP-000/nop", "OP-000", Status.FAILED, 5, 1.5, 9, failure, "why", bins)
+    assert from_record(json.loads(json.dumps(to_record(result)))) == result
+
+
+def test_seeds_are_merged_and_resumed(tmp_path: Path) -> None:
+    """One result a test; what a state file has is not run again, and its torn end is."""
+    state = tmp_path / "state.jsonl"
+    first = plan("model", tmp_path, 4)
+    results = run_campaign(first, State(state, first), jobs=1)
+    assert [result.test for result in results] == list(TESTS)
+    assert all(result.status is Status.PASSED for result in results)
+    assert results[0].compared == 4 * 120
+    with state.open("a", encoding="utf-8") as file:
+        file.write('{"seeds": [5], "resu')
+    longer = plan("model", tmp_path, 6)
+    ran: list[tuple[int, ...]] = []
+
+    def watched(campaign: Campaign, shards: list[tuple[int, ...]], jobs: int):  # type: ignore[no-untyped-def]
+        ran.extend(shards)
+        return local_shards(campaign, shards, jobs)
+
+    kept = State(state, longer)
+    assert kept.done == {1, 2, 3, 4}
+    again = run_campaign(longer, kept, jobs=1, shards=watched)
+    assert ran == [(5, 6)]
+    assert again[0].compared == 6 * 120
+
+
+def test_a_state_of_another_campaign_is_refused(tmp_path: Path) -> None:
+    """Results of another implementation do not count."""
+    state = tmp_path / "state.jsonl"
+    State(state, plan("model", tmp_path, 2))
+    with pytest.raises(ConformError, match="it is of another implementation"):
+        State(state, plan("cpu", tmp_path, 2))
+
+
+def test_a_killed_ray_worker_is_replaced(tmp_path: Path) -> None:
+    """A campaign on Ray ends whole although the process that ran a shard was killed."""
+    marker = tmp_path / "killed"
+    body = (
+        f"import os, pathlib; marker = pathlib.Path({str(marker)!r})\n"
+        "        if not marker.exists():\n"
+        "            marker.write_text(str(os.getppid())); os.kill(os.getppid(), 9)"
+    )
+    reference = plugin(tmp_path, body)
+    campaign = plan(reference, tmp_path, 5)
+    results = run_campaign(campaign, State(None, campaign), jobs=1, shards=ray_shards("local"))
+    assert marker.is_file()
+    assert int(marker.read_text()) != os.getpid()
+    assert [result.status for result in results] == [Status.PASSED, Status.PASSED]
+    assert results[0].compared == 5 * 120
