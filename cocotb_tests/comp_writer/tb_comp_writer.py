@@ -136,7 +136,7 @@ class WriterTestbench(Testbench):
     async def all_posted(self) -> None:
         """Wait until everything that is offered is posted."""
         await self.until(
-            lambda: not self.source.queued and not self._waiting, 30_000, "the last posting"
+            lambda: not self.source.queued and not self._waiting, 8_000, "the last posting"
         )
         total = (self.first_index + self.posted) % INDEX_MODULUS
         await self.time.edge()
