@@ -86,7 +86,7 @@ def test_a_killed_simulator_is_an_error_that_names_log_and_rerun(simulator: str)
     with pytest.raises(DeviceError):
         opened.close()
     opened.close()
-    assert group_is_gone(opened.pid)
+    eventually(lambda: group_is_gone(opened.pid), "the end of the simulator")
     shutil.rmtree(log.parent)
 
 
@@ -117,7 +117,7 @@ def test_a_simulator_that_does_not_answer_is_ended(monkeypatch: pytest.MonkeyPat
     os.killpg(opened.pid, signal.SIGSTOP)
     with pytest.raises(DeviceError, match="no answer for 0 s"):
         opened.read32(0)
-    assert group_is_gone(opened.pid)
+    eventually(lambda: group_is_gone(opened.pid), "the end of the simulator")
     with pytest.raises(DeviceError):
         opened.close()
 
@@ -182,7 +182,7 @@ def test_a_forked_child_leaves_the_device_to_its_parent() -> None:
     assert os.waitpid(child, 0)[1] == 0
     exchange(opened)
     opened.close()
-    assert group_is_gone(opened.pid)
+    eventually(lambda: group_is_gone(opened.pid), "the end of the simulator")
 
 
 @pytest.mark.parametrize("simulator", ["icarus", "verilator"])
