@@ -137,6 +137,7 @@ async def test_any_register_program(dut: HierarchyObject, first_index: int, prep
     tb = ShellTestbench(dut, first_index=first_index, layout=Layout(4, 3, 2))
     await tb.start()
     await tb.configure()
+    await tb.settle()
     commands, model = tb.places["CMD"], tb.scoreboard.model
     for step in range(tb.share(_STEPS)):
         if prepared and step % 12 == 0:

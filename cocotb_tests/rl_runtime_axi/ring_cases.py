@@ -96,7 +96,7 @@ async def test_done_ring_is_full_then_drained(dut: HierarchyObject, modes: int) 
     tb = ShellTestbench(dut, layout=Layout(cmd=6, done=2, reward=2))
     await tb.start()
     await tb.enable(modes)
-    await tb.submit(tb.stream(60))
+    await tb.submit(tb.stream(60, "decode"))
     await tb.settle()
     tb.scoreboard.registers.check(
         "whether any stalled", expected=1, actual=int(await tb.read("CNT_STALL_CYCLES") > 0)

@@ -296,7 +296,7 @@ def test_a_worker_refuses_a_state_that_cannot_be() -> None:
         queue.exchange(decode(0, 1, 5))
         os.kill(device.peer.pid, signal.SIGKILL)
         eventually(lambda: not _alive(device), "the worker is dead")
-        words = np.frombuffer(device._segment._mapping, dtype=np.uint32)
+        words = np.frombuffer(memoryview(device._segment._mapping), dtype=np.uint32)
         words = words[: lib.hd_header_bytes() // 4]
         # By what they hold, in the order of the segment: the tail, the head, the record in force.
         tail, head = np.flatnonzero(words == 5)[:2]

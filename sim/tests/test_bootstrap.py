@@ -123,7 +123,8 @@ def test_missing_packages_are_installed_and_a_failing_apt_is_told(machine: Machi
     assert "apt-get failed" in done.stderr
     calls = (machine.home / "apt").read_text().splitlines()
     install = "noninteractive install -y -q --no-install-recommends iverilog"
-    assert calls == [f"{install} ccache", " update -q", f"{install} ccache", install]
+    optional = "ccache chromium chromium-driver"
+    assert calls == [f"{install} {optional}", " update -q", f"{install} {optional}", install]
     machine.command("apt-get", "exit 0")
     assert "still missing after apt-get: iverilog" in machine.bootstrap().stderr
     assert not (machine.root / ".venv").exists()

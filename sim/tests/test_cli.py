@@ -171,7 +171,7 @@ ARGUMENTS = {
     ),
     "unknown backend": (
         ["replay", "in.npy", "--backend", "fpga", "-o", "out.npy"],
-        "expected a backend out of model, cpu, icarus, verilator",
+        "expected a backend out of model, cpu, cuda, cuda-latency, icarus, verilator, verilated",
     ),
     "replay index too large": (
         ["replay", "in.npy", "--backend", "model", "--first-index", "-1", "-o", "out.npy"],
