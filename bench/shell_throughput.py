@@ -110,12 +110,11 @@ _PAGE = """\
 One doorbell publishes a command ring of 256 DECODE lines; counted from the first line written to
 memory to the last, in cycles of Icarus, which depend on no machine. Every completion is compared
 with the golden model's. Latency is counted in cycles from the request to the first answer of the
-memory, for reads and for writes. 8 workers owe {owed_rate} lines a cycle for lines of one token at a
-latency of 20, here **{worst:.3f}**; `make test` fails below that.
+memory, for reads and for writes. 8 workers owe {owed_rate} lines a cycle for lines of one token at
+a latency of 20: here **{worst:.3f}** at least. `make test` fails below what is owed.
 
 {rows}What a descriptor costs is its tokens, so one worker makes an eighth of a line a cycle at 8
-tokens. Beyond that the number of lines under way sets the pace: a buffer of so many lines, for
-reads and for writes, covers so many cycles of latency less what a burst takes to gather.
+tokens. Beyond that the number of lines under way sets the pace.
 """
 
 
