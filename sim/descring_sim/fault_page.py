@@ -124,7 +124,8 @@ under cocotb with the protocol of both buses watched.
 
 The other bytes of the slot are what lay there before: an older line, or zeros. Where
 REQUIRE_CHECKED is off, a slot whose flags do not say CHECKED counts as a line without a checksum,
-and is executed as such, on both devices alike.
+and is executed as such, on both devices alike. Where the old bytes happen to be the new ones, the
+line is whole, and accepted.
 
 {torn}## Flipped bits
 
