@@ -20,6 +20,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from multiprocessing import shared_memory
 from pathlib import Path
 from threading import Thread
@@ -36,6 +37,10 @@ from descring_model import DESC_DTYPE, Lines, complete, contract, streams
 ROOT = Path(__file__).resolve().parents[1]
 NATIVE = ROOT / "host" / "native"
 CORE = ("segment", "registers", "worker", "execute", "queue", "peer", "remote", "fast_crc")
+Times = npt.NDArray[np.uint64]
+"""Nanoseconds of each round trip."""
+FLOOR = "flag ping-pong"
+TURNS = 10
 PERIOD = 4096
 CHUNK = 1024
 STEADY_SLOTS = 16384
@@ -191,7 +196,7 @@ class Bench:
         ].tolist()
         self.row(what, **percentiles(took), **values)
 
-    def pingpong(self, samples: int) -> None:
+    def pingpong(self, samples: int) -> Times:
         """(a) a flag of four bytes to a spinning kernel and back."""
         kernel = self.module.get_function("pingpong")
         stream = self.cupy.cuda.Stream(non_blocking=True)
@@ -206,19 +211,21 @@ class Bench:
         kernel((1,), (1,), arguments, stream=stream)
         warm = np.zeros(1000, dtype=np.uint64)
         call = self.native.bench_pingpong
-        for first, array in ((1, warm), (1001, took)):
-            if call(
-                ctypes.c_void_p(ask), ctypes.c_void_p(answer), first, len(array), address(array)
-            ):
-                raise SystemExit("the ping-pong kernel did not answer")
+        with pinned(self.cpus[1]):
+            for first, array in ((1, warm), (1001, took)):
+                if call(
+                    ctypes.c_void_p(ask), ctypes.c_void_p(answer), first, len(array),
+                    address(array),
+                ):  # fmt: skip
+                    raise SystemExit("the ping-pong kernel did not answer")
         stream.synchronize()
-        self.times("flag ping-pong", took)
+        return took
 
-    def latency(self, samples: int, kind: str, shape: str = "latency", slots: int = 65536) -> None:
+    def latency(self, samples: int, kind: str, shape: str = "latency") -> Times:
         """(b) one line there and back, from native code."""
         lines, completions = table(kind)
         took = np.zeros(samples, dtype=np.uint64)
-        with opened(shape, slots, device=self.gpu) as device, pinned(self.cpus[1]):
+        with opened(shape, device=self.gpu) as device, pinned(self.cpus[1]):
             for count in (min(1000, samples), samples):
                 good = self.native.bench_latency(
                     segment_of(device), address(lines), address(completions), PERIOD, count,
@@ -226,9 +233,9 @@ class Bench:
                 )  # fmt: skip
                 if good != count:
                     raise SystemExit(f"{shape}: round trip {good} of {count} was wrong or lost")
-        self.times(f"{shape} shape, native, {kind}", took, slots=slots)
+        return took
 
-    def python(self, samples: int) -> None:
+    def python(self, samples: int) -> Times:
         """(b) one line there and back, from Python."""
         took = np.zeros(samples, dtype=np.uint64)
         clock = time.perf_counter_ns
@@ -246,7 +253,33 @@ class Bench:
                     raise SystemExit(f"round trip {at}: {back}")
                 if at >= 0:
                     took[at] = end - start
-        self.times("latency shape, Python", took)
+        return took
+
+    def round_trips(self, samples: int) -> None:
+        """(a) and (b) in turns, so that what the machine does meanwhile meets all of them alike."""
+        measurements: dict[str, Callable[[int], Times]] = {
+            FLOOR: self.pingpong,
+            "latency shape, native, plain": partial(self.latency, kind="plain"),
+            "latency shape, native, checked": partial(self.latency, kind="checked"),
+            "latency shape, Python": self.python,
+        }
+        each = max(1, samples // TURNS)
+        parts: dict[str, list[Times]] = {what: [] for what in measurements}
+        for _ in range(TURNS):
+            for what, measure in measurements.items():
+                parts[what].append(measure(each))
+        floor = percentiles(np.concatenate(parts[FLOOR]))
+        for what, turns in parts.items():
+            own = percentiles(np.concatenate(turns))
+            self.times(
+                what, np.concatenate(turns),
+                p50_to_floor=round(own["p50_us"] / floor["p50_us"], 3),
+                p99_to_floor=round(own["p99_us"] / floor["p50_us"], 3),
+                p99_to_floors_p99=round(own["p99_us"] / floor["p99_us"], 3),
+                each_turn=[
+                    [percentiles(turn)[key] for key in ("p50_us", "p99_us")] for turn in turns
+                ],
+            )  # fmt: skip
 
     def launches(self, samples: int) -> None:
         """(d) (e) (f) a kernel launched for every descriptor."""
@@ -439,15 +472,12 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         bench = Bench(build_native(Path(folder)), options.gpu, options.output)
         print(json.dumps(bench.where), flush=True)
-        bench.pingpong(options.samples)
-        bench.latency(options.samples, "plain")
-        bench.latency(options.samples, "checked")
-        bench.python(options.samples)
-        bench.latency(options.samples // 5, "plain", shape="throughput")
+        bench.round_trips(options.samples)
+        bench.times(
+            "throughput shape, native, plain",
+            bench.latency(options.samples // 5, "plain", shape="throughput"),
+        )
         bench.launches(options.samples)
-        bench.pingpong(options.samples)
-        bench.latency(options.samples, "plain")
-        bench.python(options.samples)
         bench.throughput(options.seconds, "plain", slots=STEADY_SLOTS)
         bench.throughput(options.seconds / 3, "checked", slots=STEADY_SLOTS)
         short = min(3.0, options.seconds)
