@@ -34,6 +34,7 @@ from descring_host import DeviceError
 sys.path.insert(0, str(Path(__file__).parent))
 
 import cuda_bench
+from cuda_host import build_native
 
 STAGES = (
     "finds lines to claim",
@@ -210,7 +211,7 @@ def main() -> int:
         print(f"bench/cuda_profile.py: nothing measured: {error}", file=sys.stderr)
         return 0
     with tempfile.TemporaryDirectory() as folder:
-        bench = cuda_bench.Bench(cuda_bench.build_native(Path(folder)), options.gpu, None)
+        bench = cuda_bench.Bench(build_native(Path(folder)), options.gpu, None)
         if options.range:
             bench.cupy.cuda.runtime.profilerStart()
             bench.throughput(
