@@ -7,12 +7,12 @@ completion before its doorbell or its line, one behind a halt, one too many.
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
+import numpy as np
 from cocotb.handle import HierarchyObject
 from descring_model import contract
-from descring_sim.conform.core_job import CORE_JOB_VARIABLE, CoreJob, CoreResult
+from descring_sim.conform.core_job import CoreJob, CoreResult
 from lib.checker import ValueChecker
 from lib.signals import read_int, signal
 from replay.stream_host import StreamHost
@@ -37,9 +37,11 @@ class _Ended(Exception):
 class CoreHost(StreamHost):
     """Drives ``descring_dut_wrapper`` as the job says."""
 
-    def __init__(self, dut: HierarchyObject) -> None:
-        self.job = CoreJob.load(Path(os.environ[CORE_JOB_VARIABLE]))
+    def __init__(self, dut: HierarchyObject, folder: Path) -> None:
+        """The job lies in ``folder``."""
+        self.job = CoreJob.load(folder)
         super().__init__(dut, self.job.submissions.read_bytes())
+        self.rng = np.random.default_rng(self.job.seed)
         self.answered = ValueChecker("completions", self.where)
         self.checkers.append(self.answered)
         self.result = CoreResult(0)

@@ -16,7 +16,7 @@ from descring_sim.conform.proof.mutants import examples_dir, load
 from descring_sim.conform.proof.run import Trial, try_mutant
 from descring_sim.conform.verdict import commit_of
 
-PAGE = "docs/results/conform-proof.md"
+PAGE = "docs/results/conformance.md"
 LANGUAGES = ("python", "c", "rtl")
 
 
