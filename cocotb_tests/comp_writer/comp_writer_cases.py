@@ -7,7 +7,7 @@ import cocotb
 from cocotb.handle import HierarchyObject
 from descring_model.lines import INDEX_MODULUS
 from lib.axi_memory import DECERR, SLVERR, Latency
-from lib.patterns import Idle, Ready, streaming
+from lib.patterns import FOREVER, Idle, Ready, streaming
 from lib.signals import parameter
 
 from comp_writer.tb_comp_writer import WriterTestbench
@@ -94,4 +94,31 @@ async def test_error_names_one_completion(dut: HierarchyObject, response: int, p
     tb.bus.faults.ranges.clear()
     await tb.all_posted()
     tb.values.check("posted in all", expected=14, actual=tb.posted)
+    await tb.finish()
+
+
+@cocotb.test()
+@cocotb.parametrize(place=[2, 6, 10, 14])
+async def test_answers_that_come_together(dut: HierarchyObject, place: int) -> None:
+    """[RING-009] [CNT-001] An error right behind good answers, whose lines are still to be posted.
+
+    They are posted all the same, and do not count as the lines that are written again.
+    """
+    tb = WriterTestbench(dut, log2=(5, 1))
+    tb.bus.pause(b=iter([(0, 150), (FOREVER, 0)]))
+    at = tb.slot("done", place)
+    tb.bus.faults.ranges.append((at.start, at.stop, SLVERR))
+    await tb.start()
+    tb.send(16, reward=0.0)
+    await tb.until(lambda: tb.level("failed_o"), 4_000, "failed_o")
+    tb.bus.faults.ranges.clear()
+    told = 0 if tb.level("fatal_o") else 1
+    for item in await tb.start_over():
+        tb.offer(item)
+    missing = 16 - tb.posted - tb.source.queued
+    if missing:
+        tb.send(missing, reward=0.0)
+    await tb.all_posted()
+    tb.values.check("posted in all", expected=16, actual=tb.posted)
+    tb.values.check("errors told of without a halt", expected=told, actual=tb.repairs)
     await tb.finish()

@@ -242,7 +242,10 @@ def _why(message: str, log: str) -> str:
 @click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=SEED, show_default=True)
 @click.option("--list", "list_only", is_flag=True, help="Print the list and try nothing.")
 @click.option("--write", is_flag=True, help="Write docs/results/mutants.md too.")
-def main(jobs: int, only: tuple[str, ...], seed: int, list_only: bool, write: bool) -> None:
+@click.option("--resume", is_flag=True, help="Try nothing whose verdict is known; note the others.")
+def main(
+    jobs: int, only: tuple[str, ...], seed: int, list_only: bool, write: bool, resume: bool
+) -> None:
     """Break the RTL in many small ways; every break must be noticed."""
     mutant_report.campaign(
         "",
@@ -260,6 +263,7 @@ def main(jobs: int, only: tuple[str, ...], seed: int, list_only: bool, write: bo
         fewest=FEWEST,
         list_only=list_only,
         write=write,
+        resume=paths.build_dir() / "mutants" / f"verdicts-{seed}.jsonl" if resume else None,
     )
 
 
