@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a persistent kernel must not be started under is refused, with what to change."""
 
+import ctypes
 from types import SimpleNamespace
 from typing import Any
 
@@ -63,7 +64,7 @@ def test_a_process_that_loads_lazily_already_is_refused(monkeypatch: pytest.Monk
         return found["error"]
 
     driver = SimpleNamespace(cuModuleGetLoadingMode=loading_mode)
-    monkeypatch.setattr(refusals.ctypes, "CDLL", lambda name: driver)
+    monkeypatch.setattr(ctypes, "CDLL", lambda name: driver)
     monkeypatch.setenv("CUDA_MODULE_LOADING", "EAGER")
     with pytest.raises(DeviceError, match=r"lazy module loading before .*LOADING=EAGER by now"):
         refusals.check_loading()
