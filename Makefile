@@ -121,7 +121,7 @@ sanitize: setup  ## stress the native core under ThreadSanitizer and AddressSani
 
 .PHONY: coverage
 coverage: setup  ## line, branch and toggle coverage of the RTL by its testbenches, as HTML
-	@$(BIN)/python -m descring_sim.coverage --config default
+	@$(BIN)/python -m descring_sim.coverage --jobs "$$JOBS"
 
 .PHONY: timing
 timing: setup  ## draw docs/timing.svg anew, from waves of the present RTL
