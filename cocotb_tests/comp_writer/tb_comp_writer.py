@@ -121,6 +121,11 @@ class WriterTestbench(Testbench):
         start = _BASES[ring] + LINE_BYTES * (index % self.slots[ring])
         return slice(start, start + LINE_BYTES)
 
+    @property
+    def unposted(self) -> int:
+        """Completions that the design has taken and not posted."""
+        return len(self._waiting)
+
     def level(self, name: str) -> bool:
         """Whether an output is high."""
         return is_high(self._outputs[name])

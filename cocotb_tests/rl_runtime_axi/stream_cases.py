@@ -38,12 +38,12 @@ async def test_every_profile_in_every_mode(dut: HierarchyObject, modes: int, pro
 
 @cocotb.test()
 @cocotb.parametrize(
-    origin=[0x5555_5555_5555_5000, 0xAAAA_AAAA_AAAA_A000, (1 << 40) - 0x3000, (1 << 64) - 0x4000]
+    origin=[(1 << 64) - 0x4000, 0x5555_5555_5555_5000, 0xAAAA_AAAA_AAAA_A000, (1 << 40) - 0x3000]
 )
 async def test_rings_anywhere_in_64_bits(dut: HierarchyObject, origin: int) -> None:
     """[RING-001] [RING-003] [RING-013] [LIFE-004] Lines and words go to the whole address.
 
-    The last memory ends at the last byte that 64 bits can address; before it, one lies across 2^40.
+    The first memory ends at the last byte that 64 bits can address, the last lies across 2^40.
     """
     tb = ShellTestbench(dut, origin=origin, first_index=U32 - 20, latency=Latency(2, 12))
     await tb.start()

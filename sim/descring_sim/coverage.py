@@ -34,7 +34,7 @@ WANTED = 0.95
 _POINT = re.compile(r"^C '(.*)' (\d+)$")
 _BIT = re.compile(r"(?P<name>[^:\[]+)(\[(?P<bit>\d+)\])?")
 
-CONFIGS = ("default", "in_memory", "on_chip", "workers8", "depth16")
+CONFIGS = ("default", "long", "in_memory", "on_chip", "workers8", "depth16")
 """What ``make coverage`` runs of each block: its usual configuration, whatever it is called."""
 
 

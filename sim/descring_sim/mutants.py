@@ -257,7 +257,7 @@ def main(
             f"`make mutants`, Icarus Verilog, seed {seed}",
             "Each is a small mistake planted in a copy of the RTL. It counts as noticed when a "
             "case fails that passes on the RTL as it is; runs end with the first case that fails.",
-            ("rtl", "cocotb_tests", "pymodel", "sim"),
+            ("rtl", "cocotb_tests", "pymodel", "sim/mutants", "sim/descring_sim"),
         ),
         jobs=jobs,
         fewest=FEWEST,
