@@ -97,6 +97,8 @@ class CoreHost(StreamHost):
         before = self.taken
         self.line_cycle()
         visible = min(self._published, self.written)
+        if self.taken > self.count:
+            self._break("RING-006", "more completions came than there were lines")
         if self.taken > visible and self.taken > before:
             rule = "DB-001" if self._published <= self.written else "RING-011"
             self._break(rule, "a completion of a line that is not both written and published")

@@ -7,6 +7,7 @@ Starting a simulator costs seconds, so those of Icarus and Verilator stay up fro
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -75,11 +76,15 @@ TRAITS = {
 class BackendDut:
     """A backend of ``descring replay``, with its device where there is one.
 
-    ``fixed`` are options that every stream and device gets, whatever a test asks for.
+    ``fixed`` are options that every stream gets, whatever a test asks for, and ``workers`` every
+    device too; ``device_options`` are those of devices alone.
     """
 
-    def __init__(self, name: str, **fixed: Any) -> None:
+    def __init__(
+        self, name: str, *, device_options: Mapping[str, Any] | None = None, **fixed: Any
+    ) -> None:
         self.name = name
+        self._device_options = dict(device_options or {})
         self._fixed = fixed
         self._traits = TRAITS.get(name, Traits())
         self._device_name = self._traits.device or name
@@ -156,7 +161,7 @@ class BackendDut:
         return Answer()
 
     def _open(self, memory: int, first_index: int) -> Device:
-        options = dict(self._traits.device_options)
+        options = dict(self._traits.device_options) | self._device_options
         if "workers" in self._fixed:
             options["workers"] = self._fixed["workers"]
         return open_device(self._device_name, memory=memory, first_index=first_index, **options)

@@ -138,7 +138,10 @@ class RtlDut:
         capabilities = self._file.description.capabilities
         path = self._file.path
         if capabilities.levels != {"stream"}:
-            raise ConformError(f"{path}: a core with line ports has the level stream and no other")
+            raise ConformError(
+                f"{path}: a port map joins a core by its line ports, which has the level stream "
+                "and no other; for a shell with AXI registers write a plugin of level device"
+            )
         if capabilities.rings != "chip":
             raise ConformError(f'{path}: a core with line ports has capabilities.rings = "chip"')
         for claim, ports in _NEEDS_PORTS.items():
