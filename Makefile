@@ -86,7 +86,7 @@ synth: setup  ## synthesise every RTL module: cells, flip-flops, logic depth, no
 	@$(BIN)/python -m descring_sim.synth
 
 # What takes too long for `make test`; one target after the other.
-NIGHTLY := campaign faults formal formal-mutants mutants-cuda synth
+NIGHTLY := campaign conform-proof faults formal formal-mutants mutants-cuda synth
 
 .PHONY: nightly
 nightly:  ## everything that takes longer than make test may
@@ -97,8 +97,15 @@ faults: setup  ## the fault table: 1000 seeds of each fault on Verilator, 50 on 
 	@$(BIN)/python -m descring_sim.fault_table --jobs "$$JOBS"
 
 .PHONY: campaign
-campaign: setup  ## ten million random lines through the RTL against the golden model
-	@$(BIN)/descring campaign --lines 10000000 --jobs "$$JOBS" $${SEED:+--seed "$$SEED"}
+campaign: setup  ## random lines against the golden model: 10^7 verilated and cpu, 10^6 Verilator, 10^5 Icarus
+	@for run in 'verilated 10000000' 'cpu 10000000' 'verilator 1000000' 'icarus 100000'; do \
+		set -- $$run; \
+		$(BIN)/descring campaign "$$1" --lines "$$2" --jobs "$$JOBS" $${SEED:+--seed "$$SEED"}; \
+	done
+
+.PHONY: conform-proof
+conform-proof: setup  ## the conformance kit must reject every wrong implementation under its rule
+	@$(BIN)/python -m descring_sim.conform.proof
 
 .PHONY: mutants-host
 mutants-host: setup  ## break the host runtime in many small ways; its suite must notice
@@ -114,7 +121,7 @@ sanitize: setup  ## stress the native core under ThreadSanitizer and AddressSani
 
 .PHONY: coverage
 coverage: setup  ## line, branch and toggle coverage of the RTL by its testbenches, as HTML
-	@$(BIN)/python -m descring_sim.coverage --config default
+	@$(BIN)/python -m descring_sim.coverage --jobs "$$JOBS"
 
 .PHONY: timing
 timing: setup  ## draw docs/timing.svg anew, from waves of the present RTL

@@ -9,142 +9,52 @@ from __future__ import annotations
 
 import argparse
 import ctypes
-import datetime
 import json
 import multiprocessing
 import os
-import platform
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
+from functools import partial
 from multiprocessing import shared_memory
 from pathlib import Path
 from threading import Thread
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from descring_cuda import CudaDevice
-from descring_cuda.kernels import source
 from descring_host import CommandQueue, DeviceError
-from descring_host.native import ffi
-from descring_model import DESC_DTYPE, Lines, complete, contract, streams
+from descring_model import DESC_DTYPE
 
-ROOT = Path(__file__).resolve().parents[1]
-NATIVE = ROOT / "host" / "native"
-CORE = ("segment", "registers", "worker", "execute", "queue", "peer", "remote", "fast_crc")
-PERIOD = 4096
+sys.path.insert(0, str(Path(__file__).parent))
+
+from cuda_host import (
+    MEMORY,
+    PERIOD,
+    Times,
+    address,
+    aligned,
+    baselines,
+    build_native,
+    describe,
+    model_chunk,
+    near_cpus,
+    opened,
+    percentiles,
+    pinned,
+    segment_of,
+    steadiness,
+    table,
+)
+
+FLOOR = "flag ping-pong"
+TURNS = 10
 CHUNK = 1024
 STEADY_SLOTS = 16384
 """Rings of 1 MiB, which stay in the caches of the host's cores."""
 EDGES_NS = np.geomspace(500, 1e6, 400)
-MEMORY = 16 << 20
-CHECKED = contract.FLAG["CHECKED"]
-STOP = contract.OPCODE["STOP"]
-
-
-def build_native(folder: Path) -> ctypes.CDLL:
-    """Compile the host's half of the measurements for this very CPU."""
-    target = folder / "cuda_native.so"
-    sources = [str(NATIVE / f"{name}.c") for name in CORE] + [str(ROOT / "bench/cuda/native.c")]
-    command = ["cc", "-std=c11", "-O3", "-march=native", "-fno-strict-aliasing", "-pthread"]
-    command += ["-shared", "-fPIC", f"-I{NATIVE}", f"-I{ROOT / 'host/include'}"]
-    subprocess.run([*command, *sources, "-o", str(target)], check=True)
-    library = ctypes.CDLL(str(target))
-    library.bench_latency.restype = ctypes.c_uint32
-    library.bench_throughput.restype = ctypes.c_uint32
-    library.bench_verify.restype = ctypes.c_uint64
-    return library
-
-
-def address(array: npt.NDArray[Any]) -> ctypes.c_void_p:
-    """Where an array lies."""
-    return ctypes.c_void_p(array.ctypes.data)
-
-
-def aligned(lines: Lines) -> Lines:
-    """A copy that native code may load by whole lines."""
-    raw = np.empty(lines.nbytes + 64, dtype=np.uint8)
-    start = -raw.ctypes.data % 64
-    copy = raw[start : start + lines.nbytes].view(DESC_DTYPE)
-    copy[:] = lines
-    return copy
-
-
-def segment_of(device: CudaDevice) -> ctypes.c_void_p:
-    """The segment of a device, for a native program."""
-    return ctypes.c_void_p(int(ffi.cast("uintptr_t", device._segment.base)))
-
-
-def table(kind: str) -> tuple[Lines, Lines]:
-    """A period of submissions and their completions by the golden model."""
-    drawn = streams.generate(8 * PERIOD, seed=5, profile="mixed" if kind == "plain" else kind)
-    keep = drawn["opcode"] != STOP
-    if kind == "plain":
-        keep &= (drawn["flags"] & CHECKED) == 0
-    lines = drawn[keep][:PERIOD].copy()
-    assert len(lines) == PERIOD
-    # CHECKED lines are sealed anew for the index at which they are sent.
-    return aligned(lines), aligned(complete(lines))
-
-
-def percentiles(nanoseconds: npt.NDArray[np.uint64]) -> dict[str, float]:
-    """What is reported of a set of round trips, in microseconds."""
-    p50, p99, p999 = np.percentile(nanoseconds, [50, 99, 99.9]) / 1e3
-    return {
-        "samples": len(nanoseconds),
-        "p50_us": round(float(p50), 3),
-        "p99_us": round(float(p99), 3),
-        "p999_us": round(float(p999), 3),
-        "min_us": round(float(nanoseconds.min()) / 1e3, 3),
-    }
-
-
-@contextmanager
-def opened(shape: str, slots: int = 65536, **options: Any) -> Iterator[CudaDevice]:
-    """A device with its rings laid out and enabled."""
-    with CudaDevice(MEMORY, shape=shape, **options) as device:  # type: ignore[arg-type]
-        with CommandQueue(device, cmd_slots=slots):
-            pass
-        yield device
-
-
-def _cpu_list(text: str) -> list[int]:
-    """The numbers of a kernel's CPU list, as in 0-3,8."""
-    numbers: list[int] = []
-    for part in text.strip().split(","):
-        first, _, last = part.partition("-")
-        numbers += range(int(first), int(last or first) + 1)
-    return numbers
-
-
-def near_cpus(cupy: Any, gpu: int) -> list[int]:
-    """CPUs of the GPU's NUMA node, one of each core first, then their siblings."""
-    allowed = os.sched_getaffinity(0)
-    bus = cupy.cuda.runtime.deviceGetPCIBusId(gpu).lower()
-    local = Path(f"/sys/bus/pci/devices/{bus}/local_cpulist")
-    if local.exists():
-        allowed = allowed & set(_cpu_list(local.read_text())) or allowed
-    firsts = {}
-    for cpu in sorted(allowed):
-        siblings = Path(f"/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list")
-        firsts.setdefault(siblings.read_text() if siblings.exists() else cpu, cpu)
-    cores = list(firsts.values())
-    return cores + sorted(allowed - set(cores))
-
-
-@contextmanager
-def pinned(cpu: int) -> Iterator[None]:
-    """This thread on one CPU."""
-    before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {cpu})
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, before)
 
 
 class Bench:
@@ -162,7 +72,7 @@ class Bench:
         self.gpu = gpu
         self.rows: list[dict[str, Any]] = []
         self.histograms: dict[str, list[int]] = {}
-        program = _baselines()
+        program = baselines()
         self.module = cupy.RawModule(code=program, options=("-std=c++17",), backend="nvrtc")
         self.pinned = int(cupy.cuda.runtime.hostAlloc(4096, 3))
         ctypes.memset(self.pinned, 0, 4096)
@@ -184,14 +94,14 @@ class Bench:
             }
             self.output.write_text(json.dumps(report, indent=1) + "\n")
 
-    def times(self, what: str, took: npt.NDArray[np.uint64], **values: Any) -> None:
+    def times(self, what: str, took: Times, **values: Any) -> None:
         """Keep and print a set of round trips."""
         self.histograms[what] = np.histogram(np.clip(took, *EDGES_NS[[0, -1]]), EDGES_NS)[
             0
         ].tolist()
         self.row(what, **percentiles(took), **values)
 
-    def pingpong(self, samples: int) -> None:
+    def pingpong(self, samples: int) -> Times:
         """(a) a flag of four bytes to a spinning kernel and back."""
         kernel = self.module.get_function("pingpong")
         stream = self.cupy.cuda.Stream(non_blocking=True)
@@ -206,19 +116,21 @@ class Bench:
         kernel((1,), (1,), arguments, stream=stream)
         warm = np.zeros(1000, dtype=np.uint64)
         call = self.native.bench_pingpong
-        for first, array in ((1, warm), (1001, took)):
-            if call(
-                ctypes.c_void_p(ask), ctypes.c_void_p(answer), first, len(array), address(array)
-            ):
-                raise SystemExit("the ping-pong kernel did not answer")
+        with pinned(self.cpus[1]):
+            for first, array in ((1, warm), (1001, took)):
+                if call(
+                    ctypes.c_void_p(ask), ctypes.c_void_p(answer), first, len(array),
+                    address(array),
+                ):  # fmt: skip
+                    raise SystemExit("the ping-pong kernel did not answer")
         stream.synchronize()
-        self.times("flag ping-pong", took)
+        return took
 
-    def latency(self, samples: int, kind: str, shape: str = "latency", slots: int = 65536) -> None:
+    def latency(self, samples: int, kind: str, shape: str = "latency") -> Times:
         """(b) one line there and back, from native code."""
         lines, completions = table(kind)
         took = np.zeros(samples, dtype=np.uint64)
-        with opened(shape, slots, device=self.gpu) as device, pinned(self.cpus[1]):
+        with opened(shape, device=self.gpu) as device, pinned(self.cpus[1]):
             for count in (min(1000, samples), samples):
                 good = self.native.bench_latency(
                     segment_of(device), address(lines), address(completions), PERIOD, count,
@@ -226,9 +138,9 @@ class Bench:
                 )  # fmt: skip
                 if good != count:
                     raise SystemExit(f"{shape}: round trip {good} of {count} was wrong or lost")
-        self.times(f"{shape} shape, native, {kind}", took, slots=slots)
+        return took
 
-    def python(self, samples: int) -> None:
+    def python(self, samples: int) -> Times:
         """(b) one line there and back, from Python."""
         took = np.zeros(samples, dtype=np.uint64)
         clock = time.perf_counter_ns
@@ -246,7 +158,33 @@ class Bench:
                     raise SystemExit(f"round trip {at}: {back}")
                 if at >= 0:
                     took[at] = end - start
-        self.times("latency shape, Python", took)
+        return took
+
+    def round_trips(self, samples: int) -> None:
+        """(a) and (b) in turns, so that what the machine does meanwhile meets all of them alike."""
+        measurements: dict[str, Callable[[int], Times]] = {
+            FLOOR: self.pingpong,
+            "latency shape, native, plain": partial(self.latency, kind="plain"),
+            "latency shape, native, checked": partial(self.latency, kind="checked"),
+            "latency shape, Python": self.python,
+        }
+        each = max(1, samples // TURNS)
+        parts: dict[str, list[Times]] = {what: [] for what in measurements}
+        for _ in range(TURNS):
+            for what, measure in measurements.items():
+                parts[what].append(measure(each))
+        floor = percentiles(np.concatenate(parts[FLOOR]))
+        for what, turns in parts.items():
+            own = percentiles(np.concatenate(turns))
+            self.times(
+                what, np.concatenate(turns),
+                p50_to_floor=round(own["p50_us"] / floor["p50_us"], 3),
+                p99_to_floor=round(own["p99_us"] / floor["p50_us"], 3),
+                p99_to_floors_p99=round(own["p99_us"] / floor["p99_us"], 3),
+                each_turn=[
+                    [percentiles(turn)[key] for key in ("p50_us", "p99_us")] for turn in turns
+                ],
+            )  # fmt: skip
 
     def launches(self, samples: int) -> None:
         """(d) (e) (f) a kernel launched for every descriptor."""
@@ -362,65 +300,6 @@ class Bench:
                  differences=0, seconds=round(took, 1))  # fmt: skip
 
 
-def model_chunk(job: tuple[int, int, int]) -> str:
-    """Lines of every kind and their completions, in shared memory; its name."""
-    seed, count, first = job
-    lines = streams.generate(count, seed=seed, profile="mixed", first_index=first)
-    memory = shared_memory.SharedMemory(create=True, size=128 * count)
-    both = np.frombuffer(memory.buf, dtype=np.uint8)[: 128 * count]
-    both[: 64 * count] = lines.view(np.uint8).reshape(-1)
-    both[64 * count :] = complete(lines, first_index=first).view(np.uint8).reshape(-1)
-    del both
-    memory.close()
-    return memory.name
-
-
-def steadiness(at_ns: npt.NDArray[np.uint64], done: npt.NDArray[np.uint64]) -> dict[str, Any]:
-    """Rate over all, and how it varies from second to second, after the first one."""
-    seconds = at_ns / 1e9
-    if seconds[-1] < 3:
-        rate = float(done[-1]) / seconds[-1]
-        return {"seconds": round(float(seconds[-1]), 1), "lines_per_s": round(rate)}
-    whole = np.arange(1, int(seconds[-1]) + 1)
-    lines = np.interp(whole, seconds, done.astype(np.float64))
-    rates = np.diff(lines)
-    return {
-        "seconds": len(rates),
-        "lines_per_s": round(float(rates.mean())),
-        "least_per_s": round(float(rates.min())),
-        "variation_percent": round(float(rates.std() / rates.mean() * 100), 2),
-        "each_second": [round(float(rate)) for rate in rates],
-    }
-
-
-def _baselines() -> str:
-    """The baselines' program; its headers are the worker's."""
-    import re
-
-    text = (ROOT / "bench" / "cuda" / "baselines.cu").read_text()
-    headers = re.sub(r'extern "C" __global__.*', "", source(), flags=re.S)
-    return headers + re.sub(r'#include "[^"]+"\n', "", text)
-
-
-def describe(cupy: Any, gpu: int) -> dict[str, Any]:
-    """Where and when this ran."""
-    properties = cupy.cuda.runtime.getDeviceProperties(gpu)
-    query = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader", "-i", str(gpu)]
-    driver = subprocess.run(query, capture_output=True, text=True, check=True).stdout.strip()
-    cpu = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line]
-    return {
-        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "commit": os.environ.get("DESCRING_COMMIT", "unknown"),
-        "gpu": properties["name"].decode(),
-        "driver": driver,
-        "cuda": cupy.cuda.runtime.runtimeGetVersion(),
-        "cupy": cupy.__version__,
-        "cpu": cpu[0].split(":")[1].strip() if cpu else platform.machine(),
-        "cores": os.cpu_count(),
-        "contract": f"{contract.CONTRACT_HASH:08x}",
-    }
-
-
 def main() -> int:
     """Run what was asked for."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -439,17 +318,15 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         bench = Bench(build_native(Path(folder)), options.gpu, options.output)
         print(json.dumps(bench.where), flush=True)
-        bench.pingpong(options.samples)
-        bench.latency(options.samples, "plain")
-        bench.latency(options.samples, "checked")
-        bench.python(options.samples)
-        bench.latency(options.samples // 5, "plain", shape="throughput")
+        bench.round_trips(options.samples)
+        bench.times(
+            "throughput shape, native, plain",
+            bench.latency(options.samples // 5, "plain", shape="throughput"),
+        )
         bench.launches(options.samples)
-        bench.pingpong(options.samples)
-        bench.latency(options.samples, "plain")
-        bench.python(options.samples)
         bench.throughput(options.seconds, "plain", slots=STEADY_SLOTS)
         bench.throughput(options.seconds / 3, "checked", slots=STEADY_SLOTS)
+        bench.throughput(options.seconds / 3, "plain")
         short = min(3.0, options.seconds)
         for hosts in (1, 2, 3):
             bench.throughput(short, "plain", hosts=hosts)

@@ -16,6 +16,8 @@ import numpy as np
 mpl.use("Agg")
 from matplotlib import pyplot as plt
 
+TICKS_US = (2, 3, 4, 5, 7, 10, 20, 50)
+
 
 def main() -> int:
     """Draw one file."""
@@ -30,13 +32,16 @@ def main() -> int:
         share = np.cumsum(counts) / sum(counts)
         left.plot(edges[1:], share, label=what, drawstyle="steps-post")
     left.set(xscale="log", xlim=(1.5, 60), xlabel="microseconds", ylabel="share of round trips")
+    left.set_xticks(TICKS_US, [str(tick) for tick in TICKS_US])
+    left.minorticks_off()
     left.set_title("One line there and back, every completion checked")
-    left.grid(alpha=0.3, which="both")
+    left.grid(alpha=0.3)
     left.legend(fontsize=8, loc="lower right")
     for row in report["rows"]:
         if len(row.get("each_second", ())) > 5:
             rates = np.array(row["each_second"]) / 1e6
-            right.plot(np.arange(1, len(rates) + 1), rates, label=row["what"])
+            label = f"{row['what']}, {row['slots']} slots"
+            right.plot(np.arange(1, len(rates) + 1), rates, label=label)
     right.axhline(150, color="grey", linestyle=":", linewidth=1)
     right.set(ylim=(0, None), xlabel="second", ylabel="million lines a second")
     right.set_title("One ring, sustained, every completion checked")

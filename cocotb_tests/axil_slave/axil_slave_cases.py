@@ -46,3 +46,13 @@ async def test_write_response_follows_the_write(dut: HierarchyObject) -> None:
         await tb.write(4 * number, number)
         await tb.read(4 * number)
     await tb.finish()
+
+
+@cocotb.test()
+@cocotb.parametrize(paused=[False, True])
+async def test_reads_are_asked_ahead(dut: HierarchyObject, paused: bool) -> None:
+    """[DB-004] A master that does not wait for answers gets each of them, in order."""
+    tb = AxilSlaveTestbench(dut)
+    await tb.start()
+    await tb.read_ahead([4 * number for number in range(_ACCESSES)], paused=paused)
+    await tb.finish()

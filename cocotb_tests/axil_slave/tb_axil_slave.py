@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
+import itertools
+import logging
 from collections import deque
 
 import cocotb
 from cocotb.handle import HierarchyObject
 from cocotb.triggers import RisingEdge
+from cocotbext.axi import AxiLiteMasterRead, AxiLiteReadBus  # type: ignore[import-untyped]
 from lib.axi_monitor import AxiMonitor
 from lib.axil_host import AxilHost
 from lib.checker import ValueChecker
@@ -69,6 +72,21 @@ class AxilSlaveTestbench(Testbench):
         self._reads.append(address)
         answer = await self.host.read(address)
         self.accesses.check("answer", expected=self._answers.popleft(), actual=answer)
+
+    async def read_ahead(self, addresses: list[int], *, paused: bool) -> None:
+        """Ask for all at once, through cocotbext-axi's master; ``paused``: R, at random."""
+        bus = AxiLiteReadBus.from_prefix(self.dut, "s_axil")
+        master = AxiLiteMasterRead(bus, self.time.clock, self.time.reset_n, False)
+        master.log.setLevel(logging.WARNING)
+        if paused:
+            pauses = itertools.cycle((self.rng.random(97) < 0.6).tolist())
+            master.r_channel.set_pause_generator(pauses)
+        self._reads.extend(addresses)
+        reads = [master.init_read(address, 4) for address in addresses]
+        for read in reads:
+            await self.within(read.wait(), 2_000, "an answer")
+            answer = int.from_bytes(bytes(read.data.data), "little")
+            self.accesses.check("answer", expected=self._answers.popleft(), actual=answer)
 
     async def _serve(self) -> None:
         """The register file: takes an access a cycle, answers a read in the next."""

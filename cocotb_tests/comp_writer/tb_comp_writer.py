@@ -22,7 +22,16 @@ from lib.testbench import Testbench
 _AW = ("id", "addr", "len", "size", "burst", "lock", "cache", "prot", "valid")
 _BASES = {"done": 0x2000 - 3 * LINE_BYTES, "reward": 0x5000 - 9 * LINE_BYTES}
 _SIDE = ("to_reward_i", "tokens_i", "error_i")
-_LEVELS = ("ready_o", "post_o", "announce_o", "stall_o", "failed_o", "fatal_o", "drained_o")
+_LEVELS = (
+    "ready_o",
+    "post_o",
+    "announce_o",
+    "stall_o",
+    "failed_o",
+    "fatal_o",
+    "repaired_o",
+    "drained_o",
+)
 
 
 class Completion(NamedTuple):
@@ -50,6 +59,7 @@ class WriterTestbench(Testbench):
     Attributes:
         bus: the memory.
         posted: completions posted since the start.
+        repairs: cycles in which the design told of an error that did not come again.
     """
 
     def __init__(
@@ -92,7 +102,7 @@ class WriterTestbench(Testbench):
         names = (*_LEVELS, "cmd_head_o", "done_tail_o", "reward_tail_o", "post_error_o")
         self._outputs = {name: signal(dut, name) for name in (*names, "post_tokens_o")}
         self.takes = True
-        self.posted = self.stalls = 0
+        self.posted = self.stalls = self.repairs = 0
         self._waiting: deque[Completion] = deque()
         self._tails = dict.fromkeys(_BASES, first_index)
         self._taken_up_to = dict.fromkeys(_BASES, first_index)
@@ -110,6 +120,11 @@ class WriterTestbench(Testbench):
         """The bytes of the slot of ``index``."""
         start = _BASES[ring] + LINE_BYTES * (index % self.slots[ring])
         return slice(start, start + LINE_BYTES)
+
+    @property
+    def unposted(self) -> int:
+        """Completions that the design has taken and not posted."""
+        return len(self._waiting)
 
     def level(self, name: str) -> bool:
         """Whether an output is high."""
@@ -136,7 +151,7 @@ class WriterTestbench(Testbench):
     async def all_posted(self) -> None:
         """Wait until everything that is offered is posted."""
         await self.until(
-            lambda: not self.source.queued and not self._waiting, 30_000, "the last posting"
+            lambda: not self.source.queued and not self._waiting, 8_000, "the last posting"
         )
         total = (self.first_index + self.posted) % INDEX_MODULUS
         await self.time.edge()
@@ -163,6 +178,7 @@ class WriterTestbench(Testbench):
             if not is_high(self.time.reset_n):
                 continue
             self.stalls += self.level("stall_o")
+            self.repairs += self.level("repaired_o")
             if self.level("post_o"):
                 self._on_post()
             if self.takes and self.rng.random() < 0.2:

@@ -9,6 +9,7 @@ from descring_sim.pytest_cosim import Cosim
 CONFIGS: dict[str, dict[str, int]] = {
     "default": {},
     "small": {"Depth": 2, "MaxBurst": 2, "MaxOutstanding": 2, "IdWidth": 1},
+    "long": {"Depth": 128, "MaxBurst": 64},
 }
 
 

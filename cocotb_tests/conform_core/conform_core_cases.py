@@ -3,15 +3,19 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import cocotb
 from cocotb.handle import HierarchyObject
 from conform_core.tb_conform_core import CoreHost
+from descring_sim.conform.core_job import CORE_JOB_VARIABLE
 
 
 @cocotb.test()
 async def answers_a_stream(dut: HierarchyObject) -> None:
     """Write down every completion; the kit outside compares them."""
-    host = CoreHost(dut)
+    host = CoreHost(dut, Path(os.environ[CORE_JOB_VARIABLE]))
     await host.start()
     await host.run()
     host.finish()

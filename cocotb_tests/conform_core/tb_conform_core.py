@@ -7,12 +7,12 @@ completion before its doorbell or its line, one behind a halt, one too many.
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
+import numpy as np
 from cocotb.handle import HierarchyObject
 from descring_model import contract
-from descring_sim.conform.core_job import CORE_JOB_VARIABLE, CoreJob, CoreResult
+from descring_sim.conform.core_job import CoreJob, CoreResult
 from lib.checker import ValueChecker
 from lib.signals import read_int, signal
 from replay.stream_host import StreamHost
@@ -37,9 +37,11 @@ class _Ended(Exception):
 class CoreHost(StreamHost):
     """Drives ``descring_dut_wrapper`` as the job says."""
 
-    def __init__(self, dut: HierarchyObject) -> None:
-        self.job = CoreJob.load(Path(os.environ[CORE_JOB_VARIABLE]))
+    def __init__(self, dut: HierarchyObject, folder: Path) -> None:
+        """The job lies in ``folder``."""
+        self.job = CoreJob.load(folder)
         super().__init__(dut, self.job.submissions.read_bytes())
+        self.rng = np.random.default_rng(self.job.seed)
         self.answered = ValueChecker("completions", self.where)
         self.checkers.append(self.answered)
         self.result = CoreResult(0)
@@ -95,6 +97,8 @@ class CoreHost(StreamHost):
         before = self.taken
         self.line_cycle()
         visible = min(self._published, self.written)
+        if self.taken > self.count:
+            self._break("RING-006", "more completions came than there were lines")
         if self.taken > visible and self.taken > before:
             rule = "DB-001" if self._published <= self.written else "RING-011"
             self._break(rule, "a completion of a line that is not both written and published")

@@ -96,7 +96,9 @@ class AxiMemory:
     """Serves the read or the write channels of a master with 512-bit data, or both.
 
     Attributes:
-        memory: the bytes, ``(n,)`` uint8, address 0 first; an access beyond them gets DECERR.
+        memory: the bytes, ``(n,)`` uint8; an access beyond them gets DECERR.
+        origin: the address of the first byte on the bus. All other addresses, here and of what is
+            seen, count from there.
         faults: which accesses fail.
         read_latency: of reads; ``write_latency`` likewise.
         write_late: data reach the memory with the response rather than with the last beat.
@@ -116,6 +118,7 @@ class AxiMemory:
         writes: bool = True,
     ) -> None:
         self.memory = memory
+        self.origin = 0
         self.faults = AxiFaults()
         self.read_latency = Latency()
         self.write_latency = Latency()
@@ -217,14 +220,23 @@ class AxiMemory:
         self._last_due[name] = max(self._last_due[name], now + latency.draw(self._rng))
         return self._last_due[name]
 
+    def _burst(self, name: str) -> Burst:
+        """The request that is on the channel ``name``."""
+        address, length, number = (
+            read_int(self._ports[f"{name}{part}"]) for part in ("addr", "len", "id")
+        )
+        if address < self.origin:
+            raise AssertionError(
+                f"an access of 0x{address:x}, below the memory at 0x{self.origin:x} "
+                f"({self._time.context()})"
+            )
+        return Burst(address - self.origin, length + 1, number)
+
     # ------------------------------------------------------------------ reads
 
     def _serve_reads(self, now: int) -> bool:
         if self._take("ar"):
-            ports = self._ports
-            burst = Burst(
-                read_int(ports["araddr"]), read_int(ports["arlen"]) + 1, read_int(ports["arid"])
-            )
+            burst = self._burst("ar")
             self.reads.append(burst)
             due = self._due("r", now, self.read_latency)
             for line in range(burst.lines):
@@ -257,11 +269,7 @@ class AxiMemory:
     def _serve_writes(self, now: int) -> bool:
         ports = self._ports
         if self._take("aw"):
-            self._addresses.append(
-                Burst(
-                    read_int(ports["awaddr"]), read_int(ports["awlen"]) + 1, read_int(ports["awid"])
-                )
-            )
+            self._addresses.append(self._burst("aw"))
         if self._take("w"):
             self._beats.append((read_int(ports["wdata"]), read_int(ports["wstrb"])))
         while self._addresses and len(self._beats) >= self._addresses[0].lines:

@@ -3,15 +3,19 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import cocotb
 from cocotb.handle import HierarchyObject
+from descring_sim.replay_job import JOB_VARIABLE
 from replay.tb_replay import ReplayTestbench
 
 
 @cocotb.test()
 async def replays_a_stream(dut: HierarchyObject) -> None:
     """Answer every line of the job's stream and write the completions down."""
-    tb = ReplayTestbench(dut)
+    tb = ReplayTestbench(dut, Path(os.environ[JOB_VARIABLE]))
     await tb.start()
     await tb.replay()
     tb.finish()

@@ -7,12 +7,12 @@ the device's registers at rest, and says where host and device stand when it is 
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
+import numpy as np
 from cocotb.handle import HierarchyObject
 from descring_model import contract
-from descring_sim.replay_job import JOB_VARIABLE, Job, Summary
+from descring_sim.replay_job import Job, Summary
 from lib.checker import ValueChecker
 from lib.signals import read_int, signal
 from replay.stream_host import StreamHost
@@ -43,9 +43,12 @@ _STATE = (
 class ReplayTestbench(StreamHost):
     """Lines in through the line port, doorbells through the registers, completions out."""
 
-    def __init__(self, dut: HierarchyObject) -> None:
-        self.job = Job.load(Path(os.environ[JOB_VARIABLE]))
+    def __init__(self, dut: HierarchyObject, folder: Path) -> None:
+        """The job lies in ``folder``."""
+        self.job = Job.load(folder)
         super().__init__(dut, self.job.submissions.read_bytes())
+        if self.job.seed is not None:
+            self.rng = np.random.default_rng(self.job.seed)
         self.registers = ValueChecker("registers at rest", self._where)
         self.checkers.append(self.registers)
         self.halted = False

@@ -172,11 +172,16 @@ async def test_soft_reset_at_any_moment(dut: HierarchyObject, modes: int, ready:
     for round_ in range(tb.share(_RESETS)):
         tb.bus.write_late = bool(round_ % 2)
         await tb.enable(modes)
-        await tb.submit(tb.stream(int(tb.rng.integers(1, 33)), "decode"))
+        before, count = len(tb.bus.reads), int(tb.rng.integers(1, 33))
+        await tb.submit(tb.stream(count, "decode"))
         await tb.time.cycles(int(tb.rng.integers(0, 90)))
         if round_ % 3 == 0:
             await tb.take("DONE")
         await tb.soft_reset(also=ENABLE | RESUME if round_ % 4 == 0 else 0)
+        asked = sum(burst.lines for burst in tb.bus.reads[before:])
+        tb.scoreboard.writes.check(
+            f"whether {asked} of {count} lines were read", expected=1, actual=int(asked <= count)
+        )
         if round_ % 5 == 0:
             await tb.quiet()
             await tb.settle()

@@ -31,16 +31,33 @@ async def test_device_after_reset(dut: HierarchyObject, first_index: int) -> Non
 
 @cocotb.test()
 async def test_unknown_and_read_only_registers(dut: HierarchyObject) -> None:
-    """[DB-004] Unknown ones read 0; writes to them and to read-only ones change nothing: OKAY."""
+    """[DB-004] Unknown ones read 0; writes to them and to read-only ones change nothing: OKAY.
+
+    An address inside a register is unknown too.
+    """
     tb = ShellTestbench(dut)
     await tb.start()
-    for address in (*range(0x68, 0x7C, 4), *range(0x80, 0x1000, 0x7C), 0xFFC):
+    inside = tuple(OFFSET[name] + byte for name in ("CTRL", "IRQ_MASK") for byte in (1, 2, 3))
+    for address in (*inside, *range(0x68, 0x7C, 4), *range(0x80, 0x1000, 0x7C), 0xFFC):
         await tb.host.read(address)
         await tb.host.write(address, U32 - 1)
         await tb.host.read(address)
     for name in _READ_ONLY:
         await tb.write(name, U32 - 1)
         await tb.settle()
+    await tb.finish()
+
+
+@cocotb.test()
+async def test_bases_keep_every_bit(dut: HierarchyObject) -> None:
+    """[REG-030] [REG-034] [REG-038] [REG-03C] [REG-040] [REG-044] One bit after the other."""
+    tb = ShellTestbench(dut)
+    await tb.start()
+    for name in _BASES:
+        for place in range(32):
+            await tb.write(name, 1 << place)
+            await tb.read(name)
+    await tb.settle()
     await tb.finish()
 
 

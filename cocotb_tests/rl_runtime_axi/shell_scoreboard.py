@@ -6,6 +6,9 @@ showed. The golden device executes at once, the design takes its time; so whatev
 into a ring must lie in the golden device's memory already, at the same address. What both must
 agree on at every moment is compared at every moment, the rest at rest. An access whose outcome
 would depend on the design's speed is refused as a mistake of the testbench.
+
+The golden device's memory begins at address 0. Where the design's begins elsewhere, the bases that
+the pins show are moved by as much on the way to the golden device, and back.
 """
 
 from __future__ import annotations
@@ -39,6 +42,7 @@ _MOVING = ("CTRL", "DOORBELL", "DONE_HEAD", "REWARD_HEAD")
 """Registers that a write of may set the device going."""
 
 _CONFIG = ("CTRL", "RING_LOG2", *(name for name in OFFSET if "_BASE_" in name))
+_BASES = tuple(name for name in _CONFIG if "_BASE_" in name)
 _WORDS = {
     ("DONE", contract.RING_TAIL_OFFSET): "DONE_TAIL",
     ("REWARD", contract.RING_TAIL_OFFSET): "REWARD_TAIL",
@@ -67,6 +71,7 @@ class ShellScoreboard:
         registers: compares answers to reads, interrupt and indices in memory.
         writes: counts the beats that the design wrote, each of them compared.
         at_rest: set by the testbench once the design has come as far as the model.
+        origin: the address at which the design's memory begins.
         exact: every byte that the design writes is compared, and at rest all of the memory; a case
             with errors of the memory clears it, for then lines may be written that do not count.
     """
@@ -77,8 +82,10 @@ class ShellScoreboard:
         memory: npt.NDArray[np.uint8],
         *,
         first_index: int,
+        origin: int = 0,
     ) -> None:
         self.memory = memory
+        self.origin = origin
         self.first_index = first_index
         self.done = LineChecker("done ring", context)
         self.reward = LineChecker("reward ring", context)
@@ -92,6 +99,7 @@ class ShellScoreboard:
         if memory is not None:
             self.memory = memory
         self.model = GoldenDevice(self.memory.copy(), first_index=self.first_index)
+        self._bases_are_zero()
         self._forget()
 
     def _forget(self) -> None:
@@ -132,10 +140,33 @@ class ShellScoreboard:
         elif name in ("DONE_HEAD", "REWARD_HEAD"):
             self._take(name.removesuffix("_HEAD"), value)
         self.at_rest = self.at_rest and name not in _MOVING
-        self.model.write32(address, value)
+        if name in _BASES:
+            self._write_base(name, value)
+        else:
+            self.model.write32(address, value)
+        if self.resetting:
+            self._bases_are_zero()
         self.silent = self.silent and not self.control() & ENABLE
         if not self.status() & HALTED:
             self._halt_seen = False
+
+    def _base(self, name: str) -> int:
+        """The design's base to which the register ``name`` belongs."""
+        ring = name.split("_")[0]
+        low, high = (self.model.read32(OFFSET[f"{ring}_BASE_{half}"]) for half in ("LO", "HI"))
+        return ((high << 32 | low) + self.origin) % U32**2
+
+    def _write_base(self, name: str, value: int) -> None:
+        ring, base = name.split("_")[0], self._base(name)
+        base = base % U32 | value << 32 if name.endswith("HI") else base // U32 << 32 | value
+        moved = (base - self.origin) % U32**2
+        self.model.write32(OFFSET[f"{ring}_BASE_LO"], moved % U32)
+        self.model.write32(OFFSET[f"{ring}_BASE_HI"], moved // U32)
+
+    def _bases_are_zero(self) -> None:
+        """A reset of the design has brought its bases to 0."""
+        for name in _BASES if self.origin else ():
+            self._write_base(name, 0)
 
     def _take(self, ring: str, head: int) -> None:
         """The host gives slots back: until now they must have kept their completions."""
@@ -167,6 +198,8 @@ class ShellScoreboard:
                 self._reset_over(answer)
             return
         expected = self.model.read32(address)
+        if name in _BASES:
+            expected = self._base(name) >> (32 if name.endswith("HI") else 0) & (U32 - 1)
         if name == "STATUS" and answer & HALTED:
             self._halt_seen = True
         if name in _PROGRESS:

@@ -7,7 +7,7 @@ import cocotb
 from cocotb.handle import HierarchyObject
 from lib.axi_memory import Latency
 from lib.patterns import Idle, Ready, streaming
-from mmio_regs.register_reference import MODES, SPLIT_REWARD
+from mmio_regs.register_reference import MODES, PUBLISH_TAILS, SPLIT_REWARD, U32
 
 from rl_runtime_axi.tb_rl_runtime_axi import ShellTestbench
 
@@ -33,4 +33,25 @@ async def test_every_profile_in_every_mode(dut: HierarchyObject, modes: int, pro
     await tb.start()
     await tb.enable(modes)
     await tb.serve(tb.stream(tb.share(120), profile))
+    await tb.finish()
+
+
+@cocotb.test()
+@cocotb.parametrize(
+    origin=[(1 << 64) - 0x4000, 0x5555_5555_5555_5000, 0xAAAA_AAAA_AAAA_A000, (1 << 40) - 0x3000]
+)
+async def test_rings_anywhere_in_64_bits(dut: HierarchyObject, origin: int) -> None:
+    """[RING-001] [RING-003] [RING-013] [LIFE-004] Lines and words go to the whole address.
+
+    The first memory ends at the last byte that 64 bits can address, the last lies across 2^40.
+    """
+    tb = ShellTestbench(dut, origin=origin, first_index=U32 - 20, latency=Latency(2, 12))
+    await tb.start()
+    await tb.enable(SPLIT_REWARD | PUBLISH_TAILS)
+    await tb.serve(tb.stream(tb.share(80)))
+    await tb.settle()
+    await tb.soft_reset()
+    await tb.settle()
+    await tb.enable(SPLIT_REWARD | PUBLISH_TAILS)
+    await tb.serve(tb.stream(tb.share(40)))
     await tb.finish()

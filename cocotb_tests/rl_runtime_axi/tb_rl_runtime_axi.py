@@ -38,8 +38,8 @@ _RINGS = ("CMD", "DONE", "REWARD")
 _PAGE = 4096
 _LINE = contract.DESC_BYTES
 _STOP = contract.OPCODE["STOP"]
-_SETTLE_CYCLES = 20_000
-_PROGRESS_CYCLES = 6_000
+_SETTLE_CYCLES = 5_000
+_PROGRESS_CYCLES = 3_000
 _QUIET_CYCLES = 40
 
 
@@ -63,7 +63,7 @@ class ShellTestbench(Testbench):
         scoreboard: the golden device and the checkers.
         bus: the memory behind the AXI master.
         host: the master of the registers.
-        layout: where the rings lie.
+        layout: where the rings lie, from the memory's origin on.
     """
 
     def __init__(
@@ -75,22 +75,26 @@ class ShellTestbench(Testbench):
         idle: Idle = Idle.NONE,
         ready: Ready = Ready.ALWAYS,
         latency: Latency | None = None,
+        origin: int = 0,
     ) -> None:
         super().__init__(dut, outputs=_OUTPUTS)
         self.layout = layout or Layout()
         self.workers = parameter(dut, "WorkerCount")
         self.places, end = self._lay_out()
         self.memory = np.zeros(end, dtype=np.uint8)
-        self.scoreboard = ShellScoreboard(self.time.context, self.memory, first_index=first_index)
+        self.scoreboard = ShellScoreboard(
+            self.time.context, self.memory, first_index=first_index, origin=origin
+        )
         board = self.scoreboard
         for checker in (board.done, board.reward, board.registers, board.writes):
             self.add_checker(checker)
         self._first_index = signal(dut, "first_index_i")
         self._window_last = signal(dut, "window_last_i")
         self._first_index.value = first_index
-        self._window_last.value = end - 1
+        self._window_last.value = origin + end - 1
         self.irq = signal(dut, "irq_o")
         self.bus = AxiMemory(dut, self.time, self.memory, self.rng)
+        self.bus.origin = origin
         self.bus.on_write = board.written
         if latency is not None:
             self.bus.read_latency = self.bus.write_latency = latency
@@ -184,7 +188,7 @@ class ShellTestbench(Testbench):
         self.memory = np.zeros(end, dtype=np.uint8)
         self.scoreboard.first_index = first_index
         self._first_index.value = first_index
-        self._window_last.value = end - 1
+        self._window_last.value = self.bus.origin + end - 1
         await self.reset()
 
     def fail(self, start: int, stop: int, response: int = SLVERR) -> None:
@@ -223,8 +227,9 @@ class ShellTestbench(Testbench):
         layout = self.layout
         await self.write("RING_LOG2", ring_log2(layout.cmd, layout.done, layout.reward))
         for ring, place in self.places.items():
-            await self.write(f"{ring}_BASE_LO", place.base % U32)
-            await self.write(f"{ring}_BASE_HI", place.base // U32)
+            base = self.bus.origin + place.base
+            await self.write(f"{ring}_BASE_LO", base % U32)
+            await self.write(f"{ring}_BASE_HI", base // U32)
 
     async def enable(self, modes: int = 0) -> None:
         """Configure, give the words in memory their first value, and start."""

@@ -269,6 +269,10 @@ async def test_configuration_is_locked(dut: HierarchyObject) -> None:
         await tb.write(name, 0x0202_0202)
     for name in ("REWARD_TAIL", "CNT_TOKENS_LO", "CNT_DESCRIPTORS", "ID", "CONTRACT_HASH"):
         await tb.write(name, U32 - 1)
+    # Inside a register, and where none is.
+    for address in (0x009, 0x00E, 0x05D, 0x400, 0x808, 0xFFF):
+        await tb.registers.write(address, U32 - 1)
+        await tb.registers.read(address)
     await tb.settle()
     await tb.serve(count)
     await tb.finish()

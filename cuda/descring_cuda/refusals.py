@@ -76,9 +76,11 @@ def check_loading() -> None:
     mode = ctypes.c_int()
     driver = ctypes.CDLL("libcuda.so.1")
     if driver.cuModuleGetLoadingMode(ctypes.byref(mode)) == 0 and mode.value == _LAZY:
+        now = os.environ.get("CUDA_MODULE_LOADING")
         raise DeviceError(
-            "CUDA was initialised with lazy module loading before the device was opened; set "
-            "CUDA_MODULE_LOADING=EAGER in the environment, or open the device first"
+            "CUDA was initialised with lazy module loading before the device was opened (the "
+            f"environment says CUDA_MODULE_LOADING={now} by now); set CUDA_MODULE_LOADING=EAGER "
+            "before the process starts, or open the device first"
         )
 
 

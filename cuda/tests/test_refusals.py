@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a persistent kernel must not be started under is refused, with what to change."""
 
+import ctypes
 from types import SimpleNamespace
 from typing import Any
 
@@ -52,6 +53,25 @@ def test_lazy_loading_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CUDA_MODULE_LOADING")
     refusals.check_environment()
     refusals.check_environment()
+
+
+def test_a_process_that_loads_lazily_already_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the driver does counts, not what the environment says by now."""
+    found = {"error": 0, "mode": 2}
+
+    def loading_mode(mode: Any) -> int:
+        mode._obj.value = found["mode"]
+        return found["error"]
+
+    driver = SimpleNamespace(cuModuleGetLoadingMode=loading_mode)
+    monkeypatch.setattr(ctypes, "CDLL", lambda name: driver)
+    monkeypatch.setenv("CUDA_MODULE_LOADING", "EAGER")
+    with pytest.raises(DeviceError, match=r"lazy module loading before .*LOADING=EAGER by now"):
+        refusals.check_loading()
+    found["mode"] = 1
+    refusals.check_loading()
+    found.update(error=1, mode=2)  # a driver that cannot say
+    refusals.check_loading()
 
 
 @pytest.mark.parametrize(

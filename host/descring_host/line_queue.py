@@ -14,30 +14,26 @@ from descring_model import DESC_DTYPE, Lines, as_lines, contract
 from descring_host.completion import LINE_STRUCT, Completion
 from descring_host.device import Device, check_identity
 from descring_host.errors import DeviceClosed, QueueFull
-from descring_host.native import check_unsigned, ffi, lib, nanoseconds
+from descring_host.native import PerLine, check_unsigned, ffi, lib, nanoseconds
 from descring_host.ports import DONE, REWARD, Geometry, NativePort, Port, RegisterPort
 from descring_host.setup import adopt, check_slots, configure, lay_out
-from descring_host.waiting import SLICE_S, Patience, Watch
+from descring_host.waiting import Patience, Watch
 
 _MASK = 0xFFFFFFFF
 _REG = {name: register.offset for name, register in contract.REGISTER.items()}
 _CTRL = {bits.name: bits.mask for bits in contract.REGISTER["CTRL"].bits}
-_SLICE_NS = int(SLICE_S * 1e9)
 CHUNK = 65536
 """Lines that one poll takes at most unless told otherwise: the greatest ring."""
-
-# Bound once: looking them up costs as much as a third of what they do.
-_submit_rollout = lib.hq_submit_rollout
-_submit_decode = lib.hq_submit_decode
-_poll = lib.hq_poll
-_unpack = LINE_STRUCT.unpack
-_new_tuple = tuple.__new__
 
 WhenFull = Literal["block", "raise", "short"]
 
 
-class LineQueue:
-    """What :class:`~descring_host.CommandQueue` does with lines, one call at a time."""
+class LineQueue(PerLine):
+    """What :class:`~descring_host.CommandQueue` does with lines, one call at a time.
+
+    The base has ``submit_decode`` and ``next_completion`` for what is common with a native device;
+    their slow forms here do the rest.
+    """
 
     def __init__(
         self,
@@ -110,17 +106,15 @@ class LineQueue:
             make_port(geometry) if make_port is not None else RegisterPort(device, geometry)
         )
         self._watch = Watch(device, self._port, geometry)
-        self._fast = self._port if isinstance(self._port, NativePort) else None
         self._start = self._port.next_index()
         self._submitted = self._unfinished()
         self._start = (self._start - self._submitted) & _MASK
         self._taken = 0
         self._closed = False
-        if self._fast is not None:
-            lib.hq_decode_fields(self._fast.handle, self._arena, self._group, self._checked)
+        if isinstance(self._port, NativePort):
+            lib.hq_decode_fields(self._port.handle, self._arena, self._group, self._checked)
+            self._port.bind(self)
         self._one = np.zeros(1, dtype=DESC_DTYPE)
-        self._one_bytes = memoryview(self._one.view(np.uint8).data)
-        self._one_native = ffi.from_buffer(self._one)
 
     def _unfinished(self) -> int:
         """Descriptors published and not yet taken as completions."""
@@ -191,7 +185,7 @@ class LineQueue:
         self._submitted += count
         return count
 
-    def submit_decode(
+    def _submit_decode_slowly(
         self,
         rollout_id: int,
         kv_offset: int,
@@ -202,48 +196,6 @@ class LineQueue:
         *,
         user_data: int | None = None,
     ) -> int | None:
-        """Submit one DECODE line [DESC-024]; its cookie is the reference host's [DESC-021].
-
-        Args:
-            rollout_id: u32.
-            kv_offset: u64.
-            delta_offset: u64.
-            prefix_id: u32; 0 is none, else COW_PREFIX is set.
-            seq_len: tokens present, u32.
-            max_tokens: sequence length at which decoding ends, u32.
-            user_data: u64, echoed; default: rollout_id.
-
-        Returns:
-            The ring index of the line; None with ``"short"`` where there is no room.
-
-        Raises:
-            ValueError: a value that is no integer, or does not fit; nothing was submitted.
-            QueueFull, QueueTimeout, PeerDied, DeviceError: as :meth:`submit`.
-        """
-        fast = self._fast
-        if fast is not None:
-            try:
-                # cffi refuses what does not fit, but would cut a foreign float: `|` refuses those.
-                rollout_id | kv_offset | delta_offset | prefix_id | seq_len | max_tokens
-                if user_data is None:
-                    taken = _submit_rollout(
-                        fast.handle, rollout_id, kv_offset, delta_offset, prefix_id, seq_len,
-                        max_tokens,
-                    )  # fmt: skip
-                else:
-                    user_data | 0
-                    taken = _submit_decode(
-                        fast.handle, rollout_id, kv_offset, delta_offset, prefix_id, seq_len,
-                        max_tokens, user_data,
-                    )  # fmt: skip
-            except (TypeError, OverflowError):
-                taken = 0  # the slow way says what is wrong, or copes with foreign integers
-            if taken == 1:
-                count = self._submitted
-                self._submitted = count + 1
-                return (self._start + count) & _MASK
-            if taken < 0:
-                fast.complain(taken)
         words = (
             check_unsigned("rollout_id", rollout_id, 32),
             check_unsigned("kv_offset", kv_offset, 64),
@@ -256,9 +208,6 @@ class LineQueue:
             self._group,
             self._checked,
         )
-        return self._submit_decode_slowly(words)
-
-    def _submit_decode_slowly(self, words: tuple[int, ...]) -> int | None:
         self._check_open()
         wait = Patience(self.timeout_s)
         while not self._port.submit_decode(*words):
@@ -270,6 +219,10 @@ class LineQueue:
             self._watch.for_room(wait, "the line did not go in")
         self._submitted += 1
         return (self._start + self._submitted - 1) & _MASK
+
+    def _complain(self, code: int) -> None:
+        assert isinstance(self._port, NativePort)  # only such answer so
+        self._port.complain(code)
 
     def poll(
         self,
@@ -316,23 +269,14 @@ class LineQueue:
         self._taken += taken
         return target[:taken]
 
-    def next_completion(self, timeout_s: float | None = None) -> Completion | None:
-        """Take one completion of the done ring as an object; None if none came in time."""
+    def _next_slowly(self, timeout_s: float | None = None) -> Completion | None:
         wait_s = self.timeout_s if timeout_s is None else timeout_s
-        fast = self._fast
-        if fast is not None:
-            # The first slice of the wait spins, so a round trip is one call each way.
-            first_ns = _SLICE_NS if wait_s >= SLICE_S else nanoseconds(wait_s)
-            if _poll(fast.handle, DONE, self._one_native, 1, first_ns):
-                self._taken += 1
-                return _new_tuple(Completion, _unpack(self._one_bytes))
-            fast.open_handle()
-            if wait_s <= SLICE_S:
-                if wait_s > 0:
-                    self._watch.check_device()
-                return None
         lines = self.poll(1, wait_s, out=self._one)
-        return Completion._make(LINE_STRUCT.unpack(self._one_bytes)) if len(lines) else None
+        if len(lines):
+            return Completion._make(LINE_STRUCT.unpack(lines.tobytes()))
+        if wait_s == 0:
+            self._watch.check_device()
+        return None
 
     def continue_after_stop(self) -> None:
         """Let a device that a STOP halted carry on with what lies behind it [LIFE-003]."""

@@ -5,12 +5,17 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import sys
+from importlib.machinery import ExtensionFileLoader
 from pathlib import Path
 from typing import Any
 
 from descring_model import contract
 
 _BUILD_SCRIPT = Path(__file__).resolve().parents[1] / "native" / "build.py"
+
+
+_PER_LINE = "descring_host._per_line"
 
 
 def _load() -> tuple[Any, Any]:
@@ -38,6 +43,14 @@ def _load() -> tuple[Any, Any]:
             f"the native core was built for contract {lib.hd_contract_hash():08x}, but this is "
             f"{contract.CONTRACT_HASH:08x}; run make gen, then {remedy}"
         )
+    # Two modules in one library, so that both see the same queues.
+    assert _native.__file__ is not None
+    loader = ExtensionFileLoader(_PER_LINE, _native.__file__)
+    second = importlib.util.spec_from_file_location(_PER_LINE, _native.__file__, loader=loader)
+    assert second is not None
+    per_line = importlib.util.module_from_spec(second)
+    loader.exec_module(per_line)
+    sys.modules[_PER_LINE] = per_line
     return lib, ffi
 
 
@@ -45,6 +58,9 @@ lib: Any
 """The functions of ``host/native/api.h``."""
 ffi: Any
 lib, ffi = _load()
+
+# Only now: it was not there before.
+from descring_host._per_line import PerLine as PerLine  # noqa: E402
 
 NANOSECONDS = 1_000_000_000
 

@@ -6,6 +6,7 @@ A port moves lines and indices. What they mean, and when to wait or to complain,
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -14,8 +15,9 @@ import numpy as np
 import numpy.typing as npt
 from descring_model import DESC_DTYPE, Lines, contract, seal
 
+from descring_host.completion import Completion
 from descring_host.errors import DeviceClosed, DeviceError
-from descring_host.native import ffi, lib, nanoseconds
+from descring_host.native import PerLine, ffi, lib, nanoseconds
 
 _LINE = contract.DESC_BYTES
 _MASK = 0xFFFFFFFF
@@ -23,6 +25,8 @@ _REG = {name: register.offset for name, register in contract.REGISTER.items()}
 _FLAG = contract.FLAG
 DONE, REWARD = 0, 1
 """The completion rings, as ports number them."""
+SLICE_S = 0.05
+"""The longest uninterrupted wait, so that Ctrl-C and a dead peer are noticed."""
 
 
 @dataclass(frozen=True)
@@ -196,6 +200,7 @@ class NativePort:
         )
         self._device = device
         self.handle = lib.hq_open(device, fields)
+        self._served: weakref.ref[PerLine] | None = None
         if self.handle == ffi.NULL:
             check_peer()
             raise DeviceError("the worker did not let go of the device, or memory is exhausted")
@@ -205,6 +210,11 @@ class NativePort:
         if self.handle == ffi.NULL:
             raise DeviceClosed("the device or its queue is closed; open a new one")
         return self.handle
+
+    def bind(self, queue: PerLine) -> None:
+        """Let this queue use the native one without asking here, until it is closed."""
+        self._served = weakref.ref(queue)
+        queue._bind(int(ffi.cast("uintptr_t", self.open_handle())), Completion, SLICE_S)
 
     def next_index(self) -> int:
         """See :class:`Port`."""
@@ -248,6 +258,9 @@ class NativePort:
     def close(self) -> None:
         """See :class:`Port`."""
         if self.handle != ffi.NULL:
+            served = self._served() if self._served is not None else None
+            if served is not None:
+                served._bind(0, Completion, 0.0)
             lib.hq_close(self.handle)
             self.handle = ffi.NULL
 

@@ -15,7 +15,8 @@ from descring_model import seal as seal_lines
 from descring_host.completion import Completion
 from descring_host.errors import DeviceError, QueueTimeout
 from descring_host.line_queue import CHUNK, LineQueue
-from descring_host.waiting import SLICE_S, Patience
+from descring_host.ports import SLICE_S
+from descring_host.waiting import Patience
 
 _CHECKED = contract.FLAG["CHECKED"]
 

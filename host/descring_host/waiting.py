@@ -11,7 +11,7 @@ from descring_model import DESC_DTYPE, Lines, contract
 
 from descring_host.errors import DeviceError, DeviceHalted, QueueTimeout
 from descring_host.native import nanoseconds
-from descring_host.ports import DONE, REWARD, Geometry, Port
+from descring_host.ports import DONE, REWARD, SLICE_S, Geometry, Port
 
 if TYPE_CHECKING:
     from descring_host.device import Device
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 _MASK = 0xFFFFFFFF
 _REG = {name: register.offset for name, register in contract.REGISTER.items()}
 _STATUS = {bits.name: bits.mask for bits in contract.REGISTER["STATUS"].bits}
-SLICE_S = 0.05
-"""The longest uninterrupted wait, so that Ctrl-C and a dead peer are noticed."""
 
 
 class Patience:

@@ -98,11 +98,7 @@ uint32_t hq_room(hw_queue_t *queue);
 int64_t hq_submit(hw_queue_t *queue, const void *lines, uint32_t count);
 // What every DECODE line of this queue carries.
 void hq_decode_fields(hw_queue_t *queue, uint32_t kv_arena_id, uint32_t group, int checked);
-// One DECODE line [DESC-024]: 1, 0 if the ring is full, else as hq_submit. Two forms, because each
-// argument costs a caller in Python time: user_data = rollout_id, and user_data given.
-int hq_submit_rollout(hw_queue_t *queue, uint32_t rollout_id, uint64_t kv_offset,
-                      uint64_t delta_offset, uint32_t prefix_id, uint32_t seq_len,
-                      uint32_t max_tokens);
+// One DECODE line [DESC-024]: 1, 0 if the ring is full, else as hq_submit; -3: no queue.
 int hq_submit_decode(hw_queue_t *queue, uint32_t rollout_id, uint64_t kv_offset,
                      uint64_t delta_offset, uint32_t prefix_id, uint32_t seq_len,
                      uint32_t max_tokens, uint64_t user_data);

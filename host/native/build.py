@@ -30,6 +30,7 @@ CORE = (
     "remote.c",
     "fast_crc.c",
 )
+PER_LINE = "binding/per_line.c"
 HEADERS = ("api.h", "segment.h", "pool.h", "fast_crc.h")
 FLAGS = ("-std=c11", "-O3", "-fno-strict-aliasing", "-Wall", "-Wextra", "-pthread")
 
@@ -41,7 +42,7 @@ class NativeBuildError(Exception):
 def source_hash() -> str:
     """SHA-256 over all that goes into the core: a build is stale when its own differs."""
     digest = hashlib.sha256()
-    paths = [HERE / name for name in (*CORE, *HEADERS, "build.py")]
+    paths = [HERE / name for name in (*CORE, PER_LINE, *HEADERS, "build.py")]
     for path in [*paths, *sorted(INCLUDE.glob("*.h"))]:
         digest.update(path.name.encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()
@@ -96,6 +97,9 @@ def build(folder: Path = PACKAGE) -> Path:
         for name in CORE:
             objects.append(str(Path(scratch) / f"{name}.o"))
             run([compiler(), *FLAGS, *common, "-c", str(HERE / name), "-o", objects[-1]])
+        objects.append(str(Path(scratch) / "per_line.o"))
+        per_line = [f"-I{include}", "-c", str(HERE / PER_LINE), "-o", objects[-1]]
+        run([compiler(), *FLAGS, *common, *per_line])
         objects.append(str(Path(scratch) / "binding.o"))
         # What cffi writes is not ours to lint.
         lenient = [flag for flag in FLAGS if not flag.startswith("-W")]

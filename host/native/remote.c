@@ -27,6 +27,8 @@ HW_STATIC_ASSERT(offsetof(hw_segment_t, remote_stop) == offsetof(hw_segment_t, g
 HW_STATIC_ASSERT(offsetof(hw_segment_t, gate) ==
                      offsetof(hw_segment_t, newest) + HW_LINE_CHUNKS * sizeof(hw_chunk_t),
                  "the chunk `control` lies behind the newest line");
+HW_STATIC_ASSERT(HW_CHUNK_SEQUENCE * (HW_LINE_CHUNKS - 1) + 1 == HW_DESC_BYTES / 4,
+                 "the last chunk of a line holds its last word");
 HW_STATIC_ASSERT(sizeof(((hw_segment_t *)0)->config) == HW_CONFIG_CHUNKS * sizeof(hw_chunk_t),
                  "the chunks `config`");
 
@@ -47,12 +49,23 @@ static int stores_chunks_whole(void) {
 #endif
 }
 
-static void put_whole(hw_chunk_t *chunk, const uint32_t word[4]) {
+// Put a line as chunks with its index. All are in registers before the first is stored: a worker
+// that polls between two of the stores finds half a line and has to poll again.
+static void put_line_whole(hw_chunk_t *chunks, const uint32_t *line, uint32_t index) {
 #if defined(__x86_64__)
-  const __m128i value = _mm_loadu_si128((const __m128i *)word);
-  __asm__ volatile("movdqa %1, %0" : "=m"(*chunk) : "x"(value));
+  enum { Last = HW_LINE_CHUNKS - 1 };
+  __m128i value[HW_LINE_CHUNKS];
+  const int sequence = (int)index;
+  for (int at = 0; at < Last; ++at) {
+    const int *word = (const int *)line + HW_CHUNK_SEQUENCE * at;
+    value[at] = _mm_set_epi32(sequence, word[2], word[1], word[0]);
+  }
+  value[Last] = _mm_set_epi32(sequence, 0, 0, (int)line[HW_CHUNK_SEQUENCE * Last]);
+  for (int at = 0; at < HW_LINE_CHUNKS; ++at) {
+    __asm__ volatile("movdqa %1, %0" : "=m"(chunks[at]) : "x"(value[at]));
+  }
 #else
-  (void)chunk, (void)word;  // never called: see stores_chunks_whole
+  (void)chunks, (void)line, (void)index;  // never called: see stores_chunks_whole
 #endif
 }
 
@@ -197,13 +210,7 @@ void hw_remote_ring(hw_device_t *device, uint32_t tail) {
   const uint32_t slots = hw_slots(rings.ring_log2, HW_RING_LOG2_CMD_LSB);
   const uint32_t *line =
       (const uint32_t *)(hw_ring_lines(device->window, rings.cmd_base) + ((tail - 1u) & (slots - 1u)));
-  for (int at = 0; at < HW_LINE_CHUNKS; ++at) {
-    uint32_t words[4] = {0, 0, 0, tail - 1u};
-    for (int word = 0; word < HW_CHUNK_SEQUENCE && HW_CHUNK_SEQUENCE * at + word < HW_DESC_BYTES / 4; ++word) {
-      words[word] = line[HW_CHUNK_SEQUENCE * at + word];
-    }
-    put_whole(&segment->newest[at], words);
-  }
+  put_line_whole(segment->newest, line, tail - 1u);
 }
 
 // The words in memory follow the report; an event follows both [RING-013]. A host that has written

@@ -50,7 +50,7 @@ def run_stream(queue: CommandQueue, lines: Lines, batch: int) -> tuple[Lines, Li
     parts: tuple[list[Lines], list[Lines]] = ([], [])
     sent = 0
     queue.when_full = "short"
-    deadline = time.monotonic() + PATIENCE_S
+    deadline, progress = time.monotonic() + PATIENCE_S, (0, 0)
     while sent < len(lines) or queue.in_flight:
         sent += queue.submit(lines[sent : sent + batch])
         got = queue.poll()
@@ -61,6 +61,9 @@ def run_stream(queue: CommandQueue, lines: Lines, batch: int) -> tuple[Lines, Li
             if queue.halted:
                 queue.continue_after_stop()
             queue.device.wait(0.01)
+        # Patience is with a device that stands still; a long stream on a slow one takes its time.
+        if progress != (progress := (sent, queue.in_flight)):
+            deadline = time.monotonic() + PATIENCE_S
         assert time.monotonic() < deadline, f"stuck with {queue.in_flight} in flight"
     empty = np.empty(0, dtype=DESC_DTYPE)
     return np.concatenate([empty, *parts[0]]), np.concatenate([empty, *parts[1]])

@@ -56,6 +56,7 @@ class SimulatorBackend:
                 halt=options.halt,
                 require_checked=options.require_checked,
                 split_reward=options.split_reward,
+                seed=options.seed,
             )
             job.save()
             job.submissions.write_bytes(line_bytes(lines).tobytes())
@@ -65,8 +66,8 @@ class SimulatorBackend:
                 raise ReplayError(_failure(run))
             summary = Summary.load(job.summary)
             return ReplayResult(
-                done=_completions(job.done, summary.done),
-                reward=_completions(job.reward, summary.reward),
+                done=completions(job.done, summary.done),
+                reward=completions(job.reward, summary.reward),
                 note=_note(run, summary),
             )
 
@@ -76,12 +77,7 @@ class SimulatorBackend:
             simulator=self.simulator,
             top=TOP,
             cases=CASES,
-            parameters={
-                "RingDepth": depth,
-                "DoneDepth": depth,
-                "RewardDepth": depth,
-                "WorkerCount": workers,
-            },
+            parameters=parameters(depth, workers),
             config=f"depth{depth}-workers{workers}",
             seed=options.seed,
             waves=options.waves,
@@ -90,6 +86,12 @@ class SimulatorBackend:
             extra_env={JOB_VARIABLE: str(job.folder)},
             timeout_s=TIMEOUT_S + TIMEOUT_S_PER_LINE * count,
         )
+
+
+def parameters(depth: int, workers: int) -> dict[str, int]:
+    """The parameters of :data:`TOP` with rings of ``depth`` slots."""
+    rings = dict.fromkeys(("RingDepth", "DoneDepth", "RewardDepth"), depth)
+    return rings | {"WorkerCount": workers}
 
 
 @contextmanager
@@ -137,7 +139,7 @@ def _reported(file: Path, progress: Progress) -> Iterator[None]:
         thread.join()
 
 
-def _completions(file: Path, count: int) -> Lines:
+def completions(file: Path, count: int) -> Lines:
     """The lines in ``file``, which must be ``count``."""
     data = file.read_bytes()
     if len(data) != count * contract.DESC_BYTES:

@@ -18,11 +18,20 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
-from descring_model import complete, first_difference, goes_to_reward, streams
+from descring_model import Lines, complete, first_difference, goes_to_reward, streams
 
+from descring_sim.backends import ReplayError
+from descring_sim.conform.dut import StreamJob
+from descring_sim.conform.duts.backends import BackendDut
+from descring_sim.conform.errors import DutError
+from descring_sim.simulators import SIMULATORS
 from descring_sim.verilated_core import CoreConfig, RtlFault, Traffic, VerilatedCore
 
 CHUNK_LINES = 50_000
+SIMULATOR_CHUNK_LINES = 5_000
+"""Where a line takes a millisecond: a chunk is what a failure repeats."""
+LIBRARY = "verilated"
+_TIMEOUT_S = 3600.0
 _PAUSES = (0, 0, 0, 24, 120)
 _WORKERS = 8
 _DEPTH = 256
@@ -86,26 +95,63 @@ def draw(seed: int, number: int, lines: int) -> Chunk:
     )
 
 
-def chunks(seed: int, lines: int) -> list[Chunk]:
+def chunks(seed: int, lines: int, backend: str = LIBRARY) -> list[Chunk]:
     """All chunks of a campaign."""
-    counts = [CHUNK_LINES] * (lines // CHUNK_LINES)
-    counts += [lines % CHUNK_LINES] if lines % CHUNK_LINES else []
+    size = SIMULATOR_CHUNK_LINES if backend in SIMULATORS else CHUNK_LINES
+    counts = [size] * (lines // size)
+    counts += [lines % size] if lines % size else []
     return [draw(seed, number, count) for number, count in enumerate(counts)]
 
 
 @cache
-def _core(config: CoreConfig) -> VerilatedCore:
+def _core() -> VerilatedCore:
     """The device of this process; a replay begins with a reset."""
-    return VerilatedCore(config)
+    return VerilatedCore(_configuration())
 
 
-def configuration() -> CoreConfig:
+def _configuration() -> CoreConfig:
     """What the RTL of a campaign is built with."""
     return CoreConfig(depth=_DEPTH, workers=_WORKERS)
 
 
-def run_chunk(chunk: Chunk, config: CoreConfig) -> Outcome:
-    """Push one chunk through RTL and model, and compare byte by byte."""
+@cache
+def _dut(backend: str) -> BackendDut:
+    """Another backend of this process; simulators stay up between chunks."""
+    return BackendDut(backend)
+
+
+def prepare(backend: str, say: Callable[[str], None]) -> None:
+    """Build what would else be built by every process at once."""
+    if backend == LIBRARY:
+        _configuration().build(say)
+
+
+def _answer(chunk: Chunk, lines: Lines, backend: str) -> tuple[Lines, Lines, int]:
+    """The completions of both rings, and clock cycles as far as they are known."""
+    if backend == LIBRARY:
+        came = _core().replay(
+            lines,
+            first_index=chunk.first_index,
+            require_checked=chunk.require_checked,
+            split_reward=chunk.split_reward,
+            traffic=chunk.traffic,
+        )
+        return came.done, came.reward, came.cycles
+    answer = _dut(backend).run(
+        StreamJob(
+            lines,
+            first_index=chunk.first_index,
+            require_checked=chunk.require_checked,
+            split_reward=chunk.split_reward,
+            seed=chunk.traffic.seed,
+            timeout_s=_TIMEOUT_S,
+        )
+    )
+    return answer.done, answer.reward, 0
+
+
+def run_chunk(chunk: Chunk, backend: str) -> Outcome:
+    """Push one chunk through a backend and the model, and compare byte by byte."""
     lines = streams.generate(
         chunk.lines, seed=chunk.stream_seed, profile=chunk.profile, first_index=chunk.first_index
     )
@@ -116,21 +162,17 @@ def run_chunk(chunk: Chunk, config: CoreConfig) -> Outcome:
         split_reward=chunk.split_reward,
     )
     try:
-        came = _core(config).replay(
-            lines,
-            first_index=chunk.first_index,
-            require_checked=chunk.require_checked,
-            split_reward=chunk.split_reward,
-            traffic=chunk.traffic,
-        )
+        done, reward, cycles = _answer(chunk, lines, backend)
     except RtlFault as fault:
         _core.cache_clear()
         return Outcome(chunk.number, 0, fault.cycle or 0, b"", str(fault))
+    except (DutError, ReplayError) as error:
+        return Outcome(chunk.number, 0, 0, b"", str(error))
     digest = hashlib.sha256()
     to_reward = goes_to_reward(expected) & chunk.split_reward
     rings = (
-        ("done", expected[~to_reward], came.done),
-        ("reward", expected[to_reward], came.reward),
+        ("done", expected[~to_reward], done),
+        ("reward", expected[to_reward], reward),
     )
     problem = None
     for name, wanted, got in rings:
@@ -138,14 +180,12 @@ def run_chunk(chunk: Chunk, config: CoreConfig) -> Outcome:
         difference = first_difference(wanted, got)
         if difference is not None and problem is None:
             problem = f"{name} ring: {difference}"
-    return Outcome(
-        chunk.number, len(lines), came.cycles, digest.digest(), problem, problem is not None
-    )
+    return Outcome(chunk.number, len(lines), cycles, digest.digest(), problem, problem is not None)
 
 
 def run(
     work: list[Chunk],
-    config: CoreConfig,
+    backend: str,
     *,
     processes: int = 1,
     progress: Callable[[Outcome], None] = lambda _outcome: None,
@@ -154,20 +194,20 @@ def run(
 
     Args:
         work: what to run.
-        config: of the RTL, whose library must have been built.
+        backend: what answers, after :func:`prepare`.
         processes: 1 runs everything in this process.
         progress: is told of every outcome as it comes, in any order.
     """
     if processes == 1:
         for chunk in work:
-            outcome = run_chunk(chunk, config)
+            outcome = run_chunk(chunk, backend)
             progress(outcome)
             yield outcome
         return
     # A fork would copy this process's threads' locks in whatever state they are.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(processes, mp_context=context) as pool:
-        futures = [pool.submit(run_chunk, chunk, config) for chunk in work]
+        futures = [pool.submit(run_chunk, chunk, backend) for chunk in work]
 
         def tell(future: Future[Outcome]) -> None:
             with suppress(Exception):  # the loop below raises it

@@ -1,46 +1,144 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``descring campaign``: random lines through the RTL against the golden model, by the million."""
+"""``descring campaign``: an implementation against the model, by the million lines or by seeds."""
 
 from __future__ import annotations
 
 import os
 import time
+from pathlib import Path
 
 import click
 
-from descring_sim.backends import say
+from descring_sim.backends import BACKENDS, say
+from descring_sim.conform.command import DEFAULT_TIMEOUT_S
 from descring_sim.progress import progress_bar
 from descring_sim.runner import new_seed
 
 MISMATCH, ERROR = 1, 2
+DEFAULT_LINES = 1_000_000
+_FOR_LINES = ("lines", "chunk")
+_FOR_COUNT = ("only", "smoke", "timeout_s", "address", "state", "output")
 
 
 @click.command()
+@click.argument("implementation", default="verilated")
 @click.option(
-    "--lines", type=click.IntRange(min=1), default=1_000_000, show_default=True, help="How many."
+    "--lines", type=click.IntRange(min=1), help=f"So many random lines.  [default: {DEFAULT_LINES}]"
 )
-@click.option("--seed", type=click.IntRange(min=0), help="Of everything; drawn when left out.")
 @click.option(
-    "-j",
-    "--jobs",
-    type=click.IntRange(1, 1024),
-    help="Processes that share the work.  [default: one a core]",
+    "--count", type=click.IntRange(1, 10**9), help="The conformance suite with so many seeds."
 )
-@click.option("--chunk", type=click.IntRange(min=0), help="Run only the chunk of this number.")
-def campaign(lines: int, seed: int | None, jobs: int | None, chunk: int | None) -> None:
-    """Push random lines through the RTL and compare every answer with the golden model.
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    help="Of all lines, drawn when left out; with --count the first seed.  [default: 1]",
+)
+@click.option(
+    "-j", "--jobs", type=click.IntRange(1, 4096), help="Processes at a time.  [default: one a core]"
+)
+@click.option(
+    "--chunk", type=click.IntRange(min=0), help="With --lines: the chunk of this number alone."
+)
+@click.option("--only", multiple=True, metavar="RULE|TEST", help="With --count: as of conform.")
+@click.option("--smoke", is_flag=True, help="With --count: the quick tests alone.")
+@click.option(
+    "--timeout",
+    "timeout_s",
+    type=click.FloatRange(0.1, 86400),
+    default=DEFAULT_TIMEOUT_S,
+    show_default=True,
+    help="With --count: seconds that a test may take.",
+)
+@click.option(
+    "--ray",
+    "address",
+    metavar="ADDRESS",
+    help="With --count: a Ray cluster's address, auto, or local for one on this machine.",
+)
+@click.option(
+    "--state",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="With --count: keep finished seeds there, and go on from them when called again.",
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="With --count: write the report there.",
+)
+@click.pass_context
+def campaign(
+    context: click.Context,
+    implementation: str,
+    lines: int | None,
+    count: int | None,
+    seed: int | None,
+    jobs: int | None,
+    chunk: int | None,
+    only: tuple[str, ...],
+    smoke: bool,
+    timeout_s: float,
+    address: str | None,
+    state: Path | None,
+    output: Path | None,
+) -> int:
+    """Compare an implementation with the golden model at length.
 
-    The RTL is the library that Verilator compiled, with its assertions on. What is done, and the
-    digest at the end, depends on --seed and --lines alone. Exit code 1: an answer differs; 2: the
-    RTL failed.
+    With --lines, push random lines through one of our backends and compare every answer. What is
+    done, and the digest at the end, depends on --seed and --lines alone. Exit code 1: an answer
+    differs; 2: the implementation failed.
+
+    With --count, run the conformance suite over seeds on any implementation that `descring conform`
+    takes, and merge everything into one verdict. Exit codes are those of conform.
     """
+    _refuse(context, _FOR_LINES if count else _FOR_COUNT, "--lines" if count is None else "--count")
+    jobs = jobs or os.cpu_count() or 1
+    if count is None:
+        return _lines(implementation, lines or DEFAULT_LINES, seed, jobs, chunk)
+    # Imported late: it needs much that lines do not.
+    from descring_sim.conform.campaign_report import SuiteCampaign, judge_seeds
+
+    return judge_seeds(
+        SuiteCampaign(
+            reference=implementation,
+            count=count,
+            first_seed=1 if seed is None else seed,
+            only=only,
+            smoke=smoke,
+            jobs=jobs,
+            timeout_s=timeout_s,
+            address=address,
+            state=state,
+            output=output,
+        )
+    )
+
+
+def _refuse(context: click.Context, names: tuple[str, ...], mode: str) -> None:
+    """Options of the other mode are an error, not ignored."""
+    for parameter in context.command.params:
+        if parameter.name in names:
+            source = context.get_parameter_source(parameter.name)
+            if source is click.core.ParameterSource.COMMANDLINE:
+                option = max(parameter.opts, key=len)
+                raise click.UsageError(f"{option} means nothing with {mode}; leave one of them out")
+
+
+def _lines(backend: str, lines: int, seed: int | None, jobs: int, chunk: int | None) -> int:
     # Imported late: the stream commands must not need a compiler.
     from descring_sim import campaign as campaigns
 
+    backends = [name for name in BACKENDS if name != "model"]
+    if backend not in backends:
+        raise click.UsageError(
+            f"--lines is for {', '.join(backends)}; came {backend!r}. For any other implementation "
+            "give --count"
+        )
     seed = new_seed() if seed is None else seed
-    config = campaigns.configuration()
-    config.build(say)
-    work = campaigns.chunks(seed, lines)
+    campaigns.prepare(backend, say)
+    work = campaigns.chunks(seed, lines, backend)
     if chunk is not None:
         if chunk >= len(work):
             raise click.BadParameter(
@@ -48,15 +146,14 @@ def campaign(lines: int, seed: int | None, jobs: int | None, chunk: int | None) 
                 param_hint="--chunk",
             )
         work = [work[chunk]]
-    processes = min(jobs or os.cpu_count() or 1, len(work))
     began = time.monotonic()
     outcomes = []
     with progress_bar() as bar:
-        task = bar.add_task(f"seed {seed}", total=sum(item.lines for item in work))
+        task = bar.add_task(f"{backend}, seed {seed}", total=sum(item.lines for item in work))
         running = campaigns.run(
             work,
-            config,
-            processes=processes,
+            backend,
+            processes=min(jobs, len(work)),
             progress=lambda outcome: bar.advance(task, outcome.lines),
         )
         for outcome in running:
@@ -67,15 +164,18 @@ def campaign(lines: int, seed: int | None, jobs: int | None, chunk: int | None) 
     last = outcomes[-1]
     if last.problem is not None:
         failed = next(item for item in work if item.number == last.number)
+        named = "" if backend == campaigns.LIBRARY else f"{backend} "
         click.echo(f"{failed}\n  {last.problem}", err=True)
         click.echo(
-            f"rerun: descring campaign --lines {lines} --seed {seed} --chunk {last.number}",
+            f"rerun: descring campaign {named}--lines {lines} --seed {seed} --chunk {last.number}",
             err=True,
         )
-        click.get_current_context().exit(MISMATCH if last.mismatch else ERROR)
+        return MISMATCH if last.mismatch else ERROR
     seconds = time.monotonic() - began
-    count, cycles = sum(item.lines for item in outcomes), sum(item.cycles for item in outcomes)
+    matched, cycles = sum(item.lines for item in outcomes), sum(item.cycles for item in outcomes)
+    where = f"{cycles} cycles" if cycles else backend
     click.echo(
-        f"matched {count} lines in {seconds:.1f} s, {cycles} cycles, seed {seed}, "
+        f"matched {matched} lines in {seconds:.1f} s, {where}, seed {seed}, "
         f"digest {campaigns.digest_of(outcomes)}"
     )
+    return 0

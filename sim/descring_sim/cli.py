@@ -18,7 +18,6 @@ from descring_sim.backends import ReplayError
 from descring_sim.bundle_cmd import check, record
 from descring_sim.campaign_cmd import campaign
 from descring_sim.compare_cmd import compare
-from descring_sim.conform.campaign_command import conform_campaign
 from descring_sim.conform.command import conform
 from descring_sim.errors import SimulationError
 from descring_sim.gen.commands import gen, gen_check, lint_rtl, requirements
@@ -40,8 +39,7 @@ def cli() -> None:
 
 COMMANDS = (
     *(stream, replay, compare, record, check),
-    *(conform, conform_campaign),
-    *(campaign, shell, waves),
+    *(conform, campaign, shell, waves),
     *(gen, gen_check, requirements, lint_rtl),
     *(serve, clean),
 )

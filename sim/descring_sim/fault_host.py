@@ -26,6 +26,13 @@ _STATUS = {field.name: field.mask for field in contract.REGISTER["STATUS"].bits}
 _PROGRESS = ("STATUS", "CMD_HEAD", "DONE_TAIL", "REWARD_TAIL")
 _NOT_COMPARED = {"CNT_STALL_CYCLES"}
 _MODES = ("SPLIT_REWARD", "PUBLISH_TAILS")
+_PUBLISHED = (
+    ("CMD", contract.RING_HEAD_OFFSET),
+    ("DONE", contract.RING_TAIL_OFFSET),
+    ("REWARD", contract.RING_TAIL_OFFSET),
+)
+"""Where the device writes its indices under PUBLISH_TAILS [RING-013]."""
+
 _PATIENCE = 3_000
 """Looks at a device that does not get on, before it counts as stuck."""
 
@@ -97,10 +104,13 @@ class Setting:
         """The memory that these rings need."""
         return -(-(self.bases["REWARD"] + (LINE << self.reward)) // _PAGE) * _PAGE
 
+    def slots(self, ring: str) -> int:
+        """How many slots the ring has."""
+        return 1 << {"CMD": self.cmd, "DONE": self.done, "REWARD": self.reward}[ring]
+
     def slot(self, ring: str, index: int) -> slice:
         """The bytes of the slot of ``index``."""
-        log2 = {"CMD": self.cmd, "DONE": self.done, "REWARD": self.reward}[ring]
-        start = self.bases[ring] + LINE * (index % (1 << log2))
+        start = self.bases[ring] + LINE * (index % self.slots(ring))
         return slice(start, start + LINE)
 
 
@@ -135,6 +145,7 @@ class FaultHost:
         self.heads = dict.fromkeys(("DONE", "REWARD"), self.setting.first_index)
         self.taken = 0
         self.modes = 0
+        self._full_looks = 0
 
     # ------------------------------------------------------------------ accesses
 
@@ -178,8 +189,16 @@ class FaultHost:
         return generate(count, seed=seed, profile=profile, first_index=self.tail)
 
     def room(self) -> int:
-        """Free slots of the command ring."""
-        return (1 << self.setting.cmd) - (self.tail - self.read("CMD_HEAD")) % INDEX_MODULUS
+        """Free slots of the command ring.
+
+        Raises:
+            FaultError: there were none, too often one after the other.
+        """
+        free = self.setting.slots("CMD") - (self.tail - self.read("CMD_HEAD")) % INDEX_MODULUS
+        self._full_looks = 0 if free else self._full_looks + 1
+        if self._full_looks > _PATIENCE:
+            raise FaultError(f"the command ring stays full: {self._where()}")
+        return free
 
     def place(self, lines: Lines | Sequence[bytes]) -> None:
         """Store lines at the tail, without a doorbell."""
@@ -274,14 +293,18 @@ class FaultHost:
         else:
             raise FaultError("the device is never READY after CTRL.RESET")
         # The golden device executes at once: it has all that can ever have been written.
+        same = executed == self.device.memory
+        for ring, offset in _PUBLISHED if self.modes & CTRL["PUBLISH_TAILS"] else ():
+            word = self.setting.bases[ring] - contract.RING_SLOTS_OFFSET + offset
+            same[word : word + 4] = True
         for ring in self.rings:
-            for index in range(
-                1 << {"DONE": self.setting.done, "REWARD": self.setting.reward}[ring]
-            ):
+            for index in range(self.setting.slots(ring)):
                 at = self.setting.slot(ring, index)
-                now = self.device.memory[at]
-                if not (np.array_equal(now, executed[at]) or np.array_equal(now, self._old[at])):
+                if not (same[at].all() or np.array_equal(self.device.memory[at], self._old[at])):
                     raise FaultError(f"slot {index} of the {ring} ring is half-written")
+                same[at] = True
+        if not same.all():
+            raise FaultError(f"address {int(np.argmin(same)):#x} was written, and never may be")
         still = self.device.memory.copy()
         self.device.step(2 * self.setting.latency + 40)
         if not np.array_equal(still, self.device.memory):
@@ -321,8 +344,7 @@ class FaultHost:
         if not self._exact:
             for ring in self.rings:
                 tail, head = (self.model.read32(_REG[f"{ring}_{end}"]) for end in ("TAIL", "HEAD"))
-                slots = 1 << {"DONE": self.setting.done, "REWARD": self.setting.reward}[ring]
-                free = slots - (tail - head) % INDEX_MODULUS
+                free = self.setting.slots(ring) - (tail - head) % INDEX_MODULUS
                 for index in index_range(tail, free).tolist():
                     same[self.setting.slot(ring, index)] = True
         if not same.all():

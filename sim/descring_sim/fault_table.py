@@ -3,7 +3,8 @@
 
 On Verilator the device is the compiled library behind ``open_device("verilated")``; on Icarus it
 runs under cocotb with the protocol of both buses watched. Host, golden device and seeds are the
-same. Run as ``python -m descring_sim.fault_table``.
+same. Run as ``python -m descring_sim.fault_table``. Whatever is done is kept, so that ``--resume``
+goes on where a run was ended.
 """
 
 from __future__ import annotations
@@ -11,23 +12,24 @@ from __future__ import annotations
 import json
 import tempfile
 from collections import Counter
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import click
 import numpy as np
 from descring_host import open_device
 
-from descring_sim import runner
+from descring_sim import fault_page, paths, revision, runner
 from descring_sim.errors import SimulationError
 from descring_sim.fault_host import FaultError, FaultyDevice, Setting
+from descring_sim.fault_page import Chunk
 from descring_sim.faults import KINDS, run_seed
 
 DEFAULT_SEEDS = {"verilator": 1000, "icarus": 50}
 _CHUNK = 50
 _BACKPRESSURE = (0.0, 0.0, 0.3, 0.6)
-COLUMNS = ("seeds", "faults", "lines", "refused", "bad doorbells", "halts")
 
 
 def _open_verilated(setting: Setting, seed: int) -> FaultyDevice:
@@ -81,16 +83,17 @@ def on_icarus(kind: str, seed: int, first: int, count: int) -> Counter[str]:
 _RUN = {"verilator": on_verilator, "icarus": on_icarus}
 
 
-def table(counts: dict[tuple[str, str], Counter[str]]) -> str:
-    """The results as a table, a row for each kind on each simulator."""
-    rows = [
-        "| fault | simulator | " + " | ".join(COLUMNS) + " |",
-        "|---|---|" + "---|" * len(COLUMNS),
-    ]
-    for (kind, simulator), found in counts.items():
-        cells = " | ".join(str(found[name]) for name in COLUMNS)
-        rows.append(f"| {kind.replace('_', ' ')} | {simulator} | {cells} |")
-    return "\n".join(rows) + "\n"
+def _plan(
+    simulators: Sequence[str], kinds: Sequence[str], seed: int, first: int, seeds: int | None
+) -> list[Chunk]:
+    """What is to be done, one kind after the other, in pieces that a run may end between."""
+    chunks = []
+    for kind in kinds:
+        for simulator in simulators:
+            stop = first + (seeds or DEFAULT_SEEDS[simulator])
+            for start in range(first, stop, _CHUNK):
+                chunks.append(Chunk(simulator, kind, seed, start, min(_CHUNK, stop - start)))
+    return chunks
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -100,38 +103,61 @@ def table(counts: dict[tuple[str, str], Counter[str]]) -> str:
 @click.option("--first", type=click.IntRange(0), default=0, help="Number of the first seed.")
 @click.option("--seed", type=click.IntRange(1, 2**31 - 1), default=1, show_default=True)
 @click.option("--jobs", type=click.IntRange(1, 64), default=2, show_default=True)
+@click.option("--resume", is_flag=True, help="Leave out what was done at this very commit.")
+@click.option("--write", is_flag=True, help="Write docs/results/faults.md and faults.json too.")
 def main(
-    simulator: str, kind: tuple[str, ...], seeds: int | None, first: int, seed: int, jobs: int
+    simulator: str,
+    kind: tuple[str, ...],
+    seeds: int | None,
+    first: int,
+    seed: int,
+    jobs: int,
+    resume: bool,
+    write: bool,
 ) -> None:
     """Make faults between a host and the device; the outcome must be the golden device's."""
-    total: dict[tuple[str, str], Counter[str]] = {}
+    root = paths.checkout_root()
+    if write and (root is None or kind or seeds or first or simulator != "all"):
+        raise click.UsageError("--write wants a checkout, all kinds, and the seeds of the table")
+    commit = revision.commit(*fault_page.FOLDERS) if root is not None else "none"
+    if resume and " " in commit:
+        raise click.UsageError(f"--resume wants sources as they are in a commit, not {commit}")
+    simulators = tuple(_RUN) if simulator == "all" else (simulator,)
+    chunks = _plan(simulators, kind or tuple(KINDS), seed, first, seeds)
+    journal = paths.build_dir() / "faults" / "done.jsonl"
+    kept = fault_page.read_journal(journal, commit) if resume else {}
+    results = {chunk: kept[chunk] for chunk in chunks if chunk in kept}
     problems = []
     with ProcessPoolExecutor(jobs) as pool:
-        work: dict[Any, tuple[str, str, int, int]] = {}
-        for name in _RUN if simulator == "all" else (simulator,):
-            count = seeds or DEFAULT_SEEDS[name]
-            for each in kind or KINDS:
-                total[each, name] = Counter()
-                for start in range(first, first + count, _CHUNK):
-                    chunk = min(_CHUNK, first + count - start)
-                    task = pool.submit(_RUN[name], each, seed, start, chunk)
-                    work[task] = (each, name, start, chunk)
-        for done, task in enumerate(as_completed(work), start=1):
-            each, name, start, chunk = work[task]
+        work: dict[Future[Counter[str]], Chunk] = {
+            pool.submit(
+                _RUN[chunk.simulator], chunk.kind, chunk.seed, chunk.first, chunk.seeds
+            ): chunk
+            for chunk in chunks
+            if chunk not in results
+        }
+        for task in as_completed(work):
+            chunk = work[task]
             try:
-                total[each, name] += task.result()
+                results[chunk] = task.result()
             except (FaultError, SimulationError) as error:
                 problems.append(
-                    f"{error}\nrerun: python -m descring_sim.fault_table --simulator {name} "
-                    f"--kind {each} --seed {seed} --first {start} --seeds {chunk}"
+                    f"{error}\nrerun: python -m descring_sim.fault_table "
+                    f"--simulator {chunk.simulator} --kind {chunk.kind} --seed {seed} "
+                    f"--first {chunk.first} --seeds {chunk.seeds}"
                 )
-            click.echo(f"\r{done} of {len(work)} chunks", nl=False, err=True)
+                continue
+            fault_page.note(journal, commit, chunk, results[chunk])
+            click.echo(f"\r{len(results)} of {len(chunks)} chunks", nl=False, err=True)
     click.echo("", err=True)
-    click.echo(table(total), nl=False)
+    total = fault_page.add_up((chunk, results[chunk]) for chunk in chunks if chunk in results)
+    click.echo(fault_page.overview(total), nl=False)
     for problem in problems:
         click.echo(problem, err=True)
     if problems:
         raise SystemExit(1)
+    if write and root is not None:
+        fault_page.write(root / "docs" / "results", total, commit, seed)
 
 
 if __name__ == "__main__":

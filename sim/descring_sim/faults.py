@@ -101,16 +101,26 @@ def _stale(host: FaultHost) -> None:
     _damaged(host, lambda new, old: old)
 
 
+def _cut(number: int) -> int:
+    """How many bytes of a torn line are new: seed by seed 1 to 63."""
+    return 1 + number % (LINE - 1)
+
+
 def _torn(host: FaultHost) -> None:
-    cut = 1 + host.number % (LINE - 1)
+    cut = _cut(host.number)
     _damaged(host, lambda new, old: new[:cut] + old[cut:])
+
+
+def _bits(number: int) -> int:
+    """How many bits of a line are flipped: seed by seed 1 to 4."""
+    return 1 + number % 4
 
 
 def _bit_flips(host: FaultHost) -> None:
     def flip(new: bytes, old: bytes) -> bytes:
         del old
         line = bytearray(new)
-        for place in host.rng.choice(8 * LINE, 1 + host.number % 4, replace=False).tolist():
+        for place in host.rng.choice(8 * LINE, _bits(host.number), replace=False).tolist():
             line[place // 8] ^= 1 << place % 8
         return bytes(line)
 
@@ -172,6 +182,11 @@ KINDS: dict[str, Fault] = {
     "done_ring_never_drained": _never_drained,
 }
 
+PARTS: dict[str, Callable[[int], int]] = {"torn_lines": _cut, "bit_flips": _bits}
+"""Kinds that are counted in parts too: the part of a seed, from its number."""
+
+COUNTED_IN_PARTS = ("seeds", "faults", "refused")
+
 Opener = Callable[[Setting, int], FaultyDevice]
 """A device out of reset for this setting, and what it draws for itself from a seed."""
 
@@ -179,15 +194,22 @@ Opener = Callable[[Setting, int], FaultyDevice]
 def run_seed(kind: str, seed: int, number: int, opener: Opener, counts: Counter[str]) -> None:
     """Run seed ``number`` of ``kind`` on a device that ``opener`` gives; adds to ``counts``.
 
+    Of a kind in :data:`PARTS`, :data:`COUNTED_IN_PARTS` are also added as ``part:name``.
+
     Raises:
         FaultError: the device and the golden device differ; says which seed.
     """
     rng = np.random.default_rng((seed, list(KINDS).index(kind), number))
     setting = Setting.draw(rng)
     device = opener(setting, int(rng.integers(1 << 32)))
-    host = FaultHost(device, setting, rng, number, counts)
+    found: Counter[str] = Counter()
+    host = FaultHost(device, setting, rng, number, found)
     try:
         KINDS[kind](host)
         host.finish()
     except FaultError as error:
         raise FaultError(f"{kind}, seed {seed}, number {number}, {setting}: {error}") from error
+    counts.update(found)
+    if kind in PARTS:
+        for name in COUNTED_IN_PARTS:
+            counts[f"{PARTS[kind](number)}:{name}"] += found[name]

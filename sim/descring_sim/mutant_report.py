@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -43,6 +45,51 @@ class Workshop(Protocol):
     def try_mutant(self, mutant: Mutant) -> Verdict:
         """Plant ``mutant`` in a copy of the sources and run until something fails."""
         ...
+
+
+class Resumed:
+    """A workshop that knows what earlier runs over the same sources have found.
+
+    Each verdict is noted at once, so that no end of a run loses it; an invalid one is tried again.
+    """
+
+    def __init__(self, workshop: Workshop, journal: Path, contents: str) -> None:
+        """Read ``journal``, if there is one; ``contents`` names the sources.
+
+        Raises:
+            MutantError: a line of it is none that this class writes.
+        """
+        self._workshop = workshop
+        self._journal = journal
+        self._contents = contents
+        self._lock = threading.Lock()
+        self._known: dict[str, tuple[Status, str, float]] = {}
+        lines = journal.read_text("utf-8").splitlines() if journal.is_file() else []
+        for number, line in enumerate(lines, start=1):
+            try:
+                entry = json.loads(line)
+                if entry["contents"] == contents:
+                    verdict = (entry["status"], entry["by"], float(entry["seconds"]))
+                    self._known[entry["name"]] = verdict
+            except (ValueError, KeyError, TypeError) as error:
+                raise MutantError(
+                    f"{journal}:{number}: expected a verdict that was noted, got {line[:80]!r}; "
+                    "remove the file"
+                ) from error
+
+    def try_mutant(self, mutant: Mutant) -> Verdict:
+        """What is known of ``mutant``, or what comes of it now."""
+        if mutant.name in self._known:
+            return Verdict(mutant, *self._known[mutant.name])
+        verdict = self._workshop.try_mutant(mutant)
+        if verdict.status != "invalid":
+            entry = {"contents": self._contents, "name": mutant.name, "status": verdict.status}
+            entry |= {"by": verdict.by, "seconds": str(round(verdict.seconds, 1))}
+            with self._lock:
+                self._journal.parent.mkdir(parents=True, exist_ok=True)
+                with self._journal.open("a", encoding="utf-8") as file:
+                    file.write(json.dumps(entry) + "\n")
+        return verdict
 
 
 @dataclass(frozen=True)
@@ -142,6 +189,7 @@ def campaign(
     fewest: int,
     list_only: bool,
     write: bool,
+    resume: Path | None = None,
     select: Callable[[list[Mutant]], list[Mutant]] = list,
 ) -> None:
     """Try the mutants listed in ``sim/mutants/<folder>``; exit code 1 unless each is noticed.
@@ -155,6 +203,8 @@ def campaign(
         fewest: fewer mutants than this are an error, unless ``only`` names them.
         list_only: print the list and try nothing.
         write: write the page.
+        resume: note verdicts in this file, and try nothing whose verdict over the same sources is
+            there already.
         select: which of the listed mutants concern the workshop.
 
     Raises:
@@ -178,7 +228,18 @@ def campaign(
         sys.exit(1)
     begun_at = revision.commit(*page.folders) if write else ""
     started = time.monotonic()
-    verdicts = try_all(mutants, workshop(), jobs)
+    shop = workshop()
+    if resume is not None:
+        contents = revision.contents(*page.folders)
+        if contents is None:
+            raise click.UsageError(
+                f"--resume wants {', '.join(page.folders)} as they are committed"
+            )
+        try:
+            shop = Resumed(shop, resume, contents)
+        except MutantError as error:
+            raise click.UsageError(str(error)) from error
+    verdicts = try_all(mutants, shop, jobs)
     click.echo()
     click.echo("\n".join(table(verdicts)))
     click.echo(f"\n{score(verdicts)}, in {time.monotonic() - started:.0f} s")

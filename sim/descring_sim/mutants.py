@@ -242,7 +242,10 @@ def _why(message: str, log: str) -> str:
 @click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=SEED, show_default=True)
 @click.option("--list", "list_only", is_flag=True, help="Print the list and try nothing.")
 @click.option("--write", is_flag=True, help="Write docs/results/mutants.md too.")
-def main(jobs: int, only: tuple[str, ...], seed: int, list_only: bool, write: bool) -> None:
+@click.option("--resume", is_flag=True, help="Try nothing whose verdict is known; note the others.")
+def main(
+    jobs: int, only: tuple[str, ...], seed: int, list_only: bool, write: bool, resume: bool
+) -> None:
     """Break the RTL in many small ways; every break must be noticed."""
     mutant_report.campaign(
         "",
@@ -254,12 +257,13 @@ def main(jobs: int, only: tuple[str, ...], seed: int, list_only: bool, write: bo
             f"`make mutants`, Icarus Verilog, seed {seed}",
             "Each is a small mistake planted in a copy of the RTL. It counts as noticed when a "
             "case fails that passes on the RTL as it is; runs end with the first case that fails.",
-            ("rtl", "cocotb_tests", "pymodel", "sim"),
+            ("rtl", "cocotb_tests", "pymodel", "sim/mutants", "sim/descring_sim"),
         ),
         jobs=jobs,
         fewest=FEWEST,
         list_only=list_only,
         write=write,
+        resume=paths.build_dir() / "mutants" / f"verdicts-{seed}.jsonl" if resume else None,
     )
 
 

@@ -16,7 +16,10 @@ JOB_VARIABLE = "DESCRING_REPLAY_JOB"
 
 @dataclass(frozen=True)
 class Job:
-    """A replay: the folder of its files, and how the device is used."""
+    """A replay: the folder of its files, and how the device is used.
+
+    The host's doorbells are drawn from ``seed``, or from the simulation's when None.
+    """
 
     folder: Path
     first_index: int
@@ -24,6 +27,7 @@ class Job:
     halt: bool
     require_checked: bool
     split_reward: bool
+    seed: int | None = None
 
     @property
     def submissions(self) -> Path:

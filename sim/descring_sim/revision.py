@@ -24,6 +24,13 @@ def commit(*folders: str) -> str:
     return _git("rev-parse", "--short", "HEAD") + (" with uncommitted changes" if changed else "")
 
 
+def contents(*folders: str) -> str | None:
+    """What lies in ``folders``, as one name; None where it differs from what is committed."""
+    if _git("status", "--porcelain", "--", *folders):
+        return None
+    return " ".join(_git("rev-parse", "--short", f"HEAD:{folder}") for folder in folders)
+
+
 def today() -> datetime.date:
     """The date, in UTC."""
     return datetime.datetime.now(datetime.UTC).date()

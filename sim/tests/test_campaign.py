@@ -10,6 +10,8 @@ from collections.abc import Callable
 import pytest
 from descring_model import Lines, streams
 from descring_sim import campaign
+from descring_sim.conform.dut import Answer, StreamJob
+from descring_sim.conform.duts.backends import BackendDut
 from descring_sim.verilated_core import Replay, RtlFault, VerilatedCore
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
@@ -41,6 +43,64 @@ def test_the_outcome_does_not_depend_on_the_number_of_processes(descring: Comman
     came = descring("campaign", "--lines", LINES, "--seed", SEED, "--chunk", 4)
     assert came.returncode == 2
     assert "expected a chunk from 0 to 3" in came.stderr
+
+
+def test_other_backends_by_lines(descring: Command) -> None:
+    """Any backend of ours but the model can be compared; simulators in smaller chunks."""
+    said = []
+    for jobs in (1, 2):
+        came = descring("campaign", "cpu", "--lines", 60_000, "--seed", SEED, "--jobs", jobs)
+        assert came.returncode == 0, came.stderr
+        said.append(re.sub(r" in [\d.]+ s", "", came.stdout))
+    assert said[0] == said[1]
+    assert said[0].startswith("matched 60000 lines, cpu, seed 20, digest ")
+    size = campaign.SIMULATOR_CHUNK_LINES
+    assert [chunk.lines for chunk in campaign.chunks(1, size + 3, "icarus")] == [size, 3]
+
+
+def test_a_difference_of_another_backend_ends_the_campaign(
+    monkeypatch: pytest.MonkeyPatch, descring: Command
+) -> None:
+    """Exit code 1, and the rerun line names the backend."""
+    run = BackendDut.run
+
+    def wrong(self: BackendDut, job: StreamJob) -> Answer:
+        came = run(self, job)
+        done = came.done.copy()
+        done["user_data"][5] ^= 1
+        return Answer(done, came.reward)
+
+    monkeypatch.setattr(BackendDut, "run", wrong)
+    came = descring("campaign", "cpu", "--lines", 100, "--seed", SEED, "--jobs", 1)
+    assert came.returncode == 1
+    assert f"rerun: descring campaign cpu --lines 100 --seed {SEED} --chunk 0" in came.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("--lines", 10, "--smoke"), "--smoke means nothing with --lines"),
+        (("model", "--count", 2, "--chunk", 1), "--chunk means nothing with --count"),
+        (("model", "--count", 2, "--lines", 9), "--lines means nothing with --count"),
+        (("mine.toml",), "came 'mine.toml'. For any other implementation give --count"),
+    ],
+)
+def test_options_of_the_other_kind_are_refused(
+    arguments: tuple[object, ...], says: str, descring: Command
+) -> None:
+    """Lines or seeds: what has no meaning is an error, in one line."""
+    came = descring("campaign", *arguments)
+    assert came.returncode == 2
+    assert says in came.stderr
+    assert len(came.stderr.splitlines()) == 1
+
+
+def test_seeds_of_the_suite(descring: Command) -> None:
+    """``--count`` runs the conformance suite, from the first seed that was given."""
+    came = descring("campaign", "model", "--count", 3, "--seed", 7, "--only", "OP-000", "-j", 1)
+    assert came.returncode == 0, came.stderr
+    assert came.stdout.startswith("model conforms: 1 passed; 360 lines, seed 7, ")
+    assert came.stdout.endswith("3 seeds, 3 tests\n")
 
 
 def test_chunks_differ_and_cover_everything() -> None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,9 +15,13 @@ from descring_sim.conform.duts.backends import BackendDut
 from descring_sim.conform.duts.model import CAPABILITIES, ModelDut
 from descring_sim.conform.errors import ConformError
 from descring_sim.conform.execute import rng_of, run_test
+from descring_sim.conform.proof.unusual import UNUSUAL, Unusual, accept
 from descring_sim.conform.status import Status
 from descring_sim.conform.suite.registry import NOT_APPLICABLE, all_tests, select
 from descring_sim.conform.suite.vector import Draw, Vector
+
+SLOW = ("verilated-16-workers", "acme-slow")
+"""To build, or to run. Left to ``python -m descring_sim.conform.proof``, which tries all of them."""
 
 
 def test_every_rule_has_a_test_or_a_reason() -> None:
@@ -51,6 +56,18 @@ def test_unusual_workers_pass(workers: int) -> None:
     dut = BackendDut("cpu", workers=workers, ring_slots=2)
     results = run_rules(dut, ["RING-005", "RING-006", "RING-007", "RING-008", "DESC-023"])
     assert named(results) == set()
+
+
+@pytest.mark.parametrize(
+    "unusual",
+    [item for item in UNUSUAL if item.name not in SLOW],
+    ids=lambda item: item.name,
+)
+def test_unusual_right_implementations_pass(unusual: Unusual, tmp_path: Path) -> None:
+    """A slow memory, a slow core, tiny rings, another reset: no test of the quick run fails."""
+    accepted = accept(unusual, tmp_path, 2, smoke=True)
+    assert len(accepted.results) > 60
+    assert [(r.test, r.failure) for r in accepted.rejections] == []
 
 
 def test_a_seed_draws_the_same_lines() -> None:

@@ -62,19 +62,42 @@ def test_runs_are_added_up_and_only_the_rtl_counts(counts: dict[Point, int], rtl
     assert not judged.ok
 
 
-def test_a_waiver_takes_its_hole_out_and_a_stale_one_is_an_error(
-    counts: dict[Point, int], rtl: Path
+def test_each_hole_needs_a_reason_and_each_reason_a_hole(
+    counts: dict[Point, int], rtl: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By bit and by source line; one that matches what is covered only is stale."""
+    """By bit and by source line; a reason makes no hole covered."""
     good = [waiver("line", "^four$"), waiver("toggle", r"^q\[1\]:1->0$")]
     judged = coverage.judge(counts, good, rtl)
-    assert judged.ok
     assert not judged.holes
+    assert judged.share("toggle") == 0.5
+    assert not judged.ok
+    monkeypatch.setattr(coverage, "WANTED", 0.5)
+    assert judged.ok
+    assert not coverage.judge(counts, good[:1], rtl).ok
+    assert "  - toy.sv: q[1]" in list(coverage.report(judged, good))
     stale = waiver("line", "^one$")
     judged = coverage.judge(counts, [*good, stale], rtl)
     assert judged.stale == [stale]
     assert not judged.ok
     assert any("STALE" in line for line in coverage.report(judged, [*good, stale]))
+
+
+def test_holes_are_named_by_their_bits(rtl: Path) -> None:
+    """Bits that stand next to each other are one range; both directions are one bit."""
+    bits = [63, 62, 61, 5, 0, 0]
+    points = [Point("toy.sv", 3, "toggle", f"q[{bit}]:0->1") for bit in bits]
+    points += [Point("toy.sv", 4, "toggle", "ready:1->0"), Point("toy.sv", 5, "line", "")]
+    used = waiver("toggle", ".")
+    used.used.extend(points)
+    judged = coverage.judge({points[0]: 1}, [], rtl)
+    lines = list(coverage.report(judged, [used]))
+    assert "  - toy.sv: q[63:61,5,0], ready, line 5" in lines
+
+
+def test_a_page_wants_all_cases() -> None:
+    """Nothing runs."""
+    with pytest.raises(SystemExit, match="2"):
+        coverage.main(["--write", "--case", "crc"])
 
 
 def test_the_report_is_html_with_the_sources(counts: dict[Point, int], rtl: Path) -> None:

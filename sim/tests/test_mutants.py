@@ -217,6 +217,25 @@ def test_wrong_arguments_are_refused(
     assert "seal-every-line" in output or "--jobs" in output
 
 
+def test_verdicts_are_kept_for_the_same_sources(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """With --resume a mutant is tried once; an invalid one again, and each after a change."""
+    monkeypatch.setenv("DESCRING_BUILD_DIR", str(tmp_path))
+    monkeypatch.setattr("descring_sim.revision.contents", lambda *_folders: "these")
+    arguments = ("--only", "seal-every-line", "--resume")
+    assert _command(monkeypatch, "invalid", *arguments)[0] == 1
+    assert _command(monkeypatch, "noticed", *arguments)[0] == 0
+    assert _command(monkeypatch, "survived", *arguments)[0] == 0
+    monkeypatch.setattr("descring_sim.revision.contents", lambda *_folders: "others")
+    assert _command(monkeypatch, "survived", *arguments)[0] == 1
+    monkeypatch.setattr("descring_sim.revision.contents", lambda *_folders: None)
+    assert _command(monkeypatch, "noticed", *arguments)[0] == 2
+    (tmp_path / "mutants" / "verdicts-1.jsonl").write_text("nonsense\n")
+    monkeypatch.setattr("descring_sim.revision.contents", lambda *_folders: "these")
+    assert "verdicts-1.jsonl:1: expected" in _command(monkeypatch, "noticed", *arguments)[1]
+
+
 def test_job_runs_are_told_apart_by_their_cases() -> None:
     """What was learned about the unchanged RTL is kept for exactly what was run."""
     some, all_cases = Run.parse("crc32c@default/check"), Run.parse("crc32c@default")

@@ -18,7 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from descring_sim import paths
 from descring_sim.backends import BACKENDS
 from descring_sim.conform.dut import Description
-from descring_sim.conform.errors import ConformError
+from descring_sim.conform.errors import ConformError, UnavailableError
 from descring_sim.conform.report.terminal import print_failures, print_table, summary
 from descring_sim.conform.report.write import write_report
 from descring_sim.conform.status import TestResult
@@ -194,9 +194,15 @@ def conform(
     console = Console(stderr=True)
     verdicts = []
     for reference in duts or tuple(BACKENDS):
-        verdict = judge_one(
-            reference, tests, seed=seed, jobs=jobs, timeout_s=timeout_s, console=console
-        )
+        try:
+            verdict = judge_one(
+                reference, tests, seed=seed, jobs=jobs, timeout_s=timeout_s, console=console
+            )
+        except UnavailableError as error:
+            if duts:
+                raise
+            click.echo(f"{reference} is not judged: {error}")
+            continue
         verdicts.append(verdict)
         show(verdict, alone=len(duts) == 1)
         if output is not None:
@@ -204,7 +210,7 @@ def conform(
             name = re.sub(r"[^\w.-]+", "_", verdict.description.name)
             page = write_report(output / name if many else output, verdict)[0]
             click.echo(f"report: {page}")
-    return 0 if all(verdict.ok for verdict in verdicts) else 1
+    return 0 if verdicts and all(verdict.ok for verdict in verdicts) else 1
 
 
 def show(verdict: Verdict, *, alone: bool) -> None:

@@ -22,6 +22,7 @@ class CoreJob:
         has_halted: the core shows that it is halted.
         reset_cycles: how long it is held in reset.
         patience: cycles without a completion after which it has hung.
+        seed: of the host's behaviour.
     """
 
     folder: Path
@@ -34,6 +35,7 @@ class CoreJob:
     has_halted: bool
     reset_cycles: int
     patience: int
+    seed: int
 
     @property
     def submissions(self) -> Path:

@@ -14,5 +14,13 @@ class DutError(Exception):
     """An implementation gave no answer that could be judged; the text says what it did instead."""
 
 
+class DutUnavailable(DutError):
+    """What an implementation needs is not on this machine: a GPU, say."""
+
+
+class UnavailableError(ConformError):
+    """An implementation cannot be judged on this machine; that says nothing about it."""
+
+
 class DutHung(DutError):
     """An implementation makes no progress, and its own driver noticed."""

@@ -27,6 +27,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Refused:
-    """The implementation cannot be found or built."""
+    """The implementation cannot be found or built; ``unavailable``: not on this machine."""
 
     text: str
+    unavailable: bool = False

@@ -17,7 +17,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from descring_sim.conform.dut import Description
-from descring_sim.conform.errors import ConformError
+from descring_sim.conform.errors import ConformError, UnavailableError
 from descring_sim.conform.messages import Refused, Request, Start
 from descring_sim.conform.status import Failure, Status, TestResult
 from descring_sim.conform.suite.registry import Test, all_tests
@@ -51,6 +51,7 @@ class Worker:
 
         Raises:
             ConformError: the implementation cannot be found, described or built.
+            UnavailableError: this machine lacks what it needs.
         """
         self._log.parent.mkdir(parents=True, exist_ok=True)
         (in_read, in_write), (out_read, out_write) = os.pipe(), os.pipe()
@@ -75,6 +76,8 @@ class Worker:
             return reply
         self.stop()
         if isinstance(reply, Refused):
+            if reply.unavailable:
+                raise UnavailableError(f"{self._start.dut}: {reply.text}")
             raise ConformError(reply.text)
         if reply is None:
             reply = f"it did not end in {BUILD_TIMEOUT_S:g} s"

@@ -15,7 +15,7 @@ import traceback
 from multiprocessing.connection import Connection
 
 from descring_sim.conform.duts.find import find_dut
-from descring_sim.conform.errors import ConformError, DutError
+from descring_sim.conform.errors import ConformError, DutError, DutUnavailable
 from descring_sim.conform.execute import run_test
 from descring_sim.conform.messages import Refused, Request, Start
 from descring_sim.conform.suite.registry import all_tests
@@ -30,7 +30,7 @@ def _serve(requests: Connection, replies: Connection) -> None:
         description = dut.describe()
         dut.build(start.folder)
     except (ConformError, DutError) as error:
-        replies.send(Refused(str(error)))
+        replies.send(Refused(str(error), isinstance(error, DutUnavailable)))
         return
     except Exception as error:
         last = traceback.extract_tb(error.__traceback__)[-1]

@@ -25,8 +25,10 @@ from descring_sim.conform.duts.wrapper import PORTS, WRAPPER, PortMap, render
 from descring_sim.conform.errors import ConformError, DutError, DutHung
 from descring_sim.errors import SimulationError
 from descring_sim.runner import RunResult
+from descring_sim.stream_simulation import StreamFailed, StreamHung, StreamSimulation
 
 CASES = "conform_core.conform_core_cases"
+SERVER = "conform_core.conform_core_server_cases"
 DEFAULT_PATIENCE = 4096
 DEFAULT_SLOTS = 16
 _KEYS = (
@@ -74,6 +76,7 @@ class RtlDut:
         self._patience = self._number("patience_cycles", DEFAULT_PATIENCE, 64, 100_000_000)
         self._check_claims()
         self._home = Path()
+        self._live: StreamSimulation | None = None
 
     # ------------------------------------------------------------------ reading the file
 
@@ -135,7 +138,10 @@ class RtlDut:
         capabilities = self._file.description.capabilities
         path = self._file.path
         if capabilities.levels != {"stream"}:
-            raise ConformError(f"{path}: a core with line ports has the level stream and no other")
+            raise ConformError(
+                f"{path}: a port map joins a core by its line ports, which has the level stream "
+                "and no other; for a shell with AXI registers write a plugin of level device"
+            )
         if capabilities.rings != "chip":
             raise ConformError(f'{path}: a core with line ports has capabilities.rings = "chip"')
         for claim, ports in _NEEDS_PORTS.items():
@@ -221,10 +227,13 @@ class RtlDut:
                 has_halted="halted" in self._map.ports,
                 reset_cycles=int(self._reset.get("cycles", 4)),
                 patience=self._patience,
+                seed=job.seed,
             )
             core.save()
             core.submissions.write_bytes(line_bytes(job.lines).tobytes())
-            return self._answer(core, self._simulate(core, job))
+            if job.waves:
+                return self._answer(core, self._simulate(core, job))
+            return self._reuse(core, job)
         finally:
             if not keep:
                 shutil.rmtree(folder, ignore_errors=True)
@@ -246,19 +255,50 @@ class RtlDut:
         except SimulationError as error:
             raise DutError(str(error)) from error
 
+    def _reuse(self, core: CoreJob, job: StreamJob) -> Answer:
+        """The answer of this process's simulation, which is left running."""
+        if self._live is None or self._live.gone:
+            try:
+                self._live = StreamSimulation(
+                    self._simulator,
+                    top=WRAPPER,
+                    cases=SERVER,
+                    parameters={},
+                    seed=job.seed % 2**31,
+                    rtl_dir=self._home / "sources",
+                    build_root=self._home / "sim",
+                )
+            except SimulationError as error:
+                raise DutError(str(error)) from error
+        live, self._live = self._live, None
+        try:
+            live.carry_out(core.folder, job.timeout_s)
+        except StreamHung as error:
+            raise DutHung(str(error)) from error
+        except StreamFailed as error:
+            raise DutError(str(error)) from error
+        result = CoreResult.load(core.result)
+        if result.hung or result.rule:
+            live.close()
+        else:
+            self._live = live
+        return _judged(core, result, None)
+
     def _answer(self, core: CoreJob, run: RunResult) -> Answer:
         if not run.ok or not core.result.is_file():
             text = run.failure_text().replace(run.rerun_line(run.outcome.first_failed), "see below")
             if any("no end after" in problem for problem in run.outcome.problems):
                 raise DutHung(text)
             raise DutError(text)
-        result = CoreResult.load(core.result)
-        waves = str(run.waves) if run.waves else None
-        if result.hung:
-            raise DutHung(result.hung + (f"; waves {waves}" if waves else ""))
-        violation = Violation(result.rule, result.text) if result.rule else None
-        done, reward = (_lines(path) for path in core.rings)
-        return Answer(done, reward, f"{result.cycles} cycles", waves, violation)
+        return _judged(core, CoreResult.load(core.result), str(run.waves) if run.waves else None)
+
+
+def _judged(core: CoreJob, result: CoreResult, waves: str | None) -> Answer:
+    if result.hung:
+        raise DutHung(result.hung + (f"; waves {waves}" if waves else ""))
+    violation = Violation(result.rule, result.text) if result.rule else None
+    done, reward = (_lines(path) for path in core.rings)
+    return Answer(done, reward, f"{result.cycles} cycles", waves, violation)
 
 
 def _lines(path: Path) -> Lines:

@@ -13,10 +13,13 @@ import click
 from descring_sim import paths
 from descring_sim.conform.errors import ConformError
 from descring_sim.conform.proof.mutants import examples_dir, load
-from descring_sim.conform.proof.run import Trial, try_mutant
+from descring_sim.conform.proof.run import SEED, Trial, try_mutant
+from descring_sim.conform.proof.unusual import UNUSUAL, Acceptance, accept
+from descring_sim.conform.suite.registry import NOT_APPLICABLE
 from descring_sim.conform.verdict import commit_of
 
-PAGE = "docs/results/conform-proof.md"
+PAGE = "docs/results/conformance.md"
+HEADING = "## Wrong implementations"
 LANGUAGES = ("python", "c", "rtl")
 
 
@@ -44,23 +47,45 @@ def score(trials: Sequence[Trial]) -> str:
     )
 
 
-def write_page(root: Path, trials: Sequence[Trial]) -> None:
-    """Write the page of results."""
+def acceptances(accepted: Sequence[Acceptance]) -> list[str]:
+    """What was accepted as a table in Markdown."""
+    rows = ["| implementation | what is unusual | tests | rejected |", "|---|---|---|---|"]
+    for item in accepted:
+        unusual = item.unusual
+        wrong = ", ".join(result.test for result in item.rejections) or "none"
+        rows.append(f"| {unusual.name} | {unusual.what} | {len(item.results)} | {wrong} |")
+    return rows
+
+
+def write_page(root: Path, trials: Sequence[Trial], accepted: Sequence[Acceptance]) -> None:
+    """Write the page's part about this command; what stands above it is kept."""
     date = datetime.datetime.now(datetime.UTC).date()
+    page = root / PAGE
+    above = page.read_text(encoding="utf-8").partition(HEADING)[0] if page.is_file() else ""
     lines = [
-        "# Wrong implementations",
+        HEADING,
         "",
-        f"`python -m descring_sim.conform.proof --write` on {date}, commit {commit_of(root)}: "
-        f"**{score(trials)}**.",
+        f"`python -m descring_sim.conform.proof --write` on {date}, commit {commit_of(root)}.",
         "",
-        "Each is a copy of the golden model (python), of the worker's header behind the C ABI (c) "
-        "or of the example core behind its port map in Icarus (rtl), with one mistake in it. The "
-        "tests of the broken rule are run; the last column has the rules that failures name.",
+        f"**{score(trials)}.** Each is a copy of the golden model (python), of the worker's header "
+        "behind the C ABI (c) or of the example core behind its port map in Icarus (rtl), with one "
+        "mistake in it. The tests of the broken rule are run; the last column has the rules that "
+        "failures name.",
         "",
         *table(trials),
         "",
+        "Not applicable, since no device can obey or break them:",
+        "",
+        *(f"- {rule}: {reason}." for rule, reason in NOT_APPLICABLE.items()),
+        "",
+        "## Unusual and right",
+        "",
+        f"The whole suite with seed {SEED}:",
+        "",
+        *acceptances(accepted),
+        "",
     ]
-    (root / PAGE).write_text("\n".join(lines), encoding="utf-8")
+    page.write_text(above + "\n".join(lines), encoding="utf-8")
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -68,7 +93,10 @@ def write_page(root: Path, trials: Sequence[Trial]) -> None:
 @click.option("--only", multiple=True, metavar="RULE", help="Mutants of these rules alone.")
 @click.option("--write", is_flag=True, help=f"Write {PAGE} too.")
 def main(language: tuple[str, ...], only: tuple[str, ...], write: bool) -> None:
-    """Try wrong implementations; each must be rejected under the rule that it breaks."""
+    """Try wrong implementations; each must be rejected under the rule that it breaks.
+
+    Without --language and --only, unusual right ones too; none of their tests may fail.
+    """
     try:
         mutants = [m for m in load(language or LANGUAGES) if not only or m.rule in only]
         root = examples_dir().parents[1]
@@ -81,6 +109,12 @@ def main(language: tuple[str, ...], only: tuple[str, ...], write: bool) -> None:
     if write and (language or only):
         raise click.UsageError("--write wants all of them; leave --language and --only out")
     work = paths.build_dir() / "conform-proof"
+    accepted = []
+    if not language and not only:
+        for unusual in UNUSUAL:
+            accepted.append(accept(unusual, work, SEED))
+            wrong = len(accepted[-1].rejections)
+            click.echo(f"{unusual.name}: {wrong} rejected, {accepted[-1].seconds:.1f} s", err=True)
     trials = []
     for mutant in mutants:
         trials.append(try_mutant(mutant, work))
@@ -88,10 +122,13 @@ def main(language: tuple[str, ...], only: tuple[str, ...], write: bool) -> None:
     for trial in trials:
         if not trial.rejected:
             click.echo(f"not rejected: {trial.mutant.id}: {trial.mutant.breaks}; {trial.problem}")
+    for result in (result for item in accepted for result in item.rejections):
+        click.echo(f"wrongly rejected: {result.test}: {result.failure and result.failure.text}")
     click.echo(score(trials))
     if write:
-        write_page(root, trials)
-    sys.exit(not all(trial.rejected for trial in trials))
+        write_page(root, trials, accepted)
+    good = all(trial.rejected for trial in trials) and not any(a.rejections for a in accepted)
+    sys.exit(not good)
 
 
 if __name__ == "__main__":

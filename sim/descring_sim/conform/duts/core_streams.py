@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Streams through the RTL with its rings on chip, in simulations that stay up between them."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from descring_model import Lines, line_bytes
+
+from descring_sim import backends_sim, paths
+from descring_sim.backends import ReplayOptions
+from descring_sim.conform.dut import Answer
+from descring_sim.conform.errors import DutError, DutHung
+from descring_sim.errors import SimulationError
+from descring_sim.replay_job import Job, Summary
+from descring_sim.stream_simulation import StreamFailed, StreamHung, StreamSimulation
+
+SERVER = "replay.replay_server_cases"
+_KEPT = 2
+"""Simulations that stay up: one of the default parameters, one of others in turn."""
+
+
+class CoreStreams:
+    """Answers streams as ``descring replay`` does, a simulation for each set of parameters."""
+
+    def __init__(self, simulator: str) -> None:
+        self._simulator = simulator
+        self._live: dict[tuple[int, int], StreamSimulation] = {}
+
+    def answer(self, lines: Lines, options: ReplayOptions, timeout_s: float) -> Answer:
+        """The completions of ``lines``.
+
+        Raises:
+            DutError: there is no whole answer. DutHung: it did not end in ``timeout_s``.
+        """
+        depth = options.ring_depth or backends_sim.DEFAULT_RING_DEPTH
+        workers = options.workers or backends_sim.DEFAULT_WORKERS
+        parent = paths.build_dir() / "replay"
+        parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f"{self._simulator}-", dir=parent) as folder:
+            job = Job(
+                folder=Path(folder),
+                first_index=options.first_index,
+                ring_depth=depth,
+                halt=options.halt,
+                require_checked=options.require_checked,
+                split_reward=options.split_reward,
+                seed=options.seed,
+            )
+            job.save()
+            job.submissions.write_bytes(line_bytes(lines).tobytes())
+            self._carry_out(job, (depth, workers), options.seed or 0, timeout_s)
+            summary = Summary.load(job.summary)
+            return Answer(
+                backends_sim.completions(job.done, summary.done),
+                backends_sim.completions(job.reward, summary.reward),
+                f"{summary.cycles} cycles",
+            )
+
+    def _carry_out(self, job: Job, key: tuple[int, int], seed: int, timeout_s: float) -> None:
+        try:
+            live = self._live.pop(key, None)
+            if live is None or live.gone:
+                live = StreamSimulation(
+                    self._simulator,
+                    top=backends_sim.TOP,
+                    cases=SERVER,
+                    parameters=backends_sim.parameters(*key),
+                    seed=seed,
+                )
+            live.carry_out(job.folder, timeout_s)
+        except StreamHung as error:
+            raise DutHung(str(error)) from error
+        except (StreamFailed, SimulationError) as error:
+            raise DutError(" ".join(str(error).split())) from error
+        self._live[key] = live
+        if len(self._live) > _KEPT:
+            self._live.pop(next(iter(self._live))).close()
