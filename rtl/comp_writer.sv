@@ -469,8 +469,7 @@ module comp_writer
                          reward_index_q - reward_head_i <= 32'd1 << RING_LOG2_MAX),
              "no completion is written where the host has not made room (RING-005)")
   `HW_ASSERT(TailsAgree_A,
-             cmd_head_q - first_index_i ==
-             (done_tail_q - first_index_i) + (reward_tail_q - first_index_i),
+             cmd_head_q - reward_tail_q == done_tail_q - first_index_i,
              "as many descriptors are answered as completions are posted (RING-006)")
   `HW_ASSERT(PostTaken_A, !post_o || meta_valid, "nothing is posted that was not taken")
   `HW_ASSERT(LinesKept_A, line_ready || !meta_ready, "there is a place for each line taken")

@@ -10,10 +10,13 @@ import pytest
 from descring_model import DESC_DTYPE, complete, contract
 from descring_sim import paths
 from descring_sim.backends import ReplayOptions, open_backend
-from descring_sim.formal import counterexample
+from descring_sim.formal import counterexample, tasks
 from descring_sim.formal.counterexample import stream_of
-from descring_sim.formal.mutants import REPORT, Workshop
+from descring_sim.formal.mutants import REPORT, Workshop, judge
+from descring_sim.formal.proofs import Outcome
+from descring_sim.formal.proofs import Status as OutcomeStatus
 from descring_sim.mutant_list import Mutant, load
+from descring_sim.mutant_report import Status
 from descring_sim.streamfile import read_stream
 
 
@@ -38,6 +41,25 @@ def test_counterexample_shows_the_planted_mistake_in_a_simulation(tmp_path: Path
         options = ReplayOptions(require_checked=checked, workers=1, rtl=rtl)
         result = open_backend("icarus").replay(lines, options, lambda _: None)
         assert np.array_equal(result.done, expected) is same
+
+
+@pytest.mark.parametrize(
+    ("name", "outcome", "expected"),
+    [
+        ("writer-room-ignored", "fail", "noticed"),
+        ("writer-room-ignored", "unknown", "noticed"),
+        ("writer-room-ignored", "pass", "survived"),
+        ("writer-sends-behind-error", "fail", "noticed"),
+        ("writer-sends-behind-error", "unknown", "equivalent"),
+        ("writer-sends-behind-error", "pass", "equivalent"),
+    ],
+)
+def test_only_a_counterexample_speaks_against_an_equivalent_mistake(
+    name: str, outcome: OutcomeStatus, expected: Status
+) -> None:
+    """An induction step alone that fails shows no run in which the mistake matters."""
+    task = tasks.load(tasks.formal_dir())[0]
+    assert judge(_mutant(name), task, Outcome(str(task), outcome, 1.0, ""))[0] == expected
 
 
 def _step(opcode: int, verdict: int, **more: int) -> dict[str, int]:

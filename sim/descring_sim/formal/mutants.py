@@ -39,8 +39,12 @@ FEWEST = 30
 """Fewer mistakes than this prove little about the properties."""
 
 
-def _judge(mutant: Mutant, task: Task, outcome: Outcome) -> tuple[Status, str]:
+def judge(mutant: Mutant, task: Task, outcome: Outcome) -> tuple[Status, str]:
+    """What the outcome of ``task`` on a copy with ``mutant`` says of it, and why."""
     names = ", ".join(dict.fromkeys(proofs.leaf(name) for name in outcome.failed))
+    if outcome.status == "unknown" and mutant.equivalent and not mutant.unproven:
+        # Without a trace from reset nothing speaks against the entry; the invariants are stricter.
+        return "equivalent", mutant.equivalent
     if outcome.status == "pass":
         return ("equivalent", mutant.equivalent) if mutant.equivalent else ("survived", str(task))
     if outcome.status == "error":
@@ -75,7 +79,7 @@ class Workshop:
                 if TAG not in task.tags:
                     continue
                 outcome = proofs.run(task, home / "out")
-                status, by = _judge(mutant, task, outcome)
+                status, by = judge(mutant, task, outcome)
                 if outcome.status != "pass":
                     if outcome.status == "fail":
                         (home / REPORT).write_text(failure_text(task, outcome), encoding="utf-8")

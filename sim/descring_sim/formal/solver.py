@@ -15,14 +15,7 @@ from pathlib import Path
 
 from descring_sim import paths, simulators
 from descring_sim.errors import SimulationError
-
-# SymbiYosys wants a solver that is a program; the wheel has it as a module.
-_SOLVER = """\
-import bitwuzla
-options = bitwuzla.Options()
-options.set(bitwuzla.Option.PRODUCE_MODELS, True)
-bitwuzla.Parser(bitwuzla.TermManager(), options, "smt2").parse("<stdin>")
-"""
+from descring_sim.formal import one_by_one
 
 
 def tool(name: str) -> str:
@@ -42,7 +35,7 @@ def environment() -> dict[str, str]:
     """The environment in which the solver is on the path."""
     folder = paths.build_dir() / "tools"
     folder.mkdir(parents=True, exist_ok=True)
-    solver = shlex.join([sys.executable, "-c", _SOLVER])
+    solver = shlex.join([sys.executable, str(Path(one_by_one.__file__).resolve())])
     simulators.write_executable(folder / "bitwuzla", f'#!/bin/sh\nexec {solver} "$@"\n')
     env = dict(os.environ)
     env["PATH"] = os.pathsep.join([str(folder), env.get("PATH", os.defpath)])
