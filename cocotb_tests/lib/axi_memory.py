@@ -26,6 +26,7 @@ from lib.signals import bit, is_high, read_int, signal
 from lib.timebase import Timebase
 
 OKAY, SLVERR, DECERR = 0, 2, 3
+_INCR = 1
 
 _ALL_LANES = (1 << LINE_BYTES) - 1
 _READ_CHANNELS = ("ar", "r")
@@ -131,9 +132,9 @@ class AxiMemory:
         self._gates = {name: Gate(None) for name in names}
         self._valid = {name: bit(dut, f"{prefix}_{name}valid") for name in names}
         self._ready = {name: bit(dut, f"{prefix}_{name}ready") for name in names}
-        ports = [f"ar{part}" for part in ("addr", "len", "id")] * reads
+        ports = [f"ar{part}" for part in ("addr", "len", "id", "burst")] * reads
         ports += [f"r{part}" for part in ("data", "resp", "last", "id")] * reads
-        ports += [f"aw{part}" for part in ("addr", "len", "id")] * writes
+        ports += [f"aw{part}" for part in ("addr", "len", "id", "burst")] * writes
         ports += [*("wdata", "wstrb", "wlast", "bresp", "bid")] * writes
         self._ports = {name: signal(dut, f"{prefix}_{name}") for name in ports}
         self._wake = Event()
@@ -230,6 +231,8 @@ class AxiMemory:
                 f"an access of 0x{address:x}, below the memory at 0x{self.origin:x} "
                 f"({self._time.context()})"
             )
+        if read_int(self._ports[f"{name}burst"]) != _INCR:
+            raise AssertionError(f"a burst whose addresses do not rise ({self._time.context()})")
         return Burst(address - self.origin, length + 1, number)
 
     # ------------------------------------------------------------------ reads
