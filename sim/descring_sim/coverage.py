@@ -285,19 +285,22 @@ def _runs(numbers: Iterable[int]) -> str:
 _PAGE = """\
 # Coverage of the RTL
 
-`python -m descring_sim.coverage --write`, {today}, commit {commit}, {version}: every testbench in
-its configurations {configs}. A point counts once, whatever instance or parameter covers it. A
-toggle is one bit's change in one direction.
+`python -m descring_sim.coverage --write`, {today}, commit {commit}, {version}{kept}.
+
+Every testbench in its configurations {configs}. A point
+counts once, whatever instance or parameter covers it. A toggle is one bit's change in one
+direction.
 
 """
 
 
-def page(judged: Judged, waivers: list[Waiver], configs: Iterable[str]) -> str:
-    """The page of results."""
+def page(judged: Judged, waivers: list[Waiver], configs: Iterable[str], *, kept: bool) -> str:
+    """The page of results; ``kept``: the counts are those of an earlier run."""
     return _PAGE.format(
         today=revision.today(),
         commit=revision.commit("rtl", "cocotb_tests", "sim"),
         version=f"Verilator {simulators.find('verilator').version}",
+        kept=", over the counts of an earlier run (`--keep`)" if kept else "",
         configs=", ".join(configs) or "all",
     ) + "\n".join([*report(judged, waivers), ""])
 
@@ -355,7 +358,8 @@ def main(arguments: list[str] | None = None) -> int:
         print(path)
     if options.write:
         target = root / "docs" / "results" / "coverage.md"
-        target.write_text(page(judged, waivers, configs), encoding="utf-8")
+        text = page(judged, waivers, configs, kept=options.keep)
+        target.write_text(text, encoding="utf-8")
     return 0 if judged.ok else 1
 
 
