@@ -49,17 +49,7 @@ class SimulatorBackend:
         _check_depth(depth)
         workers = DEFAULT_WORKERS if options.workers is None else options.workers
         with _job_folder(self.simulator, keep=options.waves) as folder:
-            job = Job(
-                folder=folder,
-                first_index=options.first_index,
-                ring_depth=depth,
-                halt=options.halt,
-                require_checked=options.require_checked,
-                split_reward=options.split_reward,
-                seed=options.seed,
-            )
-            job.save()
-            job.submissions.write_bytes(line_bytes(lines).tobytes())
+            job = write_job(folder, lines, options, depth)
             with _reported(job.progress, progress):
                 run = self._run(job, workers, options, len(lines))
             if not run.ok:
@@ -86,6 +76,22 @@ class SimulatorBackend:
             extra_env={JOB_VARIABLE: str(job.folder)},
             timeout_s=TIMEOUT_S + TIMEOUT_S_PER_LINE * count,
         )
+
+
+def write_job(folder: Path, lines: Lines, options: ReplayOptions, ring_depth: int) -> Job:
+    """Leave in ``folder`` what the testbench that replays ``lines`` reads."""
+    job = Job(
+        folder=folder,
+        first_index=options.first_index,
+        ring_depth=ring_depth,
+        halt=options.halt,
+        require_checked=options.require_checked,
+        split_reward=options.split_reward,
+        seed=options.seed,
+    )
+    job.save()
+    job.submissions.write_bytes(line_bytes(lines).tobytes())
+    return job
 
 
 def parameters(depth: int, workers: int) -> dict[str, int]:

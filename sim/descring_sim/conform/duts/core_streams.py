@@ -6,7 +6,7 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from descring_model import Lines, line_bytes
+from descring_model import Lines
 
 from descring_sim import backends_sim, paths
 from descring_sim.backends import ReplayOptions
@@ -39,17 +39,7 @@ class CoreStreams:
         parent = paths.build_dir() / "replay"
         parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f"{self._simulator}-", dir=parent) as folder:
-            job = Job(
-                folder=Path(folder),
-                first_index=options.first_index,
-                ring_depth=depth,
-                halt=options.halt,
-                require_checked=options.require_checked,
-                split_reward=options.split_reward,
-                seed=options.seed,
-            )
-            job.save()
-            job.submissions.write_bytes(line_bytes(lines).tobytes())
+            job = backends_sim.write_job(Path(folder), lines, options, depth)
             self._carry_out(job, (depth, workers), options.seed or 0, timeout_s)
             summary = Summary.load(job.summary)
             return Answer(
