@@ -69,6 +69,7 @@ def test_a_failing_case_says_how_to_repeat_it_and_leaves_waves(toy: Toy, simulat
     assert not result.ok
     again = runner.rerun_with_waves(
         result,
+        last=runner.WAVE_CYCLES,
         simulator=simulator,
         top="toy",
         cases="toy.toy_cases",
@@ -299,7 +300,11 @@ class TestPlugin:
 
     @pytest.mark.parametrize(
         ("options", "said"),
-        [(("--case", "("), "regular expression"), (("--seed", "-3"), "--seed: expected a number")],
+        [
+            (("--case", "("), "regular expression"),
+            (("--seed", "-3"), "--seed: expected a number"),
+            (("--wave-cycles", "-1"), "--wave-cycles: expected a number"),
+        ],
     )
     def test_bad_options_are_usage_errors(
         self, toy: Toy, options: tuple[str, ...], said: str
