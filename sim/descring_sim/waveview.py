@@ -122,6 +122,12 @@ def save(wave: Path, rtl_dir: Path | None = None) -> tuple[Path, Path]:
     return gtkwave, surfer
 
 
+def commands(wave: Path) -> tuple[str, str]:
+    """What opens ``wave`` with the views beside it: Surfer's command, and GTKWave's."""
+    surfer, gtkwave = wave.with_suffix(".sucl"), wave.with_suffix(".gtkw")
+    return f"surfer -c {surfer} {wave}", f"gtkwave {wave} {gtkwave}"
+
+
 def _surfer(view: dict[str, list[Signal]]) -> str:
     """Surfer's commands; it takes the names of states and the kinds of structs from the file."""
     lines = []
