@@ -113,6 +113,11 @@ module rollout_worker_fsm_props
   // [RING-005] a completion on offer stays on offer, unchanged, until it is taken
   `PROVE(StableUnderStall_A, past_stalled_q, valid && data == past_data_q)
 
+  // the next descriptor can come in as a completion goes: no cycle is lost between two
+  `PROVE(NoIdleCycle_A, retire, ready)
+  // what the registers hold on the way is not shown, so that nothing unset is
+  `PROVE(QuietData_A, !valid, data == '0 && tokens == '0)
+
   // [DESC-001..DESC-014] [FLAG-000..FLAG-008] [FLAG-010] the completion is the submitted line with
   // nothing changed but what sections 2 to 4 change, all 512 bits
   `PROVE(Completion_A, valid,
