@@ -12,11 +12,12 @@ TEST ?=
 CONFIG ?=
 SEED ?=
 WAVES ?=
+WAVE_CYCLES ?=
 # How many simulations run at a time.
 JOBS ?= $(shell nproc)
 
 # A recipe reads them as shell variables, so that no character of theirs is special.
-export SIM TEST CONFIG SEED WAVES JOBS
+export SIM TEST CONFIG SEED WAVES WAVE_CYCLES JOBS
 
 BIN := .venv/bin
 PYTHON_SOURCES := pymodel host cuda sim cocotb_tests bench
@@ -25,11 +26,12 @@ PYTEST := CUDA_MODULE_LOADING=EAGER $(BIN)/python -m pytest --import-mode=import
 # A suite that must be there is an error when it is not.
 SUITES := pymodel/tests sim/tests $(wildcard host/tests) cuda/tests cocotb_tests
 COSIM_OPTIONS = --sim "$${SIM:-all}" -n "$$JOBS" \
-	$${TEST:+--case "$$TEST"} $${CONFIG:+--config "$$CONFIG"} $${SEED:+--seed "$$SEED"}
+	$${TEST:+--case "$$TEST"} $${CONFIG:+--config "$$CONFIG"} $${SEED:+--seed "$$SEED"} \
+	$${WAVE_CYCLES:+--wave-cycles "$$WAVE_CYCLES"}
 
 .PHONY: help
 help:  ## list the targets
-	@echo 'make <target> [SIM=icarus|verilator] [TEST=regex] [CONFIG=name] [SEED=n] [WAVES=1] [JOBS=n]'
+	@echo 'make <target> [SIM=icarus|verilator] [TEST=regex] [CONFIG=name] [SEED=n] [WAVES=1] [WAVE_CYCLES=n] [JOBS=n]'
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
 
 .PHONY: setup
@@ -37,7 +39,7 @@ setup:  ## make .venv ready (every other target does it by itself)
 	@sim/bootstrap.sh
 
 .PHONY: sim
-sim: setup  ## run the RTL against the golden model: SIM= TEST= CONFIG= SEED= WAVES=
+sim: setup  ## run the RTL against the golden model: SIM= TEST= CONFIG= SEED= WAVES= WAVE_CYCLES=
 	@case "$$WAVES" in ''|0) waves= ;; *) waves=--waves ;; esac; \
 	$(PYTEST) $(COSIM_OPTIONS) $$waves cocotb_tests
 
@@ -93,7 +95,7 @@ nightly:  ## everything that takes longer than make test may
 	@for target in $(NIGHTLY); do $(MAKE) --no-print-directory $$target; done
 
 .PHONY: faults
-faults: setup  ## the fault table: 1000 seeds of each fault on Verilator, 50 on Icarus
+faults: setup  ## the fault table: 1000 seeds of each fault on Verilator, 63 on Icarus
 	@$(BIN)/python -m descring_sim.fault_table --jobs "$$JOBS"
 
 .PHONY: campaign

@@ -14,8 +14,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import shutil
 import statistics
 import subprocess
@@ -23,11 +21,11 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from common.stamp import stamp
 from descring_model import DESC_DTYPE, Lines, complete, contract, first_difference, streams
 from descring_sim import simulators
 from descring_sim.backends import ReplayOptions, open_backend
@@ -178,16 +176,6 @@ def against_cocotb(count: int, repeats: int) -> dict[str, Any]:
     return {"profile": "mixed", "lines": rates, "ratio": ratios}
 
 
-def revision() -> str:
-    """The commit that was measured, with a mark if the tree has changes."""
-    git = ["git", "-C", str(HERE)]
-    try:
-        words = [*git, "describe", "--always", "--dirty", "--abbrev=12"]
-        return subprocess.run(words, check=True, capture_output=True, text=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-
-
 def main() -> int:
     """Measure, check, and print; the exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -202,11 +190,7 @@ def main() -> int:
     try:
         stand_in = build_stand_in(folder)
         report: dict[str, Any] = {
-            "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-            "commit": revision(),
-            "machine": platform.machine(),
-            "cpus": os.cpu_count(),
-            "load_1min": round(os.getloadavg()[0], 2),
+            **stamp("rtl", "sim", "bench"),
             "verilator": simulators.find("verilator").version,
             "workers": WORKERS,
             "bridge": against_the_bridge(stand_in, options.count, options.repeats),

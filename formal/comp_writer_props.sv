@@ -527,7 +527,8 @@ module comp_writer_props
   `PROVE(Announced_A, announce, publish_tails_i ? answer && asked_word_q[0] && !bad : post)
   // [LIFE-004] [LIFE-005] a writer that stops, fails or is aborted takes no completion
   `PROVE(StoppedTakesNothing_A, stopped_i || abort_i || failed, !ready)
-  // [LIFE-004] an aborted writer starts no write
+  // an aborted writer starts no write, though LIFE-004 would allow those that wait: a soft reset
+  // ends as soon as what is under way is answered
   `PROVE(AbortStartsNothing_A, past_rst_q && past_abort_q, !awvalid || past_aw_waits_q)
   // [LIFE-004] the bus is idle iff every request was answered
   `PROVE(BusIdle_A, 1'b1, bus_idle == (accepted_q == '0 && !awvalid))

@@ -83,6 +83,31 @@ async def test_several_errors_are_met_one_by_one(
 
 
 @cocotb.test()
+@cocotb.parametrize(response=list(_RESPONSES), publish=[0, PUBLISH_TAILS])
+async def test_error_while_lines_are_under_way(
+    dut: HierarchyObject, response: str, publish: int
+) -> None:
+    """[LIFE-005] [RING-009] What the workers still hold when a write fails is dropped, then redone.
+
+    More lines than the writer keeps, so that the pipeline is full when the response comes.
+    """
+    lines = 2 * parameter(dut, "WriteDepth")
+    size = lines.bit_length()
+    tb = ShellTestbench(dut, layout=Layout(cmd=size, done=size), latency=Latency(20, 20))
+    await tb.start()
+    await tb.enable(publish)
+    for tokens in (1, 5):
+        tb.fail_slot("DONE", tb.heads["DONE"], _RESPONSES[response])
+        await tb.submit(tb.decodes([tokens] * lines))
+        await tb.settle()
+        tb.mend()
+        await tb.resume()
+        await tb.settle()
+        await tb.take_all()
+    await tb.finish()
+
+
+@cocotb.test()
 @cocotb.parametrize(latency=[2, 20])
 async def test_error_behind_a_stop_is_not_met_before_resume(
     dut: HierarchyObject, latency: int
@@ -127,8 +152,7 @@ async def test_error_with_a_full_done_ring(dut: HierarchyObject, ring: str) -> N
         await tb.settle()
     tb.mend()
     await tb.resume()
-    while tb.taken < 8:
-        await tb.take_all()
+    await tb.take_until(8)
     await tb.finish()
 
 

@@ -101,8 +101,7 @@ async def test_stop_waits_for_room(dut: HierarchyObject) -> None:
     await tb.settle()
     await tb.write("DOORBELL", tb.tail)
     await tb.resume()
-    while tb.taken < 6:
-        await tb.take_all()
+    await tb.take_until(6)
     await tb.finish()
 
 

@@ -326,6 +326,19 @@ class ShellTestbench(Testbench):
         rings = ("DONE", "REWARD") if self.modes & SPLIT_REWARD else ("DONE",)
         return sum([await self.take(ring) for ring in rings])
 
+    async def take_until(self, taken: int) -> None:
+        """Take whatever there is, until ``taken`` completions were taken since reset.
+
+        Raises:
+            AssertionError: nothing comes any more.
+        """
+        since = self.time.cycle
+        while self.taken < taken:
+            if await self.take_all():
+                since = self.time.cycle
+            elif self.time.cycle - since > _PROGRESS_CYCLES:
+                raise self.timeout(f"{self.taken} of {taken} completions")
+
     async def serve(self, lines: Lines, *, longest_batch: int = 24) -> None:
         """Be a host until these lines are answered and taken, whatever the rings hold.
 

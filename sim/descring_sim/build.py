@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from descring_sim import simulators, sources
+from descring_sim import simulators, sources, wave_window
 from descring_sim.errors import SimulationError
 from descring_sim.simulators import Simulator
 
@@ -101,9 +101,10 @@ def _key(
     parameters: Parameters,
     files: sources.SourceSet,
     args: list[str],
+    recorder: str,
 ) -> str:
     digest = hashlib.sha256()
-    identity = [simulator.name, simulator.version, top, sorted(parameters.items()), args]
+    identity = [simulator.name, simulator.version, top, sorted(parameters.items()), args, recorder]
     digest.update(json.dumps([*identity, simulators.TIMESCALE]).encode())
     for path in (*files.sources, *files.headers):
         digest.update(f"\0{path.name}\0".encode())
@@ -129,7 +130,8 @@ def build(
     """
     files = sources.collect(rtl_dir, top)
     args = simulator.build_args(waves=waves, coverage=coverage)
-    name = f"{top}-{_key(simulator, top, parameters, files, args + ['waves'] * waves)}"
+    own, text = wave_window.recorder(simulator.name, top) if waves else (None, "")
+    name = f"{top}-{_key(simulator, top, parameters, files, args, text)}"
     directory = build_root / simulator.name / name
     stamp = directory / "finished"
     with locked(build_root / "locks" / f"{simulator.name}-{name}"):
@@ -137,20 +139,27 @@ def build(
             return Build(directory, fresh=False)
         shutil.rmtree(directory, ignore_errors=True)
         directory.mkdir(parents=True)
+        inputs = [str(path) for path in files.sources]
+        if own is not None:
+            (directory / own).parent.mkdir(parents=True, exist_ok=True)
+            (directory / own).write_text(text, encoding="utf-8")
+            inputs += [str(directory / own)] * (simulator.name == "icarus")
         log = directory / "build.log"
         code = run_child(
             {
                 "simulator": simulator.name,
                 "action": "build",
+                "share": str(directory) if own is not None else None,
                 "arguments": {
-                    "sources": [str(path) for path in files.sources],
+                    "sources": inputs,
                     "includes": [str(rtl_dir)],
                     "hdl_toplevel": top,
                     "parameters": dict(parameters),
                     "build_args": args,
                     "build_dir": str(directory),
                     "timescale": list(simulators.TIMESCALE),
-                    "waves": waves,
+                    # Icarus records by a module of ours instead of cocotb's.
+                    "waves": waves and simulator.name != "icarus",
                     "always": True,
                 },
             },

@@ -8,6 +8,8 @@ A test that uses ``cosim`` runs once for each simulator that ``--sim`` names. It
 from __future__ import annotations
 
 import ast
+import contextlib
+import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,12 @@ from descring_sim.runner import RunResult
 
 _PROPERTY = "descring_cosim"
 _WORKER_SEED = "descring_seed"
+_WORKER_CLAIMS = "descring_claims"
+_CLAIMS = pytest.StashKey[Path]()
+
+RERUNS = 3
+"""So many failures of a run are repeated for their waves; RTL that fails everywhere would be slow.
+"""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -35,6 +43,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--case", metavar="REGEX", help="run the cocotb cases whose block.name matches only"
     )
     group.addoption("--waves", action="store_true", help="write waves (FST) of every run")
+    group.addoption(
+        "--wave-cycles",
+        type=int,
+        metavar="N",
+        default=runner.WAVE_CYCLES,
+        help="a failing case is repeated with waves of its last N cycles (default: %(default)s); "
+        "0: it is not repeated",
+    )
     group.addoption("--coverage", action="store_true", help="count coverage (Verilator only)")
     group.addoption("--rtl-dir", type=Path, metavar="DIR", help="build these sources instead")
     group.addoption("--build-dir", type=Path, metavar="DIR", help="default: build/sim")
@@ -47,6 +63,10 @@ def pytest_configure(config: pytest.Config) -> None:
         config.option.seed = worker_input[_WORKER_SEED]
     if config.option.seed is None:
         config.option.seed = runner.new_seed()
+    if config.option.wave_cycles < 0:
+        raise pytest.UsageError(
+            f"--wave-cycles: expected a number from 0, came {config.option.wave_cycles}"
+        )
     if config.option.seed < 0:
         raise pytest.UsageError(f"--seed: expected a number from 0, came {config.option.seed}")
     if config.option.case is not None:
@@ -55,11 +75,19 @@ def pytest_configure(config: pytest.Config) -> None:
         except SimulationError as error:
             raise pytest.UsageError(str(error)) from error
 
+    if _WORKER_CLAIMS in worker_input:
+        config.stash[_CLAIMS] = Path(worker_input[_WORKER_CLAIMS])
+    else:
+        folder = tempfile.TemporaryDirectory(prefix="descring-cosim-")
+        config.add_cleanup(folder.cleanup)
+        config.stash[_CLAIMS] = Path(folder.name)
+
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
-    """Hand the seed to a worker of xdist."""
+    """Hand a worker of xdist what the whole run shares: the seed, and who repeats a failure."""
     node.workerinput[_WORKER_SEED] = node.config.option.seed
+    node.workerinput[_WORKER_CLAIMS] = str(node.config.stash[_CLAIMS])
 
 
 def pytest_report_header(config: pytest.Config) -> str:
@@ -136,6 +164,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items[:] = wanted
 
 
+def _claimed(folder: Path) -> bool:
+    """Whether the run may repeat one more failure; then one less is left to all its processes."""
+    for number in range(RERUNS):
+        with contextlib.suppress(FileExistsError):
+            (folder / str(number)).touch(exist_ok=False)
+            return True
+    return False
+
+
 class Cosim:
     """What the fixture ``cosim`` gives to a test: runs on one simulator."""
 
@@ -188,12 +225,18 @@ class Cosim:
             pytest.fail(self._explain(result, arguments), pytrace=False)
         return result
 
-    @staticmethod
-    def _explain(result: RunResult, arguments: dict[str, Any]) -> str:
-        if result.waves is not None:
+    def _explain(self, result: RunResult, arguments: dict[str, Any]) -> str:
+        config = self._request.config
+        last = config.option.wave_cycles
+        if result.waves is not None or last == 0 or result.outcome.first_failed is None:
             return result.failure_text()
+        if not _claimed(config.stash[_CLAIMS]):
+            return (
+                f"{result.failure_text()}\n"
+                f"  no waves: {RERUNS} failures of this run have theirs; the rerun makes them"
+            )
         try:
-            return result.failure_text(runner.rerun_with_waves(result, **arguments))
+            return result.failure_text(runner.rerun_with_waves(result, last=last, **arguments))
         except SimulationError as error:
             return f"{result.failure_text()}\n  no waves: {error}"
 

@@ -31,6 +31,8 @@ class CaseResult:
     message: str = ""
     matched: int = 0
     cycles: int = 0
+    sim_ns: float = 0.0
+    """Simulated time from the case's begin to its end."""
 
     @property
     def label(self) -> str:
@@ -85,9 +87,10 @@ def read_results(path: Path) -> tuple[list[CaseResult], list[str]]:
                 message = failure.get("message") or (failure.text or "").strip()
         if element.find("skipped") is not None:
             status = "skipped"
-        cases.append(
-            CaseResult(element.get("classname", ""), element.get("name", ""), status, message)
-        )
+        name, module = element.get("name", ""), element.get("classname", "")
+        properties = {item.get("name"): item.get("value", "") for item in element.iter("property")}
+        sim_ns = float(properties.get("sim_time_duration") or 0)
+        cases.append(CaseResult(module, name, status, message, sim_ns=sim_ns))
     return cases, []
 
 

@@ -3,13 +3,14 @@
 
 :func:`run` is the one way into a simulator: pytest's fixture ``cosim`` and ``descring replay`` both
 use it. A failing run is repeated by :func:`rerun_with_waves`: the first failing case alone, with
-the same seed, and with waves on.
+the same seed, and with waves of the last cycles before the failure.
 """
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
+import math
 import random
 import re
 import shlex
@@ -21,7 +22,7 @@ from typing import Any
 
 from descring_sim import build as builds
 from descring_sim import cases as case_names
-from descring_sim import paths, report, simulators, waveview
+from descring_sim import paths, report, simulators, wave_window, waveview
 from descring_sim.cases import Selection
 from descring_sim.errors import SimulationError
 from descring_sim.report import CaseResult, Outcome
@@ -32,6 +33,9 @@ DEFAULT_CONFIG = "default"
 
 DEFAULT_TIMEOUT_S = 600.0
 """Wall-clock limit of one simulator run."""
+
+WAVE_CYCLES = 1000
+"""Cycles before a failure that the waves of its repetition show, unless told otherwise."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,7 @@ class RunResult:
     outcome: Outcome
     log: Path
     waves: Path | None
+    waves_from_ns: float
     built: bool
     wall_s: float
 
@@ -101,14 +106,22 @@ class RunResult:
         lines.append(f"  seed:  {self.seed}")
         lines.append(f"  rerun: {self.rerun_line(self.outcome.first_failed)}")
         lines.append(f"  log:   {self.log}")
-        waves = rerun.waves if rerun is not None else self.waves
-        if waves is not None:
-            lines.append(f"  waves: {waves}")
+        lines += (rerun or self)._wave_lines()
         if rerun is not None and rerun.ok:
             lines.append(
                 "  note: the case passes when it runs alone; it depends on those before it"
             )
         return "\n".join(lines)
+
+    def _wave_lines(self) -> list[str]:
+        """Where the waves are, what of the run they show, and what opens them."""
+        if self.waves is None:
+            return []
+        lines = [f"  waves: {self.waves}"]
+        if self.waves_from_ns:
+            lines.append(f"         from {self.waves_from_ns:.0f} ns on; WAVES=1 records all of it")
+        surfer, gtkwave = waveview.commands(self.waves)
+        return [*lines, f"  open:  {surfer}", f"  or:    {gtkwave}"]
 
 
 def essence(message: str) -> list[str]:
@@ -153,6 +166,7 @@ def run(
     seed: int | None = None,
     case: str | None = None,
     waves: bool = False,
+    waves_from_ns: float = 0.0,
     rtl_dir: Path | None = None,
     tests_dir: Path | None = None,
     build_root: Path | None = None,
@@ -172,6 +186,7 @@ def run(
         seed: base seed of everything random in the run; random when None.
         case: regular expression as in :class:`descring_sim.cases.Selection`; all cases when None.
         waves: write waves (FST).
+        waves_from_ns: simulated time at which they begin.
         rtl_dir: other sources than the project's own.
         tests_dir: folder on the path inside the simulator, the project's own when None.
         build_root: where builds, logs and waves go; ``build/sim`` when None.
@@ -229,6 +244,7 @@ def run(
                 seed=seed,
                 run_dir=run_dir,
                 waves=wave_file,
+                waves_from_ns=waves_from_ns,
             ),
             file=run_dir / "run.json",
             log=files["sim.log"],
@@ -250,6 +266,7 @@ def run(
         outcome=outcome,
         log=files["sim.log"],
         waves=wave_file if wave_file is not None and wave_file.is_file() else None,
+        waves_from_ns=waves_from_ns,
         built=product.fresh,
         wall_s=time.monotonic() - started,
     )
@@ -265,9 +282,10 @@ def specification(
     seed: int,
     run_dir: Path,
     waves: Path | None,
+    waves_from_ns: float = 0.0,
 ) -> dict[str, object]:
     """Return what :mod:`descring_sim.simulation_child` is told of a run in ``run_dir``."""
-    wave_args, wave_plusargs = simulator.wave_options(waves) if waves else ([], [])
+    wave_args, wave_plusargs = simulator.wave_options(waves, waves_from_ns) if waves else ([], [])
     return {
         "simulator": simulator.name,
         "action": "test",
@@ -307,11 +325,12 @@ def _judge(code: int | None, files: Mapping[str, Path], timeout_s: float) -> Out
     return outcome
 
 
-def rerun_with_waves(result: RunResult, **arguments: Any) -> RunResult | None:
-    """Repeat the first failing case of ``result`` alone, with its seed and with waves on.
+def rerun_with_waves(result: RunResult, *, last: int, **arguments: Any) -> RunResult | None:
+    """Repeat the first failing case of ``result`` alone, with its seed, recording its last cycles.
 
     Args:
         result: a failed run.
+        last: how many cycles before the failure the waves show.
         arguments: the arguments that :func:`run` was given.
 
     Returns:
@@ -321,4 +340,12 @@ def rerun_with_waves(result: RunResult, **arguments: Any) -> RunResult | None:
     if failed is None:
         return None
     arguments |= {"seed": result.seed, "case": failed.label, "waves": True, "run_dir": None}
-    return run(**arguments)
+    for _ in range(2):
+        start_ns = max(0.0, math.ceil(failed.sim_ns - last * wave_window.CYCLE_NS))
+        again = run(**arguments, waves_from_ns=start_ns)
+        # A case that depends on those before it takes another time alone, which is known only now.
+        came = again.outcome.cases[0] if len(again.outcome.cases) == 1 else failed
+        if abs(came.sim_ns - failed.sim_ns) < 1:
+            break
+        failed = came
+    return again

@@ -17,6 +17,7 @@ import sys
 import threading
 from pathlib import Path
 
+import cocotb_tools.config
 from cocotb_tools.runner import get_runner
 
 
@@ -28,12 +29,18 @@ def _end_with_parent() -> None:
 
 
 def main(specification: str) -> None:
-    """Run the JSON file ``specification``: simulator, action (build or test), arguments of it."""
+    """Run the JSON file ``specification``: simulator, action (build or test), arguments of it.
+
+    ``share`` of a build that records waves is the folder that stands in for cocotb's own, with a
+    main program for Verilator's model.
+    """
     if os.getpgrp() == os.getpid():  # started by the runner, and not by hand in a shell's group
         threading.Thread(target=_end_with_parent, daemon=True).start()
     spec = json.loads(Path(specification).read_text(encoding="utf-8"))
     runner = get_runner(spec["simulator"])
     if spec["action"] == "build":
+        if spec["share"] is not None:
+            cocotb_tools.config.share_dir = Path(spec["share"])
         runner.build(**spec["arguments"])
     else:
         runner.test(**spec["arguments"])

@@ -17,7 +17,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from descring_sim import paths
+from descring_sim import paths, wave_window
 from descring_sim.errors import SimulationError
 
 TIMESCALE = ("1ns", "1ps")
@@ -59,7 +59,7 @@ class Simulator:
         if coverage and self.name != "verilator":
             raise SimulationError(f"only verilator counts coverage, {self.name} does not")
         if self.name == "icarus":
-            return []
+            return ["-s", wave_window.ICARUS_MODULE] if waves else []
         # One C++ file: the rules of the wheel for several use a precompiled header, and lack the
         # option that includes it.
         args = ["--assert", "--x-initial", "unique", "--x-assign", "unique", "--output-split", "0"]
@@ -73,11 +73,15 @@ class Simulator:
             return []
         return ["+verilator+rand+reset+2", f"+verilator+seed+{seed % (2**31 - 1) + 1}"]
 
-    def wave_options(self, file: Path) -> tuple[list[str], list[str]]:
-        """Return (simulator arguments, plusargs) that write waves (FST) to ``file``."""
+    def wave_options(self, file: Path, start_ns: float) -> tuple[list[str], list[str]]:
+        """Return (simulator arguments, plusargs) that write waves (FST) to ``file``.
+
+        They begin ``start_ns`` after the simulation.
+        """
+        start = wave_window.plusarg(start_ns)
         if self.name == "icarus":
-            return [], [f"+dumpfile_path={file}"]
-        return ["--trace-file", str(file)], []
+            return [], [f"+dumpfile_path={file}", start]
+        return ["--trace-file", str(file)], [start]
 
     def binary(self, build_dir: Path, top: str) -> Path:
         """Return the file that a finished build leaves in ``build_dir``."""

@@ -18,6 +18,6 @@ def waves(wave: Path) -> None:
     """
     from descring_sim import waveview
 
-    gtkwave, surfer = waveview.save(wave)
-    click.echo(f"surfer -c {surfer} {wave}")
-    click.echo(f"gtkwave {wave} {gtkwave}")
+    waveview.save(wave)
+    for command in waveview.commands(wave):
+        click.echo(command)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The command line, run in this process, for every test that wants it; the path to helpers."""
+"""The command line, run in this process, and a toy project, for tests that want them."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 from descring_sim import cli
+from toy_project import Toy, write_toy
 
 
 @pytest.fixture
@@ -30,3 +31,9 @@ def descring(
         return subprocess.CompletedProcess(words, code, captured.out, captured.err)
 
     return call
+
+
+@pytest.fixture
+def toy(tmp_path: Path) -> Toy:
+    """A project of one module for the runner."""
+    return write_toy(tmp_path)

