@@ -95,7 +95,7 @@ nightly:  ## everything that takes longer than make test may
 	@for target in $(NIGHTLY); do $(MAKE) --no-print-directory $$target; done
 
 .PHONY: faults
-faults: setup  ## the fault table: 1000 seeds of each fault on Verilator, 50 on Icarus
+faults: setup  ## the fault table: 1000 seeds of each fault on Verilator, 63 on Icarus
 	@$(BIN)/python -m descring_sim.fault_table --jobs "$$JOBS"
 
 .PHONY: campaign
