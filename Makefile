@@ -88,14 +88,14 @@ synth: setup  ## synthesise every RTL module: cells, flip-flops, logic depth, no
 	@$(BIN)/python -m descring_sim.synth
 
 # What takes too long for `make test`; one target after the other.
-NIGHTLY := campaign conform-proof faults formal formal-mutants mutants-cuda synth
+NIGHTLY := campaign ci-snippet conform-proof faults formal formal-mutants mutants-cuda synth
 
 .PHONY: nightly
 nightly:  ## everything that takes longer than make test may
 	@for target in $(NIGHTLY); do $(MAKE) --no-print-directory $$target; done
 
 .PHONY: faults
-faults: setup  ## the fault table: 1000 seeds of each fault on Verilator, 50 on Icarus
+faults: setup  ## the fault table: 1000 seeds of each fault on Verilator, 63 on Icarus
 	@$(BIN)/python -m descring_sim.fault_table --jobs "$$JOBS"
 
 .PHONY: campaign
@@ -108,6 +108,10 @@ campaign: setup  ## random lines against the golden model: 10^7 verilated and cp
 .PHONY: conform-proof
 conform-proof: setup  ## the conformance kit must reject every wrong implementation under its rule
 	@$(BIN)/python -m descring_sim.conform.proof
+
+.PHONY: ci-snippet
+ci-snippet: setup  ## the CI snippet of docs/conformance.md, as written, from an empty folder
+	@sim/ci_snippet.sh
 
 .PHONY: mutants-host
 mutants-host: setup  ## break the host runtime in many small ways; its suite must notice

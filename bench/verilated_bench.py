@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 from common.stamp import stamp
 from descring_model import DESC_DTYPE, Lines, complete, contract, first_difference, streams
-from descring_sim import simulators
+from descring_sim import simulators, verilated_build
 from descring_sim.backends import ReplayOptions, open_backend
 from descring_sim.verilated_core import CoreConfig, VerilatedCore, replay_parallel
 
@@ -192,6 +192,7 @@ def main() -> int:
         report: dict[str, Any] = {
             **stamp("rtl", "sim", "bench"),
             "verilator": simulators.find("verilator").version,
+            "compiler": verilated_build.compiler().version,
             "workers": WORKERS,
             "bridge": against_the_bridge(stand_in, options.count, options.repeats),
         }

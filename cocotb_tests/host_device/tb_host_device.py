@@ -34,6 +34,7 @@ class HostDeviceTestbench(Case):
         super().__init__(dut)
         job = DeviceJob.load(Path(os.environ[JOB_VARIABLE]))
         self.time = Timebase(dut)
+        self._reset_cycles = job.reset_cycles
         self._requests = os.open(job.requests, os.O_RDONLY | os.O_CLOEXEC)
         self._replies = os.open(job.replies, os.O_WRONLY | os.O_CLOEXEC)
         self._host = DeviceHost(
@@ -43,6 +44,7 @@ class HostDeviceTestbench(Case):
             self.rng,
             first_index=job.first_index,
             latency=job.latency,
+            late_writes=job.late_writes,
             backpressure=job.backpressure,
             monitor=job.monitor,
         )
@@ -50,7 +52,7 @@ class HostDeviceTestbench(Case):
     async def start(self) -> None:
         """Bring the device out of reset, and tell the host program."""
         await self.time.start()
-        await self.time.reset()
+        await self.time.reset(self._reset_cycles)
         send_reply(self._replies, 0, [])
 
     async def serve(self) -> None:
@@ -77,6 +79,15 @@ class HostDeviceTestbench(Case):
             await self._host.write(operation.address, operation.value)
         if operation.op is Op.WAIT:
             return await self._host.wait(operation.value)
+        if operation.op is Op.IRQ:
+            return self._host.interrupt()
+        if operation.op is Op.FAIL:
+            self._host.fail(operation.address, operation.value)
+        if operation.op is Op.MEND:
+            self._host.mend()
+        if operation.op is Op.RESET:
+            self._host.restart(operation.value)
+            await self.time.reset(self._reset_cycles)
         return 0
 
 

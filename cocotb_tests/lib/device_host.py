@@ -9,11 +9,11 @@ from cocotb.handle import HierarchyObject
 from descring_model import contract
 from descring_sim.device_link import Waited
 
-from lib.axi_memory import AxiMemory, Latency, Written
+from lib.axi_memory import SLVERR, AxiMemory, Latency, Written
 from lib.axi_monitor import AxiMonitor
 from lib.axil_host import AxilHost
 from lib.patterns import Pattern
-from lib.signals import signal
+from lib.signals import bit, read_int, signal
 from lib.timebase import Timebase
 
 _REGISTER = {name: register.offset for name, register in contract.REGISTER.items()}
@@ -43,6 +43,7 @@ class DeviceHost:
         *,
         first_index: int = 0,
         latency: int = 1,
+        late_writes: bool = False,
         backpressure: float = 0.0,
         monitor: bool = False,
     ) -> None:
@@ -55,17 +56,21 @@ class DeviceHost:
             rng: the memory's source of randomness.
             first_index: the value of every index after reset.
             latency: cycles from a memory access to its answer.
+            late_writes: a write reaches memory with its response rather than with its data.
             backpressure: share of the cycles in which each AXI channel refuses.
             monitor: hold both buses to the AXI standard.
         """
         self._time = time
         self._rng = rng
         self._lines_written = 0
-        signal(dut, "first_index_i").value = first_index
+        self._irq = bit(dut, "irq_o")
+        self._first_index = signal(dut, "first_index_i")
+        self._first_index.value = first_index
         signal(dut, "window_last_i").value = len(window) - 1
         self._registers = AxilHost(dut, time)
         self.memory = AxiMemory(dut, time, window, rng)
         self.memory.read_latency = self.memory.write_latency = Latency(latency, latency)
+        self.memory.write_late = late_writes
         self.memory.on_write = self._count
         if backpressure:
             names = ("ar", "r", "aw", "w", "b")
@@ -116,6 +121,24 @@ class DeviceHost:
             return True
         head = await self.read(_REGISTER["CMD_HEAD"])
         return head == await self.read(_REGISTER["CMD_TAIL"])
+
+    def interrupt(self) -> int:
+        """The level of the interrupt [IRQ-001]."""
+        return read_int(self._irq)
+
+    def fail(self, start: int, stop: int) -> None:
+        """Answer every access that touches the bytes ``[start, stop)`` with an error [LIFE-005]."""
+        self.memory.faults.ranges.append((start, stop, SLVERR))
+
+    def mend(self) -> None:
+        """Let every access succeed again."""
+        self.memory.faults.ranges.clear()
+
+    def restart(self, first_index: int) -> None:
+        """Bring the bus to where it was at the start; for a hard reset of the device."""
+        self._first_index.value = first_index
+        self.mend()
+        self.memory.reset()
 
     def stop(self) -> None:
         """Serve and watch no more."""

@@ -34,7 +34,15 @@ _YOUNG_S = 5.0
 
 @dataclass(frozen=True)
 class MemoryReport:
-    """What the memory really is; what was asked for and not given has its reason here."""
+    """What the memory really is; what was asked for and not given has its reason here.
+
+    Attributes:
+        bytes: of the mapping.
+        huge_bytes: of them, those in huge pages when it was made; counted where huge pages were
+            asked for, else 0.
+        huge_pages: how huge pages were given, or why not.
+        numa: likewise for the binding to a node.
+    """
 
     bytes: int
     huge_bytes: int
@@ -112,10 +120,11 @@ class Segment:
                 os.close(file)
                 _path(str(name)).unlink(missing_ok=True)
             raise
+        huge = 0
         if huge_pages:
             segment.window[::_PAGE] = 0  # so that the pages exist and can be counted
-        huge = _huge_bytes(segment.base)
-        segment.report = MemoryReport(total, huge, how if huge_pages else "not asked for", numa)
+            huge = _huge_bytes(segment.base)
+        segment.report = MemoryReport(total, huge, how, numa)
         return segment
 
     @classmethod
@@ -256,7 +265,10 @@ def _map(file: int | None, size: int, huge_pages: bool) -> tuple[mmap.mmap, str]
 
 
 def _huge_bytes(base: Any) -> int:
-    """Bytes of the mapping at ``base`` that lie in huge pages now, from the kernel's own table."""
+    """Bytes of the mapping at ``base`` that lie in huge pages now, from the kernel's own table.
+
+    The kernel walks the pages of the whole process for it: tens of milliseconds.
+    """
     start = int(ffi.cast("uintptr_t", base))
     found, total = False, 0
     for line in Path("/proc/self/smaps").read_text().splitlines():

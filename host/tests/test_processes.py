@@ -22,6 +22,7 @@ from descring_host import (
     DeviceError,
     PeerDied,
     open_device,
+    segment,
 )
 from descring_host.native import lib
 from descring_host.segment import PREFIX, SHM_FOLDER, Segment
@@ -349,6 +350,21 @@ def test_memory_reports_what_was_given() -> None:
     with CpuDevice(1 << 16, numa_node=1000) as device:
         assert device.memory_report.numa.startswith("refused for node 1000")
         assert device.memory_report.huge_pages == "not asked for"
+
+
+def test_pages_are_counted_where_huge_ones_were_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kernel's table of all pages takes tens of milliseconds: no device opens that slowly."""
+    counted: list[object] = []
+
+    def count(base: object) -> int:
+        counted.append(base)
+        return 7
+
+    monkeypatch.setattr(segment, "_huge_bytes", count)
+    with CpuDevice(1 << 16) as device:
+        assert (device.memory_report.huge_bytes, counted) == (0, [])
+    with CpuDevice(1 << 16, huge_pages=True) as device:
+        assert device.memory_report.huge_bytes == 7
 
 
 def test_serve_refuses_bad_options_with_exit_code_2() -> None:

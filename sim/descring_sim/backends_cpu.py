@@ -54,21 +54,30 @@ def replay_on_device(
     for option in ("seed", "waves", "rtl"):
         if getattr(options, option) not in (None, False):
             raise ReplayError(f"--{option} means nothing to the backend {name}; leave it out")
-    slots = _SLOTS if options.ring_depth is None else options.ring_depth
     try:
-        with (
-            make() as device,
-            CommandQueue(
-                device,
-                cmd_slots=slots,
-                split_reward=options.split_reward,
-                require_checked=options.require_checked,
-                when_full="short",
-            ) as queue,
-        ):
-            return _answers(queue, lines, options.halt, progress)
+        with make() as device:
+            return stream_through(device, lines, options, progress)
     except (HostError, ValueError) as error:
         raise ReplayError(f"backend {name}: {error}") from error
+
+
+def stream_through(
+    device: Device, lines: Lines, options: ReplayOptions, progress: Progress
+) -> tuple[Lines, Lines]:
+    """The completions of both rings of a device that is after reset; it is left open.
+
+    Raises:
+        HostError: the device fails. ValueError: rings that do not fit into its memory.
+        ReplayError: it gives no completion for long.
+    """
+    with CommandQueue(
+        device,
+        cmd_slots=_SLOTS if options.ring_depth is None else options.ring_depth,
+        split_reward=options.split_reward,
+        require_checked=options.require_checked,
+        when_full="short",
+    ) as queue:
+        return _answers(queue, lines, options.halt, progress)
 
 
 def _answers(

@@ -3,21 +3,20 @@
 
 from __future__ import annotations
 
-import os
 import time
 from pathlib import Path
 
 import click
 
 from descring_sim.backends import BACKENDS, say
-from descring_sim.conform.command import DEFAULT_TIMEOUT_S
+from descring_sim.conform.options import SUITE, jobs_option, suite_options
 from descring_sim.progress import progress_bar
 from descring_sim.runner import new_seed
 
 MISMATCH, ERROR = 1, 2
 DEFAULT_LINES = 1_000_000
 _FOR_LINES = ("lines", "chunk")
-_FOR_COUNT = ("only", "smoke", "timeout_s", "address", "state", "output")
+_FOR_COUNT = (*SUITE, "address", "state")
 
 
 @click.command()
@@ -33,22 +32,11 @@ _FOR_COUNT = ("only", "smoke", "timeout_s", "address", "state", "output")
     type=click.IntRange(min=0),
     help="Of all lines, drawn when left out; with --count the first seed.  [default: 1]",
 )
-@click.option(
-    "-j", "--jobs", type=click.IntRange(1, 4096), help="Processes at a time.  [default: one a core]"
-)
+@jobs_option("Processes")
 @click.option(
     "--chunk", type=click.IntRange(min=0), help="With --lines: the chunk of this number alone."
 )
-@click.option("--only", multiple=True, metavar="RULE|TEST", help="With --count: as of conform.")
-@click.option("--smoke", is_flag=True, help="With --count: the quick tests alone.")
-@click.option(
-    "--timeout",
-    "timeout_s",
-    type=click.FloatRange(0.1, 86400),
-    default=DEFAULT_TIMEOUT_S,
-    show_default=True,
-    help="With --count: seconds that a test may take.",
-)
+@suite_options("With --count: ")
 @click.option(
     "--ray",
     "address",
@@ -61,13 +49,6 @@ _FOR_COUNT = ("only", "smoke", "timeout_s", "address", "state", "output")
     metavar="FILE",
     help="With --count: keep finished seeds there, and go on from them when called again.",
 )
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(path_type=Path, file_okay=False),
-    metavar="DIR",
-    help="With --count: write the report there.",
-)
 @click.pass_context
 def campaign(
     context: click.Context,
@@ -75,7 +56,7 @@ def campaign(
     lines: int | None,
     count: int | None,
     seed: int | None,
-    jobs: int | None,
+    jobs: int,
     chunk: int | None,
     only: tuple[str, ...],
     smoke: bool,
@@ -94,7 +75,6 @@ def campaign(
     takes, and merge everything into one verdict. Exit codes are those of conform.
     """
     _refuse(context, _FOR_LINES if count else _FOR_COUNT, "--lines" if count is None else "--count")
-    jobs = jobs or os.cpu_count() or 1
     if count is None:
         return _lines(implementation, lines or DEFAULT_LINES, seed, jobs, chunk)
     # Imported late: it needs much that lines do not.

@@ -25,8 +25,10 @@ from descring_sim.device_link import Op, Operation, Waited
 from descring_sim.device_process import (
     SEED_VARIABLE,
     WAVES_VARIABLE,
+    Design,
     ProcessOptions,
     SimulatorProcess,
+    parameters,
 )
 
 WORKERS_MAX = 16
@@ -57,9 +59,11 @@ class SimulatorDevice:
         *,
         workers: int = DEFAULT_WORKERS,
         prefetch_depth: int = DEFAULT_PREFETCH_DEPTH,
+        design: Design | None = None,
         first_index: int = 0,
         seed: int | None = None,
         latency: int = LATENCY_MIN,
+        late_writes: bool = False,
         backpressure: float = 0.0,
         monitor: bool = False,
         waves: bool | None = None,
@@ -71,10 +75,12 @@ class SimulatorDevice:
             memory: bytes of the window.
             workers: 1 to 16; completions keep submission order.
             prefetch_depth: descriptors that the device fetches ahead, a power of two.
+            design: another design with the same ports, to which the two above mean nothing.
             first_index: the value of every index after reset [RING-012].
             seed: of the RTL's random initial state and of the memory's pauses; default: the
                 environment's ``DESCRING_SEED``, else a random one.
             latency: cycles from an access of the device to memory to the answer, 1 to 10000.
+            late_writes: a write reaches memory with its response rather than with its data.
             backpressure: share of the cycles, 0 to 0.95, in which each AXI channel refuses.
             monitor: hold both buses to the AXI standard; a violation ends the simulation.
             waves: record waves (FST), see :attr:`waves`; default: the environment's
@@ -109,11 +115,11 @@ class SimulatorDevice:
         self._posted: list[Operation] = []  # writes that are not sent off yet
         options = ProcessOptions(
             simulator=simulator,
-            workers=workers,
-            prefetch_depth=prefetch_depth,
+            design=design or Design(parameters=parameters(workers, prefetch_depth)),
             first_index=first_index,
             seed=self.seed,
             latency=latency,
+            late_writes=late_writes,
             backpressure=backpressure,
             waves=waves,
             monitor=monitor,
@@ -180,6 +186,35 @@ class SimulatorDevice:
                 return
             if self._waiting:
                 time.sleep(0.0001)  # a lock of Python's is not fair
+
+    @property
+    def irq(self) -> bool:
+        """The level of the interrupt [IRQ-001]."""
+        return bool(self._exchange([Operation(Op.IRQ)]))
+
+    def fail_memory(self, start: int, stop: int) -> None:
+        """Answer every access that touches the bytes ``[start, stop)`` with an error [LIFE-005].
+
+        Raises:
+            ValueError: a range that is empty or does not lie inside the memory's first 4 GiB.
+        """
+        if not 0 <= start < stop <= min(len(self.memory), 2**32 - 1):
+            raise ValueError(
+                f"expected a range inside the {len(self.memory)} bytes of memory, "
+                f"got [{start}, {stop})"
+            )
+        self._exchange([Operation(Op.FAIL, start, stop)])
+
+    def mend_memory(self) -> None:
+        """Let every access succeed again; a halted device wants CTRL.RESUME as well."""
+        self._exchange([Operation(Op.MEND)])
+
+    def reset(self, first_index: int = 0) -> None:
+        """Pull the reset of the device, and start its indices at ``first_index`` [RING-012].
+
+        What was under way on the bus is dropped; memory stays as it is, and fails no more.
+        """
+        self._exchange([Operation(Op.RESET, value=check_u32("first_index", first_index))])
 
     def check_peer(self) -> None:
         """Raise :class:`DeviceError` if the simulator has ended."""

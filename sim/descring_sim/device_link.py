@@ -30,8 +30,10 @@ class DeviceJob:
         requests: path of the pipe to read. ``replies`` is that to write.
         first_index: the value of every index after reset.
         latency: cycles from a memory access to its answer.
+        late_writes: a write reaches memory with its response rather than with its data.
         backpressure: share of the cycles, 0 to below 1, in which each AXI channel refuses.
         monitor: hold both buses to the AXI standard all the time.
+        reset_cycles: how long the device is held in reset.
     """
 
     memory: str
@@ -39,8 +41,10 @@ class DeviceJob:
     replies: str
     first_index: int
     latency: int
+    late_writes: bool
     backpressure: float
     monitor: bool
+    reset_cycles: int
 
     def save(self, path: Path) -> None:
         """Write it to ``path``."""
@@ -63,6 +67,14 @@ class Op(IntEnum):
     """Run until completions have come, for at most ``value`` cycles: a :class:`Waited`."""
     CLOSE = 3
     """End the simulation: 0."""
+    IRQ = 4
+    """The level of the interrupt."""
+    FAIL = 5
+    """Answer every access to the bytes from ``address`` to before ``value`` with an error: 0."""
+    MEND = 6
+    """Let every access succeed again: 0."""
+    RESET = 7
+    """Hold the device in reset, with ``value`` as the first index, and the bus with it: 0."""
 
 
 class Waited(IntEnum):

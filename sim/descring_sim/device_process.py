@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from descring_host.errors import DeviceError
@@ -48,15 +48,29 @@ _FATAL = re.compile(r"^.*(?:%Fatal|FATAL): .*$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
+class Design:
+    """A device with the ports of ``rl_runtime_axi``: its top, and where it is built.
+
+    ``rtl_dir`` has the sources, and ``build_root`` gets the builds; the project's own when None.
+    """
+
+    top: str = TOP
+    parameters: builds.Parameters = field(default_factory=dict)
+    rtl_dir: Path | None = None
+    build_root: Path | None = None
+    reset_cycles: int = 2
+
+
+@dataclass(frozen=True)
 class ProcessOptions:
     """How the device is built and run; see :class:`descring_sim.device.SimulatorDevice`."""
 
     simulator: str
-    workers: int
-    prefetch_depth: int
+    design: Design
     first_index: int
     seed: int
     latency: int
+    late_writes: bool
     backpressure: float
     waves: bool
     monitor: bool
@@ -116,14 +130,16 @@ class SimulatorProcess:
             replies=str(own / str(replies)),
             first_index=self.options.first_index,
             latency=self.options.latency,
+            late_writes=self.options.late_writes,
             backpressure=self.options.backpressure,
             monitor=self.options.monitor,
+            reset_cycles=self.options.design.reset_cycles,
         ).save(job)
         self._process: subprocess.Popen[bytes] = builds.start_child(
             runner.specification(
                 found,
                 product,
-                top=TOP,
+                top=self.options.design.top,
                 cases=CASES,
                 test_filter=None,
                 seed=self.options.seed,
@@ -250,11 +266,12 @@ def parameters(workers: int, prefetch_depth: int) -> dict[str, int]:
 
 
 def _build(options: ProcessOptions, found: simulators.Simulator) -> builds.Build:
+    design = options.design
     return builds.build(
         found,
-        top=TOP,
-        parameters=parameters(options.workers, options.prefetch_depth),
-        rtl_dir=paths.rtl_dir().resolve(),
-        build_root=(paths.build_dir() / "sim").resolve(),
+        top=design.top,
+        parameters=design.parameters,
+        rtl_dir=(design.rtl_dir or paths.rtl_dir()).resolve(),
+        build_root=(design.build_root or paths.build_dir() / "sim").resolve(),
         waves=options.waves,
     )

@@ -15,6 +15,7 @@ from descring_sim.conform.suite.registry import all_tests
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "examples" / "conform"
 ACME = EXAMPLES / "acme" / "acme.toml"
+NIMBUS = EXAMPLES / "nimbus" / "nimbus.toml"
 C_WORKER = EXAMPLES / "c_worker" / "worker.toml"
 
 WRONG = """

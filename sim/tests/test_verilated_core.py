@@ -216,7 +216,7 @@ def test_waves_change_nothing_and_show_a_window(tmp_path: Path, small: Verilated
 def test_a_library_is_made_once_for_its_inputs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The RTL, a parameter, or the harness: each change makes a new one, and nothing else does."""
+    """RTL, parameters, harness, compiler: each change makes a new one, and nothing else does."""
     made: list[str] = []
 
     def compiled(_folder: Path, library: Path, *_: object, **__: object) -> None:
@@ -241,7 +241,39 @@ def test_a_library_is_made_once_for_its_inputs(
     for file in (rtl / "crc32c.sv", rtl / "hw_macros.svh", own / "core.cpp", own / "model.h"):
         file.write_text(file.read_text() + "\n")
         others.append(build())
+    monkeypatch.setenv("DESCRING_CXX", str(fake_compiler(tmp_path / "g++", "g++ 99.1")))
+    others.append(build())
     assert len({first, *others}) == 1 + len(others) == len(made)
+
+
+def fake_compiler(file: Path, version: str) -> Path:
+    """A compiler that can say its version and nothing else."""
+    file.write_text(f"#!/bin/sh\necho '{version}'\n")
+    file.chmod(0o755)
+    return file
+
+
+def test_clang_is_taken_where_it_is_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It makes faster libraries, with wide vectors where the processor has them all."""
+    wide = {"fpu", *verilated_build._X86_64_V3}
+    monkeypatch.setattr(verilated_build, "_processor_flags", lambda: wide)
+    monkeypatch.delenv("DESCRING_CXX", raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    gcc = fake_compiler(tmp_path / "g++", "g++ 98.0")
+    assert verilated_build.compiler().command == "g++"
+    assert verilated_build.compiler().options == ("-fno-gnu-unique",)
+    fake_compiler(tmp_path / "clang++", "clang version 98.0")
+    assert verilated_build.compiler().command == "clang++"
+    assert verilated_build.compiler().options == ("-march=x86-64-v3",)
+    monkeypatch.setattr(verilated_build, "_processor_flags", lambda: wide - {"avx2"})
+    assert verilated_build.compiler().options == ()
+    monkeypatch.setenv("DESCRING_CXX", str(gcc))
+    assert verilated_build.compiler().version == "g++ 98.0"
+    monkeypatch.setenv("DESCRING_CXX", "no-such-compiler")
+    with pytest.raises(SimulationError, match=r"DESCRING_CXX: .*no-such-compiler does not run"):
+        verilated_build.compiler()
 
 
 def test_a_compiler_that_refuses_is_a_clear_error(tmp_path: Path) -> None:

@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import cocotb_tools.config
-import pylibfst  # type: ignore[import-untyped]
 import pytest
 import pywellen  # type: ignore[import-untyped]
-from descring_sim import paths, runner, simulators, wave_window
+from descring_sim import paths, runner, simulators, wave_window, waveview
 from descring_sim.errors import SimulationError
 from toy_project import CASES, SEED, Toy
 
@@ -60,11 +59,7 @@ class Wave:
     """A wave file, read by the library that Surfer reads it with."""
 
     def __init__(self, file: Path) -> None:
-        reader = pylibfst.lib.fstReaderOpen(str(file).encode())
-        assert reader != pylibfst.ffi.NULL
-        self.first = pylibfst.lib.fstReaderGetStartTime(reader)
-        self.last = pylibfst.lib.fstReaderGetEndTime(reader)
-        pylibfst.lib.fstReaderClose(reader)
+        self.first, self.last = waveview.times(file)
         self._signals = {var.full_name: var for var in pywellen.Waveform(str(file)).all_vars()}
         self.names = set(self._signals)
 

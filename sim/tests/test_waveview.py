@@ -64,8 +64,9 @@ def test_states_have_their_names(verilated_wave: Path) -> None:
     assert names["rollout_worker_fsm"] == ("StIdle", "StDecode", "StComplete", "StError")
     gtkwave, _ = assert_names_exist(verilated_wave)
     table = verilated_wave.with_name("rollout_worker_fsm.states")
-    assert table.read_text() == "0 StIdle\n1 StDecode\n2 StComplete\n3 StError\n"
-    assert gtkwave.count(f"^1 {table.resolve()}\n") == WORKERS
+    assert table.read_text() == "00 StIdle\n01 StDecode\n10 StComplete\n11 StError\n"
+    # The flag 2^32 is the file's own enumeration, without which GTKWave shows no name at all.
+    assert gtkwave.count(f"@100002028\n^1 {table.resolve()}\n") == WORKERS
 
 
 def test_every_machine_of_the_rtl_has_a_table() -> None:

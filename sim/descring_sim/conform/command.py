@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import datetime
-import os
 import re
 import time
 from collections.abc import Sequence
@@ -19,6 +18,7 @@ from descring_sim import paths
 from descring_sim.backends import BACKENDS
 from descring_sim.conform.dut import Description
 from descring_sim.conform.errors import ConformError, UnavailableError
+from descring_sim.conform.options import jobs_option, suite_options
 from descring_sim.conform.report.terminal import print_failures, print_table, summary
 from descring_sim.conform.report.write import write_report
 from descring_sim.conform.status import TestResult
@@ -27,7 +27,6 @@ from descring_sim.conform.supervise import Task, Worker, run_all, with_waves
 from descring_sim.conform.verdict import Verdict, commit_of, skipped, versions
 
 DEFAULT_SEED = 1
-DEFAULT_TIMEOUT_S = 120.0
 WAVED = 3
 """Failures that are repeated with waves."""
 
@@ -142,31 +141,9 @@ def _add_waves(
 
 @click.command()
 @click.argument("duts", metavar="[IMPLEMENTATION]...", nargs=-1)
-@click.option("--only", multiple=True, metavar="RULE|TEST", help="May be repeated; RING-* too.")
-@click.option("--smoke", is_flag=True, help="The quick tests alone.")
+@suite_options()
 @click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=DEFAULT_SEED, show_default=True)
-@click.option(
-    "--jobs",
-    type=click.IntRange(1, 256),
-    default=os.cpu_count() or 1,
-    show_default="the cores",
-    help="Tests at a time.",
-)
-@click.option(
-    "--timeout",
-    "timeout_s",
-    type=click.FloatRange(0.1, 86400),
-    default=DEFAULT_TIMEOUT_S,
-    show_default=True,
-    help="Seconds that a test may take; then it is killed and has hung.",
-)
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(path_type=Path, file_okay=False),
-    metavar="DIR",
-    help="Write report.html, verdict.json, junit.xml and badge.svg there.",
-)
+@jobs_option("Tests")
 @click.option("--list", "list_only", is_flag=True, help="Print the tests and run none.")
 def conform(
     duts: tuple[str, ...],

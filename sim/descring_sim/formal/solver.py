@@ -15,7 +15,6 @@ from pathlib import Path
 
 from descring_sim import paths, simulators
 from descring_sim.errors import SimulationError
-from descring_sim.formal import one_by_one
 
 
 def tool(name: str) -> str:
@@ -35,7 +34,9 @@ def environment() -> dict[str, str]:
     """The environment in which the solver is on the path."""
     folder = paths.build_dir() / "tools"
     folder.mkdir(parents=True, exist_ok=True)
-    solver = shlex.join([sys.executable, str(Path(one_by_one.__file__).resolve())])
+    # A program of its own: importing it would need the solver, which a wheel does not bring.
+    program = Path(__file__).resolve().with_name("one_by_one.py")
+    solver = shlex.join([sys.executable, str(program)])
     simulators.write_executable(folder / "bitwuzla", f'#!/bin/sh\nexec {solver} "$@"\n')
     env = dict(os.environ)
     env["PATH"] = os.pathsep.join([str(folder), env.get("PATH", os.defpath)])

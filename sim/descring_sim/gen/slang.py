@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Elaborates SystemVerilog with pyslang, which is a development dependency and imported late."""
+"""Elaborates SystemVerilog with pyslang, which is imported late: it takes long to load."""
 
 from __future__ import annotations
 

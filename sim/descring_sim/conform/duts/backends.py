@@ -6,37 +6,29 @@ Starting a simulator costs seconds, so those of Icarus and Verilator stay up fro
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from descring_host import BACKENDS as DEVICES
-from descring_host import Device, HostError, open_device
+from descring_host import HostError, open_device
 from descring_model import contract
 
 from descring_sim.backends import ReplayOptions, open_backend
 from descring_sim.conform.capabilities import Capabilities
 from descring_sim.conform.dut import Answer, Description, DeviceJob, StreamJob
 from descring_sim.conform.duts.core_streams import CoreStreams
+from descring_sim.conform.duts.simulated import SimulatedDevices
 from descring_sim.conform.errors import DutError, DutUnavailable
-
-_CTRL = contract.REGISTER["CTRL"].offset
-_STATUS = contract.REGISTER["STATUS"].offset
-_RESET = contract.register_bit("CTRL", "RESET")
-_READY = contract.register_bit("STATUS", "READY")
-_RESET_S = 10.0
-_KEPT_DEVICES = 2
-"""Devices in simulators that stay up: one that most tests use, one for the others in turn."""
 
 
 @dataclass(frozen=True)
 class Traits:
     """What the kit may ask of one backend's replay, and what its device can be opened with.
 
-    ``simulator`` says that it is one: its processes are reused, and its device is reset through
-    the register CTRL instead. ``device`` is its name among devices when that is another.
+    ``simulator`` says that it is one: its processes are reused. ``device`` is its name among
+    devices when that is another.
     """
 
     ring_slots: tuple[int, int] | None = None
@@ -52,7 +44,15 @@ class Traits:
     settle_s: float = 2.0
 
 
-_SIMULATOR = Traits((2, 256), (1, 16), seed=True, waves=True, simulator=True, settle_s=10.0)
+_SIMULATOR = Traits(
+    *((2, 256), (1, 16)),
+    seed=True,
+    waves=True,
+    simulator=True,
+    interrupt=True,
+    bus_errors=True,
+    settle_s=10.0,
+)
 
 TRAITS = {
     "cpu": Traits(ring_slots=(2, 65536), workers=(1, 16)),
@@ -89,7 +89,7 @@ class BackendDut:
         self._traits = TRAITS.get(name, Traits())
         self._device_name = self._traits.device or name
         self._streams = CoreStreams(name) if self._traits.simulator else None
-        self._devices: dict[tuple[int, int], Device] = {}
+        self._devices = SimulatedDevices(self._open) if self._traits.simulator else None
 
     def describe(self) -> Description:
         """See :class:`descring_sim.conform.dut.Dut`."""
@@ -117,7 +117,7 @@ class BackendDut:
         """A backend is built when it is first run, and kept."""
         if self._traits.may_be_missing:
             try:
-                self._open(1 << 20, 0).close()
+                self._open(DeviceJob(lambda _device: None)).close()
             except HostError as error:
                 raise DutUnavailable(" ".join(str(error).split())) from error
 
@@ -141,38 +141,21 @@ class BackendDut:
         return Answer(result.done, result.reward, result.note)
 
     def _run_device(self, job: DeviceJob) -> Answer:
-        key = (job.memory, job.first_index)
+        if self._devices is not None:
+            return self._devices.run(job)
         try:
-            device = self._devices.pop(key, None) or self._open(*key)
-            try:
+            with self._open(job) as device:
                 job.program(device)
-                kept = self._traits.simulator and _reset(device)
-            except BaseException:
-                device.close()
-                raise
-            if not kept:
-                device.close()
-                return Answer()
-            self._devices[key] = device
-            if len(self._devices) > _KEPT_DEVICES:
-                self._devices.pop(next(iter(self._devices))).close()
         except HostError as error:
             raise DutError(f"device {self.name}: {error}") from error
         return Answer()
 
-    def _open(self, memory: int, first_index: int) -> Device:
+    def _open(self, job: DeviceJob) -> Any:
         options = dict(self._traits.device_options) | self._device_options
         if "workers" in self._fixed:
             options["workers"] = self._fixed["workers"]
-        return open_device(self._device_name, memory=memory, first_index=first_index, **options)
-
-
-def _reset(device: Device) -> bool:
-    """Bring a device back to where it was when it was opened; whether that worked."""
-    device.write32(_CTRL, _RESET)
-    deadline = time.monotonic() + _RESET_S
-    while not device.read32(_STATUS) & _READY:
-        if time.monotonic() > deadline:
-            return False
-        device.wait(0.002)
-    return True
+        if self._traits.simulator:
+            options |= {"seed": job.seed % 2**31, "waves": job.waves}
+        return open_device(
+            self._device_name, memory=job.memory, first_index=job.first_index, **options
+        )

@@ -107,10 +107,17 @@ def _rtl(file: DutFile) -> Dut:
     return RtlDut(file)
 
 
+def _shell(file: DutFile) -> Dut:
+    from descring_sim.conform.duts.shell import ShellDut
+
+    return ShellDut(file)
+
+
 KINDS: dict[str, Callable[[DutFile], Dut]] = {
     "library": _library,
     "command": _command,
     "rtl": _rtl,
+    "shell": _shell,
 }
 """What ``dut.kind`` can be; the table of that name has the rest."""
 

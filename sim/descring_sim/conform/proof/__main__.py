@@ -12,7 +12,7 @@ import click
 
 from descring_sim import paths
 from descring_sim.conform.errors import ConformError
-from descring_sim.conform.proof.mutants import examples_dir, load
+from descring_sim.conform.proof.mutants import LANGUAGES, examples_dir, load
 from descring_sim.conform.proof.run import SEED, Trial, try_mutant
 from descring_sim.conform.proof.unusual import UNUSUAL, Acceptance, accept
 from descring_sim.conform.suite.registry import NOT_APPLICABLE
@@ -20,7 +20,6 @@ from descring_sim.conform.verdict import commit_of
 
 PAGE = "docs/results/conformance.md"
 HEADING = "## Wrong implementations"
-LANGUAGES = ("python", "c", "rtl")
 
 
 def table(trials: Sequence[Trial]) -> list[str]:
@@ -68,9 +67,10 @@ def write_page(root: Path, trials: Sequence[Trial], accepted: Sequence[Acceptanc
         f"`python -m descring_sim.conform.proof --write` on {date}, commit {commit_of(root)}.",
         "",
         f"**{score(trials)}.** Each is a copy of the golden model (python), of the worker's header "
-        "behind the C ABI (c) or of the example core behind its port map in Icarus (rtl), with one "
-        "mistake in it. The tests of the broken rule are run; the last column has the rules that "
-        "failures name.",
+        "behind the C ABI (c), of the example core (rtl) or of the example shell with the "
+        "project's RTL in it (shell), both behind their port maps in Icarus, with one mistake in "
+        "it. The tests of the broken rule are run; the last column has the rules that failures "
+        "name.",
         "",
         *table(trials),
         "",

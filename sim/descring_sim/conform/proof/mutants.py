@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import shutil
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,11 +21,15 @@ ECHOED = (
     *("max_tokens", "reward_model_id", "user_data"),
 )
 """Fields that no opcode changes."""
+LANGUAGES = ("python", "c", "rtl", "shell")
 
 
 @dataclass(frozen=True)
 class Mutant:
-    """One wrong implementation: ``search``, which stands in ``file`` once, becomes ``replace``."""
+    """One wrong implementation: ``search``, which stands in ``file`` once, becomes ``replace``.
+
+    ``also`` are further pairs of the two, where one mistake shows in several places.
+    """
 
     language: str
     rule: str
@@ -33,6 +37,7 @@ class Mutant:
     file: str
     search: str
     replace: str
+    also: tuple[tuple[str, str], ...] = ()
 
     @property
     def id(self) -> str:
@@ -45,13 +50,15 @@ class Mutant:
         Raises:
             ConformError: the text to be replaced does not stand in it exactly once.
         """
-        found = text.count(self.search)
-        if found != 1:
-            raise ConformError(
-                f"{self.id}: expected its search text once in {self.file}, found it {found} times; "
-                f"fit sim/conform_mutants to the source: {self.search!r}"
-            )
-        return text.replace(self.search, self.replace)
+        for search, replacement in ((self.search, self.replace), *self.also):
+            found = text.count(search)
+            if found != 1:
+                raise ConformError(
+                    f"{self.id}: expected its search text once in {self.file}, found it {found} "
+                    f"times; fit sim/conform_mutants to the source: {search!r}"
+                )
+            text = text.replace(search, replacement)
+        return text
 
     def write(self, home: Path) -> str:
         """Make the implementation below ``home``; what ``descring conform`` calls it."""
@@ -111,11 +118,38 @@ def _write_rtl(mutant: Mutant, home: Path) -> str:
     return str(settings)
 
 
-_WRITERS = {"python": _write_python, "c": _write_c, "rtl": _write_rtl}
+def write_shell(home: Path, settings: Mapping[str, str]) -> Path:
+    """A copy of the example shell with all that it is made of; its file with other ``settings``."""
+    example = examples_dir() / "nimbus"
+    shutil.copytree(example, home)
+    shutil.copytree(paths.rtl_dir(), home / "rtl")
+    file = home / "nimbus.toml"
+    text = file.read_text(encoding="utf-8")
+    for old, new in {"../../../rtl/": "rtl/", **settings}.items():
+        if old not in text:
+            raise ConformError(f"{file.name} has no {old!r}; fit {__name__} to it")
+        text = text.replace(old, new)
+    file.write_text(text, encoding="utf-8")
+    return file
+
+
+def _write_shell(mutant: Mutant, home: Path) -> str:
+    """The example shell with a mistake in it."""
+    settings = {'"verilator"': '"icarus"', "settle_s = 10.0": f"settle_s = {_SETTLE_S}"}
+    file = write_shell(home, settings)
+    source = home / mutant.file
+    source.write_text(mutant.mutated(source.read_text(encoding="utf-8")), encoding="utf-8")
+    return str(file)
+
+
+_SETTLE_S = 1.0
+"""A shell whose tail never comes to where it should would be waited for much longer."""
+_WRITERS = {"python": _write_python, "c": _write_c, "rtl": _write_rtl, "shell": _write_shell}
 _LISTS = (
     ("python", "model.toml", ""),
     ("c", "worker.toml", "hw_worker.h"),
     ("rtl", "core.toml", ""),
+    ("shell", "shell.toml", ""),
 )
 
 
@@ -125,6 +159,7 @@ def _entries(language: str, path: Path, file: str) -> Iterator[Mutant]:
         # A literal string of TOML, which quotes need, has no escape for the end of a line.
         for key in ("search", "replace"):
             entry[key] = entry[key].replace("\\n", "\n")
+        entry["also"] = tuple((search, new) for search, new in entry.get("also", ()))
         every = entry.pop("for", None)
         if every is None:
             yield Mutant(language, **{"file": file, **entry})
@@ -143,7 +178,7 @@ def _of(mutant: Mutant, **values: object) -> Mutant:
     return replace(mutant, replace=mutant.replace.format(**values))
 
 
-def load(languages: tuple[str, ...] = ("python", "c", "rtl")) -> list[Mutant]:
+def load(languages: tuple[str, ...] = LANGUAGES) -> list[Mutant]:
     """All wrong implementations in these languages."""
     folder = examples_dir().parents[1] / "sim" / "conform_mutants"
     return [

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from descring_sim.conform.dut import Dut
 from descring_sim.conform.duts.backends import BackendDut
 from descring_sim.conform.duts.find import find_dut
 from descring_sim.conform.execute import run_test
-from descring_sim.conform.proof.mutants import examples_dir
+from descring_sim.conform.proof.mutants import examples_dir, write_shell
 from descring_sim.conform.status import TestResult
 from descring_sim.conform.suite.registry import all_tests
 
@@ -81,6 +82,19 @@ def _other_reset(folder: Path) -> Dut:
     )
 
 
+def _shell(simulator: str, lanes: int, latency: int) -> Callable[[Path], Dut]:
+    def make(folder: Path) -> Dut:
+        shutil.rmtree(folder, ignore_errors=True)
+        settings = {
+            '"verilator"': f'"{simulator}"\nlatency_cycles = {latency}',
+            "LANES = 4": f"LANES = {lanes}",
+            "cycles = 3": "cycles = 50",
+        }
+        return find_dut(str(write_shell(folder, settings)))
+
+    return make
+
+
 UNUSUAL = (
     Unusual(
         "cpu-16-workers",
@@ -102,6 +116,16 @@ UNUSUAL = (
     ),
     Unusual("acme-slow", "50 cycles a token, 2 slots, 100 cycles of reset", _slow_core),
     Unusual("acme-other-reset", "synchronous active-low reset of one cycle", _other_reset),
+    Unusual(
+        "nimbus-slow-memory",
+        "behind AXI by its map, in Verilator: 16 workers, memory answers after 300 cycles",
+        _shell("verilator", 16, 300),
+    ),
+    Unusual(
+        "nimbus-icarus",
+        "behind AXI by its map, in Icarus: 1 worker, memory answers in the next cycle",
+        _shell("icarus", 1, 1),
+    ),
 )
 
 

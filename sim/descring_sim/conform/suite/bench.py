@@ -133,15 +133,25 @@ class Bench:
         if len(lines) > free:
             raise ValueError(f"a test puts {len(lines)} lines where {free} slots are free")
         occupied = slots - free
+        self._store(lines, self.tail)
         for place, line in enumerate(lines):
-            index = self.tail + place & U32
-            at = self.layout.bases[0] + _LINE * (index % slots)
+            self._cover(line, self.tail + place & U32, slots, occupied + place)
+        self.tail = self.tail + len(lines) & U32
+
+    def rewrite(self, count: int) -> None:
+        """Write other lines over the last ``count`` that were put and not rung for."""
+        first = self.tail - count & U32
+        self._store(self.lines(count, index=first), first)
+
+    def _store(self, lines: Lines, first: int) -> None:
+        """Write lines from the slot of index ``first`` on."""
+        slots = 1 << self.layout.log2[0]
+        for place, line in enumerate(lines):
+            at = self.layout.bases[0] + _LINE * ((first + place & U32) % slots)
             data = np.frombuffer(line.tobytes(), np.uint8)
             for memory in (self.golden.memory, self.device.memory):
                 memory[at : at + _LINE] = data
             self._sent[int(line["user_data"])] = lines[place : place + 1].copy()
-            self._cover(line, index, slots, occupied + place)
-        self.tail = self.tail + len(lines) & U32
 
     def ring(self, tail: int | None = None) -> None:
         """Ring the doorbell; for all lines that were put when no tail is given."""
@@ -161,12 +171,18 @@ class Bench:
         self.taken[ring] = self.taken[ring] + (there if count is None else min(count, there)) & U32
         self.write(f"{ring.name}_HEAD", self.taken[ring])
 
-    def lines(self, count: int, opcodes: Iterable[str] | None = None) -> Lines:
-        """Random lines, half of them CHECKED for their places where that is claimed."""
+    def lines(
+        self, count: int, opcodes: Iterable[str] | None = None, *, index: int | None = None
+    ) -> Lines:
+        """Random lines, half of them CHECKED for their places where that is claimed.
+
+        The first has this ``index``, the tail's when None.
+        """
         lines = self.draw.lines(count, list(opcodes) if opcodes else None)
         if self.capabilities.checked:
             chosen = self.rng.random(count) < 0.5
-            indices = (np.arange(count, dtype=np.int64) + self.tail) & U32
+            first = self.tail if index is None else index
+            indices = (np.arange(count, dtype=np.int64) + first) & U32
             lines[chosen] = seal(lines, indices, set_flag=True)[chosen]
         return lines
 

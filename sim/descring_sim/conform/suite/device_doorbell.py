@@ -21,6 +21,20 @@ def unpublished_lines(bench: Bench) -> None:
     bench.rest()
 
 
+@device_test("DB-001", smoke=True)
+def rewritten_before_the_doorbell(bench: Bench) -> None:
+    """A line behind the tail may change until its doorbell: what runs is what lies there then."""
+    bench.start(4, 4, 4)
+    for _ in range(4):
+        bench.put(bench.lines(6))
+        bench.ring(bench.tail - 5)
+        bench.quiet()
+        bench.rewrite(5)
+        bench.ring()
+        bench.rest()
+        bench.take()
+
+
 def _illegal(bench: Bench, tails: list[int]) -> None:
     for tail in tails:
         bench.ring(tail)

@@ -3,11 +3,16 @@
 
 from __future__ import annotations
 
+import time
+
 from descring_model import Ring
 
 from descring_sim.conform.suite.bench import REG, Bench
 from descring_sim.conform.suite.registry import device_test
 from descring_sim.conform.suite.vector import U32
+
+_LOOK_S = 0.5
+"""How long a tail is watched for the posting of a few lines."""
 
 
 def _rounds(bench: Bench, rounds: int, *rules: str) -> None:
@@ -89,6 +94,26 @@ def nothing_but_slots(bench: Bench) -> None:
     """BASE is slot 0: the device writes completion slots and no byte around them."""
     bench.start(2, 3, 1)
     _rounds(bench, 4)
+
+
+@device_test("RING-004", smoke=True)
+def lines_before_tails(bench: Bench) -> None:
+    """Whenever the tail is read, every completion before it is in memory."""
+    for _ in range(4):
+        bench.start(4, 4, 4)
+        bench.submit(bench.lines(16, [bench.draw.echo_opcode()]))
+        seen = 0
+        deadline = time.monotonic() + _LOOK_S
+        while seen < 16 and time.monotonic() < deadline:
+            posted = bench.read("DONE_TAIL") - bench.first_index & U32
+            for slot in range(seen, min(posted, 16)):
+                start = bench.layout.bases[1] + 64 * ((bench.first_index + slot) % 16)
+                written = bench.device.memory[start : start + 64].tobytes()
+                right = written == bench.golden.memory[start : start + 64].tobytes()
+                bench.check(f"completion {slot} lies before the tail and in memory", 1, int(right))
+            seen = max(seen, posted)
+        bench.rest()
+        bench.reset()
 
 
 @device_test("RING-013", "publish_tails", smoke=True)

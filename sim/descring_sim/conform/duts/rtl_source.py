@@ -1,0 +1,240 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Foreign sources in SystemVerilog: what a file says of them, and building a wrapped design."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from descring_sim import build as builds
+from descring_sim import simulators
+from descring_sim.build import locked
+from descring_sim.conform.duts.file import DutFile
+from descring_sim.conform.errors import ConformError, DutError
+from descring_sim.errors import SimulationError
+
+KEYS = (
+    *("sources", "includes", "top", "simulator", "parameters", "defines", "clock", "reset", "tie"),
+    "ports",
+)
+"""What the tables of both kinds have."""
+DEFAULT_RESET_CYCLES = 4
+
+# Foreign sources are not ours to mend: what Verilator warns of in them is no error here.
+_QUIET = "".join(
+    f"/* verilator lint_off {code} */"
+    for code in (
+        *("WIDTHEXPAND", "WIDTHTRUNC", "UNUSEDSIGNAL", "UNUSEDPARAM", "CASEINCOMPLETE", "CASEX"),
+        *("UNOPTFLAT", "BLKSEQ", "SYNCASYNCNET", "DECLFILENAME", "TIMESCALEMOD", "PINMISSING"),
+        *("PINCONNECTEMPTY", "IMPLICIT", "MULTIDRIVEN", "LATCH", "INITIALDLY", "COMBDLY"),
+        *("SELRANGE", "CMPCONST", "UNSIGNED", "GENUNNAMED", "MULTITOP", "UNDRIVEN"),
+    )
+)
+_PORT = re.compile(r"!?[A-Za-z_][\w$]*")
+_MACRO = re.compile(r"[A-Za-z_]\w*")
+
+
+class RtlSource:
+    """The sources of a foreign design, its clock, reset, parameters and tied inputs.
+
+    Attributes:
+        file: where this stands.
+        top: name of the top module.
+        simulator: ``icarus`` or ``verilator``.
+        clock: name of the clock. ``reset`` is that of the reset.
+        reset_high: the reset is active high.
+        reset_cycles: how long the design is held in it.
+        ports: ours to theirs, as the table ``ports`` says, with ``!`` for the opposite sense.
+        tie: their other inputs, with an expression for each.
+        parameters: of the top module.
+    """
+
+    def __init__(self, file: DutFile, ports: tuple[str, ...]) -> None:
+        """Read what is common to both kinds of port maps; ``ports`` are those that can be named.
+
+        Raises:
+            ConformError: something is missing or wrong; the text says where.
+        """
+        self.file = file
+        self._sources = self._files("sources")
+        if not self._sources:
+            raise file.complain("sources", "at least one file or pattern", [])
+        self._headers = self._files("includes") if "includes" in file.table else []
+        self.simulator = file.text("simulator", "verilator")
+        if self.simulator not in simulators.SIMULATORS:
+            raise file.complain("simulator", "icarus or verilator", self.simulator)
+        self.top = file.text("top")
+        self.clock = file.text("clock", "clk")
+        reset = self.table("reset", ("port", "active", "cycles"))
+        self.reset = str(reset.get("port", "rst_n"))
+        active = reset.get("active", "low")
+        if active not in ("low", "high"):
+            raise file.complain("reset.active", "low or high", active)
+        self.reset_high = active == "high"
+        self.reset_cycles = self.number(
+            "reset.cycles", reset.get("cycles", DEFAULT_RESET_CYCLES), 1, 1_000_000
+        )
+        self.ports: Mapping[str, str] = self.table("ports", ports)
+        for name, foreign in self.ports.items():
+            self.check_port(f"ports.{name}", foreign)
+        self.tie: Mapping[str, str] = self.table("tie")
+        for name, value in self.tie.items():
+            if not isinstance(value, str):
+                raise file.complain(f"tie.{name}", "an expression as a text", value)
+        self.parameters: Mapping[str, int | str] = self.table("parameters")
+        for name, given in self.parameters.items():
+            if not isinstance(given, int | str):
+                raise file.complain(f"parameters.{name}", "a number or a text", given)
+        self._defines = self._read_defines()
+        self.home = Path()
+
+    def check_port(self, key: str, foreign: object) -> None:
+        """Refuse what can be no port's name."""
+        if not isinstance(foreign, str) or not _PORT.fullmatch(foreign):
+            raise self.file.complain(key, "the name of a port", foreign)
+
+    def table(self, key: str, known: tuple[str, ...] | None = None) -> Mapping[str, Any]:
+        """A table of the kind's table; empty if it is not there."""
+        table = self.file.table.get(key, {})
+        if not isinstance(table, dict):
+            raise self.file.complain(key, "a table", table)
+        for name in table:
+            if known is not None and name not in known:
+                raise ConformError(
+                    f"{self.file.path}: [{self.file.kind}.{key}] has no {name!r}; it has "
+                    f"{', '.join(known)}"
+                )
+        return table
+
+    def number(self, key: str, value: object, low: int, high: int) -> int:
+        """``value``, if it is a number in these limits."""
+        if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+            raise self.file.complain(key, f"a number from {low} to {high}", value)
+        return value
+
+    def _files(self, key: str) -> list[Path]:
+        found: dict[Path, None] = {}
+        for pattern in self.file.words(key):
+            matches = sorted(self.file.folder.glob(pattern))
+            if not matches:
+                raise ConformError(
+                    f"{self.file.path}: {self.file.kind}.{key}: nothing matches {pattern!r}"
+                )
+            found |= {match: None for match in matches if match.is_file()}
+        return list(found)
+
+    def _read_defines(self) -> str:
+        """The macros as directives, for the head of every source."""
+        text = ""
+        for name, value in self.table("defines").items():
+            if not _MACRO.fullmatch(name) or not isinstance(value, int | str):
+                raise self.file.complain(f"defines.{name}", "a number, a text or true", value)
+            if value is not False:
+                shown = "" if value is True else value
+                text += f"`undef {name}\n`define {name} {shown}\n"
+        return text
+
+    def check_simulator(self) -> simulators.Simulator:
+        """The simulator, if this machine has it; else :class:`ConformError`."""
+        try:
+            return simulators.find(self.simulator)
+        except SimulationError as error:
+            raise ConformError(str(error)) from error
+
+    @property
+    def include_dirs(self) -> list[Path]:
+        """The folders of the headers."""
+        return sorted({path.parent for path in self._headers})
+
+    def texts(self) -> dict[str, str]:
+        """The sources by the names that they are compiled under, macros at the head of each.
+
+        Raises:
+            ConformError: two sources have one name.
+        """
+        # Lines keep their numbers, which messages of the simulator name.
+        head = _QUIET + ("\n" + self._defines + '`line 1 "{}" 0\n' if self._defines else "")
+        texts: dict[str, str] = {}
+        for path in self._sources:
+            name = path.stem + ".sv" if path.suffix in (".sv", ".v") else path.name
+            if name in texts:
+                raise ConformError(f"{self.file.path}: two sources are called {name}")
+            source = path.read_text(encoding="utf-8", errors="replace")
+            texts[name] = head.replace("{}", name) + source
+        return texts
+
+    def copy(self, folder: Path, wrapper: str, text: str) -> None:
+        """Copy the sources, and a module ``wrapper`` of this ``text``, to where they are built.
+
+        Raises:
+            ConformError: two sources have one name.
+        """
+        texts = self.texts()
+        if f"{wrapper}.sv" in texts:
+            raise ConformError(f"{self.file.path}: no source can be called {wrapper}")
+        texts[f"{wrapper}.sv"] = _QUIET + "\n" + text
+        for path in self._headers:
+            texts[path.name] = path.read_text(encoding="utf-8", errors="replace")
+        digest = hashlib.sha256(repr(sorted(texts.items())).encode()).hexdigest()[:12]
+        self.home = folder / f"{self.file.kind}-{digest}"
+        with locked(folder / f"{self.home.name}.lock"):
+            if not self.rtl_dir.is_dir():
+                part = self.home / f"sources.{os.getpid()}"
+                part.mkdir(parents=True)
+                for name, content in texts.items():
+                    (part / name).write_text(content, encoding="utf-8")
+                part.rename(self.rtl_dir)
+
+    @property
+    def rtl_dir(self) -> Path:
+        """The folder of the copies."""
+        return (self.home / "sources").absolute()
+
+    @property
+    def build_root(self) -> Path:
+        """Where builds of them go."""
+        return (self.home / "sim").absolute()
+
+    def build(self, wrapper: str) -> None:
+        """Compile what :meth:`copy` has put there.
+
+        Raises:
+            DutError: the simulator refuses it; the text has what it says.
+        """
+        try:
+            builds.build(
+                simulators.find(self.simulator),
+                top=wrapper,
+                parameters={},
+                rtl_dir=self.rtl_dir,
+                build_root=self.build_root,
+                waves=False,
+            )
+        except SimulationError as error:
+            raise DutError(" ".join(str(error).split())) from error
+
+
+def instance(source: RtlSource, connected: list[str]) -> list[str]:
+    """The lines that instantiate a foreign top with these connections, clock and reset besides."""
+    ties = [f"      .{name} ({value})" for name, value in source.tie.items()]
+    ports = [
+        f"      .{source.clock} (clk_i)",
+        f"      .{source.reset} ({'!' if source.reset_high else ''}rst_ni)",
+        *connected,
+        *ties,
+    ]
+    parameters = ",\n".join(
+        f"      .{name} ({_literal(value)})" for name, value in source.parameters.items()
+    )
+    given = f" #(\n{parameters}\n  )" if parameters else ""
+    return [f"  {source.top}{given} u_dut (", ",\n".join(ports), "  );"]
+
+
+def _literal(value: int | str) -> str:
+    if isinstance(value, int) or re.fullmatch(r"[\w']+", value):
+        return str(int(value) if isinstance(value, bool) else value)
+    return '"' + value.replace('"', "") + '"'
