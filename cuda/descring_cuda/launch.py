@@ -55,7 +55,7 @@ def _gpu(number: int) -> _Gpu:
         refusals.check_loading()
         module = cupy.RawModule(code=source(), options=("-std=c++17",), backend="nvrtc")
         kernels: dict[str, _Kernel] = {}
-        for shape, threads in zip(SHAPES, (64, 256), strict=True):
+        for shape, threads in zip(SHAPES, (96, 256), strict=True):
             function = module.get_function(f"hw_{shape}")
             resident = cupy.cuda.driver.occupancyMaxActiveBlocksPerMultiprocessor(
                 function.kernel.ptr, threads, 0
@@ -160,7 +160,7 @@ class CudaDevice(RemoteDevice):
 
         Args:
             memory: bytes of the memory window, pinned.
-            shape: ``"latency"`` (one warp, a submission costs one read over the bus) or
+            shape: ``"latency"`` (one block, a submission costs one read over the bus) or
                 ``"throughput"`` (many blocks, rounds of lines under way at once).
             device: which GPU.
             workers: blocks of the throughput shape beside the one that coordinates them.

@@ -13,6 +13,7 @@ namespace {
 struct worker_set {
   hw_hub hub{};
   hw_desk desk{};
+  hw_mailbox box{};
   hw_round<HW_LATENCY_LINES> round{};
   std::vector<std::thread> threads;
 };
@@ -23,12 +24,13 @@ struct worker_set {
 extern "C" void *hw_emulate(const hw_link_t *link, hw_u32 workers) {
   const hw_team<1> team = {0};
   auto *set = new worker_set;
-  static const bool filled = (hw_crc_fill(team), true);
+  static const bool filled = (hw_crc_fill(team), hw_crc_fill_half_bytes(team), true);
   (void)filled;
   if (workers == 0) {
     set->threads.emplace_back(
-        [link, set, team] { hw_latency_worker(link, &set->desk, &set->round, team); });
+        [link, set, team] { hw_latency_worker(link, &set->desk, &set->box, &set->round, team); });
     set->threads.emplace_back([link, set, team] { hw_latency_publisher(link, &set->desk, team); });
+    set->threads.emplace_back([link, set, team] { hw_scout(link->newest, &set->box, team); });
     return set;
   }
   set->threads.emplace_back([link, set, workers, team] {

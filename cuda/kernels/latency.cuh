@@ -1,21 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The latency shape: one warp polls the newest line together with the control words, in one read of
-// 128 bytes, so that a submission costs no second read over the bus. Its completion goes out as
-// chunks that carry its index, ahead of the ring. A second warp, the publisher, then brings ring and
-// report up to date, while the first polls on.
+// The latency shape: one warp, the scout, polls the newest line together with the control words, in
+// one read of 128 bytes, so that a submission costs no second read over the bus. It does nothing
+// else: the longest wait for a line is the time between two polls, and no work must stretch it. The
+// first warp acts on what has come. Its completion goes out as chunks that carry its index, ahead
+// of the ring; a third warp, the publisher, then brings ring and report up to date.
 //
 // Lines that did not come one by one are fetched from the ring, by the first warp alone. One poll
-// is under way at a time: with more, the answer that counts stands behind older ones.
+// is under way at a time: reads of the same line come back one after another.
 #ifndef HW_LATENCY_CUH
 #define HW_LATENCY_CUH
 
+#include "mailbox.cuh"
 #include "round.cuh"
 
 enum {
   HW_LATENCY_LINES = 32,
   HW_OUTBOX = 8,
-  HW_POLLS_A_BEAT = 256,  // how often the host's heart is listened to
+  HW_POLLS_A_BEAT = 16,   // how often the host's heart is listened to
   HW_POLLS_UNCLEAR = 16   // how many may show a newest line half-way before the doorbell is read
 };
 
@@ -26,7 +28,7 @@ struct hw_outgoing {
   hw_u64 slot;
 };
 
-// What both warps share. In the device's own memory, zero at the start.
+// What first warp and publisher share. In the device's own memory, zero at the start.
 struct hw_desk {
   alignas(128) hw_u32 sent;       // into the outbox, by the first warp
   alignas(128) hw_u32 published;  // out of it, by the publisher
@@ -154,16 +156,19 @@ HW_DEV hw_u32 hw_reward_room(const hw_latency_self *self) {
 
 // The line that came with the poll.
 template <hw_u32 Lanes>
-HW_DEV void hw_run_newest(hw_latency_self *self,
-                          const hw_eight<Lanes> &mail, const hw_team<Lanes> &team) {
+HW_DEV void hw_run_newest(hw_latency_self *self, const hw_mail &mail, const hw_team<Lanes> &team) {
   hw_words_t words;
   HW_UNROLL
   for (hw_u32 word = 0; word < HW_DESC_BYTES / 4; ++word) {
-    words.word[word] = mail.word(word / HW_CHUNK_SEQUENCE, word % HW_CHUNK_SEQUENCE);
+    words.word[word] = mail.chunk[word / HW_CHUNK_SEQUENCE].word[word % HW_CHUNK_SEQUENCE];
   }
   hw_progress_t *now = &self->now;
-  const hw_step_t step =
-      hw_worker_step(&words.line, now->cmd_head, (int)self->rings.require_checked);
+  const hw_words_t submission = words;
+  const int sealed = words.line.flags & HW_FLAG_CHECKED || self->rings.require_checked;
+  const hw_u32 crc =
+      sealed ? hw_crc32c_together([&](hw_u32 at) { return mail.pair(at); }, team) : 0u;
+  const hw_step_t step = hw_worker_step_by_crc(&words.line, now->cmd_head,
+                                               (int)self->rings.require_checked, crc);
   const int to_reward = self->rings.split && step.reward;
   if ((to_reward ? hw_reward_room(self) : hw_done_room(self)) == 0) {
     hw_look_at_heads(self);
@@ -174,7 +179,8 @@ HW_DEV void hw_run_newest(hw_latency_self *self,
   }
   const hw_u32 index = to_reward ? now->reward_tail : now->done_tail;
   if (step.seal) {
-    hw_worker_seal(&words.line, index);
+    hw_worker_tag(&words.line, index);
+    hw_worker_add_crc(&words.line, crc ^ hw_crc_change(submission, words, team));
   }
   if (!to_reward) {
     hw_send_reply(self->link, words, index, team);
@@ -251,14 +257,18 @@ HW_DEV void hw_run_from_ring(hw_latency_self *self, hw_u32 published,
   team.sync();
 }
 
+// Whether a poll has brought the line whose turn it is, whole, and nothing else to do.
+HW_DEV int hw_is_awaited(const hw_latency_self *self, const hw_mail &mail) {
+  return self->runs && mail.is_line(self->now.cmd_head) &&
+         mail.control(HW_CONTROL_GATE) == self->gate && mail.control(HW_CONTROL_STOP) == 0;
+}
+
 // Whether a poll has brought anything to do.
-template <hw_u32 Lanes>
-HW_DEV int hw_is_news(hw_latency_self *self, const hw_eight<Lanes> &mail) {
-  return ++self->polls % HW_POLLS_A_BEAT == 0 ||
-         mail.word(HW_LINE_CHUNKS, HW_CONTROL_GATE) != self->gate ||
-         mail.word(HW_LINE_CHUNKS, HW_CONTROL_STOP) != 0 ||
-         (self->runs && (!self->link.newest_is_told ||
-                         mail.any_from(HW_LINE_CHUNKS, HW_CHUNK_SEQUENCE, self->now.cmd_head)));
+HW_DEV int hw_is_news(const hw_latency_self *self, const hw_mail &mail) {
+  return self->polls % HW_POLLS_A_BEAT == 0 || mail.control(HW_CONTROL_GATE) != self->gate ||
+         mail.control(HW_CONTROL_STOP) != 0 ||
+         (self->runs &&
+          (!self->link.newest_is_told || mail.has_part_from(self->now.cmd_head)));
 }
 
 // The gate has moved: stand still before a closed one; learn what changed behind an open one.
@@ -286,20 +296,13 @@ HW_DEV void hw_pass_gate(hw_latency_self *self, hw_u32 gate,
   hw_fence_block();
 }
 
-// Do what a poll has brought. 0: the worker ends.
+// Do what a poll has brought beside the awaited line. 0: the worker ends.
 template <hw_u32 Lanes>
-HW_DEV int hw_take_mail(hw_latency_self *self,
-                        const hw_eight<Lanes> &mail, const hw_team<Lanes> &team) {
-  const hw_u32 gate = mail.word(HW_LINE_CHUNKS, HW_CONTROL_GATE);
-  const hw_u32 stop = mail.word(HW_LINE_CHUNKS, HW_CONTROL_STOP);
-  const hw_u32 first = self->now.cmd_head;
-  if (gate == self->gate && self->runs && !stop &&
-      mail.all(HW_LINE_CHUNKS, HW_CHUNK_SEQUENCE, first)) {
-    hw_run_newest(self, mail, team);
-    return 1;
-  }
+HW_DEV int hw_heed(hw_latency_self *self, const hw_mail &mail, const hw_team<Lanes> &team) {
+  const hw_u32 gate = mail.control(HW_CONTROL_GATE);
+  const hw_u32 stop = mail.control(HW_CONTROL_STOP);
   if (self->polls % HW_POLLS_A_BEAT == 0 || stop) {
-    const hw_chunk_t control = {{gate, stop, mail.word(HW_LINE_CHUNKS, HW_CONTROL_BEAT), 0}};
+    const hw_chunk_t control = {{gate, stop, mail.control(HW_CONTROL_BEAT), 0}};
     const hw_u32 why = hw_why_end(&self->link, &self->life, control);
     if (why != HW_ENDED_NOT) {
       hw_await_outbox(self, 0);
@@ -320,14 +323,14 @@ HW_DEV int hw_take_mail(hw_latency_self *self,
   }
   // The newest line's index says what is published. Seen half-way, it will be whole in the next
   // poll, unless two threads have rung at once: then only the doorbell says it.
-  hw_u32 tail = mail.word(0, HW_CHUNK_SEQUENCE) + 1u;
-  if (!self->link.newest_is_told || !mail.all(HW_LINE_CHUNKS, HW_CHUNK_SEQUENCE, tail - 1u)) {
+  hw_u32 tail = mail.chunk[0].word[HW_CHUNK_SEQUENCE] + 1u;
+  if (!self->link.newest_is_told || !mail.is_line(tail - 1u)) {
     if (self->link.newest_is_told && ++self->unclear % HW_POLLS_UNCLEAR != 0) {
       return 1;
     }
     tail = hw_load_system(self->link.doorbell).word[0];
   }
-  const hw_u32 published = tail - first;
+  const hw_u32 published = tail - self->now.cmd_head;
   if (published - 1u < 0x7FFFFFFFu) {  // else none
     hw_run_from_ring(self, published, team);
   }
@@ -335,7 +338,7 @@ HW_DEV int hw_take_mail(hw_latency_self *self,
 }
 
 template <hw_u32 Lanes>
-HW_DEV void hw_latency_worker(const hw_link_t *link, hw_desk *desk,
+HW_DEV void hw_latency_worker(const hw_link_t *link, hw_desk *desk, hw_mailbox *box,
                               hw_round<HW_LATENCY_LINES> *round, const hw_team<Lanes> &team) {
   hw_latency_self self = {};
   self.desk = desk;
@@ -343,16 +346,14 @@ HW_DEV void hw_latency_worker(const hw_link_t *link, hw_desk *desk,
   self.link = *link;
   self.life = hw_be_born();
   self.gate = 0xFFFFFFFFu;
-  hw_eight<Lanes> next;
-  next.load(self.link.newest, team);
   for (;;) {
-    const hw_eight<Lanes> mail = next;
-    const int news = hw_is_news(&self, mail);
-    next.load(self.link.newest, team);  // under way while this one is dealt with
-    if (news && !hw_take_mail(&self, mail, team)) {
+    const hw_mail mail = hw_take_mail(box, self.polls++, team);
+    if (hw_is_awaited(&self, mail)) {
+      hw_run_newest(&self, mail, team);
+    } else if (hw_is_news(&self, mail) && !hw_heed(&self, mail, team)) {
+      hw_refuse_mail(box, self.polls, team);
       return;
     }
-    hw_look_again();
   }
 }
 

@@ -12,13 +12,16 @@
 
 #if defined(__CUDACC_RTC__)
 #define HW_DEV static __device__ __forceinline__
+#define HW_METHOD __device__ __forceinline__
 #define HW_SHARED __shared__
 #define HW_UNROLL _Pragma("unroll")
 #else
+#include <pthread.h>
 #include <sched.h>
 #include <time.h>
 #include <xmmintrin.h>
 #define HW_DEV static inline
+#define HW_METHOD inline
 #define HW_SHARED static
 #define HW_UNROLL
 #endif
@@ -147,6 +150,11 @@ struct hw_team {
       words[at / 32] = bits;
     }
   }
+  // The values of all lanes, one exclusive or.
+  __device__ __forceinline__ hw_u32 fold(hw_u32 value) const {
+    static_assert(Lanes == 32, "one warp");
+    return __reduce_xor_sync(0xFFFFFFFFu, value);
+  }
   __device__ __forceinline__ void add(hw_u32 *sum, hw_u32 value) const {
     value = __reduce_add_sync(0xFFFFFFFFu, value);
     if (lane % 32 == 0 && value) {
@@ -155,30 +163,16 @@ struct hw_team {
   }
 };
 
-// Eight chunks side by side, one in each of a warp's first lanes: one read over the bus.
-template <hw_u32 Lanes>
-struct hw_eight {
-  hw_chunk_t mine;
+// Where two warps of a block meet: neither goes on before both have come, and what one stored
+// before can be read by the other behind it. A hardware barrier; number 0 is __syncthreads'.
+struct hw_meeting {};
 
-  __device__ __forceinline__ void load(hw_u64 address, const hw_team<Lanes> &team) {
-    if (team.lane < 8) {
-      mine = hw_load_system(address + team.lane * sizeof(hw_chunk_t));
-    }
-  }
-  __device__ __forceinline__ hw_u32 word(hw_u32 chunk, hw_u32 at) const {
-    return __shfl_sync(0xFFFFFFFFu, mine.word[at], (int)chunk);
-  }
-  // Whether this word of the first `count` chunks is `value`.
-  __device__ __forceinline__ int all(hw_u32 count, hw_u32 at, hw_u32 value) const {
-    const hw_u32 wanted = (1u << count) - 1u;
-    return (__ballot_sync(0xFFFFFFFFu, mine.word[at] == value) & wanted) == wanted;
-  }
-  // Whether this word of one of them is at `value` or beyond, in u32 arithmetic that wraps.
-  __device__ __forceinline__ int any_from(hw_u32 count, hw_u32 at, hw_u32 value) const {
-    return (__ballot_sync(0xFFFFFFFFu, mine.word[at] - value < 0x80000000u) &
-            ((1u << count) - 1u)) != 0;
-  }
-};
+template <hw_u32 Lanes>
+HW_DEV void hw_meet(hw_meeting *, const hw_team<Lanes> &team) {
+  static_assert(Lanes == 32, "two warps meet");
+  team.sync();
+  asm volatile("bar.sync 1, 64;" ::: "memory");
+}
 
 #else  // a CPU
 
@@ -252,34 +246,21 @@ struct hw_team {
   void mark(hw_u32 *words, hw_u32 at, int bit) const {
     words[at / 32] = (at % 32 ? words[at / 32] : 0u) | (hw_u32)bit << at % 32;
   }
+  hw_u32 fold(hw_u32 value) const { return value; }
   void add(hw_u32 *sum, hw_u32 value) const { *sum += value; }
 };
 
-template <hw_u32 Lanes>
-struct hw_eight {
-  hw_chunk_t chunk[8];
+struct hw_meeting {
+  pthread_barrier_t both;
 
-  void load(hw_u64 address, const hw_team<Lanes> &) {
-    for (hw_u32 at = 0; at < 8; ++at) {
-      chunk[at] = hw_load_system(address + at * sizeof(hw_chunk_t));
-    }
-  }
-  hw_u32 word(hw_u32 at, hw_u32 word) const { return chunk[at].word[word]; }
-  int all(hw_u32 count, hw_u32 word, hw_u32 value) const {
-    int same = 1;
-    for (hw_u32 at = 0; at < count; ++at) {
-      same &= chunk[at].word[word] == value;
-    }
-    return same;
-  }
-  int any_from(hw_u32 count, hw_u32 word, hw_u32 value) const {
-    int any = 0;
-    for (hw_u32 at = 0; at < count; ++at) {
-      any |= chunk[at].word[word] - value < 0x80000000u;
-    }
-    return any;
-  }
+  hw_meeting() { pthread_barrier_init(&both, nullptr, 2); }
+  ~hw_meeting() { pthread_barrier_destroy(&both); }
 };
+
+template <hw_u32 Lanes>
+HW_DEV void hw_meet(hw_meeting *meeting, const hw_team<Lanes> &) {
+  pthread_barrier_wait(&meeting->both);
+}
 
 #endif
 

@@ -7,15 +7,20 @@
 
 static_assert(sizeof(hw_hub) <= 4096 && sizeof(hw_desk) <= 4096, "what descring_cuda allocates");
 
-// A warp that polls, and its publisher.
-extern "C" __global__ void __launch_bounds__(64) hw_latency(const hw_link_t *link, hw_desk *desk) {
+// A warp that acts, its publisher, and its scout.
+extern "C" __global__ void __launch_bounds__(96) hw_latency(const hw_link_t *link, hw_desk *desk) {
   __shared__ hw_round<HW_LATENCY_LINES> round;
-  hw_crc_fill(hw_team<64>{threadIdx.x});
+  __shared__ hw_mailbox box;
+  if (threadIdx.x < 2) {
+    box.ends[threadIdx.x] = 0;
+  }
+  hw_crc_fill(hw_team<96>{threadIdx.x});
+  hw_crc_fill_half_bytes(hw_team<96>{threadIdx.x});
   const hw_team<32> team = {threadIdx.x % 32};
-  if (threadIdx.x < 32) {
-    hw_latency_worker(link, desk, &round, team);
-  } else {
-    hw_latency_publisher(link, desk, team);
+  switch (threadIdx.x / 32) {
+    case 0: return hw_latency_worker(link, desk, &box, &round, team);
+    case 1: return hw_latency_publisher(link, desk, team);
+    default: return hw_scout(link->newest, &box, team);
   }
 }
 

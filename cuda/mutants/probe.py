@@ -103,7 +103,8 @@ def main() -> None:
     for batch, cmd_slots in ((1, 8), (23, 64), (400, 512)):
         in_mode(library, shape, batch, cmd_slots)
         in_mode(library, shape, batch, cmd_slots, split_reward=True)
-    in_mode(library, shape, 50, 64, require_checked=True)
+    for batch in (1, 50):  # the newest line, and lines from the ring
+        in_mode(library, shape, batch, 64, require_checked=True)
 
 
 if __name__ == "__main__":

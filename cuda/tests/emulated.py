@@ -15,19 +15,41 @@ from descring_cuda import RemoteDevice
 from descring_cuda.kernels import folders
 
 EMULATOR = Path(__file__).resolve().parents[1] / "emulator" / "emulator.cc"
+MAILBOX_CHECK = EMULATOR.with_name("mailbox_check.cc")
 FLAGS = ["-std=c++17", "-O2", "-g", "-Wall", "-Wextra", "-Werror", "-fno-strict-aliasing"]
 WORKERS = {"latency": 0, "throughput": 3}
 
 
 def build(folder: Path, kernels: Path | None = None, *extra: str) -> Path:
     """Compile the emulator with these kernels (default: the tree's); its path."""
-    known = folders()
     target = folder / "emulator.so"
-    include = [f"-I{path}" for path in ((kernels or known[0]), known[1])]
-    command = ["g++", *FLAGS, *extra, "-pthread", "-shared", "-fPIC", *include, str(EMULATOR)]
-    result = subprocess.run([*command, "-o", str(target)], capture_output=True, text=True)
-    assert result.returncode == 0, result.stderr
+    _compile(EMULATOR, target, kernels, "-shared", "-fPIC", *extra)
     return target
+
+
+def mailbox_faults(folder: Path, kernels: Path | None = None, *extra: str) -> str:
+    """What the check of the mailbox, under ThreadSanitizer, has against it; empty: nothing."""
+    target = folder / "mailbox_check"
+    _compile(MAILBOX_CHECK, target, kernels, "-fsanitize=thread", *extra)
+    # Few mails and many lives find what goes wrong at an end; the other way round, at a meeting.
+    for lives, mails in (("300", "3"), ("1", "3000")):
+        try:
+            done = subprocess.run(
+                [str(target), lives, mails], capture_output=True, text=True, timeout=60
+            )
+        except subprocess.TimeoutExpired:
+            return "scout or taker does not end"
+        if done.returncode != 0:
+            return done.stderr or f"exit code {done.returncode}"
+    return ""
+
+
+def _compile(source: Path, target: Path, kernels: Path | None, *options: str) -> None:
+    known = folders()
+    include = [f"-I{path}" for path in ((kernels or known[0]), known[1])]
+    command = ["g++", *FLAGS, *options, "-pthread", *include, str(source), "-o", str(target)]
+    result = subprocess.run(command, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
 
 
 _FOLDER = tempfile.TemporaryDirectory()

@@ -42,12 +42,13 @@ def test_rings_of_any_size(open_remote: OpenRemote, cmd: int, done: int) -> None
     assert_same(complete(lines, first_index=NEAR_WRAP), got)
 
 
-def test_lines_one_by_one(open_remote: OpenRemote) -> None:
-    """[RING-002] [DB-001] [CNT-001]: the way of a single line, with every kind of answer."""
+@pytest.mark.parametrize("require_checked", [False, True])
+def test_lines_one_by_one(open_remote: OpenRemote, require_checked: bool) -> None:
+    """[RING-002] [DB-001] [CNT-001] [DESC-025]: a single line's way, with every kind of answer."""
     lines = streams.generate(700, seed=23, profile="mixed", first_index=NEAR_WRAP)
-    expected = complete(lines, first_index=NEAR_WRAP)
+    expected = complete(lines, first_index=NEAR_WRAP, require_checked=require_checked)
     device = open_remote(first_index=NEAR_WRAP)
-    with CommandQueue(device, cmd_slots=8, done_slots=4) as queue:
+    with CommandQueue(device, cmd_slots=8, done_slots=4, require_checked=require_checked) as queue:
         for at in range(len(lines)):
             assert queue.submit(lines[at : at + 1]) == 1
             got = queue.poll(1, 20.0)

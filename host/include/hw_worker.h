@@ -7,6 +7,9 @@
 //   hw_step_t step = hw_worker_step(&line, index, require_checked);   // checks, opcode, flags
 //   hw_worker_seal(&line, post_index);                                // if step.seal: tag and CRC
 //
+// A target where many threads make one CRC hands it to hw_worker_step_by_crc, and seals by
+// hw_worker_tag and hw_worker_add_crc.
+//
 // The two are apart because the tag of a completion is the index at which it is posted [DESC-023],
 // which with two completion rings is only known when its turn has come [RING-007] [RING-008].
 //
@@ -90,10 +93,11 @@ HW_FN hw_u32 hw_decode(hw_desc_t *line, hw_u16 *reward) {
   return tokens;
 }
 
-// The first check that fails, in the order of ERR-011; 0 if the line is accepted.
-HW_FN hw_u16 hw_check(const hw_desc_t *line, hw_u32 index, int require_checked) {
+// The first check that fails, in the order of ERR-011; 0 if the line is accepted. `crc` is the
+// line's CRC-32C; one that is not CHECKED needs none.
+HW_FN hw_u16 hw_check(const hw_desc_t *line, hw_u32 index, int require_checked, hw_u32 crc) {
   if (line->flags & HW_FLAG_CHECKED) {
-    if (HW_CRC32C_LINE(line) != (hw_u32)(line->checksum_or_cookie >> 32)) {
+    if (crc != (hw_u32)(line->checksum_or_cookie >> 32)) {
       return HW_ERROR_CODE_BAD_CHECKSUM;
     }
     if ((hw_u32)line->checksum_or_cookie != index) {
@@ -115,11 +119,12 @@ HW_FN hw_u16 hw_check(const hw_desc_t *line, hw_u32 index, int require_checked) 
 }
 
 // Turn the submission *line, written at ring index `index`, into its completion, all but tag and
-// CRC. `require_checked` is CTRL.REQUIRE_CHECKED [DESC-025].
-HW_FN hw_step_t hw_worker_step(hw_desc_t *line, hw_u32 index, int require_checked) {
+// CRC. `require_checked` is CTRL.REQUIRE_CHECKED [DESC-025], `crc` as for hw_check.
+HW_FN hw_step_t hw_worker_step_by_crc(hw_desc_t *line, hw_u32 index, int require_checked,
+                                      hw_u32 crc) {
   hw_step_t step = {0, 0, 0, 0, 0};
   hw_u32 outcome = HW_FLAG_DONE;
-  step.error = hw_check(line, index, require_checked);
+  step.error = hw_check(line, index, require_checked, crc);
   if (step.error) {
     outcome = HW_FLAG_ERROR | (hw_u32)step.error << HW_ERROR_CODE_SHIFT;
   } else if (line->opcode == HW_OPCODE_DECODE) {
@@ -141,11 +146,23 @@ HW_FN hw_step_t hw_worker_step(hw_desc_t *line, hw_u32 index, int require_checke
   return step;
 }
 
+HW_FN hw_step_t hw_worker_step(hw_desc_t *line, hw_u32 index, int require_checked) {
+  const hw_u32 crc = line->flags & HW_FLAG_CHECKED ? HW_CRC32C_LINE(line) : 0u;
+  return hw_worker_step_by_crc(line, index, require_checked, crc);
+}
+
+HW_FN void hw_worker_tag(hw_desc_t *line, hw_u32 index) { line->checksum_or_cookie = index; }
+
+// The CRC-32C of a line that already has its tag.
+HW_FN void hw_worker_add_crc(hw_desc_t *line, hw_u32 crc) {
+  line->checksum_or_cookie |= (hw_u64)crc << 32;
+}
+
 // Write tag and CRC of a line at ring index `index`: a completion before it is posted [DESC-023],
 // or a submission by its host [DESC-020] [DESC-022]. The flag CHECKED must already be set.
 HW_FN void hw_worker_seal(hw_desc_t *line, hw_u32 index) {
-  line->checksum_or_cookie = index;
-  line->checksum_or_cookie |= (hw_u64)HW_CRC32C_LINE(line) << 32;
+  hw_worker_tag(line, index);
+  hw_worker_add_crc(line, HW_CRC32C_LINE(line));
 }
 
 #endif  // HW_WORKER_H
