@@ -111,7 +111,8 @@ class AxilMonitor:
     """Sees accesses at the pins.
 
     ``on_write(address, value)`` is called once address and data of a whole word are taken,
-    ``on_answer(address, value)`` when a read's answer is.
+    ``on_read()`` when a read's address is, ``on_answer(address, value)`` when its answer is, which
+    may be much later than the design made it.
 
     Attributes:
         accesses: how many were seen.
@@ -123,6 +124,7 @@ class AxilMonitor:
         time: Timebase,
         *,
         on_write: Callable[[int, int], None],
+        on_read: Callable[[], None],
         on_answer: Callable[[int, int], None],
         prefix: str = "s_axil",
     ) -> None:
@@ -133,6 +135,7 @@ class AxilMonitor:
         ports = ("awaddr", "wdata", "wstrb", "araddr", "rdata")
         self._ports = {name: signal(dut, f"{prefix}_{name}") for name in ports}
         self._on_write = on_write
+        self._on_read = on_read
         self._on_answer = on_answer
         self.accesses = 0
         self._wake = Event()
@@ -191,3 +194,4 @@ class AxilMonitor:
             self._on_answer(address, read_int(ports["rdata"]))
         if "ar" in taken:
             self._reading = read_int(ports["araddr"])
+            self._on_read()

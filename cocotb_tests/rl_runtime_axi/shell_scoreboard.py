@@ -111,6 +111,7 @@ class ShellScoreboard:
         self._halt_seen = False
         self._compared = dict.fromkeys(("DONE", "REWARD"), self.first_index)
         self._word_seen = dict.fromkeys(_PROGRESS, self.first_index)
+        self._word_when_asked = dict(self._word_seen)
         self._head_seen = self.first_index
 
     # ------------------------------------------------------------------ what the host does
@@ -190,6 +191,10 @@ class ShellScoreboard:
 
     # ------------------------------------------------------------------ what the design does
 
+    def asked(self) -> None:
+        """The pins showed a read of a register; its answer may wait while words are written."""
+        self._word_when_asked = dict(self._word_seen)
+
     def answered(self, address: int, answer: int) -> None:
         """The pins showed the answer to a read."""
         name = _NAME.get(address, f"0x{address:03x}")
@@ -203,7 +208,7 @@ class ShellScoreboard:
         if name == "STATUS" and answer & HALTED:
             self._halt_seen = True
         if name in _PROGRESS:
-            self._progressed(name, answer, expected)
+            self._progressed(name, answer, expected, self._word_when_asked[name])
         if name in NEVER_COMPARED:
             return
         if name not in AT_REST_ONLY or self.at_rest:
@@ -216,9 +221,9 @@ class ShellScoreboard:
         self.silent = True
         self.registers.check("STATUS after CTRL.RESET", expected=READY, actual=status)
 
-    def _progressed(self, name: str, index: int, limit: int) -> None:
+    def _progressed(self, name: str, index: int, limit: int, least: int) -> None:
         """A register, or a word in memory, says how far the design has come."""
-        self._check_not_ahead(name, index, limit)
+        self._check_between(name, index, limit, least)
         if name == "CMD_HEAD":
             if (index - self._head_seen) % U32 < U32 // 2:
                 self._head_seen = index
@@ -227,15 +232,13 @@ class ShellScoreboard:
         if (index - self._compared[ring]) % U32 < U32 // 2:
             self._compare(ring, self._compared[ring], index)
 
-    def _check_not_ahead(self, name: str, index: int, limit: int) -> None:
+    def _check_between(self, name: str, index: int, limit: int, least: int) -> None:
         if (limit - index) % U32 >= U32 // 2:
             raise self.registers.fail(
                 f"{name} is ahead of what can have been executed: at most {limit}, actual {index}"
             )
-        if (index - self._word_seen[name]) % U32 >= U32 // 2:
-            raise self.registers.fail(
-                f"{name} is {index}, behind the {self._word_seen[name]} that memory said"
-            )
+        if (index - least) % U32 >= U32 // 2:
+            raise self.registers.fail(f"{name} is {index}, behind the {least} that memory said")
         self.registers.matched += 1
 
     def _compare(self, ring: str, start: int, stop: int) -> None:
@@ -278,7 +281,8 @@ class ShellScoreboard:
             counts = control & PUBLISH_TAILS and (ring != "REWARD" or control & SPLIT_REWARD)
             if at == beat.address and counts:
                 if not self.resetting:
-                    self._progressed(name, value, self.model.read32(OFFSET[name]))
+                    limit = self.model.read32(OFFSET[name])
+                    self._progressed(name, value, limit, self._word_seen[name])
                     self._word_seen[name] = value
                 self.writes.matched += 1
                 return

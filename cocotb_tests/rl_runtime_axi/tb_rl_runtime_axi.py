@@ -99,7 +99,9 @@ class ShellTestbench(Testbench):
         if latency is not None:
             self.bus.read_latency = self.bus.write_latency = latency
         self.host = AxilHost(dut, self.time)
-        self._accesses = AxilMonitor(dut, self.time, on_write=board.wrote, on_answer=board.answered)
+        self._accesses = AxilMonitor(
+            dut, self.time, on_write=board.wrote, on_read=board.asked, on_answer=board.answered
+        )
         self._protocol = [
             self.add_checker(AxiMonitor(dut, self.time, "m_axi")),
             self.add_checker(AxiMonitor(dut, self.time, "s_axil", lite=True)),
