@@ -25,7 +25,9 @@ def test_every_block_with_properties_is_proven_covered_and_tried() -> None:
     for block in {task.block for task in ALL}:
         own = [task for task in ALL if task.block == block]
         kinds = {task.kind for task in own}
-        assert kinds in ({"prove", "cover"}, {"linear"}), block
+        assert kinds - {"trace"} in ({"prove", "cover"}, {"linear"}), block
+        configs = {task.config for task in own if task.kind == "prove"}
+        assert {task.config for task in own if task.kind == "trace"} <= configs, block
         assert any("mutants" in task.tags for task in own), block
         for config in {task.config for task in own if task.kind == "prove"}:
             assert config in {task.config for task in own if task.kind == "cover"} or (
