@@ -95,7 +95,7 @@ def compiler() -> Compiler:
         SimulationError: there is no such compiler.
     """
     wanted = os.environ.get(COMPILER_VARIABLE) or ("clang++" if shutil.which("clang++") else "g++")
-    return _compiler(wanted, frozenset(_processor_flags()))
+    return _compiler(wanted, _processor_flags())
 
 
 @functools.cache
@@ -114,13 +114,14 @@ def _compiler(command: str, processor: frozenset[str]) -> Compiler:
     return Compiler(command, version, wide, ("-latomic",))
 
 
-def _processor_flags() -> list[str]:
+@functools.cache
+def _processor_flags() -> frozenset[str]:
     """What this processor can do; nothing where Linux does not say."""
     with contextlib.suppress(OSError):
         for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
             if line.startswith("flags"):
-                return line.partition(":")[2].split()
-    return []
+                return frozenset(line.partition(":")[2].split())
+    return frozenset()
 
 
 def declarations(harness: Harness) -> str:

@@ -257,7 +257,7 @@ def test_clang_is_taken_where_it_is_installed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It makes faster libraries, with wide vectors where the processor has them all."""
-    wide = {"fpu", *verilated_build._X86_64_V3}
+    wide = frozenset({"fpu", *verilated_build._X86_64_V3})
     monkeypatch.setattr(verilated_build, "_processor_flags", lambda: wide)
     monkeypatch.delenv("DESCRING_CXX", raising=False)
     monkeypatch.setenv("PATH", str(tmp_path))

@@ -90,12 +90,7 @@ class RtlDut:
 
     def describe(self) -> Description:
         """See :class:`descring_sim.conform.dut.Dut`."""
-        given = self._file.description
-        found = self._source.check_simulator()
-        details = f"{given.details}, {self._source.top} in {found.name} {found.version}"
-        return Description(
-            given.name, given.version, "rtl", given.capabilities, details, given.settle_s, True
-        )
+        return self._source.describe()
 
     def build(self, folder: Path) -> None:
         """Hold the map against the top, copy the sources beside the wrapper, and compile them."""

@@ -7,12 +7,14 @@ import hashlib
 import os
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from descring_sim import build as builds
 from descring_sim import simulators
 from descring_sim.build import locked
+from descring_sim.conform.dut import Description
 from descring_sim.conform.duts.file import DutFile
 from descring_sim.conform.errors import ConformError, DutError
 from descring_sim.errors import SimulationError
@@ -138,12 +140,22 @@ class RtlSource:
                 text += f"`undef {name}\n`define {name} {shown}\n"
         return text
 
-    def check_simulator(self) -> simulators.Simulator:
-        """The simulator, if this machine has it; else :class:`ConformError`."""
+    def describe(self) -> Description:
+        """What the file says of the implementation, and what it is compiled by.
+
+        Raises:
+            ConformError: this machine lacks the simulator.
+        """
         try:
-            return simulators.find(self.simulator)
+            found = simulators.find(self.simulator)
         except SimulationError as error:
             raise ConformError(str(error)) from error
+        given = self.file.description
+        return replace(
+            given,
+            details=f"{given.details}, {self.top} in {found.name} {found.version}",
+            waves=True,
+        )
 
     @property
     def include_dirs(self) -> list[Path]:

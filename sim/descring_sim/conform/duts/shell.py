@@ -5,8 +5,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from descring_host import HostError
-
 from descring_sim.backends import ReplayOptions
 from descring_sim.backends_cpu import stream_through
 from descring_sim.conform.dut import Answer, Description, DeviceJob, StreamJob
@@ -15,7 +13,7 @@ from descring_sim.conform.duts.rtl_source import KEYS, RtlSource
 from descring_sim.conform.duts.shell_map import PORTS, WRAPPER, ShellMap
 from descring_sim.conform.duts.simulated import SimulatedDevices
 from descring_sim.conform.duts.top_ports import check_map, read_ports
-from descring_sim.conform.errors import ConformError, DutError
+from descring_sim.conform.errors import ConformError
 from descring_sim.device import SimulatorDevice
 from descring_sim.device_process import Design
 
@@ -76,12 +74,7 @@ class ShellDut:
 
     def describe(self) -> Description:
         """See :class:`descring_sim.conform.dut.Dut`."""
-        given = self._file.description
-        found = self._source.check_simulator()
-        details = f"{given.details}, {self._source.top} in {found.name} {found.version}"
-        return Description(
-            given.name, given.version, "shell", given.capabilities, details, given.settle_s, True
-        )
+        return self._source.describe()
 
     def build(self, folder: Path) -> None:
         """Hold the map against the top, copy the sources beside the wrapper, and compile them."""
@@ -119,21 +112,18 @@ class ShellDut:
         return Answer(answers[0].done, answers[0].reward, waves=came.waves)
 
     def _open(self, job: DeviceJob) -> SimulatorDevice:
-        try:
-            return SimulatorDevice(
-                self._source.simulator,
-                job.memory,
-                design=Design(
-                    top=WRAPPER,
-                    rtl_dir=self._source.rtl_dir,
-                    build_root=self._source.build_root,
-                    reset_cycles=self._source.reset_cycles,
-                ),
-                first_index=job.first_index,
-                seed=job.seed % 2**31,
-                latency=self._latency,
-                late_writes=True,
-                waves=job.waves,
-            )
-        except HostError as error:
-            raise DutError(" ".join(str(error).split())) from error
+        return SimulatorDevice(
+            self._source.simulator,
+            job.memory,
+            design=Design(
+                top=WRAPPER,
+                rtl_dir=self._source.rtl_dir,
+                build_root=self._source.build_root,
+                reset_cycles=self._source.reset_cycles,
+            ),
+            first_index=job.first_index,
+            seed=job.seed % 2**31,
+            latency=self._latency,
+            late_writes=True,
+            waves=job.waves,
+        )
