@@ -20,6 +20,13 @@ def test_every_rule_has_a_wrong_implementation() -> None:
     assert {mutant.rule for mutant in load()} >= rules_with_tests()
 
 
+def test_each_has_a_name_of_its_own() -> None:
+    """Two that break one rule do not share a folder: they may be tried at the same time."""
+    names = [mutant.id for mutant in load()]
+    assert len(set(names)) == len(names)
+    assert {"shell-RING-008", "shell-RING-008-2"} <= set(names)
+
+
 @pytest.mark.parametrize("mutant", PYTHON + C, ids=lambda mutant: mutant.id)
 def test_is_rejected_under_its_rule(mutant: Mutant, tmp_path: Path) -> None:
     """The tests of the rule fail, and name it."""

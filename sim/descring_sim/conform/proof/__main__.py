@@ -4,15 +4,18 @@
 from __future__ import annotations
 
 import datetime
+import multiprocessing
 import sys
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 
 import click
 
 from descring_sim import paths
 from descring_sim.conform.errors import ConformError
-from descring_sim.conform.proof.mutants import LANGUAGES, examples_dir, load
+from descring_sim.conform.options import jobs_option
+from descring_sim.conform.proof.mutants import LANGUAGES, Mutant, examples_dir, load
 from descring_sim.conform.proof.run import SEED, Trial, try_mutant
 from descring_sim.conform.proof.unusual import UNUSUAL, Acceptance, accept
 from descring_sim.conform.suite.registry import NOT_APPLICABLE
@@ -88,11 +91,24 @@ def write_page(root: Path, trials: Sequence[Trial], accepted: Sequence[Acceptanc
     page.write_text(above + "\n".join(lines), encoding="utf-8")
 
 
+def try_all(mutants: Sequence[Mutant], work: Path, jobs: int) -> list[Trial]:
+    """Try ``mutants``, ``jobs`` at a time, each in a process that has tried none with its names."""
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(jobs, mp_context=spawn) as pool:
+        futures = [pool.submit(try_mutant, mutant, work) for mutant in mutants]
+        for count, future in enumerate(as_completed(futures), 1):
+            trial = future.result()
+            done = f"{count} of {len(mutants)}"
+            click.echo(f"{done}: {trial.mutant.id} {trial.by} {trial.seconds:.1f} s", err=True)
+    return [future.result() for future in futures]
+
+
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--language", type=click.Choice(LANGUAGES), multiple=True, help="These alone.")
 @click.option("--only", multiple=True, metavar="RULE", help="Mutants of these rules alone.")
+@jobs_option("Wrong implementations")
 @click.option("--write", is_flag=True, help=f"Write {PAGE} too.")
-def main(language: tuple[str, ...], only: tuple[str, ...], write: bool) -> None:
+def main(language: tuple[str, ...], only: tuple[str, ...], jobs: int, write: bool) -> None:
     """Try wrong implementations; each must be rejected under the rule that it breaks.
 
     Without --language and --only, unusual right ones too; none of their tests may fail.
@@ -115,10 +131,7 @@ def main(language: tuple[str, ...], only: tuple[str, ...], write: bool) -> None:
             accepted.append(accept(unusual, work, SEED))
             wrong = len(accepted[-1].rejections)
             click.echo(f"{unusual.name}: {wrong} rejected, {accepted[-1].seconds:.1f} s", err=True)
-    trials = []
-    for mutant in mutants:
-        trials.append(try_mutant(mutant, work))
-        click.echo(f"{mutant.id} {trials[-1].by} {trials[-1].seconds:.1f} s", err=True)
+    trials = try_all(mutants, work, jobs)
     for trial in trials:
         if not trial.rejected:
             click.echo(f"not rejected: {trial.mutant.id}: {trial.mutant.breaks}; {trial.problem}")

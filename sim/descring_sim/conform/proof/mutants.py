@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import shutil
 import tomllib
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -28,7 +29,8 @@ LANGUAGES = ("python", "c", "rtl", "shell")
 class Mutant:
     """One wrong implementation: ``search``, which stands in ``file`` once, becomes ``replace``.
 
-    ``also`` are further pairs of the two, where one mistake shows in several places.
+    ``also`` are further pairs of the two, where one mistake shows in several places. ``number``
+    counts those of one language that break the same rule.
     """
 
     language: str
@@ -38,11 +40,13 @@ class Mutant:
     search: str
     replace: str
     also: tuple[tuple[str, str], ...] = ()
+    number: int = 1
 
     @property
     def id(self) -> str:
-        """Its name."""
-        return f"{self.language}-{self.rule}"
+        """Its name, which no other has."""
+        again = f"-{self.number}" if self.number > 1 else ""
+        return f"{self.language}-{self.rule}{again}"
 
     def mutated(self, text: str) -> str:
         """``text`` with the mistake in it.
@@ -181,9 +185,11 @@ def _of(mutant: Mutant, **values: object) -> Mutant:
 def load(languages: tuple[str, ...] = LANGUAGES) -> list[Mutant]:
     """All wrong implementations in these languages."""
     folder = examples_dir().parents[1] / "sim" / "conform_mutants"
-    return [
-        mutant
-        for language, name, file in _LISTS
-        if language in languages
-        for mutant in _entries(language, folder / name, file)
-    ]
+    seen: Counter[str] = Counter()
+    mutants = []
+    for language, name, file in _LISTS:
+        if language in languages:
+            for mutant in _entries(language, folder / name, file):
+                seen[mutant.id] += 1
+                mutants.append(replace(mutant, number=seen[mutant.id]))
+    return mutants
