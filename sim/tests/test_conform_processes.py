@@ -47,6 +47,23 @@ def test_it_ends_one_test_alone(tmp_path: Path, body: str, status: Status, says:
     assert says in text
 
 
+def test_streams_and_devices_take_turns(tmp_path: Path) -> None:
+    """Two workers begin with one of each, so that what is built for each is built at once."""
+    names = ("OP-000/nop", "OP-001/decode", "OP-002/reward", "REG-000/access", "REG-004/access")
+    began: list[str] = []
+    results = run_all(
+        "model",
+        tmp_path,
+        [Task(name, 1) for name in names],
+        jobs=1,
+        timeout_s=20.0,
+        done=lambda result: began.append(result.test),
+    )
+    assert began == [names[place] for place in (0, 3, 1, 4, 2)]
+    assert [result.test for result in results] == list(names)
+    assert {result.status for result in results} == {Status.PASSED}
+
+
 def test_a_hang_is_killed(tmp_path: Path) -> None:
     """What does not end has hung, and its process is gone."""
     marker = tmp_path / "pid"

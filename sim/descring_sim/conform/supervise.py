@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import queue
 import signal
@@ -167,7 +168,7 @@ def run_all(
     ``done`` is called with each result as it comes, from one thread at a time.
     """
     pending: queue.SimpleQueue[int] = queue.SimpleQueue()
-    for number in range(len(tasks)):
+    for number in _both_levels_by_turns(tasks):
         pending.put(number)
     results: dict[int, TestResult] = {}
     lock = threading.Lock()
@@ -198,6 +199,19 @@ def run_all(
             thread.join()
         raise
     return [results.get(number) or _missing(tasks[number]) for number in range(len(tasks))]
+
+
+def _both_levels_by_turns(tasks: Sequence[Task]) -> list[int]:
+    """Places in ``tasks``, of streams and of devices by turns.
+
+    Many implementations are built apart for the two when they are first run; so two workers build
+    both at the same time.
+    """
+    on_streams = {test.id for test in all_tests() if test.stream}
+    streams = [place for place, task in enumerate(tasks) if task.test in on_streams]
+    devices = [place for place, task in enumerate(tasks) if task.test not in on_streams]
+    pairs = itertools.zip_longest(streams, devices)
+    return [place for pair in pairs for place in pair if place is not None]
 
 
 def _drain(pending: queue.SimpleQueue[int]) -> Iterator[int]:

@@ -72,7 +72,8 @@ class Mutant:
 
 def _write_python(mutant: Mutant, home: Path) -> str:
     """A copy of the golden model under another name, and a plugin over it."""
-    package = home / f"mutant_{mutant.rule.lower().replace('-', '_')}"
+    # No two share a name: Python keeps what it has imported.
+    package = home / f"mutant_{mutant.id.lower().replace('-', '_')}"
     package.mkdir(parents=True)
     source = Path(descring_model.__file__).parent
     for path in source.glob("*.py"):
