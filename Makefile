@@ -107,7 +107,7 @@ campaign: setup  ## random lines against the golden model: 10^7 verilated and cp
 
 .PHONY: conform-proof
 conform-proof: setup  ## the conformance kit must reject every wrong implementation under its rule
-	@$(BIN)/python -m descring_sim.conform.proof
+	@$(BIN)/python -m descring_sim.conform.proof --jobs "$$JOBS"
 
 .PHONY: ci-snippet
 ci-snippet: setup  ## the CI snippet of docs/conformance.md, as written, from an empty folder

@@ -7,8 +7,9 @@ import datetime
 import multiprocessing
 import sys
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -17,7 +18,8 @@ from descring_sim.conform.errors import ConformError
 from descring_sim.conform.options import jobs_option
 from descring_sim.conform.proof.mutants import LANGUAGES, Mutant, examples_dir, load
 from descring_sim.conform.proof.run import SEED, Trial, try_mutant
-from descring_sim.conform.proof.unusual import UNUSUAL, Acceptance, accept
+from descring_sim.conform.proof.unusual import UNUSUAL, Acceptance, Unusual, accept
+from descring_sim.conform.status import TestResult
 from descring_sim.conform.suite.registry import NOT_APPLICABLE
 from descring_sim.conform.verdict import commit_of
 
@@ -91,22 +93,42 @@ def write_page(root: Path, trials: Sequence[Trial], accepted: Sequence[Acceptanc
     page.write_text(above + "\n".join(lines), encoding="utf-8")
 
 
-def try_all(mutants: Sequence[Mutant], work: Path, jobs: int) -> list[Trial]:
-    """Try ``mutants``, ``jobs`` at a time, each in a process that has tried none with its names."""
+def _accepted(name: str, work: Path) -> tuple[tuple[TestResult, ...], float]:
+    """What became of the right implementation ``name``; by name, since its maker cannot be sent."""
+    (unusual,) = (unusual for unusual in UNUSUAL if unusual.name == name)
+    accepted = accept(unusual, work, SEED)
+    return accepted.results, accepted.seconds
+
+
+def try_all(
+    unusual: Sequence[Unusual], mutants: Sequence[Mutant], work: Path, jobs: int
+) -> tuple[list[Acceptance], list[Trial]]:
+    """Try right and wrong implementations, ``jobs`` at a time."""
+    # Started anew, so that nothing of this process is in the way of what an implementation does.
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(jobs, mp_context=spawn) as pool:
-        futures = [pool.submit(try_mutant, mutant, work) for mutant in mutants]
+        right = {pool.submit(_accepted, item.name, work): item for item in unusual}
+        wrong = {pool.submit(try_mutant, mutant, work): mutant.id for mutant in mutants}
+        futures: list[Future[Any]] = [*right, *wrong]
+        accepted: dict[str, Acceptance] = {}
+        trials: dict[str, Trial] = {}
         for count, future in enumerate(as_completed(futures), 1):
-            trial = future.result()
-            done = f"{count} of {len(mutants)}"
-            click.echo(f"{done}: {trial.mutant.id} {trial.by} {trial.seconds:.1f} s", err=True)
-    return [future.result() for future in futures]
+            if future in right:
+                item = right[future]
+                accepted[item.name] = done = Acceptance(item, *future.result())
+                said = f"{item.name} {len(done.rejections)} rejected {done.seconds:.1f} s"
+            else:
+                trial = future.result()
+                trials[trial.mutant.id] = trial
+                said = f"{trial.mutant.id} {trial.by} {trial.seconds:.1f} s"
+            click.echo(f"{count} of {len(futures)}: {said}", err=True)
+    return [accepted[item.name] for item in unusual], [trials[name] for name in wrong.values()]
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--language", type=click.Choice(LANGUAGES), multiple=True, help="These alone.")
 @click.option("--only", multiple=True, metavar="RULE", help="Mutants of these rules alone.")
-@jobs_option("Wrong implementations")
+@jobs_option("Implementations")
 @click.option("--write", is_flag=True, help=f"Write {PAGE} too.")
 def main(language: tuple[str, ...], only: tuple[str, ...], jobs: int, write: bool) -> None:
     """Try wrong implementations; each must be rejected under the rule that it breaks.
@@ -125,13 +147,8 @@ def main(language: tuple[str, ...], only: tuple[str, ...], jobs: int, write: boo
     if write and (language or only):
         raise click.UsageError("--write wants all of them; leave --language and --only out")
     work = paths.build_dir() / "conform-proof"
-    accepted = []
-    if not language and not only:
-        for unusual in UNUSUAL:
-            accepted.append(accept(unusual, work, SEED))
-            wrong = len(accepted[-1].rejections)
-            click.echo(f"{unusual.name}: {wrong} rejected, {accepted[-1].seconds:.1f} s", err=True)
-    trials = try_all(mutants, work, jobs)
+    unusual = () if language or only else UNUSUAL
+    accepted, trials = try_all(unusual, mutants, work, jobs)
     for trial in trials:
         if not trial.rejected:
             click.echo(f"not rejected: {trial.mutant.id}: {trial.mutant.breaks}; {trial.problem}")
