@@ -9,15 +9,16 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from descring_sim import paths
 from descring_sim.errors import SimulationError
 from descring_sim.formal import __main__ as command
-from descring_sim.formal import linear, proofs, properties, tasks
+from descring_sim.formal import linear, proofs, tasks
 from descring_sim.formal.proofs import Outcome
 from descring_sim.formal.tasks import Task
 
 COUNTER = """\
 `default_nettype none
-`include "formal_macros.svh"
+`include "hw_macros.svh"
 module counter_props (
     input wire logic clk_i,
     input wire logic rst_ni,
@@ -34,11 +35,11 @@ module counter_props (
     end
   end
   // the first cycle is one of reset
-  `SUPPOSE(StartsInReset_M, started_q || !rst_ni)
+  `HW_ASSUME(StartsInReset_M, started_q || !rst_ni)
   // [RING-002] the count stays below ten
-  `PROVE(Bounded_A, rst_ni, count_q < 4'd10)
+  `HW_ASSERT_IF(Bounded_A, rst_ni, count_q < 4'd10)
   // it counts
-  `REACH(Counts_C, count_q == 4'd2)
+  `HW_COVER(Counts_C, count_q == 4'd2)
 endmodule
 `default_nettype wire
 """
@@ -58,7 +59,7 @@ read_slang -j 1 -USYNTHESIS -DFORMAL --top counter_props *.sv
 setattr -set keep 1 t:$check
 prep -top counter_props
 [files]
-formal_macros.svh
+hw_macros.svh
 counter_props.sv
 """
 
@@ -68,7 +69,7 @@ def folder(tmp_path: Path) -> Path:
     """A folder with the proof of a small counter, which passes."""
     made = tmp_path / "formal"
     made.mkdir()
-    shutil.copy(tasks.formal_dir() / properties.MACROS_FILE, made)
+    shutil.copy(paths.rtl_dir() / "hw_macros.svh", made)
     (made / "counter_props.sv").write_text(COUNTER)
     (made / "counter.sby").write_text(SBY)
     return made

@@ -284,9 +284,9 @@ def test_page_shows_tests_counts_and_gaps(checkout: Path) -> None:
 
 PROPERTIES = """\
 // [{rule}] It holds.
-`PROVE(Holds_A, 1'b1, q == d)
+`HW_ASSERT_IF(Holds_A, 1'b1, q == d)
 // [DB-003] It can happen.
-`REACH(Happens_C, q)
+`HW_COVER(Happens_C, q)
 """
 
 TASK = """\

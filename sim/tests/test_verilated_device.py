@@ -132,7 +132,7 @@ BREAKS = {
         r"EnableLocks_A: an enabled device is locked .*cycle \d+, seed 5",
     ),
     "protocol": (
-        "comp_writer.sv",
+        "axi_write_engine.sv",
         "assign m_axi_awburst = 2'b01;",
         "assign m_axi_awburst = 2'b00;",
         r"AXI protocol: AW at \d+: burst type 0, expected INCR; cycle \d+, seed 5; STATUS=",
