@@ -16,7 +16,7 @@ from typing import IO
 import numpy as np
 import pytest
 from descring_model import DESC_DTYPE, Lines, streams
-from descring_sim.streamfile import read_stream
+from descring_sim.replay.stream_file import read_stream
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 

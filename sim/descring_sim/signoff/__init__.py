@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Lint, synthesis and coverage of the RTL."""
