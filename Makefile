@@ -124,7 +124,7 @@ mutants-cuda: setup  ## break the CUDA kernels in small ways; a run on the CPU m
 
 .PHONY: sanitize
 sanitize: setup  ## stress the native core under ThreadSanitizer and AddressSanitizer
-	@host/native/sanitize.sh
+	@host/native/check/sanitize.sh
 
 .PHONY: coverage
 coverage: setup  ## line, branch and toggle coverage of the RTL by its testbenches, as HTML
