@@ -56,6 +56,8 @@ class Machine:
         assert checkout is not None, "these tests belong to a checkout"
         shutil.copy(checkout / "sim" / "bootstrap.sh", self.root / "sim")
         (self.root / "pyproject.toml").write_text(PYPROJECT)
+        (self.root / "requirements").mkdir()
+        (self.root / "requirements" / "tested.txt").write_text("toy==1\n")
         (self.root / "backend.py").write_text(BACKEND)
         for tool in TOOLS:
             found = shutil.which(tool)

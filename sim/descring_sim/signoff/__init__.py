@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Lint, synthesis and coverage of the RTL."""
+"""Checks of the sources themselves: lint, wording, synthesis, coverage."""
