@@ -150,7 +150,7 @@ ensure_venv() {
   fi
   say 'installing Python packages into .venv, about a minute'
   if ! "$venv/bin/python" -m pip install --disable-pip-version-check --progress-bar off \
-    "${constraint[@]}" --editable "$root[dev]" 2>&1 </dev/null | show_progress; then
+    --constraint "$tested" --editable "$root[dev]" 2>&1 </dev/null | show_progress; then
     tail -n 5 "$log" >&2
     fail "pip could not install the packages; log: $log"
   fi
