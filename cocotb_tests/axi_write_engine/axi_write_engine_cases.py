@@ -6,10 +6,10 @@ from __future__ import annotations
 import cocotb
 import numpy as np
 from cocotb.handle import HierarchyObject
-from lib.axi_memory import DECERR, SLVERR, Latency
-from lib.lines import LINE_BYTES
-from lib.patterns import FOREVER, Idle, Ready, streaming
-from lib.signals import parameter
+from descring_vip.axi.memory import DECERR, SLVERR, Latency
+from descring_vip.handles import parameter
+from descring_vip.stream.lines import LINE_BYTES
+from descring_vip.stream.patterns import FOREVER, Idle, Ready, streaming
 
 from axi_write_engine.tb_axi_write_engine import WORD_BYTES, EngineTestbench
 

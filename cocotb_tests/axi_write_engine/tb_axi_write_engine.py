@@ -10,13 +10,13 @@ import cocotb
 import numpy as np
 from cocotb.handle import HierarchyObject
 from cocotb.triggers import RisingEdge
-from lib.axi_memory import OKAY, AxiMemory, Latency
-from lib.checker import LineChecker, ValueChecker
-from lib.line_stream import Beat
-from lib.lines import LINE_BYTES
-from lib.patterns import Gate, Idle, Pattern, Ready, idle_pattern, ready_pattern
-from lib.signals import bit, is_high, read_int, signal
-from lib.testbench import Testbench
+from descring_vip.axi.memory import OKAY, AxiMemory, Latency
+from descring_vip.handles import bit, is_high, read_int, signal
+from descring_vip.scoreboard import LineChecker, ValueChecker
+from descring_vip.stream.line_stream import Beat
+from descring_vip.stream.lines import LINE_BYTES
+from descring_vip.stream.patterns import Gate, Idle, Pattern, Ready, idle_pattern, ready_pattern
+from descring_vip.testbench import Testbench
 
 _AW = ("id", "addr", "len", "size", "burst", "lock", "cache", "prot", "valid")
 _OUTPUTS = (
