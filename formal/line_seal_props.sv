@@ -40,7 +40,8 @@ module line_seal_props
   `HW_ASSERT_IF(Checksum_A, checked,
                 u_dut.u_crc32c.data_i == data[CRC_BITS-1:0] && data[CRC_LSB+:32] == crc)
   // [DESC-023] a sealed line passes the host's checks
-  `HW_ASSERT_IF(HostAccepts_A, checked && is_opcode(line.opcode), verdict(data, crc, index_i, 1'b1) == 8'd0)
+  `HW_ASSERT_IF(HostAccepts_A, checked && is_opcode(line.opcode),
+                verdict(data, crc, index_i, 1'b1) == 8'd0)
 
 endmodule
 

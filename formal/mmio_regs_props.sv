@@ -269,13 +269,15 @@ module mmio_regs_props
   `HW_ASSUME(StartsInReset_M, started_q || !rst_ni)
 
   // [IRQ-001] [LIFE-005] an event sets its bit, writing 1 clears it, and the event wins
-  `HW_ASSERT_IF(Events_A, 1'b1, u_dut.irq_status_q == irq_status_q && u_dut.irq_mask_q == irq_mask_q &&
-         u_dut.halted_q == halted_q)
+  `HW_ASSERT_IF(Events_A, 1'b1,
+                u_dut.irq_status_q == irq_status_q && u_dut.irq_mask_q == irq_mask_q &&
+                u_dut.halted_q == halted_q)
   // [IRQ-001] the interrupt is high while a bit is set in both IRQ_STATUS and IRQ_MASK
   `HW_ASSERT_IF(Interrupt_A, 1'b1, irq == ((irq_status_q & irq_mask_q) != 3'd0))
   // [DB-002] [LIFE-002] [REG-00C] each error bit of STATUS is set by its error and cleared by
   // writing 1
-  `HW_ASSERT_IF(ErrorBits_A, 1'b1, {u_dut.bus_error_q, u_dut.bad_doorbell_q, u_dut.bad_config_q} == errors_q)
+  `HW_ASSERT_IF(ErrorBits_A, 1'b1,
+                {u_dut.bus_error_q, u_dut.bad_doorbell_q, u_dut.bad_config_q} == errors_q)
   // [CNT-001] [RING-005] [DB-002] the counters count completions, tokens, errors, stalled cycles
   // and ignored doorbells, each once
   `HW_ASSERT_IF(Counters_A, 1'b1, u_dut.descriptors_q == posted_q && u_dut.tokens_q == tokens_q &&
@@ -286,7 +288,8 @@ module mmio_regs_props
   // [LIFE-006] only the first ENABLE that is not refused sets the lock
   `HW_ASSERT_IF(Locked_A, 1'b1, u_dut.locked_q == locked_q && (!enable || locked_q))
   // [LIFE-003] RESUME reaches the core iff it is written without RESET
-  `HW_ASSERT_IF(Resume_A, working, resume == (write_ctrl && !asks_reset && reg_wdata_i[CTRL_RESUME_BIT]))
+  `HW_ASSERT_IF(Resume_A, working,
+                resume == (write_ctrl && !asks_reset && reg_wdata_i[CTRL_RESUME_BIT]))
 
   // [IRQ-001] an event and its clearing write coincide
   `HW_COVER(EventWins_C, write && reg_addr_i == REG_IRQ_STATUS && reg_wdata_i[0] && announce_i &&

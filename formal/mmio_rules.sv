@@ -102,7 +102,8 @@ module mmio_rules
                                              input logic [31:0] tail);
     logic [31:0] step;
     step = past_wdata_q - head;
-    head_after = past_write_q && past_addr_q == address && step <= tail - head ? past_wdata_q : head;
+    head_after = past_write_q && past_addr_q == address && step <= tail - head ?
+        past_wdata_q : head;
   endfunction
 
   // The register at this address is writable.
@@ -146,8 +147,9 @@ module mmio_rules
   // [LIFE-002] [REG-008] a good configuration is enabled
   `HW_ASSERT_IF(Enabled_A, after && past_asks_enable_q && past_config_legal_q, enable_i && locked_i)
   // [LIFE-002] a bad configuration refuses ENABLE and locks nothing
-  `HW_ASSERT_IF(BadConfigRefused_A, after && past_asks_enable_q && !past_enable_q && !past_config_legal_q,
-         !enable_i && locked_i == past_locked_q)
+  `HW_ASSERT_IF(BadConfigRefused_A,
+                after && past_asks_enable_q && !past_enable_q && !past_config_legal_q,
+                !enable_i && locked_i == past_locked_q)
   // [LIFE-007] writing CTRL without ENABLE pauses the device
   `HW_ASSERT_IF(Paused_A, wrote_ctrl && !past_wdata_q[CTRL_ENABLE_BIT], !enable_i)
   // [REG-008] only a write to CTRL changes ENABLE
@@ -188,10 +190,12 @@ module mmio_rules
   `HW_ASSERT_IF(TailForward_A, after,
                 cmd_tail_i - past_cmd_head_q >= past_cmd_tail_q - past_cmd_head_q)
   // [DB-002] never more lines are published than the ring has slots
-  `HW_ASSERT_IF(TailBounded_A, 1'b1, cmd_tail_i - cmd_head_i <= (locked_i ? 32'd1 << sizes_i[7:0] : 32'd0))
+  `HW_ASSERT_IF(TailBounded_A, 1'b1,
+                cmd_tail_i - cmd_head_i <= (locked_i ? 32'd1 << sizes_i[7:0] : 32'd0))
   // [RING-001] the sizes in force are legal
-  `HW_ASSERT_IF(SizesInForce_A, locked_i, sizes_i[7:0] >= RING_LOG2_MIN && sizes_i[7:0] <= RING_LOG2_MAX &&
-         sizes_i[15:8] >= RING_LOG2_MIN && sizes_i[15:8] <= RING_LOG2_MAX)
+  `HW_ASSERT_IF(SizesInForce_A, locked_i,
+                sizes_i[7:0] >= RING_LOG2_MIN && sizes_i[7:0] <= RING_LOG2_MAX && sizes_i[15:8] >=
+                RING_LOG2_MIN && sizes_i[15:8] <= RING_LOG2_MAX)
 
   // [RING-010] [REG-020] the host's head of the done ring moves forward, at most up to the tail
   `HW_ASSERT_IF(DoneHead_A, after,

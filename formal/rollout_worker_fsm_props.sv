@@ -126,8 +126,9 @@ module rollout_worker_fsm_props
                 32'(tokens) == tokens_of(submitted, error_q))
   // [FLAG-011] exactly one outcome is set, and an error code only with ERROR
   `HW_ASSERT_IF(OneOutcome_A, valid,
-         $countones(completion.flags & (FLAG_NEEDS_REWARD | FLAG_DONE | FLAG_STOPPED | FLAG_ERROR)) == 1 &&
-         ((completion.flags & FLAG_ERROR) != 16'd0 || completion.flags[15:8] == 8'd0))
+                $countones(completion.flags & (FLAG_NEEDS_REWARD | FLAG_DONE | FLAG_STOPPED |
+                FLAG_ERROR)) == 1 && ((completion.flags & FLAG_ERROR) != 16'd0 ||
+                completion.flags[15:8] == 8'd0))
   // [OP-000] NOP changes only its flags, to DONE
   `HW_ASSERT_IF(Nop_A, done && submitted.opcode == OPCODE_NOP,
          {completion.flags, tokens} == {kept_flags(submitted, required_q) | FLAG_DONE, 6'd0} &&

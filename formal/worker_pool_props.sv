@@ -201,7 +201,8 @@ module worker_pool_props
                 worker_at(in_flight == 32'(WorkerCount) ? 32'd0 : in_flight))
   // [RING-006] [LIFE-007] termination: with or without ENABLE, the oldest descriptor is complete at
   // most 32 cycles after it was accepted
-  `HW_ASSERT_IF(OldestEnds_A, watched_inside && retired_q == watch_i, valid || age_q < REWARD_INTERVAL)
+  `HW_ASSERT_IF(OldestEnds_A, watched_inside && retired_q == watch_i,
+                valid || age_q < REWARD_INTERVAL)
   // [RING-005] a stalled completion is held unchanged
   `HW_ASSERT_IF(StableUnderStall_A, past_stalled_q,
                 valid && data == past_data_q && tokens == past_tokens_q)

@@ -62,19 +62,21 @@ async def test_requests_in_flight_are_bounded(dut: HierarchyObject, held: str) -
 
     With stalled requests one waits at the port, since the next is accepted as it leaves.
     """
-    late = iter([(0, 300), (FOREVER, 0)])
-    tb = EngineTestbench(dut, lines=late if held == "lines" else None)
+    tb = EngineTestbench(dut)
     limit = parameter(dut, "MaxOutstanding")
+    late = held == "lines"
     await tb.start()
-    if held != "lines":
-        tb.bus.pause(**{held: late})
+    if not late:
+        tb.bus.pause(**{held: iter([(0, 300), (FOREVER, 0)])})
     for _ in range(limit + 5):
-        tb.request(int(tb.rng.integers(256)), 1)
+        tb.request(int(tb.rng.integers(256)), 1, late=late)
     await tb.time.cycles(200)
     expected = 1 if held == "aw" else limit
     tb.values.check("requests accepted", expected=expected, actual=tb.accepted)
     tb.values.check("responses", expected=0, actual=tb.responses)
     tb.values.check("idle_o", expected=0, actual=int(tb.idle))
+    if late:
+        tb.release()
     await tb.all_written()
     await tb.finish()
 

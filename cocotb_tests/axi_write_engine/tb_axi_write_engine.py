@@ -15,7 +15,7 @@ from descring_vip.handles import bit, is_high, read_int, signal
 from descring_vip.scoreboard import LineChecker, ValueChecker
 from descring_vip.stream.line_stream import Beat
 from descring_vip.stream.lines import LINE_BYTES
-from descring_vip.stream.patterns import Gate, Idle, Pattern, Ready, idle_pattern, ready_pattern
+from descring_vip.stream.patterns import Gate, Idle, Ready, idle_pattern, ready_pattern
 from descring_vip.testbench import Testbench
 
 _AW = ("id", "addr", "len", "size", "burst", "lock", "cache", "prot", "valid")
@@ -53,9 +53,7 @@ class EngineTestbench(Testbench):
         idle: Idle = Idle.NONE,
         ready: Ready = Ready.ALWAYS,
         latency: Latency | None = None,
-        lines: Pattern | None = None,
     ) -> None:
-        """``lines`` is when the source offers lines, if not as ``idle`` says."""
         super().__init__(dut, outputs=_OUTPUTS)
         self.memory = self.rng.integers(0, 256, _MEMORY_LINES * LINE_BYTES, dtype=np.uint8)
         self.bus = AxiMemory(dut, self.time, self.memory, self.rng, reads=False)
@@ -66,12 +64,13 @@ class EngineTestbench(Testbench):
         self.bus.pause(**{name: ready_pattern(kind, self.rng) for name in ("aw", "w")})
         self.lines = self.add_checker(LineChecker("lines", self.time.context))
         self.values = self.add_checker(ValueChecker("responses", self.time.context))
-        self.source = self.add_driver("line_", idle=lines or idle_pattern(idle, self.rng))
+        self.source = self.add_driver("line_", idle=idle_pattern(idle, self.rng))
         self.add_monitor("line_", into=True).add_callback(self._handed_over)
         self._gate = Gate(idle_pattern(idle, self.rng))
         self._todo: deque[Request] = deque()
         self._in_flight: deque[Request] = deque()
         self._handed: deque[bytes] = deque()
+        self._late: list[bytes] = []
         names = ("req_valid_i", "req_word_i", "req_line_i", "req_lines_i", "word_i")
         self._inputs = {name: signal(dut, name) for name in names}
         self._response = {
@@ -110,10 +109,19 @@ class EngineTestbench(Testbench):
         """Lines handed over, requests accepted and responses."""
         return (*super().progress(), self.accepted, self.responses)
 
-    def request(self, line: int, lines: int) -> None:
-        """Request a burst of random lines, which the source offers."""
+    def request(self, line: int, lines: int, *, late: bool = False) -> None:
+        """Request a burst of random lines; ``late``: the source has them after :meth:`release`."""
         self._todo.append(Request(line, lines))
-        self.source.send_soon([self.rng.bytes(LINE_BYTES) for _ in range(lines)])
+        data = [self.rng.bytes(LINE_BYTES) for _ in range(lines)]
+        if late:
+            self._late += data
+        else:
+            self.source.send_soon(data)
+
+    def release(self) -> None:
+        """Send the lines of the late requests."""
+        self.source.send_soon(self._late)
+        self._late = []
 
     def request_word(self, line: int) -> None:
         """Request a random word."""
