@@ -9,6 +9,7 @@ from descring_model.lines import INDEX_MODULUS
 from lib.axi_memory import DECERR, SLVERR, Latency
 from lib.patterns import Idle, Ready, streaming
 from lib.signals import parameter
+from lib.tier import sweep
 
 from desc_fetch.tb_desc_fetch import FetchTestbench
 
@@ -47,7 +48,7 @@ async def test_rings_of_any_size(dut: HierarchyObject, log2: int) -> None:
 
 
 @cocotb.test()
-@cocotb.parametrize(response=[SLVERR, DECERR], place=[0, 1, 6])
+@sweep(response=[SLVERR, DECERR], place=[0, 1, 6])
 async def test_failed_line_stops_at_its_place(
     dut: HierarchyObject, response: int, place: int
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import cocotb
 from cocotb.handle import HierarchyObject
+from lib.tier import sweep
 
 from mmio_regs.core_side import LIVELY, QUIET, Rates
 from mmio_regs.register_reference import ENABLE, RESET, RESUME, U32
@@ -94,7 +95,7 @@ async def test_status_shows_the_core(dut: HierarchyObject) -> None:
 
 
 @cocotb.test()
-@cocotb.parametrize(
+@sweep(
     first_index=[0, U32 - 2], others=[0, ENABLE | RESUME, U32 - 1 - RESET], drain_cycles=[0, 1, 9]
 )
 async def test_soft_reset_brings_the_reset_state(
@@ -151,7 +152,7 @@ async def test_reset_pin_works_at_any_moment(dut: HierarchyObject) -> None:
 
 
 @cocotb.test()
-@cocotb.parametrize(
+@sweep(
     first_index=[0, U32 - 40],
     window_last=[ALL_ONES, (1 << 12) - 1],
     busy_core=[False, True],

@@ -13,21 +13,10 @@ CONFIGS = {
 
 @pytest.mark.parametrize("config", CONFIGS)
 def test_mmio_regs(cosim: Cosim, config: str) -> None:
-    """Run the directed cases of the register file."""
+    """Run directed cases, counters, resets and random traffic of the register file."""
     cosim.run(
         top="mmio_regs",
-        cases="mmio_regs.mmio_regs_cases",
-        config=config,
-        parameters=CONFIGS[config],
-    )
-
-
-@pytest.mark.parametrize("config", CONFIGS)
-def test_mmio_regs_traffic(cosim: Cosim, config: str) -> None:
-    """Run counters, resets and random traffic of the register file."""
-    cosim.run(
-        top="mmio_regs",
-        cases="mmio_regs.mmio_regs_traffic_cases",
+        cases=["mmio_regs.mmio_regs_cases", "mmio_regs.mmio_regs_traffic_cases"],
         config=config,
         parameters=CONFIGS[config],
     )

@@ -17,6 +17,7 @@ from lib.axil_host import AxilHost, AxilMonitor
 from lib.patterns import Idle, Ready, idle_pattern, ready_pattern
 from lib.signals import is_high, parameter, signal
 from lib.testbench import Testbench
+from lib.tier import share
 from lib.xcheck import simulator_has_x
 from mmio_regs.register_reference import ENABLE, HALTED, READY, RESET, RESUME, SPLIT_REWARD, U32
 from rl_runtime_mmio.device_scoreboard import OFFSET
@@ -180,8 +181,8 @@ class ShellTestbench(Testbench):
     # ------------------------------------------------------------------ what a case may set
 
     def share(self, count: int, least: int = 1) -> int:
-        """How much of ``count`` to do: all of it, or a quarter where a cycle costs five times."""
-        return max(least, count // 4) if simulator_has_x() else count
+        """How much of ``count`` to do: the tier's share, or a quarter where a cycle costs more."""
+        return max(least, count // 4) if simulator_has_x() else share(count, least)
 
     async def renew(self, layout: Layout, *, first_index: int = 0) -> None:
         """Reset, with other rings in a new memory."""

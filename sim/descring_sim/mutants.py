@@ -84,14 +84,20 @@ class _Recorder:
         self,
         *,
         top: str,
-        cases: str,
+        cases: str | Sequence[str],
         config: str = "default",
         parameters: builds.Parameters | None = None,
     ) -> None:
-        """Note one run; a test that asks for more than this cannot be planned."""
-        self.calls.append(
-            {"top": top, "cases": cases, "config": config, "parameters": dict(parameters or {})}
-        )
+        """Note one run a module; a test that asks for more than this cannot be planned."""
+        for module in [cases] if isinstance(cases, str) else cases:
+            self.calls.append(
+                {
+                    "top": top,
+                    "cases": module,
+                    "config": config,
+                    "parameters": dict(parameters or {}),
+                }
+            )
 
 
 def _configs_of(test: Any) -> list[str] | None:
