@@ -6,11 +6,12 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 
-# What `make sim` narrows down; empty means all.
+# What `make sim` narrows down; empty means all. FULL=1: the full tier in place of the quick one.
 SIM ?= all
 TEST ?=
 CONFIG ?=
 SEED ?=
+FULL ?=
 WAVES ?=
 WAVE_CYCLES ?=
 # How many simulations run at a time.
@@ -22,33 +23,57 @@ export SIM TEST CONFIG SEED WAVES WAVE_CYCLES JOBS
 BIN := .venv/bin
 PYTHON_SOURCES := pymodel host cuda sim cocotb_tests bench
 # Eager, because a persistent kernel would block the loading of another.
-PYTEST := CUDA_MODULE_LOADING=EAGER $(BIN)/python -m pytest --import-mode=importlib -q --dist worksteal
+PYTEST := CUDA_MODULE_LOADING=EAGER $(BIN)/python -m pytest --import-mode=importlib -q
 # A suite that must be there is an error when it is not.
-SUITES := pymodel/tests sim/tests $(wildcard host/tests) cuda/tests cocotb_tests
-COSIM_OPTIONS = --sim "$${SIM:-all}" -n "$$JOBS" \
-	$${TEST:+--case "$$TEST"} $${CONFIG:+--config "$$CONFIG"} $${SEED:+--seed "$$SEED"} \
+UNIT_SUITES := pymodel/tests sim/tests $(wildcard host/tests) cuda/tests
+SUITES := $(UNIT_SUITES) cocotb_tests
+TIER := $(if $(filter-out 0,$(FULL)),full,quick)
+# One seed, so that a change is judged on what it changes; SEED=random draws one.
+FIXED_SEED := 637795913
+# Runs are handed out one by one, the longest first; tests that share a fixture stay together.
+COSIM = $(PYTEST) -n "$$JOBS" --dist load --maxschedule=1 --tier $(TIER) --sim "$${SIM:-all}" \
+	$${TEST:+--case "$$TEST"} $${CONFIG:+--config "$$CONFIG"} --seed "$${SEED:-$(FIXED_SEED)}" \
 	$${WAVE_CYCLES:+--wave-cycles "$$WAVE_CYCLES"}
+UNIT = $(PYTEST) -n "$$JOBS" --dist worksteal
 
 .PHONY: help
 help:  ## list the targets
-	@echo 'make <target> [SIM=icarus|verilator] [TEST=regex] [CONFIG=name] [SEED=n] [WAVES=1] [WAVE_CYCLES=n] [JOBS=n]'
+	@echo 'make <target> [SIM=icarus|verilator] [TEST=regex] [CONFIG=name] [SEED=n|random] [FULL=1] [WAVES=1] [WAVE_CYCLES=n] [JOBS=n]'
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
 
 .PHONY: setup
 setup:  ## make .venv ready (every other target does it by itself)
 	@sim/bootstrap.sh
 
+.PHONY: setup-sim
+setup-sim:  ## make .venv ready for `make sim` alone, a quarter of what `make setup` installs
+	@sim/bootstrap.sh sim
+
 .PHONY: sim
-sim: setup  ## run the RTL against the golden model: SIM= TEST= CONFIG= SEED= WAVES= WAVE_CYCLES=
+sim: setup-sim  ## run the RTL against the golden model, quick tier: FULL=1 SIM= TEST= CONFIG= SEED= WAVES= WAVE_CYCLES=
 	@case "$$WAVES" in ''|0) waves= ;; *) waves=--waves ;; esac; \
-	$(PYTEST) $(COSIM_OPTIONS) $$waves cocotb_tests
+	$(COSIM) $$waves cocotb_tests
+
+.PHONY: check
+check: gen-check lint-python  ## the inner loop: generated files, lint, types, model and unit suites, one block in Icarus
+	@$(UNIT) -m 'not slow' $(UNIT_SUITES)
+	@$(COSIM) --sim icarus --case '^desc_ring[.]' cocotb_tests/desc_ring
 
 .PHONY: test
-test: gen-check lint requirements  ## everything: generated files, lint, rules without a test, all suites
-	@$(PYTEST) $(COSIM_OPTIONS) $(SUITES)
+test: gen-check lint requirements  ## everything before a change is merged: check, all rules, all suites, quick tier
+	@$(UNIT) $(UNIT_SUITES)
+	@$(COSIM) cocotb_tests
 
 .PHONY: lint
-lint: setup  ## ruff, mypy, wording, and each RTL module alone through both simulators' own checks
+lint: lint-python lint-rtl  ## lint-python and lint-rtl
+
+.PHONY: lint-rtl
+lint-rtl: setup  ## each RTL module alone through both simulators' own checks, and part-selects
+	@$(BIN)/python -m descring_sim.elaborate
+	@$(BIN)/descring lint-rtl
+
+.PHONY: lint-python
+lint-python: setup  ## ruff, mypy, wording
 	@$(BIN)/ruff check --quiet $(wildcard $(PYTHON_SOURCES))
 	@$(BIN)/ruff format --check --quiet $(wildcard $(PYTHON_SOURCES)) \
 		|| { echo 'the files above are not formatted; mend with: .venv/bin/ruff format' >&2; exit 1; }
@@ -57,8 +82,6 @@ lint: setup  ## ruff, mypy, wording, and each RTL module alone through both simu
 		MYPYPATH=$$suite:host/tests $(BIN)/mypy --strict --no-error-summary --explicit-package-bases $$suite; \
 	done
 	@$(BIN)/python -m descring_sim.signoff.words
-	@$(BIN)/python -m descring_sim.elaborate
-	@$(BIN)/descring lint-rtl
 
 .PHONY: gen
 gen: setup  ## write the files that are generated from the contract
@@ -89,11 +112,14 @@ synth: setup  ## synthesise every RTL module: cells, flip-flops, logic depth, no
 	@$(BIN)/python -m descring_sim.synth
 
 # What takes too long for `make test`; one target after the other.
-NIGHTLY := campaign ci-snippet conform-proof faults formal formal-mutants mutants-cuda synth
+NIGHTLY := campaign ci-snippet conform-proof faults formal formal-mutants mutants mutants-cuda sim synth test
 
 .PHONY: nightly
-nightly:  ## everything that takes longer than make test may
-	@for target in $(NIGHTLY); do $(MAKE) --no-print-directory $$target; done
+nightly:  ## everything in full, with a seed that is drawn and printed
+	@seed=$${SEED:-$$(shuf -i 1-2147483646 -n 1)}; echo "nightly: seed $$seed" >&2; \
+	for target in $(NIGHTLY); do \
+		$(MAKE) --no-print-directory $$target FULL=1 SEED="$$seed"; \
+	done
 
 .PHONY: faults
 faults: setup  ## the fault table: 1000 seeds of each fault on Verilator, 63 on Icarus

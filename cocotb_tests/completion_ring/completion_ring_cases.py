@@ -6,11 +6,11 @@ from __future__ import annotations
 import cocotb
 from cocotb.handle import HierarchyObject
 from lib.patterns import Idle, Ready, streaming
-from lib.tier import sweep
+from lib.tier import share, sweep
 
 from completion_ring.tb_completion_ring import CompletionRingTestbench
 
-_LINES = 300
+_LINES = share(300)
 
 
 @cocotb.test()

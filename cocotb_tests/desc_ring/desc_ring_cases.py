@@ -6,11 +6,11 @@ from __future__ import annotations
 import cocotb
 from cocotb.handle import HierarchyObject
 from lib.patterns import Idle, Ready, streaming
-from lib.tier import sweep
+from lib.tier import share, sweep
 
 from desc_ring.tb_desc_ring import DescRingTestbench
 
-_LINES = 300
+_LINES = share(300)
 
 
 @cocotb.test()

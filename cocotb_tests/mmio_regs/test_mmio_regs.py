@@ -10,6 +10,8 @@ CONFIGS = {
     "in_memory_small": {"OnChip": 0, "MaxCmdLog2": 1, "MaxDoneLog2": 3, "MaxRewardLog2": 2},
 }
 
+QUICK = {"icarus": ("on_chip", "in_memory_small"), "verilator": ("on_chip", "in_memory")}
+
 
 @pytest.mark.parametrize("config", CONFIGS)
 def test_mmio_regs(cosim: Cosim, config: str) -> None:

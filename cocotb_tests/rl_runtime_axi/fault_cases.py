@@ -25,10 +25,11 @@ from lib.checker import ValueChecker
 from lib.patterns import Idle, Ready, idle_pattern, ready_pattern
 from lib.signals import signal
 from lib.testbench import Testbench
+from lib.tier import share
 from lib.timebase import BASE_SEED
 
 FAULTS_ENV = "DESCRING_FAULTS"
-_FEW = "3:0:"
+_FEW = f"{share(3)}:0:"
 
 
 class FaultTestbench(Testbench):

@@ -22,6 +22,8 @@ CONFIGS: dict[str, dict[str, int]] = {
     },
 }
 
+QUICK = {"icarus": ("small",)}
+
 
 def _of(config: str) -> dict[str, Any]:
     return {"top": "rl_runtime_axi", "config": config, "parameters": CONFIGS[config]}

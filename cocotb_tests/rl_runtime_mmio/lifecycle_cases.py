@@ -8,7 +8,7 @@ import numpy as np
 from cocotb.handle import HierarchyObject
 from descring_model import contract, seal
 from lib.patterns import Idle, Ready
-from lib.tier import sweep
+from lib.tier import share, sweep
 
 from rl_runtime_mmio.device_scoreboard import (
     ENABLE,
@@ -21,7 +21,7 @@ from rl_runtime_mmio.device_scoreboard import (
 )
 from rl_runtime_mmio.tb_rl_runtime_mmio import DeviceTestbench
 
-_RESETS = 6
+_RESETS = share(6, 2)
 _PAUSES = 8
 _STOP = contract.OPCODE["STOP"]
 _RESUME_MOMENTS = 6

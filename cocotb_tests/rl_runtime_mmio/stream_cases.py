@@ -9,7 +9,7 @@ from cocotb.handle import HierarchyObject
 from descring_model import contract
 from descring_model.streams import PROFILES
 from lib.patterns import Idle, Ready, streaming
-from lib.tier import sweep
+from lib.tier import share, sweep
 from lib.timebase import case_rng
 
 from rl_runtime_mmio.device_scoreboard import REQUIRE_CHECKED, SPLIT_REWARD, U32
@@ -102,4 +102,4 @@ async def test_completions_are_resubmitted_until_done(dut: HierarchyObject) -> N
 async def test_long_stream(dut: HierarchyObject) -> None:
     """[RING-007] [RING-006] [CNT-001] [LIFE-003] Many times through every ring."""
     tb = DeviceTestbench(dut, first_index=U32 - 300, idle=Idle.BURSTS)
-    await _run(tb, max(400, 2 * tb.depths[0]), "mixed", SPLIT_REWARD, Ready.BURSTS)
+    await _run(tb, max(share(400), 2 * tb.depths[0]), "mixed", SPLIT_REWARD, Ready.BURSTS)

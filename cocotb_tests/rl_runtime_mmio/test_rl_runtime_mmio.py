@@ -30,6 +30,11 @@ SATURATING = {
 the completion posted, so a ring of as many slots as workers leaves each worker waiting for the way
 from its completion to the doorbell and back."""
 
+QUICK = {
+    "icarus": ("tiny", "small", "lopsided", "single"),
+    "verilator": ("default", "deep", "wide", "wide_and_deep"),
+}
+
 
 @pytest.mark.parametrize("config", CONFIGS)
 def test_rl_runtime_mmio(cosim: Cosim, config: str) -> None:

@@ -9,7 +9,7 @@ from cocotb.handle import HierarchyObject
 from descring_model import DESC_DTYPE, contract, streams
 from descring_model.lines import INDEX_MODULUS, Lines
 from lib.patterns import Idle, Ready, idle_pattern, ready_pattern, streaming
-from lib.tier import sweep
+from lib.tier import share, sweep
 
 from rl_runtime_top.tb_rl_runtime_top import Modes, TopTestbench
 
@@ -99,7 +99,7 @@ async def test_answers_lines_of_one_kind(dut: HierarchyObject, profile: str) -> 
     tb = await _started(dut, Modes(split_reward=True), ready=Ready.RANDOM)
     tb.resumer.start(tb.rng)
     tb.start_publishing()
-    tb.send(_draw(tb, 120, profile))
+    tb.send(_draw(tb, share(120, 60), profile))
     await tb.finish()
 
 

@@ -13,13 +13,13 @@ import contextlib
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import pytest
 
 from descring_sim import build as builds
 from descring_sim import cases as case_names
-from descring_sim import report, runner, simulators
+from descring_sim import longest_first, paths, report, runner, simulators
 from descring_sim.cases import Selection
 from descring_sim.errors import SimulationError
 from descring_sim.runner import RunResult
@@ -154,8 +154,18 @@ def _configs_of(item: pytest.Function) -> set[str]:
     return configs or {runner.DEFAULT_CONFIG}
 
 
+def _is_run(item: pytest.Item) -> TypeGuard[pytest.Function]:
+    """Whether a test runs a simulator by way of the fixture ``cosim``."""
+    return isinstance(item, pytest.Function) and "cosim" in item.fixturenames
+
+
+def _build_root(config: pytest.Config) -> Path:
+    chosen: Path | None = config.option.build_dir
+    return chosen or paths.build_dir() / "sim"
+
+
 def _is_wanted(item: pytest.Item, config: pytest.Config) -> bool:
-    if not isinstance(item, pytest.Function) or "cosim" not in item.fixturenames:
+    if not _is_run(item):
         return False  # a filter names cases of a simulator; nothing else is meant
     if config.option.config is not None and config.option.config not in _configs_of(item):
         return False
@@ -184,10 +194,10 @@ def _is_in_tier(item: pytest.Item, config: pytest.Config) -> bool:
     """
     if config.option.tier == "full" or config.option.config is not None:
         return True
-    if not isinstance(item, pytest.Function) or "cosim" not in item.fixturenames:
+    if not _is_run(item) or "config" not in item.callspec.params:
         return True
     quick = getattr(item.module, "QUICK", {}).get(item.callspec.params["cosim"])
-    return quick is None or bool(_configs_of(item) & set(quick))
+    return quick is None or item.callspec.params["config"] in quick
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -200,7 +210,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         wanted = [item for item in wanted if _is_wanted(item, config)]
     kept = set(wanted)
     config.hook.pytest_deselected(items=[item for item in items if item not in kept])
-    items[:] = wanted
+    weight = longest_first.weight(_build_root(config))
+    runs: dict[pytest.Item, float] = {
+        item: weight(item.nodeid, item.path.parent.name) for item in wanted if _is_run(item)
+    }
+    items[:] = sorted(wanted, key=lambda item: -runs.get(item, 0.0))
 
 
 def _claimed(folder: Path) -> bool:
@@ -318,6 +332,14 @@ def _known_names(config: pytest.Config) -> tuple[list[str], list[str]]:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Print simulators, tests, lines matched and the seed; or why a filter selected nothing."""
     config = terminalreporter.config
+    longest_first.keep(
+        _build_root(config),
+        {
+            entry.nodeid: round(entry.duration, 1)
+            for entry in terminalreporter.stats.get("passed", ())
+            if any(name == _PROPERTY for name, _ in entry.user_properties)
+        },
+    )
     summaries = list(_summaries(terminalreporter))
     if summaries:
         terminalreporter.section("cosim")
