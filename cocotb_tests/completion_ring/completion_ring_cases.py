@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import cocotb
 from cocotb.handle import HierarchyObject
-from lib.patterns import Idle, Ready, streaming
-from lib.tier import share, sweep
+from descring_vip.stream.patterns import Idle, Ready, streaming
+from descring_vip.tier import share, sweep
 
 from completion_ring.tb_completion_ring import CompletionRingTestbench
 

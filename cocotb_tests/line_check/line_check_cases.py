@@ -9,7 +9,7 @@ import cocotb
 import numpy as np
 from cocotb.handle import HierarchyObject
 from descring_model import contract, seal
-from lib.tier import sweep
+from descring_vip.tier import sweep
 
 from line_check.tb_line_check import LineCheckTestbench
 

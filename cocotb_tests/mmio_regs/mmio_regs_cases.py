@@ -10,8 +10,8 @@ import itertools
 
 import cocotb
 from cocotb.handle import HierarchyObject
-from lib.registers import Access
-from lib.tier import share, sweep
+from descring_vip.register_port import Access
+from descring_vip.tier import share, sweep
 
 from mmio_regs.register_reference import (
     ENABLE,

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import cocotb
 from cocotb.handle import HierarchyObject
-from lib.tier import sweep
+from descring_vip.tier import sweep
 
 from mmio_regs.core_side import LIVELY, QUIET, Rates
 from mmio_regs.register_reference import ENABLE, RESET, RESUME, U32

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import cocotb
 from cocotb.handle import HierarchyObject
-from lib.patterns import Idle, Ready
-from lib.tier import sweep
+from descring_vip.stream.patterns import Idle, Ready
+from descring_vip.tier import sweep
 from mmio_regs.register_reference import BAD_CONFIG, ENABLE, MODES, PUBLISH_TAILS, SPLIT_REWARD, U32
 from rl_runtime_mmio.device_scoreboard import OFFSET
 

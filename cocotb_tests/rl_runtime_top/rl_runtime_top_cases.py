@@ -8,8 +8,8 @@ import numpy as np
 from cocotb.handle import HierarchyObject
 from descring_model import DESC_DTYPE, contract, streams
 from descring_model.lines import INDEX_MODULUS, Lines
-from lib.patterns import Idle, Ready, idle_pattern, ready_pattern, streaming
-from lib.tier import share, sweep
+from descring_vip.stream.patterns import Idle, Ready, idle_pattern, ready_pattern, streaming
+from descring_vip.tier import share, sweep
 
 from rl_runtime_top.tb_rl_runtime_top import Modes, TopTestbench
 

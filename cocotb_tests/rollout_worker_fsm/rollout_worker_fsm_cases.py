@@ -9,8 +9,8 @@ import cocotb
 import numpy as np
 from cocotb.handle import HierarchyObject
 from descring_model import contract
-from lib.patterns import Idle, Ready, streaming
-from lib.tier import sweep
+from descring_vip.stream.patterns import Idle, Ready, streaming
+from descring_vip.tier import sweep
 
 from rollout_worker_fsm.tb_rollout_worker_fsm import WorkerTestbench
 

@@ -10,7 +10,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from descring_sim import paths
+from descring_sim.support import paths
 
 TOOLS = (
     *("bash", "env", "cat", "dirname", "flock", "id", "mkdir", "rm", "sha256sum", "tail", "tr"),
@@ -160,6 +160,11 @@ def test_the_environment_is_made_once_and_again_when_its_inputs_change(machine: 
     assert broken.returncode == 2
     assert "pip could not install the packages" in broken.stderr
     (machine.root / "pyproject.toml").write_text(PYPROJECT)
+    tested = machine.root / "requirements" / "tested.txt"
+    tested.write_text("toy==2\n")
+    constrained = machine.bootstrap()
+    assert (constrained.returncode, "toy" in constrained.stderr) == (2, True)
+    tested.write_text("toy==1\n")
     python.unlink()
     assert "making it anew" in machine.bootstrap().stderr
     subprocess.run([python, "-c", "import toy"], check=True)
