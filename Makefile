@@ -31,7 +31,7 @@ TIER := $(if $(filter-out 0,$(FULL)),full,quick)
 # One seed, so that a change is judged on what it changes; SEED=random draws one.
 FIXED_SEED := 637795913
 # Runs are handed out one by one, the longest first; tests that share a fixture stay together.
-COSIM = $(PYTEST) -n "$$JOBS" --dist load --maxschedule=1 --tier $(TIER) --sim "$${SIM:-all}" \
+COSIM = $(PYTEST) -n "$$JOBS" --dist load --maxschedchunk=1 --tier $(TIER) --sim "$${SIM:-all}" \
 	$${TEST:+--case "$$TEST"} $${CONFIG:+--config "$$CONFIG"} --seed "$${SEED:-$(FIXED_SEED)}" \
 	$${WAVE_CYCLES:+--wave-cycles "$$WAVE_CYCLES"}
 UNIT = $(PYTEST) -n "$$JOBS" --dist worksteal
