@@ -48,7 +48,7 @@ test: gen-check lint requirements  ## everything: generated files, lint, rules w
 	@$(PYTEST) $(COSIM_OPTIONS) $(SUITES)
 
 .PHONY: lint
-lint: setup  ## ruff, mypy, wording, and each RTL module alone through both simulators' own checks
+lint: setup  ## ruff, mypy, imports, wording, and each RTL module alone through both simulators' own checks
 	@$(BIN)/ruff check --quiet $(wildcard $(PYTHON_SOURCES))
 	@$(BIN)/ruff format --check --quiet $(wildcard $(PYTHON_SOURCES)) \
 		|| { echo 'the files above are not formatted; mend with: .venv/bin/ruff format' >&2; exit 1; }
@@ -56,6 +56,7 @@ lint: setup  ## ruff, mypy, wording, and each RTL module alone through both simu
 	@for suite in $(SUITES); do \
 		MYPYPATH=$$suite:host/tests $(BIN)/mypy --strict --no-error-summary --explicit-package-bases $$suite; \
 	done
+	@report=$$($(BIN)/lint-imports --no-logo --no-cache 2>&1) || { echo "$$report" >&2; exit 1; }
 	@$(BIN)/python -m descring_sim.signoff.words
 	@$(BIN)/python -m descring_sim.signoff.lint
 	@$(BIN)/descring lint-rtl

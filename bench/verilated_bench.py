@@ -28,7 +28,8 @@ import numpy as np
 from common.stamp import stamp
 from descring_model import DESC_DTYPE, Lines, complete, contract, first_difference, streams
 from descring_sim.cosim import simulators
-from descring_sim.replay.registry import ReplayOptions, open_backend
+from descring_sim.replay.backend import ReplayOptions
+from descring_sim.replay.registry import open_backend
 from descring_sim.verilated import build
 from descring_sim.verilated.core import CoreConfig, VerilatedCore, replay_parallel
 
