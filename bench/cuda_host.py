@@ -74,7 +74,7 @@ def table(kind: str) -> tuple[Lines, Lines]:
         keep &= (drawn["flags"] & CHECKED) == 0
     lines = drawn[keep][:PERIOD].copy()
     assert len(lines) == PERIOD
-    # CHECKED lines are sealed anew for the index at which they are sent.
+    # CHECKED lines are sealed again for the index at which they are submitted.
     return aligned(lines), aligned(complete(lines))
 
 

@@ -39,7 +39,7 @@ DEPTH = 64
 TOKENS = (1, 31)
 
 
-class WrongAnswer(Exception):
+class WrongCompletionError(Exception):
     """A completion that is not the golden model's."""
 
 
@@ -51,7 +51,7 @@ def check(lines: Lines, completions: Lines, **modes: bool) -> None:
     """Compare with the golden model, byte by byte."""
     difference = first_difference(complete(lines, **modes), completions)
     if difference is not None:
-        raise WrongAnswer(str(difference))
+        raise WrongCompletionError(str(difference))
 
 
 def decode_lines(count: int, tokens: int) -> Lines:
@@ -109,16 +109,16 @@ def against_the_bridge(stand_in: Path, count: int, repeats: int) -> list[dict[st
 
             def one(device: VerilatedCore, lines: Lines = lines) -> tuple[int, float]:
                 began = time.perf_counter()
-                came = device.replay(lines)
+                result = device.replay(lines)
                 seconds = time.perf_counter() - began
-                check(lines, came.done)
+                check(lines, result.done)
                 return len(lines), seconds
 
             def two(lines: Lines = lines) -> tuple[int, float]:
                 began = time.perf_counter()
-                came = replay_parallel(lines, plain, devices=2)
+                result = replay_parallel(lines, plain, devices=2)
                 seconds = time.perf_counter() - began
-                check(lines, came.done)
+                check(lines, result.done)
                 return len(lines), seconds
 
             rates = median_rates(
@@ -145,9 +145,9 @@ def against_cocotb(count: int, repeats: int) -> dict[str, Any]:
     def timed(name: str, part: Lines) -> float:
         backend = open_backend(name)
         began = time.perf_counter()
-        came = backend.replay(part, options, lambda _count: None)
+        result = backend.replay(part, options, lambda _count: None)
         seconds = time.perf_counter() - began
-        check(part, came.done)
+        check(part, result.done)
         return seconds
 
     def simulator(name: str) -> Callable[[], tuple[int, float]]:
@@ -166,9 +166,9 @@ def against_cocotb(count: int, repeats: int) -> dict[str, Any]:
 
         def library() -> tuple[int, float]:
             began = time.perf_counter()
-            came = core.replay(many)
+            result = core.replay(many)
             seconds = time.perf_counter() - began
-            check(many, came.done)
+            check(many, result.done)
             return len(many), seconds
 
         ways = {"icarus": simulator("icarus"), "verilator": simulator("verilator")}
@@ -200,8 +200,8 @@ def main() -> int:
         }
         if not options.skip_cocotb:
             report["cocotb"] = against_cocotb(options.cocotb_count, min(options.repeats, 3))
-    except WrongAnswer as error:
-        print(f"error: a wrong answer: {error}", file=sys.stderr)
+    except WrongCompletionError as error:
+        print(f"error: wrong completions: {error}", file=sys.stderr)
         return 1
     except TooBusy as error:
         print(f"error: measure again with less else running: {error}", file=sys.stderr)
