@@ -20,7 +20,7 @@ JOBS ?= $(shell nproc)
 export SIM TEST CONFIG SEED WAVES WAVE_CYCLES JOBS
 
 BIN := .venv/bin
-PYTHON_SOURCES := pymodel host cuda sim cocotb_tests bench
+PYTHON_SOURCES := pymodel host cuda sim cocotb_tests bench examples hatch_build.py
 # Eager, because a persistent kernel would block the loading of another.
 PYTEST := CUDA_MODULE_LOADING=EAGER $(BIN)/python -m pytest --import-mode=importlib -q --dist worksteal
 # A missing suite is an error.
@@ -56,6 +56,8 @@ lint: setup  ## ruff, mypy, wording, and each RTL module alone through both simu
 	@for suite in $(SUITES); do \
 		MYPYPATH=$$suite:host/tests $(BIN)/mypy --strict --no-error-summary --explicit-package-bases $$suite; \
 	done
+	@MYPYPATH=bench:pymodel/tests $(BIN)/mypy --strict --no-error-summary --explicit-package-bases \
+		bench $(wildcard examples/*.py) hatch_build.py
 	@$(BIN)/python -m descring_sim.signoff.words
 	@$(BIN)/python -m descring_sim.signoff.lint
 	@$(BIN)/descring lint-rtl
