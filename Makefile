@@ -20,7 +20,7 @@ JOBS ?= $(shell nproc)
 export SIM TEST CONFIG SEED WAVES WAVE_CYCLES JOBS
 
 BIN := .venv/bin
-PYTHON_SOURCES := pymodel host cuda sim cocotb_tests bench
+PYTHON_SOURCES := pymodel host cuda sim cocotb_tests bench examples hatch_build.py
 # Eager, because a persistent kernel would block the loading of another.
 PYTEST := CUDA_MODULE_LOADING=EAGER $(BIN)/python -m pytest --import-mode=importlib -q --dist worksteal
 # A missing suite is an error.
@@ -57,6 +57,8 @@ lint: setup  ## ruff, mypy, imports, wording, and each RTL module alone through 
 		MYPYPATH=$$suite:host/tests $(BIN)/mypy --strict --no-error-summary --explicit-package-bases $$suite; \
 	done
 	@report=$$($(BIN)/lint-imports --no-logo --no-cache 2>&1) || { echo "$$report" >&2; exit 1; }
+	@MYPYPATH=bench:pymodel/tests $(BIN)/mypy --strict --no-error-summary --explicit-package-bases \
+		bench $(wildcard examples/*.py) hatch_build.py
 	@$(BIN)/python -m descring_sim.signoff.words
 	@$(BIN)/python -m descring_sim.signoff.lint
 	@$(BIN)/descring lint-rtl

@@ -193,7 +193,7 @@ class Bench:
         stream = cupy.cuda.Stream(non_blocking=True)
         lines, completions = table("plain")
         at = self.pinned
-        view = np.frombuffer((ctypes.c_uint8 * 4096).from_address(at), dtype=np.uint8)
+        view = np.ctypeslib.as_array((ctypes.c_uint8 * 4096).from_address(at))
         submission, completion = (view[o : o + 64].view(DESC_DTYPE) for o in (1024, 2048))
         arguments = (cupy.uint64(at + 1024), cupy.uint64(at + 2048), cupy.uint64(at + 3072))
 
@@ -282,6 +282,7 @@ class Bench:
             jobs = ((seed, chunk, seed * chunk & 0xFFFFFFFF) for seed in range(-(-total // chunk)))
             for name in pool.imap(model_chunk, jobs):
                 memory = shared_memory.SharedMemory(name)
+                assert memory.buf is not None  # it is None only after close()
                 both = aligned(np.frombuffer(memory.buf, dtype=DESC_DTYPE)[: 2 * chunk])
                 memory.close()
                 memory.unlink()

@@ -13,6 +13,7 @@ program with exit code 1 and no figures. Runs alternate, and the median counts.
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import shutil
 import statistics
@@ -124,8 +125,8 @@ def against_the_bridge(stand_in: Path, count: int, repeats: int) -> list[dict[st
             rates = median_rates(
                 {
                     "cpp_bridge": bridge,
-                    "library": lambda one=one: one(core),
-                    "library_with_assertions": lambda one=one: one(careful),
+                    "library": functools.partial(one, core),
+                    "library_with_assertions": functools.partial(one, careful),
                     "library_two_devices": two,
                 },
                 repeats,
