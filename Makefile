@@ -49,7 +49,7 @@ test: gen-check lint requirements  ## everything: generated files, lint, rules w
 	@$(PYTEST) $(COSIM_OPTIONS) $(SUITES)
 
 .PHONY: lint
-lint: setup  ## ruff, mypy, and each RTL module alone through both simulators' own checks
+lint: setup  ## ruff, mypy, wording, and each RTL module alone through both simulators' own checks
 	@$(BIN)/ruff check --quiet $(wildcard $(PYTHON_SOURCES))
 	@$(BIN)/ruff format --check --quiet $(wildcard $(PYTHON_SOURCES)) \
 		|| { echo 'the files above are not formatted; mend with: .venv/bin/ruff format' >&2; exit 1; }
@@ -57,6 +57,7 @@ lint: setup  ## ruff, mypy, and each RTL module alone through both simulators' o
 	@for suite in $(SUITES); do \
 		MYPYPATH=$$suite:host/tests $(BIN)/mypy --strict --no-error-summary --explicit-package-bases $$suite; \
 	done
+	@$(BIN)/python -m descring_sim.signoff.words
 	@$(BIN)/python -m descring_sim.elaborate
 	@$(BIN)/descring lint-rtl
 
@@ -130,7 +131,7 @@ mutants-cuda: setup  ## break the CUDA kernels in small ways; a run on the CPU m
 
 .PHONY: sanitize
 sanitize: setup  ## stress the native core under ThreadSanitizer and AddressSanitizer
-	@host/native/sanitize.sh
+	@host/native/check/sanitize.sh
 
 .PHONY: coverage
 coverage: setup  ## line, branch and toggle coverage of the RTL by its testbenches, as HTML

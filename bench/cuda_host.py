@@ -25,7 +25,6 @@ from descring_model import DESC_DTYPE, Lines, complete, contract, streams
 
 ROOT = Path(__file__).resolve().parents[1]
 NATIVE = ROOT / "host" / "native"
-CORE = ("segment", "registers", "worker", "execute", "queue", "peer", "remote", "fast_crc")
 Times = npt.NDArray[np.uint64]
 """Nanoseconds of each round trip."""
 PERIOD = 4096
@@ -37,7 +36,7 @@ STOP = contract.OPCODE["STOP"]
 def build_native(folder: Path) -> ctypes.CDLL:
     """Compile the host's half of the measurements for this very CPU."""
     target = folder / "cuda_native.so"
-    sources = [str(NATIVE / f"{name}.c") for name in CORE] + [str(ROOT / "bench/cuda/native.c")]
+    sources = [*map(str, sorted(NATIVE.glob("*.c"))), str(ROOT / "bench/cuda/native.c")]
     command = ["cc", "-std=c11", "-O3", "-march=native", "-fno-strict-aliasing", "-pthread"]
     command += ["-shared", "-fPIC", f"-I{NATIVE}", f"-I{ROOT / 'host/include'}"]
     subprocess.run([*command, *sources, "-o", str(target)], check=True)

@@ -8,6 +8,8 @@
 #include <sched.h>
 #include <stdlib.h>
 
+#include "fast_crc.h"
+#include "registers.h"
 #include "segment.h"
 
 enum { THREADS_MAX = 8 };

@@ -7,6 +7,7 @@
 
 #include <stdint.h>
 
+#include "fast_crc.h"
 #include "segment.h"
 
 enum { BATCH_MAX = 4096, SAMPLES_MAX = 1 << 20 };

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The native core, checked: built from the sources at hand, and from the same contract."""
+"""The native core, checked: built from the same contract. Make rebuilds it when it is stale."""
 
 from __future__ import annotations
 
@@ -27,17 +27,6 @@ def _load() -> tuple[Any, Any]:
             f"the native core of descring_host is not built ({error}); {remedy}"
         ) from error
     lib, ffi = _native.lib, _native.ffi
-    if _BUILD_SCRIPT.exists():
-        spec = importlib.util.spec_from_file_location("descring_native_build", _BUILD_SCRIPT)
-        assert spec is not None and spec.loader is not None
-        script = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(script)
-        built = ffi.string(lib.hd_source_hash()).decode()
-        if built != script.source_hash():
-            raise ImportError(
-                f"the native core was built from other sources (it says {built[:8]}, the tree "
-                f"{script.source_hash()[:8]}); {remedy}"
-            )
     if lib.hd_contract_hash() != contract.CONTRACT_HASH:
         raise ImportError(
             f"the native core was built for contract {lib.hd_contract_hash():08x}, but this is "

@@ -39,7 +39,6 @@ typedef struct hd_peer_info {
 
 // Identity, for checks at import.
 uint32_t hd_contract_hash(void);
-const char *hd_source_hash(void);
 uint64_t hd_header_bytes(void);
 
 // Lay out a fresh, zeroed segment. The window starts at window_offset.

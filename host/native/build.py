@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Compile the native core: cffi writes the binding from ``api.h``, the system's cc builds it all.
 
-Run by the wheel's build hook, and by hand after a change: ``python host/native/build.py``.
+Run by the wheel's build hook and by ``make setup`` after a change; by hand:
+``python host/native/build.py``.
 """
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import shutil
@@ -21,31 +21,35 @@ INCLUDE = HERE.parent / "include"
 PACKAGE = HERE.parent / "descring_host"
 MODULE = "descring_host._native"
 CORE = (
-    "segment.c",
-    "registers.c",
-    "worker.c",
-    "execute.c",
-    "queue.c",
-    "peer.c",
-    "remote.c",
+    "sync.c",
     "fast_crc.c",
+    "segment.c",
+    "link.c",
+    "progress.c",
+    "gate.c",
+    "execute.c",
+    "worker.c",
+    "remote_worker.c",
+    "peer.c",
+    "registers.c",
+    "queue.c",
+    "device.c",
 )
+"""In layers: each calls only what stands before it."""
 PER_LINE = "binding/per_line.c"
-HEADERS = ("api.h", "segment.h", "pool.h", "fast_crc.h")
-FLAGS = ("-std=c11", "-O3", "-fno-strict-aliasing", "-Wall", "-Wextra", "-pthread")
+FLAGS = (
+    "-std=c11",
+    "-O3",
+    "-fno-strict-aliasing",
+    "-Wall",
+    "-Wextra",
+    "-Wmissing-prototypes",
+    "-pthread",
+)
 
 
 class NativeBuildError(Exception):
     """The native core can't be built here; the message says what is missing and how to get it."""
-
-
-def source_hash() -> str:
-    """SHA-256 over all that goes into the core: a build is stale when its own differs."""
-    digest = hashlib.sha256()
-    paths = [HERE / name for name in (*CORE, PER_LINE, *HEADERS, "build.py")]
-    for path in [*paths, *sorted(INCLUDE.glob("*.h"))]:
-        digest.update(path.name.encode() + b"\0" + path.read_bytes())
-    return digest.hexdigest()
 
 
 def compiler() -> str:
@@ -92,7 +96,7 @@ def build(folder: Path = PACKAGE) -> Path:
         binding = Path(scratch) / "_native.c"
         ffi.emit_c_code(str(binding))
         built = Path(scratch) / target.name
-        common = ["-fPIC", f"-I{HERE}", f"-I{INCLUDE}", f'-DHW_SOURCE_HASH="{source_hash()}"']
+        common = ["-fPIC", f"-I{HERE}", f"-I{INCLUDE}"]
         objects = []
         for name in CORE:
             objects.append(str(Path(scratch) / f"{name}.o"))

@@ -7,6 +7,7 @@
 // there is room, because a completion is a pure function of its line. So between two batches there
 // is no state but the record in the segment, and a worker may be stopped, or killed, at any point.
 #include "pool.h"
+#include "progress.h"
 
 static void count(hd_counts_t *now, const hw_step_t *step) {
   ++now->cmd_head;
@@ -136,20 +137,20 @@ static uint32_t run_in_turn(worker_t *worker) {
   if (hw_get(&segment->cmd_tail) == hw_get(&record->cmd_head)) {
     return 0;  // spares the lock to a worker that would find nothing
   }
-  hw_take(&pool->claiming);
+  hw_spin_lock(&pool->claiming);
   uint32_t lines = hw_get(&pool->segment->cmd_tail) - pool->claim_next;
   if (lines > HW_BATCH) {
     lines = HW_BATCH;
   }
   if (lines == 0 || pool->gate != worker->gate) {
-    hw_let_go(&pool->claiming);
+    hw_spin_unlock(&pool->claiming);
     return 0;
   }
   const uint32_t first = pool->claim_next;
   const uint32_t ticket = pool->ticket_next++;
   const uint32_t round = pool->claim_round;
   pool->claim_next += lines;
-  hw_let_go(&pool->claiming);
+  hw_spin_unlock(&pool->claiming);
 
   compute(worker, first, lines);
   for (int spin = 0; hw_get(&pool->turn) != ticket; ++spin) {
@@ -160,16 +161,16 @@ static uint32_t run_in_turn(worker_t *worker) {
     }
   }
   uint32_t posted = 0;
-  hw_take(&pool->claiming);
+  hw_spin_lock(&pool->claiming);
   const int valid = round == pool->claim_round && !pool->now.halted;
-  hw_let_go(&pool->claiming);
+  hw_spin_unlock(&pool->claiming);
   if (valid) {
     posted = post(worker, lines);
     if (posted < lines) {
-      hw_take(&pool->claiming);
+      hw_spin_lock(&pool->claiming);
       ++pool->claim_round;
       pool->claim_next = pool->now.cmd_head;
-      hw_let_go(&pool->claiming);
+      hw_spin_unlock(&pool->claiming);
     }
   }
   hw_put(&pool->turn, ticket + 1u);

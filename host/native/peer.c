@@ -9,7 +9,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include "segment.h"
+#include "gate.h"
 
 static const int64_t BEAT_NS = 50ll * 1000 * 1000;
 
@@ -110,11 +110,4 @@ void hd_peer(hw_device_t *device, hd_peer_info_t *info) {
   info->pid = atomic_load(&peer->pid);
   info->incarnation = atomic_load(&peer->incarnation);
   info->beat_age = now > beat ? now - beat : 0;
-}
-
-int hw_peer_gone(hw_device_t *device) {
-  if (hw_get(&device->segment->remote)) {
-    return hw_get(&device->segment->remote_ended) != HW_ENDED_NOT;
-  }
-  return device->lock_file >= 0 && atomic_load(&device->peer_state) != HD_PEER_ALIVE;
 }

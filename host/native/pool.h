@@ -5,6 +5,7 @@
 #ifndef HW_POOL_H
 #define HW_POOL_H
 
+#include "fast_crc.h"
 #include "segment.h"
 
 enum { HW_BATCH = 128 };
@@ -55,20 +56,6 @@ typedef struct hw_pool {
   uint32_t reward_head;
   worker_t worker[];
 } hw_pool_t;
-
-static inline void hw_take(hw_word_t *spin_lock) {
-  while (atomic_exchange_explicit(spin_lock, 1, memory_order_acquire)) {
-    for (int spin = 0; hw_get(spin_lock); ++spin) {
-      if (spin < 100) {
-        hw_pause();
-      } else {
-        sched_yield();  // its holder may want this very core
-      }
-    }
-  }
-}
-
-static inline void hw_let_go(hw_word_t *spin_lock) { hw_put(spin_lock, 0); }
 
 rings_t hw_read_rings(hw_device_t *device);
 // Answer what can be answered now, at most a batch; how many lines that were.

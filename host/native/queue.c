@@ -2,15 +2,14 @@
 //
 // The host's side of the rings: write lines, publish the tail, ring the doorbell; take completions.
 // The device's indices are cached and only looked at again when the cached ones do not suffice.
-#define _GNU_SOURCE
-#include <errno.h>
-#include <linux/mempolicy.h>
 #include <sched.h>
 #include <stdlib.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
-#include "segment.h"
+#include "fast_crc.h"
+#include "gate.h"
+#include "link.h"
+#include "progress.h"
+#include "registers.h"
 
 enum { SPINS = 4000, YIELDS = 20 };
 // Slots ahead that a program which goes line by line has on their way: from the other CPU's cache
@@ -306,14 +305,4 @@ uint32_t hq_poll(hw_queue_t *queue, int reward, void *lines, uint32_t max, int64
          (size_t)(count - straight) * HW_DESC_BYTES);
   took(queue, side, count);
   return count;
-}
-
-int hd_bind_numa(void *address, uint64_t bytes, int node) {
-  unsigned long nodes[16] = {0};
-  const unsigned long bits = sizeof nodes * 8;
-  if (node < 0 || (unsigned long)node >= bits) {
-    return EINVAL;
-  }
-  nodes[(unsigned long)node / (8 * sizeof(long))] |= 1ul << ((unsigned long)node % (8 * sizeof(long)));
-  return syscall(SYS_mbind, address, bytes, MPOL_BIND, nodes, bits, MPOL_MF_MOVE) ? errno : 0;
 }

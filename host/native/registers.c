@@ -2,7 +2,11 @@
 //
 // Registers, doorbell and life cycle of the cpu device: sections 6 and 7 of the contract. A
 // register access runs in the caller's thread; CTRL is written with the gate closed.
-#include "segment.h"
+#include "registers.h"
+
+#include "gate.h"
+#include "link.h"
+#include "progress.h"
 
 static const uint32_t MODE_BITS = HW_BIT(HW_CTRL_SPLIT_REWARD_BIT) |
                                   HW_BIT(HW_CTRL_REQUIRE_CHECKED_BIT) |
@@ -93,7 +97,8 @@ int hw_doorbell(hw_device_t *device, uint32_t tail) {
   }
 }
 
-void hw_move_head(hw_device_t *device, int reward, uint32_t head) {
+// Move a completion ring's head over taken lines; a wrong value is ignored [RING-010].
+static void move_head(hw_device_t *device, int reward, uint32_t head) {
   hw_segment_t *segment = device->segment;
   hw_word_t *word = reward ? &segment->reward_head : &segment->done_head;
   uint32_t present = atomic_load(word);
@@ -186,7 +191,7 @@ int hd_write32(hw_device_t *device, uint32_t offset, uint32_t value) {
       hw_doorbell(device, value);
       return 0;
     case HW_REG_DONE_HEAD: case HW_REG_REWARD_HEAD:
-      hw_move_head(device, offset == HW_REG_REWARD_HEAD, value);
+      move_head(device, offset == HW_REG_REWARD_HEAD, value);
       return 0;
     case HW_REG_RING_LOG2:
     case HW_REG_CMD_BASE_LO: case HW_REG_CMD_BASE_HI:

@@ -7,14 +7,12 @@
 #define HW_SEGMENT_H
 
 #include <pthread.h>
-#include <sched.h>
-#include <stdatomic.h>
 #include <stdint.h>
 
 #include "api.h"
-#include "fast_crc.h"
+#include "hw_desc.h"
 #include "hw_link.h"
-#include "hw_worker.h"
+#include "sync.h"
 
 #define HW_SEGMENT_MAGIC 0x3147455347524E44ull  // "DNRGSEG1" in memory order
 #define HW_SEGMENT_LAYOUT 1u
@@ -22,8 +20,6 @@
 #define HW_LINE _Alignas(HW_CACHE_LINE_BYTES)
 #define HW_BIT(name) (1u << (name))
 #define HW_NAP_NS (20ll * 1000)  // between two looks at a worker that cannot wake its host
-
-typedef _Atomic uint32_t hw_word_t;
 
 // One of two records of the device's progress. The worker writes the one that is not in force,
 // then moves `committed`: a worker killed between any two stores leaves a whole record behind, and
@@ -122,22 +118,6 @@ struct hw_device {
   pthread_t watcher;
 };
 
-static inline uint32_t hw_get(hw_word_t *word) {
-  return atomic_load_explicit(word, memory_order_acquire);
-}
-
-static inline void hw_put(hw_word_t *word, uint32_t value) {
-  atomic_store_explicit(word, value, memory_order_release);
-}
-
-static inline void hw_pause(void) {
-#if defined(__x86_64__) || defined(__i386__)
-  __builtin_ia32_pause();
-#elif defined(__aarch64__)
-  __asm__ volatile("yield");
-#endif
-}
-
 static inline int hw_has_mode(hw_segment_t *segment, int ctrl_bit) {
   return (hw_get(&segment->mode) & HW_BIT(ctrl_bit)) != 0;
 }
@@ -164,52 +144,16 @@ static inline hw_desc_t *hw_ring_lines(uint8_t *window, uint64_t base) {
   return (hw_desc_t *)(window + base);
 }
 
-// The record in force, whole; the worker may be committing meanwhile. Field loads are acquire and
-// the worker's stores release, so a field from a later record shows in `committed`.
-void hw_snapshot(hw_segment_t *segment, hd_counts_t *counts);
-// Put a new record in force. Only the side that owns the device at that moment may.
-void hw_commit(hw_segment_t *segment, const hd_counts_t *counts);
-
-uint64_t hw_now(void);
-void hw_futex_wait(hw_word_t *word, uint32_t expected, int64_t timeout_ns);
-void hw_futex_wake(hw_word_t *word);
-// Wake whoever sleeps on `wake` if somebody does. The caller has just made its news visible with a
-// sequentially consistent read-modify-write; the sleeper announces itself with one before it looks.
-// The kernel may put the sleeper on this very core, where a caller that goes on to spin would keep
-// it waiting for a whole time slice: so the caller gives way once.
-static inline void hw_rouse(hw_word_t *wake, hw_word_t *sleeping) {
-  if (atomic_load(sleeping)) {
-    atomic_fetch_add(wake, 1);
-    hw_futex_wake(wake);
-    sched_yield();
-  }
+static inline void hw_raise(hw_segment_t *segment, uint32_t events) {
+  atomic_fetch_or(&segment->irq_status, events);
 }
 
-void hw_reset(hw_segment_t *segment);
-void hw_lock(hw_device_t *device);
-void hw_unlock(hw_device_t *device);
-void hw_raise(hw_segment_t *segment, uint32_t events);
-// Ring the doorbell: 1 if the tail was accepted [DB-002] [DB-006].
-int hw_doorbell(hw_device_t *device, uint32_t tail);
-// Move a completion ring's head over taken lines; a wrong value is ignored [RING-010].
-void hw_move_head(hw_device_t *device, int reward, uint32_t head);
-// Stop the workers at a batch's end; 0, or -1 if one did not come. To be paired with hw_open_gate.
-int hw_close_gate(hw_device_t *device);
-void hw_open_gate(hw_device_t *device);
-// Write the head and tail words in memory anew from the record, where the rings have them.
-void hw_publish(hw_device_t *device, const hd_counts_t *counts);
-int hw_peer_gone(hw_device_t *device);
-
-// The remote worker's side of what is above; each does nothing, or is not called, without one.
-void hw_remote_snapshot(hw_segment_t *segment, hd_counts_t *counts);
-void hw_remote_commit(hw_segment_t *segment, const hd_counts_t *counts);
-void hw_remote_reset(hw_segment_t *segment);
-void hw_remote_configure(hw_segment_t *segment);
-void hw_remote_ring(hw_device_t *device, uint32_t tail);
-// Raise what happened since it was last called; under the lock.
-void hw_remote_events(hw_device_t *device);
-uint32_t hw_remote_stalls(hw_segment_t *segment);
-// Take the completion of this index if it is the newest; 1 if it was.
-int hw_remote_reply(hw_segment_t *segment, uint32_t index, void *line);
+// Whether the other side is known to be gone, from what was last seen of it (peer.c, remote_worker.c).
+static inline int hw_peer_gone(hw_device_t *device) {
+  if (hw_get(&device->segment->remote)) {
+    return hw_get(&device->segment->remote_ended) != HW_ENDED_NOT;
+  }
+  return device->lock_file >= 0 && atomic_load(&device->peer_state) != HD_PEER_ALIVE;
+}
 
 #endif  // HW_SEGMENT_H

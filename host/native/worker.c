@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "pool.h"
+#include "progress.h"
 
 enum { SPINS = 3000, YIELDS = 20 };
 static const int64_t SLEEP_NS = 100ll * 1000 * 1000;
@@ -52,7 +53,7 @@ static void pass_gate(worker_t *worker, uint32_t gate) {
     }
     gate = hw_get(&segment->gate);
   }
-  hw_take(&pool->claiming);
+  hw_spin_lock(&pool->claiming);
   if (pool->gate != gate) {
     pool->gate = gate;
     hw_snapshot(segment, &pool->now);
@@ -60,7 +61,7 @@ static void pass_gate(worker_t *worker, uint32_t gate) {
     pool->done_head = hw_get(&segment->done_head);
     pool->reward_head = hw_get(&segment->reward_head);
   }
-  hw_let_go(&pool->claiming);
+  hw_spin_unlock(&pool->claiming);
   worker->rings = hw_read_rings(pool->device);
   worker->gate = gate;
   worker->blocked = 0;

@@ -2,6 +2,7 @@
 """The worker step as a header: the same bytes as the golden model, in C11 and in CUDA C++."""
 
 import ctypes
+import importlib.util
 import os
 import subprocess
 from pathlib import Path
@@ -108,10 +109,37 @@ def test_the_stress_program_finds_nothing(tmp_path: Path) -> None:
 
     `make sanitize` runs the same program under ThreadSanitizer and AddressSanitizer.
     """
-    sources = [str(path) for path in NATIVE.glob("*.c")]
+    sources = [*map(str, NATIVE.glob("*.c")), str(NATIVE / "check" / "stress.c")]
     program = tmp_path / "stress"
     flags = ["-std=c11", "-O2", "-pthread", f"-I{NATIVE}", f"-I{INCLUDE}"]
     subprocess.run(["cc", *flags, *sources, "-o", str(program)], check=True, timeout=120)
     result = subprocess.run([str(program), "300"], capture_output=True, text=True, timeout=300)
     assert result.returncode == 0, result.stdout + result.stderr
     assert result.stdout.count("good") == 16
+
+
+def test_each_file_of_the_core_calls_only_what_stands_before_it(tmp_path: Path) -> None:
+    """The layers that ``build.CORE`` lists; a file that is not in the list is not in the core."""
+    script = importlib.util.spec_from_file_location("native_build", NATIVE / "build.py")
+    assert script is not None and script.loader is not None
+    build = importlib.util.module_from_spec(script)
+    script.loader.exec_module(build)
+    assert sorted(build.CORE) == sorted(path.name for path in NATIVE.glob("*.c"))
+    defined: dict[str, str] = {}
+    called = 0
+    for name in build.CORE:
+        compiled = tmp_path / f"{name}.o"
+        command = [build.compiler(), "-std=c11", "-O0", f"-I{NATIVE}", f"-I{INCLUDE}", "-c"]
+        subprocess.run([*command, str(NATIVE / name), "-o", str(compiled)], check=True)
+        table = subprocess.run(
+            ["nm", "-g", str(compiled)], check=True, capture_output=True, text=True
+        ).stdout
+        symbols = [line.split() for line in table.splitlines()]
+        wanted = {words[-1] for words in symbols if words[-2] == "U"}
+        missing = {
+            symbol for symbol in wanted if symbol[:3] in ("hw_", "hd_", "hq_")
+        } - defined.keys()
+        assert not missing, f"{name} calls {sorted(missing)}, which its layers do not define"
+        called += len(wanted & defined.keys())
+        defined |= {words[-1]: name for words in symbols if words[-2] == "T"}
+    assert called > 20

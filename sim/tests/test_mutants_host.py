@@ -52,7 +52,7 @@ def test_every_run_names_a_file_of_the_suite() -> None:
         (_planted(*MISTAKE, equivalent="wrongly listed"), "noticed", False, "one_by_one"),
         (_planted(*COMMENT), "survived", False, "nothing"),
         (_planted(*COMMENT, equivalent="a line without text"), "equivalent", True, "a line"),
-        (_planted("hw_now(void) {", "hw_now(void)", "native/segment.c"), "invalid", False, "build"),
+        (_planted("hw_now(void) {", "hw_now(void)", "native/sync.c"), "invalid", False, "build"),
         (_planted("absent", "x"), "invalid", False, "found it 0 times"),
         (_planted(*COMMENT, file="descring_host/no.py"), "invalid", False, "there is no"),
     ],

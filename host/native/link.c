@@ -1,19 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The host's side of the link to a worker behind a bus (hw_link.h): what it is told beside the
-// doorbell, what it reports, and the beat that keeps it alive. The worker has no atomic
-// read-modify-write on this memory and can wake nobody, so interrupts are raised here, from what it
-// has reported, when somebody looks.
-#include <errno.h>
+// The host's side of the link to a worker behind a bus. The worker has no atomic read-modify-write
+// on this memory and can wake nobody, so interrupts are raised here, from what it has reported, when
+// somebody looks.
 #include <stddef.h>
+#include <string.h>
 
-#include "segment.h"
+#include "link.h"
 
 #if defined(__x86_64__)
 #include <emmintrin.h>
 #endif
 
-static const int64_t BEAT_NS = 20ll * 1000 * 1000;
 static const uint64_t WORDS_NS = 100ull * 1000;
 // Marks a report that the host is rewriting; a worker's sequence numbers reach it after weeks only,
 // and then a reader looks once more.
@@ -38,9 +36,7 @@ static uint32_t peek(hw_chunk_t *chunk, int word) {
   return atomic_load_explicit(word_of(chunk, word), memory_order_relaxed);
 }
 
-// Whether this CPU stores 16 aligned bytes whole, as AVX guarantees. Where it does not, a worker is
-// not told the newest line, and fetches it from the ring.
-static int stores_chunks_whole(void) {
+int hw_link_stores_chunks_whole(void) {
 #if defined(__x86_64__)
   __builtin_cpu_init();
   return __builtin_cpu_supports("avx") != 0;
@@ -65,7 +61,7 @@ static void put_line_whole(hw_chunk_t *chunks, const uint32_t *line, uint32_t in
     __asm__ volatile("movdqa %1, %0" : "=m"(chunks[at]) : "x"(value[at]));
   }
 #else
-  (void)chunks, (void)line, (void)index;  // never called: see stores_chunks_whole
+  (void)chunks, (void)line, (void)index;  // never called: see hw_link_stores_chunks_whole
 #endif
 }
 
@@ -262,70 +258,3 @@ int hw_remote_reply(hw_segment_t *segment, uint32_t index, void *line) {
   }
   return 1;
 }
-
-static void *beat(void *argument) {
-  hw_device_t *device = argument;
-  while (hw_get(&device->watching)) {
-    atomic_fetch_add(&device->segment->remote_beat, 1);
-    hw_futex_wait(&device->watch_wake, 0, BEAT_NS);
-  }
-  return NULL;
-}
-
-int hd_serve_remote(hw_device_t *device, int newest, uint64_t patience_ns, uint64_t deadline_ns) {
-  hw_segment_t *segment = device->segment;
-  hd_counts_t counts;
-  if (device->pool || hw_get(&device->watching)) {
-    return EBUSY;
-  }
-  hw_snapshot(segment, &counts);
-  if (!hw_get(&segment->remote)) {
-    hw_put(&segment->remote, 1);
-    hw_commit(segment, &counts);
-  }
-  hw_put(&segment->remote_newest, newest && stores_chunks_whole());
-  segment->link = (hw_link_t){
-      .window = (uint64_t)(uintptr_t)device->window,
-      .doorbell = (uint64_t)(uintptr_t)&segment->cmd_tail,
-      .heads = (uint64_t)(uintptr_t)&segment->done_head,
-      .config = (uint64_t)(uintptr_t)segment->config,
-      .newest = (uint64_t)(uintptr_t)segment->newest,
-      .reply = (uint64_t)(uintptr_t)segment->reply,
-      .report = (uint64_t)(uintptr_t)segment->report,
-      .ack = (uint64_t)(uintptr_t)&segment->ack[0].gate,
-      .ended = (uint64_t)(uintptr_t)&segment->remote_ended,
-      .newest_is_told = hw_get(&segment->remote_newest),
-      .patience_ns = patience_ns,
-      .deadline_ns = deadline_ns,
-  };
-  hw_put(&segment->remote_stop, 0);
-  hw_put(&segment->remote_ended, HW_ENDED_NOT);
-  hw_remote_configure(segment);
-  atomic_store(&segment->ack[0].alive, 1);
-  hw_put(&device->watching, 1);
-  hw_put(&device->watch_wake, 0);
-  const int failed = pthread_create(&device->watcher, NULL, beat, device);
-  if (failed) {
-    hw_put(&device->watching, 0);
-  }
-  return failed;
-}
-
-uint64_t hd_link(hw_device_t *device) { return (uint64_t)(uintptr_t)&device->segment->link; }
-
-void hd_stop_remote(hw_device_t *device) { hw_put(&device->segment->remote_stop, 1); }
-
-void hd_leave_remote(hw_device_t *device) {
-  if (!hw_get(&device->segment->remote) || !hw_get(&device->watching)) {
-    return;
-  }
-  hd_stop_remote(device);
-  hw_put(&device->watching, 0);
-  hw_put(&device->watch_wake, 1);
-  hw_futex_wake(&device->watch_wake);
-  pthread_join(device->watcher, NULL);
-}
-
-uint32_t hd_remote_ended(hw_device_t *device) { return hw_get(&device->segment->remote_ended); }
-
-void hd_lose_remote(hw_device_t *device) { hw_put(&device->segment->remote_ended, HW_ENDED_LOST); }

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "fast_crc.h"
 #include "segment.h"
 
 enum { WINDOW = 1 << 16, OFFSET = 4096, FIRST = 0xFFFFFF80 };

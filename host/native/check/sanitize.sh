@@ -10,8 +10,8 @@ out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT
 for kind in thread address,undefined; do
   "${CC:-cc}" -std=c11 -g -O1 -fno-strict-aliasing -Wall -Wextra -Werror -pthread \
-    -fsanitize="$kind" -fno-sanitize-recover=all -I"$here" -I"$here/../include" \
-    "$here"/*.c -o "$out/stress"
+    -fsanitize="$kind" -fno-sanitize-recover=all -I"$here/.." -I"$here/../../include" \
+    "$here"/../*.c "$here/stress.c" -o "$out/stress"
   echo "== $kind"
   TSAN_OPTIONS='halt_on_error=1 exitcode=66' ASAN_OPTIONS='detect_leaks=1' "$out/stress" "$lines"
 done

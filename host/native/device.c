@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A device: the memory it is laid out in, the handle on it, and the end of all that it has running.
+#define _GNU_SOURCE
+#include <errno.h>
+#include <stdlib.h>
+
+#include "progress.h"
+
+int hd_format(void *memory, uint64_t segment_bytes, uint64_t window_offset,
+              uint64_t window_bytes, uint32_t first_index) {
+  hw_segment_t *segment = memory;
+  pthread_mutexattr_t attributes;
+  if (window_offset < sizeof *segment || window_offset > segment_bytes ||
+      window_bytes > segment_bytes - window_offset) {
+    return EINVAL;
+  }
+  pthread_mutexattr_init(&attributes);
+  pthread_mutexattr_setpshared(&attributes, PTHREAD_PROCESS_SHARED);
+  pthread_mutexattr_setrobust(&attributes, PTHREAD_MUTEX_ROBUST);
+  const int failed = pthread_mutex_init(&segment->lock, &attributes);
+  pthread_mutexattr_destroy(&attributes);
+  if (failed) {
+    return failed;
+  }
+  segment->layout = HW_SEGMENT_LAYOUT;
+  segment->contract_hash = HW_CONTRACT_HASH;
+  segment->segment_bytes = segment_bytes;
+  segment->window_offset = window_offset;
+  segment->window_bytes = window_bytes;
+  segment->first_index = first_index;
+  hw_reset(segment);
+  // The magic last: who sees it sees a segment that is ready.
+  __atomic_store_n(&segment->magic, HW_SEGMENT_MAGIC, __ATOMIC_RELEASE);
+  return 0;
+}
+
+hw_device_t *hd_open(void *memory) {
+  hw_segment_t *segment = memory;
+  hw_device_t *device = calloc(1, sizeof *device);
+  hd_counts_t counts;
+  if (!device) {
+    return NULL;
+  }
+  hw_snapshot(segment, &counts);
+  device->segment = segment;
+  device->window = (uint8_t *)memory + segment->window_offset;
+  device->lock_file = -1;
+  hw_put(&device->cmd_head_seen, counts.cmd_head);
+  return device;
+}
+
+void hd_close(hw_device_t *device) {
+  hd_stop_workers(device);
+  hd_leave_remote(device);
+  hd_leave(device);
+  free(device);
+}
