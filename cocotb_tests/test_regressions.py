@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from descring_sim import paths, plan, simulators
-from descring_sim.soak_run import Engine, Work
+from descring_sim.campaign.soak_run import Engine, Work
+from descring_sim.cosim import plan, simulators
+from descring_sim.support import paths
 
 _FILE = Path(__file__).with_name("regressions.toml")
 _TESTS_DIR = Path(__file__).parent

@@ -14,12 +14,14 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from descring_sim import paths, plan, simulators, soak
-from descring_sim.errors import SimulationError
-from descring_sim.plan import Suite
-from descring_sim.soak_inputs import digest, python_files
-from descring_sim.soak_journal import Journal, Record, Session
-from descring_sim.soak_run import BATCH_S, Engine, Work
+from descring_sim.campaign import soak
+from descring_sim.campaign.soak_inputs import digest, python_files
+from descring_sim.campaign.soak_journal import Journal, Record, Session
+from descring_sim.campaign.soak_run import BATCH_S, Engine, Work
+from descring_sim.cosim import plan, simulators
+from descring_sim.cosim.plan import Suite
+from descring_sim.support import paths
+from descring_sim.support.errors import SimulationError
 from toy_project import Toy
 
 Soak = Callable[..., Result]
@@ -157,7 +159,15 @@ def test_a_journal_survives_a_kill_in_the_middle_of_a_line(tmp_path: Path) -> No
 
 def test_a_killed_soak_leaves_no_simulator_and_continues(tmp_path: Path) -> None:
     """SIGTERM in the middle: exit code 2, and what was done is done."""
-    command = [sys.executable, "-m", "descring_sim.soak", "--sim", "icarus", "--case", "line_seal"]
+    command = [
+        sys.executable,
+        "-m",
+        "descring_sim.campaign.soak",
+        "--sim",
+        "icarus",
+        "--case",
+        "line_seal",
+    ]
     command += ["--seeds", "60", "-n", "1", "--folder", str(tmp_path)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     deadline = time.monotonic() + 60
@@ -194,7 +204,7 @@ def test_a_digest_covers_the_model_and_the_shared_testbench(toy: Toy) -> None:
     suite = plan.of_block(tests_dir, "line_seal")[0]
     names = {file.name for file in python_files(suite.cases, tests_dir)}
     assert {"line_seal_cases.py", "testbench.py", "completion.py", "contract.py"} <= names
-    assert not {"tb_rl_runtime_axi.py", "axi_memory.py"} & names
+    assert not {"tb_rl_runtime_axi.py", "memory.py"} & names
     icarus = simulators.find("icarus")
     assert len({digest(s, icarus, tests_dir, paths.rtl_dir()) for s in plan.of_all(tests_dir)}) == (
         len(plan.of_all(tests_dir))
