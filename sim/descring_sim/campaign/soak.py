@@ -30,12 +30,13 @@ from descring_sim.campaign import soak_run
 from descring_sim.campaign.soak_inputs import digest
 from descring_sim.campaign.soak_journal import Failure, Journal, Record, Session
 from descring_sim.campaign.soak_run import Engine, Work
-from descring_sim.cosim import plan, runner, simulators
+from descring_sim.cosim import plan, simulators
 from descring_sim.cosim.plan import Suite
 from descring_sim.cosim.simulators import Simulator
 from descring_sim.support import paths, progress, provenance
 from descring_sim.support.errors import SimulationError
 from descring_sim.support.markdown import table
+from descring_sim.support.seeds import new_seed
 
 DEFAULT_SEEDS = 10
 _SAY_EVERY_S = 60.0
@@ -94,7 +95,7 @@ class Soak:
         if kept is not None and not kept.finished:
             return kept, "of the soak that was ended"
         # Consecutive seeds must stay below what simulators take.
-        first = runner.new_seed() % (2**31 - 1 - options.seeds) + 1
+        first = new_seed() % (2**31 - 1 - options.seeds) + 1
         return Session(first, options.seeds), "drawn"
 
     def _work(self) -> Iterator[Work]:

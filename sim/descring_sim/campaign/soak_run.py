@@ -19,9 +19,10 @@ from descring_sim.cosim import build as builds
 from descring_sim.cosim import results, runner
 from descring_sim.cosim import testcases as case_names
 from descring_sim.cosim.plan import Suite
+from descring_sim.cosim.results import FATAL
 from descring_sim.cosim.simulators import Simulator
 from descring_sim.cosim.testcases import Selection
-from descring_sim.replay.cosim import FATAL
+from descring_sim.support import processes
 from descring_sim.support.errors import SimulationError
 
 BATCH_S = 30.0
@@ -161,7 +162,7 @@ class Engine:
         failures = []
         for problem in ended.outcome.problems:
             line = runner.rerun_line(simulator, suite.block, suite.config, seeds[0])
-            text = f"{problem}\n{builds.log_tail(ended.log)}"
+            text = f"{problem}\n{processes.log_tail(ended.log)}"
             failures.append(Failure(seeds[0], "", text, line, str(ended.log)))
         for case in ended.outcome.cases:
             if case.status != "failed":
@@ -171,7 +172,7 @@ class Engine:
             text = "\n".join(runner.essence(case.message))
             if _ENDED_EARLY in case.message:
                 fatal = FATAL.search(ended.log.read_text("utf-8", "replace"))
-                text += f"\n{fatal.group().strip() if fatal else builds.log_tail(ended.log)}"
+                text += f"\n{fatal.group().strip() if fatal else processes.log_tail(ended.log)}"
             text += self._alone(work, label, int(seed))
             failures.append(Failure(int(seed), label, text, line, str(ended.log)))
             if _ENDED_EARLY in case.message:

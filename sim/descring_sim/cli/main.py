@@ -24,7 +24,7 @@ from descring_sim.cli.serve import clean, serve
 from descring_sim.cli.shell import shell
 from descring_sim.cli.stream import stream
 from descring_sim.cli.waves import waves
-from descring_sim.replay.registry import ReplayError
+from descring_sim.replay.backend import ReplayError
 from descring_sim.replay.stream_file import StreamError
 from descring_sim.support.errors import SimulationError
 

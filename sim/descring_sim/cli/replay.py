@@ -9,15 +9,10 @@ from pathlib import Path
 import click
 from descring_model import contract
 
-from descring_sim.cli.stream import INDEX
-from descring_sim.replay.registry import (
-    BACKENDS,
-    ReplayError,
-    ReplayOptions,
-    ReplayResult,
-    open_backend,
-)
+from descring_sim.replay.backend import ReplayError, ReplayOptions, ReplayResult
+from descring_sim.replay.registry import BACKENDS, open_backend
 from descring_sim.replay.stream_file import StreamError, outputs, read_stream
+from descring_sim.support.click_options import INDEX
 from descring_sim.support.progress import progress_bar
 
 

@@ -10,9 +10,7 @@ import click
 from descring_model import streams
 
 from descring_sim.replay.stream_file import outputs
-
-INDEX = click.IntRange(0, 2**32 - 1)
-"""The range of a ring index."""
+from descring_sim.support.click_options import INDEX
 
 
 def _profile(_context: click.Context, _parameter: click.Parameter, value: str) -> str:

@@ -15,6 +15,7 @@ from descring_sim.cosim import runner
 from descring_sim.cosim import testcases as case_names
 from descring_sim.cosim.testcases import Selection
 from descring_sim.support.errors import SimulationError
+from descring_sim.support.suggest import near
 
 
 @dataclass(frozen=True)
@@ -146,5 +147,5 @@ def select(
         ("CONFIG", config, [suite.config for suite in suites]),
     ):
         if text is not None:
-            texts.append(f"{option}={text!r}; near: {', '.join(case_names.near(text, known))}")
+            texts.append(f"{option}={text!r}; near: {', '.join(near(text, known))}")
     raise SimulationError(f"no case is selected by {' and '.join(texts)}")
