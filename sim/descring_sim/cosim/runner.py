@@ -43,6 +43,9 @@ WAVE_CYCLES = 1000
 TIERS = ("quick", "full")
 """How much of each case is done; ``descring_vip.tier`` says what quick leaves out."""
 
+DEFAULT_TIER = "full"
+"""What runs unless the quick tier is asked for."""
+
 TIER_VARIABLE = "DESCRING_TIER"
 """Environment variable that names the tier inside the simulator."""
 
@@ -81,10 +84,7 @@ class RunResult:
     def rerun_line(self, case: CaseResult | None) -> str:
         """Return the command that repeats ``case``, or the whole run for None."""
         test = case_names.block_of(self.module) if case is None else case.label
-        return (
-            f"make sim {'FULL=1 ' * (self.tier == 'full')}SIM={self.simulator} "
-            f"TEST={shlex.quote(test)} CONFIG={shlex.quote(self.config)} SEED={self.seed}"
-        )
+        return rerun_line(self.simulator, test, self.config, self.seed, tier=self.tier)
 
     def summary(self) -> dict[str, Any]:
         """Return what the closing lines need, as plain values."""
@@ -137,6 +137,16 @@ class RunResult:
         return [*lines, f"  open:  {surfer}", f"  or:    {gtkwave}"]
 
 
+def rerun_line(
+    simulator: str, test: str, config: str, seed: int, *, tier: str = DEFAULT_TIER
+) -> str:
+    """Return the command that repeats the cases ``test`` of a configuration with a seed."""
+    return (
+        f"make sim {'FULL=1 ' * (tier == 'full')}SIM={simulator} TEST={shlex.quote(test)} "
+        f"CONFIG={shlex.quote(config)} SEED={seed}"
+    )
+
+
 def essence(message: str) -> list[str]:
     """Return the lines of an exception's text that people need: all of a short one, else its end.
 
@@ -173,7 +183,7 @@ def run(
     config: str = DEFAULT_CONFIG,
     seed: int | None = None,
     case: str | None = None,
-    tier: str = "full",
+    tier: str = DEFAULT_TIER,
     waves: bool = False,
     waves_from_ns: float = 0.0,
     rtl_dir: Path | None = None,
@@ -258,7 +268,7 @@ def run(
             | {TIER_VARIABLE: tier, EVERY_VARIABLE: "1" * ("/" in (case or ""))}
             | dict(extra_env or {}),
         )
-        outcome = _judge(code, files, timeout_s)
+        outcome = judge(code, run_dir, timeout_s)
         if wave_file is not None and wave_file.is_file():
             # What a killed simulator leaves behind is no whole file.
             with contextlib.suppress(SimulationError):
@@ -353,12 +363,14 @@ def environment(run_dir: Path, tests_dir: Path) -> dict[str, str]:
     }
 
 
-def _judge(code: int | None, files: Mapping[str, Path], timeout_s: float) -> Outcome:
+def judge(code: int | None, run_dir: Path, timeout_s: float) -> Outcome:
+    """Return the outcome of the run in ``run_dir`` that ended with ``code``, None if killed."""
     if code is None:
-        running = re.findall(r"running (\S+) \(\d+/\d+\)", files["sim.log"].read_text("utf-8"))
+        log = (run_dir / "sim.log").read_text("utf-8")
+        running = re.findall(r"running (\S+) \(\d+/\d+\)", log)
         case = f" in {running[-1]}" if running else ""
         return Outcome(problems=(f"killed{case}: no end after {timeout_s:.0f} s of wall-clock",))
-    outcome = results.evaluate(files["results.xml"], files["report.jsonl"])
+    outcome = results.evaluate(run_dir / "results.xml", run_dir / "report.jsonl")
     if code != 0 and not outcome.problems and outcome.first_failed is None:
         problem = f"every case passed, but the simulator ended with exit code {code}"
         return replace(outcome, problems=(problem,))
