@@ -71,7 +71,7 @@ def test_a_failing_case_names_its_seed_and_its_rerun(toy: Toy) -> None:
     assert record.cases == 4
     assert [failure.seed for failure in record.failures] == [7, 8]
     assert record.failures[0].rerun == (
-        "make sim SIM=icarus TEST=toy.test_bad CONFIG=narrow SEED=7"
+        "make sim FULL=1 SIM=icarus TEST=toy.test_bad CONFIG=narrow SEED=7"
     )
     assert "expected 6, actual 5" in record.failures[0].text
     assert "passes alone" not in record.failures[0].text
@@ -106,7 +106,7 @@ def test_a_finished_soak_draws_new_seeds_and_a_stopped_one_continues(
     assert "(drawn), 1 suites, 0 of 3 runs done" in second.output
 
     journal = Journal(toy.root / "build/soak")
-    name = json.dumps(["icarus", "test_good|test_each", "narrow", 3])
+    name = json.dumps(["icarus", "quick", "test_good|test_each", "narrow", 3])
     session = journal.session(name)
     assert session is not None and session.finished
     journal.keep_session(name, Session(session.first, 3))
