@@ -15,11 +15,13 @@ from typing import Protocol
 import numpy as np
 from descring_model import Lines, complete, contract, goes_to_reward
 
+from descring_sim.errors import DescringError
+
 Progress = Callable[[int], None]
 """Called now and then with the number of completions so far."""
 
 
-class ReplayError(Exception):
+class ReplayError(DescringError):
     """A replay that could not be carried out; the text is meant for the user."""
 
 

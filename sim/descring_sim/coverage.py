@@ -26,6 +26,7 @@ from gcovr.data_model.version import FORMAT_VERSION
 
 from descring_sim import paths, revision, simulators
 from descring_sim.errors import SimulationError
+from descring_sim.support.program import run_program
 
 SEED = 1
 KINDS = ("line", "branch", "toggle")
@@ -364,4 +365,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program("python -m descring_sim.coverage", main)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from descring_sim import paths, simulators, sources
 from descring_sim.errors import SimulationError
+from descring_sim.support.program import run_program
 
 _TIMEOUT_S = 300
 
@@ -99,4 +100,4 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    run_program("python -m descring_sim.elaborate", lambda: main(sys.argv[1:]))

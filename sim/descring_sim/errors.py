@@ -1,8 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The error that every command of the simulation layer turns into a clear line and exit code 2."""
+"""The errors that every command turns into a clear line and exit code 2."""
 
 from __future__ import annotations
 
 
-class SimulationError(Exception):
-    """A simulation could not be built or started: says what was expected, what came, what to do."""
+class DescringError(Exception):
+    """The text is for the user: what was expected, what was found, what to do."""
+
+
+class SimulationError(DescringError):
+    """A simulation could not be built or started."""

@@ -26,6 +26,7 @@ from descring_sim.errors import SimulationError
 from descring_sim.fault_host import FaultError, FaultyDevice, Setting
 from descring_sim.fault_page import Chunk
 from descring_sim.faults import KINDS, run_seed
+from descring_sim.support.click_program import run_module
 
 DEFAULT_SEEDS = {"verilator": 1000, "icarus": 63}
 """Enough for every k of a torn line, on Icarus once."""
@@ -163,4 +164,4 @@ def main(
 
 
 if __name__ == "__main__":
-    main()
+    run_module("descring_sim.fault_table", main)

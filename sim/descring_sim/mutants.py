@@ -31,6 +31,7 @@ from descring_sim.errors import SimulationError
 from descring_sim.mutant_list import Mutant, MutantError, Run
 from descring_sim.mutant_report import Status, Verdict
 from descring_sim.runner import RunResult
+from descring_sim.support.click_program import run_module
 
 LAST_RUNS = (Run("rl_runtime_top", "small"), Run("rl_runtime_mmio", "small"))
 """What every mutant meets at last: the core and the whole device."""
@@ -268,4 +269,4 @@ def main(
 
 
 if __name__ == "__main__":
-    main()
+    run_module("descring_sim.mutants", main)

@@ -28,6 +28,7 @@ import click
 from descring_sim import mutant_report, paths
 from descring_sim.mutant_list import Mutant, MutantError, Run
 from descring_sim.mutant_report import Status, Verdict
+from descring_sim.support.click_program import run_module
 
 FEWEST = 60
 """Fewer mutants than this prove little about the suite."""
@@ -198,4 +199,4 @@ def main(jobs: int, only: tuple[str, ...], list_only: bool, write: bool) -> None
 
 
 if __name__ == "__main__":
-    main()
+    run_module("descring_sim.mutants_host", main)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 
@@ -11,13 +12,14 @@ from descring_model import contract
 
 from descring_sim.backends import BACKENDS, ReplayError, ReplayOptions, ReplayResult, open_backend
 from descring_sim.progress import progress_bar
-from descring_sim.stream_cmd import INDEX
-from descring_sim.streamfile import StreamError, outputs, read_stream
+from descring_sim.stream_cmd import BYTES_PER_LINE, INDEX
+from descring_sim.streamfile import StreamError, outputs, read_stream, save
+from descring_sim.support import memory
 
 
 def _check_paths(source: Path, targets: list[Path]) -> None:
-    resolved = [path.resolve() for path in targets]
-    if source.resolve() in resolved:
+    resolved = [os.path.realpath(path) for path in targets]
+    if os.path.realpath(source) in resolved:
         raise StreamError(f"{source}: the output would replace the input; name another file")
     if len(set(resolved)) != len(resolved):
         raise StreamError(
@@ -108,6 +110,8 @@ def replay(
     if len(lines) == 0:
         raise StreamError(f"{source}: expected at least one line to replay, but it holds none")
 
+    memory.require(len(lines) * BYTES_PER_LINE, f"{source}", "replay it in parts")
+
     with outputs(*targets) as files:
         began = time.monotonic()
         with progress_bar() as bar:
@@ -116,7 +120,7 @@ def replay(
         seconds = time.monotonic() - began
         _check_result(result, len(lines), options)
         streams = [result.done] if split_reward is None else [result.done, result.reward]
-        files.commit(streams)
+        save(files, streams)
     for path, completions in zip(targets, streams, strict=True):
         click.echo(f"{path}: {len(completions)} completions")
     click.echo(f"{backend}: {len(lines)} lines in {seconds:.1f} s, {result.note}")

@@ -7,9 +7,13 @@ import secrets
 from pathlib import Path
 
 import click
-from descring_model import streams
+from descring_model import contract, streams
 
-from descring_sim.streamfile import outputs
+from descring_sim import streamfile
+from descring_sim.support import memory
+
+BYTES_PER_LINE = 320
+"""What a line needs while it is generated or replayed; measured, and rounded up."""
 
 INDEX = click.IntRange(0, 2**32 - 1)
 """The range of a ring index."""
@@ -45,8 +49,15 @@ def stream(count: int, seed: int | None, profile: str, first_index: int, output:
     """Write a stream of descriptors."""
     if seed is None:
         seed = secrets.randbelow(2**32)
-    with outputs(output) as files:
-        files.commit([streams.generate(count, seed=seed, profile=profile, first_index=first_index)])
+    with streamfile.outputs(output) as files:
+        files.expect(count * contract.DESC_BYTES)
+        memory.require(
+            count * BYTES_PER_LINE,
+            f"--count {count}",
+            "write several files, each with a seed",
+        )
+        lines = streams.generate(count, seed=seed, profile=profile, first_index=first_index)
+        streamfile.save(files, [lines])
     click.echo(
         f"{output}: {count} lines, profile {profile}, seed {seed}, first index {first_index}"
     )

@@ -27,6 +27,7 @@ from descring_sim import build, paths, revision, sources
 from descring_sim.errors import SimulationError
 from descring_sim.formal import solver
 from descring_sim.gen.markdown import table
+from descring_sim.support.click_program import run_module
 
 TIMEOUT_S = 600.0
 
@@ -235,4 +236,4 @@ def main(modules: tuple[str, ...], rtl_dir: Path | None, jobs: int, write: bool)
 
 
 if __name__ == "__main__":
-    main()
+    run_module("descring_sim.synth", main)

@@ -21,6 +21,7 @@ from descring_model import contract
 
 from descring_sim.device import SimulatorDevice
 from descring_sim.device_process import TOP
+from descring_sim.support.program import run_program
 
 TOKENS = 5
 LATENCY = 6
@@ -209,4 +210,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program("python -m descring_sim.timing_diagram", main)

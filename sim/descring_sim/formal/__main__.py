@@ -21,6 +21,7 @@ from descring_sim.errors import SimulationError
 from descring_sim.formal import counterexample, proofs, summary, tasks
 from descring_sim.formal.proofs import Outcome
 from descring_sim.formal.tasks import Task
+from descring_sim.support.click_program import run_module
 
 SOURCES = ("rtl", "formal", "sim")
 """What the outcome of a run depends on."""
@@ -143,4 +144,4 @@ def main(
 
 
 if __name__ == "__main__":
-    main()
+    run_module("descring_sim.formal", main)

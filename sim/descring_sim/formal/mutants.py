@@ -29,6 +29,7 @@ from descring_sim.formal.proofs import Outcome
 from descring_sim.formal.tasks import Task
 from descring_sim.mutant_list import Mutant, MutantError
 from descring_sim.mutant_report import Status, Verdict
+from descring_sim.support.click_program import run_module
 
 TAG = "mutants"
 
@@ -128,4 +129,4 @@ def main(jobs: int, only: tuple[str, ...], list_only: bool, write: bool) -> None
 
 
 if __name__ == "__main__":
-    main()
+    run_module("descring_sim.formal.mutants", main)

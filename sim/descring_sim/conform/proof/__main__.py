@@ -22,6 +22,7 @@ from descring_sim.conform.proof.unusual import UNUSUAL, Acceptance, Unusual, acc
 from descring_sim.conform.status import TestResult
 from descring_sim.conform.suite.registry import NOT_APPLICABLE
 from descring_sim.conform.verdict import commit_of
+from descring_sim.support.click_program import run_module
 
 PAGE = "docs/results/conformance.md"
 HEADING = "## Wrong implementations"
@@ -162,4 +163,4 @@ def main(language: tuple[str, ...], only: tuple[str, ...], jobs: int, write: boo
 
 
 if __name__ == "__main__":
-    main()
+    run_module("descring_sim.conform.proof", main)
