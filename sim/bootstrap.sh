@@ -11,6 +11,8 @@ venv=$root/.venv
 stamp=$venv/descring-bootstrap.stamp
 native_stamp=$venv/descring-native.stamp
 log=$root/build/bootstrap.log
+# The versions that are installed; pyproject.toml has the ranges.
+tested=$root/requirements/tested.txt
 unset PYTHONHOME PYTHONPATH VIRTUAL_ENV
 
 say() { printf 'descring: %s\n' "$*" >&2; }
@@ -148,7 +150,7 @@ ensure_venv() {
   fi
   say 'installing Python packages into .venv, about a minute'
   if ! "$venv/bin/python" -m pip install --disable-pip-version-check --progress-bar off \
-    --editable "$root[dev]" 2>&1 </dev/null | show_progress; then
+    --constraint "$tested" --editable "$root[dev]" 2>&1 </dev/null | show_progress; then
     tail -n 5 "$log" >&2
     fail "pip could not install the packages; log: $log"
   fi
@@ -175,7 +177,7 @@ ensure_native() {
 wanted() {
   {
     echo "$root"
-    cat "$root/pyproject.toml"
+    cat "$root/pyproject.toml" "$tested"
   } | sha256sum
 }
 

@@ -56,6 +56,8 @@ class Machine:
         assert checkout is not None, "these tests belong to a checkout"
         shutil.copy(checkout / "sim" / "bootstrap.sh", self.root / "sim")
         (self.root / "pyproject.toml").write_text(PYPROJECT)
+        (self.root / "requirements").mkdir()
+        (self.root / "requirements" / "tested.txt").write_text("toy==1\n")
         (self.root / "backend.py").write_text(BACKEND)
         for tool in TOOLS:
             found = shutil.which(tool)
@@ -158,6 +160,11 @@ def test_the_environment_is_made_once_and_again_when_its_inputs_change(machine: 
     assert broken.returncode == 2
     assert "pip could not install the packages" in broken.stderr
     (machine.root / "pyproject.toml").write_text(PYPROJECT)
+    tested = machine.root / "requirements" / "tested.txt"
+    tested.write_text("toy==2\n")
+    constrained = machine.bootstrap()
+    assert (constrained.returncode, "toy" in constrained.stderr) == (2, True)
+    tested.write_text("toy==1\n")
     python.unlink()
     assert "making it anew" in machine.bootstrap().stderr
     subprocess.run([python, "-c", "import toy"], check=True)

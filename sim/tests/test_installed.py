@@ -35,7 +35,7 @@ def _development_packages() -> set[str]:
     assert root is not None
     extras = tomllib.loads((root / "pyproject.toml").read_text("utf-8"))["project"]
     wanted = [*extras["optional-dependencies"]["dev"], *extras["optional-dependencies"]["ray"]]
-    names = {re.split(r"[=\[]", requirement)[0] for requirement in wanted}
+    names = {re.split(r"[<>=\[]", requirement)[0] for requirement in wanted}
     # cocotb brings pytest, for its assertions.
     return names - {"descring", "pytest"}
 

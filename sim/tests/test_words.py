@@ -89,11 +89,14 @@ def test_code_and_other_words_pass(word_list: words.WordList, name: str, text: s
 def test_finding_names_file_line_and_replacement(word_list: words.WordList, tmp_path: Path) -> None:
     """The form that editors can follow."""
     (tmp_path / "src" / "a.py").write_text("# one\n# we let\n# go\n")
+    (tmp_path / "src" / ".hidden").mkdir()
+    (tmp_path / "src" / ".hidden" / "b.md").write_text("mend\n")
     count, findings = words.check(word_list, tmp_path)
     assert (count, [str(finding) for finding in findings]) == (
         1,
         ['src/a.py:2: "let go" -> "release"'],
     )
+    assert words.check(word_list, tmp_path, ["src/.hidden"])[1][0].path == "src/.hidden/b.md"
 
 
 @pytest.mark.parametrize(

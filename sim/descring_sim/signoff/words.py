@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from descring_sim.signoff import prose
+from descring_sim.support.program import run_program
 
 DEFAULT_LIST = Path("sim/words.toml")
 _WAIVER = re.compile(
@@ -187,14 +188,15 @@ def files_of(words: WordList, root: Path, chosen: Iterable[str]) -> list[Path]:
         if not path.exists():
             raise WordListError(f"expected the file or folder {place} below {root}, got nothing")
         for file in [path] if path.is_file() else path.rglob("*"):
+            below = file.relative_to(path).parts[:-1]
+            if any(part.startswith(".") or part in _SKIPPED_FOLDERS for part in below):
+                continue
             if file.is_file() and not _skipped(words, file.relative_to(root)):
                 files.add(file)
     return sorted(files)
 
 
 def _skipped(words: WordList, path: Path) -> bool:
-    if any(part.startswith(".") or part in _SKIPPED_FOLDERS for part in path.parts[:-1]):
-        return True
     if path.suffix in words.no_prose or path.name in words.no_prose:
         return True
     if any(str(place) in words.skip for place in (path, *path.parents)):
@@ -266,4 +268,4 @@ def _rerun(paths: list[str]) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program("python -m descring_sim.signoff.words", main)

@@ -196,7 +196,8 @@ def _flushed(name: str, code: int) -> int:
     try:
         sys.stdout.flush()
     except (OSError, ValueError) as error:
-        code = say(name, described(error))
+        # An error has been told already, perhaps this one.
+        code = code if code == ERROR else say(name, described(error))
         # Python flushes once more at its end, and must not fail again.
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, _OUTPUT)
