@@ -57,7 +57,7 @@ lint: setup  ## ruff, mypy, wording, and each RTL module alone through both simu
 		MYPYPATH=$$suite:host/tests $(BIN)/mypy --strict --no-error-summary --explicit-package-bases $$suite; \
 	done
 	@$(BIN)/python -m descring_sim.signoff.words
-	@$(BIN)/python -m descring_sim.elaborate
+	@$(BIN)/python -m descring_sim.signoff.lint
 	@$(BIN)/descring lint-rtl
 
 .PHONY: gen
@@ -74,7 +74,7 @@ requirements: setup  ## fail if a rule of the contract lacks a test it is owed
 
 .PHONY: mutants
 mutants: setup  ## break the RTL in many small ways; every break must be noticed
-	@$(BIN)/python -m descring_sim.mutants
+	@$(BIN)/python -m descring_sim.mutation.rtl
 
 .PHONY: formal
 formal: setup  ## prove the properties in formal/ for all inputs
@@ -82,11 +82,11 @@ formal: setup  ## prove the properties in formal/ for all inputs
 
 .PHONY: formal-mutants
 formal-mutants: setup  ## break the RTL in many small ways; the proofs must refuse each
-	@$(BIN)/python -m descring_sim.formal.mutants --jobs "$$JOBS"
+	@$(BIN)/python -m descring_sim.mutation.formal --jobs "$$JOBS"
 
 .PHONY: synth
 synth: setup  ## synthesise every RTL module: cells, flip-flops, logic depth, no latch, no loop
-	@$(BIN)/python -m descring_sim.synth
+	@$(BIN)/python -m descring_sim.signoff.synth
 
 # What takes too long for `make test`; one target after the other.
 NIGHTLY := campaign ci-snippet conform-proof faults formal formal-mutants mutants-cuda synth
@@ -97,7 +97,7 @@ nightly:  ## everything that takes longer than make test may
 
 .PHONY: faults
 faults: setup  ## the fault table: 1000 seeds of each fault on Verilator, 63 on Icarus
-	@$(BIN)/python -m descring_sim.fault_table --jobs "$$JOBS"
+	@$(BIN)/python -m descring_sim.faults --jobs "$$JOBS"
 
 .PHONY: campaign
 campaign: setup  ## random lines against the golden model: 10^7 verilated and cpu, 10^6 Verilator, 10^5 Icarus
@@ -116,7 +116,7 @@ ci-snippet: setup  ## the CI snippet of docs/conformance.md, as written, from an
 
 .PHONY: mutants-host
 mutants-host: setup  ## break the host runtime in many small ways; its suite must notice
-	@$(BIN)/python -m descring_sim.mutants_host --jobs "$$JOBS"
+	@$(BIN)/python -m descring_sim.mutation.host --jobs "$$JOBS"
 
 .PHONY: mutants-cuda
 mutants-cuda: setup  ## break the CUDA kernels in small ways; a run on the CPU must notice
@@ -128,11 +128,11 @@ sanitize: setup  ## stress the native core under ThreadSanitizer and AddressSani
 
 .PHONY: coverage
 coverage: setup  ## line, branch and toggle coverage of the RTL by its testbenches, as HTML
-	@$(BIN)/python -m descring_sim.coverage --jobs "$$JOBS"
+	@$(BIN)/python -m descring_sim.signoff.coverage --jobs "$$JOBS"
 
 .PHONY: timing
 timing: setup  ## draw docs/timing.svg anew, from waves of the present RTL
-	@$(BIN)/python -m descring_sim.timing_diagram -o docs/timing.svg
+	@$(BIN)/python -m descring_sim.gen.timing_diagram -o docs/timing.svg
 
 .PHONY: bench
 bench: setup  ## measure; every program in bench/ checks what it timed, and prints its figures

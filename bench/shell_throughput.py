@@ -17,8 +17,8 @@ import tempfile
 from pathlib import Path
 
 from common.stamp import ROOT, stamp
-from descring_sim import runner
-from descring_sim.gen.markdown import table
+from descring_sim.cosim import runner
+from descring_sim.support.markdown import table
 
 Figures = list[dict[str, float]]
 

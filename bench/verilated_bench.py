@@ -27,9 +27,10 @@ from typing import Any
 import numpy as np
 from common.stamp import stamp
 from descring_model import DESC_DTYPE, Lines, complete, contract, first_difference, streams
-from descring_sim import simulators, verilated_build
-from descring_sim.backends import ReplayOptions, open_backend
-from descring_sim.verilated_core import CoreConfig, VerilatedCore, replay_parallel
+from descring_sim.cosim import simulators
+from descring_sim.replay.registry import ReplayOptions, open_backend
+from descring_sim.verilated import build
+from descring_sim.verilated.core import CoreConfig, VerilatedCore, replay_parallel
 
 HERE = Path(__file__).resolve().parent
 WORKERS = 8
@@ -192,7 +193,7 @@ def main() -> int:
         report: dict[str, Any] = {
             **stamp("rtl", "sim", "bench"),
             "verilator": simulators.find("verilator").version,
-            "compiler": verilated_build.compiler().version,
+            "compiler": build.compiler().version,
             "workers": WORKERS,
             "bridge": against_the_bridge(stand_in, options.count, options.repeats),
         }

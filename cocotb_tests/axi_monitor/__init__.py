@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Self-test of the AXI protocol monitor, :mod:`lib.axi_monitor`."""
+"""Self-test of the AXI protocol monitor, :mod:`descring_vip.axi.monitor`."""

@@ -18,8 +18,8 @@ from cocotbext.axi import (  # type: ignore[import-untyped]
     AxiMaster,
     AxiRam,
 )
-from lib.axi_rules import FIXED, INCR, RULES, WRAP, Burst
-from lib.xcheck import simulator_has_x
+from descring_vip.axi.rules import FIXED, INCR, RULES, WRAP, Burst
+from descring_vip.x_checker import simulator_has_x
 
 from axi_monitor import scenarios
 from axi_monitor.tb_axi_monitor import MonitorTestbench

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lib.axi_rules import EXOKAY, FIXED, INCR, PAYLOAD, RULES, SLVERR, SOURCE, WRAP
+from descring_vip.axi.rules import EXOKAY, FIXED, INCR, PAYLOAD, RULES, SLVERR, SOURCE, WRAP
 
 X = "X"
 Cycle = dict[str, int | str]

@@ -8,12 +8,12 @@ from collections.abc import Sequence
 
 from cocotb.handle import HierarchyObject
 from cocotb.types import LogicArray
-from lib.axi_monitor import AxiMonitor, AxiViolation, Violation
-from lib.axi_rules import PAYLOAD, SOURCE
-from lib.checker import ValueChecker
-from lib.signals import Signal, parameter, signal
-from lib.testbench import Case
-from lib.timebase import Timebase
+from descring_vip.axi.monitor import AxiMonitor, AxiViolation, Violation
+from descring_vip.axi.rules import PAYLOAD, SOURCE
+from descring_vip.handles import Signal, parameter, signal
+from descring_vip.scoreboard import ValueChecker
+from descring_vip.testbench import Case
+from descring_vip.timebase import Timebase
 
 from axi_monitor.scenarios import Cycle, Scenario, X
 

@@ -11,12 +11,12 @@ import cocotb
 from cocotb.handle import HierarchyObject
 from cocotb.triggers import RisingEdge
 from cocotbext.axi import AxiLiteMasterRead, AxiLiteReadBus  # type: ignore[import-untyped]
-from lib.axi_monitor import AxiMonitor
-from lib.axil_host import AxilHost
-from lib.checker import ValueChecker
-from lib.patterns import Idle, Ready, idle_pattern, ready_pattern
-from lib.signals import bit, is_high, read_int, signal
-from lib.testbench import Testbench
+from descring_vip.axi.lite import AxilHost
+from descring_vip.axi.monitor import AxiMonitor
+from descring_vip.handles import bit, is_high, read_int, signal
+from descring_vip.scoreboard import ValueChecker
+from descring_vip.stream.patterns import Idle, Ready, idle_pattern, ready_pattern
+from descring_vip.testbench import Testbench
 
 _S_AXIL = ("awready", "wready", "bresp", "bvalid", "arready", "rdata", "rresp", "rvalid")
 _REG = ("valid", "write", "addr", "wdata")

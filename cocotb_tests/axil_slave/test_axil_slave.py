@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from descring_sim.pytest_cosim import Cosim
+from descring_sim.cosim.pytest_plugin import Cosim
 
 CONFIGS: dict[str, dict[str, int]] = {"default": {}}
 

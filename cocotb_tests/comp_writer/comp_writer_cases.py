@@ -6,9 +6,9 @@ from __future__ import annotations
 import cocotb
 from cocotb.handle import HierarchyObject
 from descring_model.lines import INDEX_MODULUS
-from lib.axi_memory import DECERR, SLVERR, Latency
-from lib.patterns import FOREVER, Idle, Ready, streaming
-from lib.signals import parameter
+from descring_vip.axi.memory import DECERR, SLVERR, Latency
+from descring_vip.handles import parameter
+from descring_vip.stream.patterns import FOREVER, Idle, Ready, streaming
 
 from comp_writer.tb_comp_writer import WriterTestbench
 

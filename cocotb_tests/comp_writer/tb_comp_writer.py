@@ -11,13 +11,13 @@ import numpy as np
 from cocotb.handle import HierarchyObject
 from cocotb.triggers import RisingEdge
 from descring_model.lines import INDEX_MODULUS
-from lib.axi_memory import AxiMemory, Latency
-from lib.checker import LineChecker, ValueChecker
-from lib.line_stream import Beat, LineMonitor
-from lib.lines import LINE_BYTES
-from lib.patterns import Idle, Ready, idle_pattern, ready_pattern
-from lib.signals import bit, is_high, read_int, signal
-from lib.testbench import Testbench
+from descring_vip.axi.memory import AxiMemory, Latency
+from descring_vip.handles import bit, is_high, read_int, signal
+from descring_vip.scoreboard import LineChecker, ValueChecker
+from descring_vip.stream.line_stream import Beat, LineMonitor
+from descring_vip.stream.lines import LINE_BYTES
+from descring_vip.stream.patterns import Idle, Ready, idle_pattern, ready_pattern
+from descring_vip.testbench import Testbench
 
 _AW = ("id", "addr", "len", "size", "burst", "lock", "cache", "prot", "valid")
 _BASES = {"done": 0x2000 - 3 * LINE_BYTES, "reward": 0x5000 - 9 * LINE_BYTES}

@@ -4,13 +4,13 @@
 from __future__ import annotations
 
 from cocotb.handle import HierarchyObject
-from lib.checker import LineChecker, ValueChecker
-from lib.line_stream import Beat
-from lib.lines import random_lines
-from lib.patterns import FOREVER, Idle, Ready, idle_pattern, ready_pattern
-from lib.ring_model import RingModel
-from lib.signals import parameter, read_int, signal
-from lib.testbench import Testbench
+from descring_vip.handles import parameter, read_int, signal
+from descring_vip.models.ring import RingModel
+from descring_vip.scoreboard import LineChecker, ValueChecker
+from descring_vip.stream.line_stream import Beat
+from descring_vip.stream.lines import random_lines
+from descring_vip.stream.patterns import FOREVER, Idle, Ready, idle_pattern, ready_pattern
+from descring_vip.testbench import Testbench
 
 _QUIET_CYCLES = 12
 """Long enough for a line that must not come to come."""

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import pytest
-from descring_sim.pytest_cosim import Cosim
+from descring_sim.cosim.pytest_plugin import Cosim
 
 CONFIGS = {f"depth{depth}": {"Depth": depth} for depth in (2, 4, 16, 256)}
 

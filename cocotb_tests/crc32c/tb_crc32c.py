@@ -9,9 +9,9 @@ import numpy as np
 from cocotb.handle import HierarchyObject
 from cocotb.types import LogicArray
 from descring_model import contract, crc32c
-from lib.checker import ValueChecker
-from lib.signals import read_bytes, read_int, signal
-from lib.testbench import CombinationalTestbench
+from descring_vip.handles import read_bytes, read_int, signal
+from descring_vip.scoreboard import ValueChecker
+from descring_vip.testbench import CombinationalTestbench
 
 
 def _shift(state: int, bits: int) -> int:

@@ -7,13 +7,13 @@ import cocotb
 import numpy as np
 from cocotb.handle import HierarchyObject
 from descring_model.lines import INDEX_MODULUS
-from lib.axi_memory import AxiMemory, Latency
-from lib.checker import LineChecker, ValueChecker
-from lib.line_stream import Beat
-from lib.lines import LINE_BYTES
-from lib.patterns import Idle, Ready, idle_pattern, ready_pattern
-from lib.signals import bit, is_high, read_int, signal
-from lib.testbench import Testbench
+from descring_vip.axi.memory import AxiMemory, Latency
+from descring_vip.handles import bit, is_high, read_int, signal
+from descring_vip.scoreboard import LineChecker, ValueChecker
+from descring_vip.stream.line_stream import Beat
+from descring_vip.stream.lines import LINE_BYTES
+from descring_vip.stream.patterns import Idle, Ready, idle_pattern, ready_pattern
+from descring_vip.testbench import Testbench
 
 _AR = ("id", "addr", "len", "size", "burst", "lock", "cache", "prot", "valid")
 _BASE = 0x3000 - 5 * LINE_BYTES

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import cocotb
 from cocotb.handle import HierarchyObject
-from lib.patterns import Idle, Ready, streaming
+from descring_vip.stream.patterns import Idle, Ready, streaming
 
 from desc_ring.tb_desc_ring import DescRingTestbench
 

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Host programs inside the simulation, through :mod:`lib.host_bridge`."""
+"""Host programs inside the simulation, through :mod:`descring_vip.bridged_device`."""

@@ -7,7 +7,7 @@ import cocotb
 from cocotb.handle import HierarchyObject
 from descring_host import CommandQueue
 from descring_model import Lines, contract, streams
-from lib.host_bridge import BridgedDevice
+from descring_vip.bridged_device import BridgedDevice
 
 from host_bridge.tb_host_bridge import BridgeTestbench
 

@@ -6,12 +6,12 @@ from __future__ import annotations
 import numpy as np
 from cocotb.handle import HierarchyObject
 from descring_model import Lines, complete, goes_to_reward
-from lib.checker import LineChecker, ValueChecker
-from lib.device_host import DeviceHost
-from lib.host_bridge import BridgedDevice
-from lib.lines import split
-from lib.testbench import Case
-from lib.timebase import Timebase
+from descring_vip.bridged_device import BridgedDevice
+from descring_vip.device_host import DeviceHost
+from descring_vip.scoreboard import LineChecker, ValueChecker
+from descring_vip.stream.lines import split
+from descring_vip.testbench import Case
+from descring_vip.timebase import Timebase
 
 _MEMORY = 1 << 16
 

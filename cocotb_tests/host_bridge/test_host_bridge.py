@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 import pytest
-from descring_sim.device_process import TOP, parameters
-from descring_sim.pytest_cosim import Cosim
+from descring_sim.cosim.device_process import TOP, parameters
+from descring_sim.cosim.pytest_plugin import Cosim
 
 CONFIGS: dict[str, dict[str, int]] = {"default": parameters(workers=8, prefetch_depth=64)}
 """The build that simulator devices use too."""

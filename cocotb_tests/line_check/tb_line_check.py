@@ -10,10 +10,10 @@ from cocotb.types import LogicArray
 from descring_model import contract, describe, seal, streams
 from descring_model.completion import answer
 from descring_model.lines import DESC_DTYPE, Lines, index_range, line_bytes
-from lib.checker import ValueChecker
-from lib.lines import join, split
-from lib.signals import read_bytes, read_int, signal
-from lib.testbench import CombinationalTestbench
+from descring_vip.handles import read_bytes, read_int, signal
+from descring_vip.scoreboard import ValueChecker
+from descring_vip.stream.lines import join, split
+from descring_vip.testbench import CombinationalTestbench
 
 Indices = npt.NDArray[np.uint32]
 

@@ -9,10 +9,10 @@ from cocotb.handle import HierarchyObject
 from cocotb.types import LogicArray
 from descring_model.completion import seal_checked
 from descring_model.lines import Lines
-from lib.checker import ModelChecker
-from lib.lines import join, random_lines, split
-from lib.signals import read_bytes, read_int, signal
-from lib.testbench import CombinationalTestbench
+from descring_vip.handles import read_bytes, read_int, signal
+from descring_vip.scoreboard import ModelChecker
+from descring_vip.stream.lines import join, random_lines, split
+from descring_vip.testbench import CombinationalTestbench
 
 Indices = npt.NDArray[np.uint32]
 

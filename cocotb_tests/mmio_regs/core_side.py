@@ -9,8 +9,8 @@ import cocotb
 import numpy as np
 from cocotb.handle import HierarchyObject
 from cocotb.triggers import RisingEdge
-from lib.signals import is_high, read_int, signal
-from lib.timebase import Timebase
+from descring_vip.handles import is_high, read_int, signal
+from descring_vip.timebase import Timebase
 
 U32 = 1 << 32
 _INDICES = ("cmd_head_i", "done_tail_i", "done_head_i", "reward_tail_i", "reward_head_i")

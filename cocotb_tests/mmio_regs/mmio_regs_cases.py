@@ -10,7 +10,7 @@ import itertools
 
 import cocotb
 from cocotb.handle import HierarchyObject
-from lib.registers import Access
+from descring_vip.register_port import Access
 
 from mmio_regs.register_reference import (
     ENABLE,

@@ -9,10 +9,10 @@ import cocotb
 from cocotb.handle import HierarchyObject
 from cocotb.triggers import RisingEdge
 from descring_model import contract
-from lib.checker import ValueChecker
-from lib.registers import Access, RegisterMaster
-from lib.signals import is_high, parameter, read_int, signal
-from lib.testbench import Testbench
+from descring_vip.handles import is_high, parameter, read_int, signal
+from descring_vip.register_port import Access, RegisterMaster
+from descring_vip.scoreboard import ValueChecker
+from descring_vip.testbench import Testbench
 
 from mmio_regs.core_side import CoreSide
 from mmio_regs.register_reference import (

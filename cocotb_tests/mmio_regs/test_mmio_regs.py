@@ -2,7 +2,7 @@
 """Builds ``mmio_regs`` in its configurations and runs its cases on each."""
 
 import pytest
-from descring_sim.pytest_cosim import Cosim
+from descring_sim.cosim.pytest_plugin import Cosim
 
 CONFIGS = {
     "on_chip": {"OnChip": 1, "MaxCmdLog2": 4, "MaxDoneLog2": 2, "MaxRewardLog2": 3},

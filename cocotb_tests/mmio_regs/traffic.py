@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from descring_model import contract
-from lib.registers import Access
+from descring_vip.register_port import Access
 
 from mmio_regs.register_reference import ENABLE, RESET, U32
 from mmio_regs.tb_mmio_regs import ADDRESSES, OFFSET, RegistersTestbench

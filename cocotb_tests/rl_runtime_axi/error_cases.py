@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import cocotb
 from cocotb.handle import HierarchyObject
-from lib.axi_memory import DECERR, SLVERR, Latency
-from lib.patterns import Idle, Ready
-from lib.signals import parameter
+from descring_vip.axi.memory import DECERR, SLVERR, Latency
+from descring_vip.handles import parameter
+from descring_vip.stream.patterns import Idle, Ready
 from mmio_regs.register_reference import (
     BUS_ERROR,
     HALTED,

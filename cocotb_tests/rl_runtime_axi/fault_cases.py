@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The fault table of :mod:`descring_sim.faults`, with the protocol of both buses watched.
+"""The fault table of :mod:`descring_sim.faults.kinds`, with the protocol of both buses watched.
 
 ``DESCRING_FAULTS`` says how many seeds of each kind, the number of the first, and a folder for the
 counts: ``count:first:folder``. A few seeds without it.
@@ -16,16 +16,16 @@ import cocotb
 import numpy as np
 from cocotb.handle import HierarchyObject
 from cocotb.task import bridge, resume
-from descring_sim.fault_host import Setting
-from descring_sim.faults import KINDS, run_seed
-from lib.axi_memory import SLVERR, AxiMemory, Latency
-from lib.axi_monitor import AxiMonitor
-from lib.axil_host import AxilHost
-from lib.checker import ValueChecker
-from lib.patterns import Idle, Ready, idle_pattern, ready_pattern
-from lib.signals import signal
-from lib.testbench import Testbench
-from lib.timebase import BASE_SEED
+from descring_sim.faults.kinds import KINDS, run_seed
+from descring_sim.faults.lockstep_host import Setting
+from descring_vip.axi.lite import AxilHost
+from descring_vip.axi.memory import SLVERR, AxiMemory, Latency
+from descring_vip.axi.monitor import AxiMonitor
+from descring_vip.handles import signal
+from descring_vip.scoreboard import ValueChecker
+from descring_vip.stream.patterns import Idle, Ready, idle_pattern, ready_pattern
+from descring_vip.testbench import Testbench
+from descring_vip.timebase import BASE_SEED
 
 FAULTS_ENV = "DESCRING_FAULTS"
 _FEW = "3:0:"

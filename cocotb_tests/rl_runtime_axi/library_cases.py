@@ -22,10 +22,10 @@ from cocotbext.axi import (  # type: ignore[import-untyped]
 )
 from descring_model import complete, contract, line_bytes, ring_log2
 from descring_model.streams import generate
-from lib.axi_monitor import AxiMonitor
-from lib.checker import LineChecker
-from lib.signals import signal
-from lib.testbench import Testbench
+from descring_vip.axi.monitor import AxiMonitor
+from descring_vip.handles import signal
+from descring_vip.scoreboard import LineChecker
+from descring_vip.testbench import Testbench
 from mmio_regs.register_reference import ENABLE, PUBLISH_TAILS
 from rl_runtime_mmio.device_scoreboard import OFFSET
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import cocotb
 from cocotb.handle import HierarchyObject
-from lib.axi_memory import Latency
-from lib.patterns import Idle, Ready
+from descring_vip.axi.memory import Latency
+from descring_vip.stream.patterns import Idle, Ready
 from mmio_regs.register_reference import (
     ENABLE,
     HALTED,

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import cocotb
 from cocotb.handle import HierarchyObject
-from lib.patterns import Idle, Ready
+from descring_vip.stream.patterns import Idle, Ready
 from mmio_regs.register_reference import BAD_CONFIG, ENABLE, MODES, PUBLISH_TAILS, SPLIT_REWARD, U32
 from rl_runtime_mmio.device_scoreboard import OFFSET
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import cocotb
 from cocotb.handle import HierarchyObject
-from lib.axi_memory import Latency
-from lib.signals import is_high
+from descring_vip.axi.memory import Latency
+from descring_vip.handles import is_high
 from mmio_regs.register_reference import (
     BAD_DOORBELL,
     IRQ_COMPLETION,

@@ -19,8 +19,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 from descring_model import GoldenDevice, contract
-from lib.axi_memory import Written
-from lib.checker import LineChecker, ValueChecker
+from descring_vip.axi.memory import Written
+from descring_vip.scoreboard import LineChecker, ValueChecker
 from mmio_regs.register_reference import (
     ENABLE,
     HALTED,

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import cocotb
 from cocotb.handle import HierarchyObject
-from lib.axi_memory import Latency
-from lib.patterns import Idle, Ready, streaming
+from descring_vip.axi.memory import Latency
+from descring_vip.stream.patterns import Idle, Ready, streaming
 from mmio_regs.register_reference import MODES, PUBLISH_TAILS, SPLIT_REWARD, U32
 
 from rl_runtime_axi.tb_rl_runtime_axi import ShellTestbench

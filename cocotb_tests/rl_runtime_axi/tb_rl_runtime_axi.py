@@ -11,13 +11,13 @@ from cocotb.handle import HierarchyObject
 from descring_model import contract, line_bytes, ring_log2, seal
 from descring_model.lines import Lines, index_range
 from descring_model.streams import generate
-from lib.axi_memory import SLVERR, AxiMemory, Latency
-from lib.axi_monitor import AxiMonitor
-from lib.axil_host import AxilHost, AxilMonitor
-from lib.patterns import Idle, Ready, idle_pattern, ready_pattern
-from lib.signals import is_high, parameter, signal
-from lib.testbench import Testbench
-from lib.xcheck import simulator_has_x
+from descring_vip.axi.lite import AxilHost, AxilMonitor
+from descring_vip.axi.memory import SLVERR, AxiMemory, Latency
+from descring_vip.axi.monitor import AxiMonitor
+from descring_vip.handles import is_high, parameter, signal
+from descring_vip.stream.patterns import Idle, Ready, idle_pattern, ready_pattern
+from descring_vip.testbench import Testbench
+from descring_vip.x_checker import simulator_has_x
 from mmio_regs.register_reference import ENABLE, HALTED, READY, RESET, RESUME, SPLIT_REWARD, U32
 from rl_runtime_mmio.device_scoreboard import OFFSET
 

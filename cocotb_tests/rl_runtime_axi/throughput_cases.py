@@ -13,7 +13,7 @@ from pathlib import Path
 
 import cocotb
 from cocotb.handle import HierarchyObject
-from lib.axi_memory import Latency, Written
+from descring_vip.axi.memory import Latency, Written
 from mmio_regs.register_reference import PUBLISH_TAILS
 
 from rl_runtime_axi.tb_rl_runtime_axi import Layout, ShellTestbench

@@ -15,8 +15,8 @@ from collections.abc import Callable
 
 from descring_model import GoldenLineDevice, contract
 from descring_model.contract import register_bit
-from lib.checker import LineChecker, ValueChecker
-from lib.registers import Access, RegisterEvent
+from descring_vip.register_port import Access, RegisterEvent
+from descring_vip.scoreboard import LineChecker, ValueChecker
 
 U32 = 1 << 32
 OFFSET = {item.name: item.offset for item in contract.REGISTERS}

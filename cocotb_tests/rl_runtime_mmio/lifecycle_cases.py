@@ -7,7 +7,7 @@ import cocotb
 import numpy as np
 from cocotb.handle import HierarchyObject
 from descring_model import contract, seal
-from lib.patterns import Idle, Ready
+from descring_vip.stream.patterns import Idle, Ready
 
 from rl_runtime_mmio.device_scoreboard import (
     ENABLE,

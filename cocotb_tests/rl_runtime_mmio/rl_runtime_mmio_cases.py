@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import cocotb
 from cocotb.handle import HierarchyObject
-from lib.patterns import Ready
+from descring_vip.stream.patterns import Ready
 
 from rl_runtime_mmio.device_scoreboard import ENABLE, SPLIT_REWARD, U32
 from rl_runtime_mmio.tb_rl_runtime_mmio import DeviceTestbench

@@ -8,8 +8,8 @@ import numpy as np
 from cocotb.handle import HierarchyObject
 from descring_model import contract
 from descring_model.streams import PROFILES
-from lib.patterns import Idle, Ready, streaming
-from lib.timebase import case_rng
+from descring_vip.stream.patterns import Idle, Ready, streaming
+from descring_vip.timebase import case_rng
 
 from rl_runtime_mmio.device_scoreboard import REQUIRE_CHECKED, SPLIT_REWARD, U32
 from rl_runtime_mmio.tb_rl_runtime_mmio import DeviceTestbench

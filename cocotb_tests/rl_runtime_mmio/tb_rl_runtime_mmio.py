@@ -10,12 +10,12 @@ from cocotb.handle import HierarchyObject
 from descring_model import contract, seal
 from descring_model.lines import Lines, index_range
 from descring_model.streams import generate
-from lib.line_stream import Beat, LineMonitor
-from lib.lines import join, split
-from lib.patterns import Idle, Pattern, Ready, idle_pattern, ready_pattern
-from lib.registers import Access, RegisterMaster, RegisterMonitor
-from lib.signals import is_high, parameter, signal
-from lib.testbench import Testbench
+from descring_vip.handles import is_high, parameter, signal
+from descring_vip.register_port import Access, RegisterMaster, RegisterMonitor
+from descring_vip.stream.line_stream import Beat, LineMonitor
+from descring_vip.stream.lines import join, split
+from descring_vip.stream.patterns import Idle, Pattern, Ready, idle_pattern, ready_pattern
+from descring_vip.testbench import Testbench
 
 from rl_runtime_mmio.device_scoreboard import (
     ENABLE,

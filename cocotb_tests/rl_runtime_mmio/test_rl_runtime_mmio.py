@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import pytest
-from descring_sim.pytest_cosim import Cosim
+from descring_sim.cosim.pytest_plugin import Cosim
 
 
 def _sizes(ring: int, done: int, reward: int, workers: int) -> dict[str, int]:

@@ -8,7 +8,7 @@ import numpy as np
 from cocotb.handle import HierarchyObject
 from descring_model import DESC_DTYPE, contract, streams
 from descring_model.lines import INDEX_MODULUS, Lines
-from lib.patterns import Idle, Ready, idle_pattern, ready_pattern, streaming
+from descring_vip.stream.patterns import Idle, Ready, idle_pattern, ready_pattern, streaming
 
 from rl_runtime_top.tb_rl_runtime_top import Modes, TopTestbench
 

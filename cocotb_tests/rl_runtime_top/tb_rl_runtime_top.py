@@ -18,12 +18,12 @@ from cocotb.task import Task
 from cocotb.triggers import RisingEdge
 from descring_model import complete, contract, decoded_tokens, goes_to_reward
 from descring_model.lines import INDEX_MODULUS, Lines
-from lib.checker import Checker, LineChecker, ValueChecker
-from lib.line_stream import Beat
-from lib.lines import join, split
-from lib.resume import Resumer
-from lib.signals import is_high, parameter, read_int, signal
-from lib.testbench import Testbench
+from descring_vip.handles import is_high, parameter, read_int, signal
+from descring_vip.resume import Resumer
+from descring_vip.scoreboard import Checker, LineChecker, ValueChecker
+from descring_vip.stream.line_stream import Beat
+from descring_vip.stream.lines import join, split
+from descring_vip.testbench import Testbench
 
 _INDICES = ("cmd_head_o", "done_tail_o", "done_head_o", "reward_tail_o", "reward_head_o")
 _FLAGS = ("post_o", "post_error_o", "stall_o", "halted_o", "busy_o")

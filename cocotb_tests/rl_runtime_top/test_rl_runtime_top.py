@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import pytest
-from descring_sim.pytest_cosim import Cosim
+from descring_sim.cosim.pytest_plugin import Cosim
 
 CONFIGS = {
     "small": {"RingDepth": 4, "DoneDepth": 4, "RewardDepth": 4, "WorkerCount": 3},

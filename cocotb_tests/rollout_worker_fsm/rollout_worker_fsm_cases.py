@@ -9,7 +9,7 @@ import cocotb
 import numpy as np
 from cocotb.handle import HierarchyObject
 from descring_model import contract
-from lib.patterns import Idle, Ready, streaming
+from descring_vip.stream.patterns import Idle, Ready, streaming
 
 from rollout_worker_fsm.tb_rollout_worker_fsm import WorkerTestbench
 

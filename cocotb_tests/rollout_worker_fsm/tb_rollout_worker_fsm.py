@@ -4,7 +4,7 @@
     line monitor -> golden model -> checker <- completion monitor
 
 The worker stands behind the checks, so each line comes with a verdict, and its completion has no
-tag and checksum yet: :mod:`lib.worker_model` is the golden model in that place.
+tag and checksum yet: :mod:`descring_vip.models.worker` is the golden model in that place.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ import numpy as np
 from cocotb.handle import HierarchyObject
 from descring_model import contract, streams
 from descring_model.lines import DESC_DTYPE, Lines
-from lib.checker import Checker, ModelChecker, ValueChecker
-from lib.line_stream import Beat
-from lib.lines import join, split
-from lib.patterns import Idle, Ready, idle_pattern, ready_pattern
-from lib.signals import read_int, signal
-from lib.testbench import Testbench
-from lib.worker_model import verdicts_on, worker_answers
+from descring_vip.handles import read_int, signal
+from descring_vip.models.worker import verdicts_on, worker_answers
+from descring_vip.scoreboard import Checker, ModelChecker, ValueChecker
+from descring_vip.stream.line_stream import Beat
+from descring_vip.stream.lines import join, split
+from descring_vip.stream.patterns import Idle, Ready, idle_pattern, ready_pattern
+from descring_vip.testbench import Testbench
 
 _STATES = {0: "StIdle", 1: "StDecode", 2: "StComplete"}
 """The worker's states; looked at only to choose when to reset."""

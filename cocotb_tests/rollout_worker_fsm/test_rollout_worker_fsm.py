@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import pytest
-from descring_sim.pytest_cosim import Cosim
+from descring_sim.cosim.pytest_plugin import Cosim
 
 CONFIGS: dict[str, dict[str, int]] = {"default": {}}
 

@@ -18,13 +18,13 @@ from cocotb.handle import HierarchyObject
 from cocotb.task import Task
 from cocotb.triggers import RisingEdge
 from descring_model.lines import Lines
-from lib.checker import Checker, ModelChecker, ValueChecker
-from lib.line_stream import Beat
-from lib.lines import split
-from lib.resume import Resumer
-from lib.signals import is_high, parameter, signal
-from lib.testbench import Testbench
-from lib.worker_model import verdicts_on, worker_answers
+from descring_vip.handles import is_high, parameter, signal
+from descring_vip.models.worker import verdicts_on, worker_answers
+from descring_vip.resume import Resumer
+from descring_vip.scoreboard import Checker, ModelChecker, ValueChecker
+from descring_vip.stream.line_stream import Beat
+from descring_vip.stream.lines import split
+from descring_vip.testbench import Testbench
 
 OUTPUTS = (
     "ready_o",

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import pytest
-from descring_sim.pytest_cosim import Cosim
+from descring_sim.cosim.pytest_plugin import Cosim
 
 CONFIGS = {f"workers{count}": {"WorkerCount": count} for count in (1, 2, 3, 8, 16)}
 

@@ -8,7 +8,7 @@ import numpy as np
 from cocotb.handle import HierarchyObject
 from descring_model import DESC_DTYPE, contract, streams
 from descring_model.lines import Lines
-from lib.patterns import Idle, Ready, idle_pattern, ready_pattern, streaming
+from descring_vip.stream.patterns import Idle, Ready, idle_pattern, ready_pattern, streaming
 
 from worker_pool.tb_worker_pool import PoolTestbench
 

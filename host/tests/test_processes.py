@@ -27,7 +27,7 @@ from descring_host import (
 from descring_host.native import lib
 from descring_host.segment import PREFIX, SHM_FOLDER, Segment
 from descring_model import complete, contract, streams
-from descring_sim import host_cmd
+from descring_sim.cli import serve
 from host_support import PATIENCE_S, REG, assert_same, decode, eventually, shm_name
 
 NOTICE_S = 1.0
@@ -225,9 +225,9 @@ def test_clean_removes_what_two_killed_processes_left_and_nothing_else(server: _
     orphan.event("ready")
     orphan.process.kill()
     orphan.process.wait()
-    assert f"kept {orphan.name}: in use by its creator" in CliRunner().invoke(host_cmd.clean).output
+    assert f"kept {orphan.name}: in use by its creator" in CliRunner().invoke(serve.clean).output
     os.utime(_path_of(orphan.name), (0, 0))
-    result = CliRunner().invoke(host_cmd.clean)
+    result = CliRunner().invoke(serve.clean)
     assert result.exit_code == 0
     assert f"removed {orphan.name}" in result.output
     assert f"kept {server.name}: in use by worker" in result.output
@@ -371,11 +371,11 @@ def test_serve_refuses_bad_options_with_exit_code_2() -> None:
     """[LIFE-001]: nothing is left behind by a refusal."""
     for options in (["--workers", "0"], ["--memory", "0"], ["--first-index", "-1"]):
         name = shm_name("bad")
-        result = CliRunner().invoke(host_cmd.serve, [name, *options])
+        result = CliRunner().invoke(serve.serve, [name, *options])
         assert result.exit_code == 2, result.output
         assert json.loads(result.output.splitlines()[-1])["event"] == "refused"
         assert not _path_of(name).exists()
-    assert CliRunner().invoke(host_cmd.serve, ["bad/name"]).exit_code == 2
+    assert CliRunner().invoke(serve.serve, ["bad/name"]).exit_code == 2
 
 
 def test_a_stopped_worker_is_told_from_a_dead_one(server: _Server) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from descring_model import streams
-from descring_sim import cli
+from descring_sim.cli import main
 
 
 @pytest.mark.parametrize("profile", ["mixed", "errors", "stops"])
@@ -24,7 +24,7 @@ def test_replay_gives_the_models_files(tmp_path: Path, profile: str, options: li
         outs[backend] = tmp_path / f"{backend}.npy"
         own = options if backend == "cpu" or "--workers" not in options else []
         command = ["replay", str(stream), "--backend", backend, "-o", str(outs[backend])]
-        assert cli.run([*command, *start, *own]) == 0
+        assert main.run([*command, *start, *own]) == 0
     model, cpu = (np.load(path) for path in outs.values())
     assert len(model) > 0
     assert model.tobytes() == cpu.tobytes()
@@ -37,7 +37,7 @@ def test_replay_splits_rewards_as_the_model(tmp_path: Path) -> None:
     for backend in ("model", "cpu"):
         out, reward = (tmp_path / f"{backend}{ring}.npy" for ring in ("", "-reward"))
         command = ["replay", str(stream), "--backend", backend, "-o", str(out)]
-        assert cli.run([*command, "--split-reward", str(reward)]) == 0
+        assert main.run([*command, "--split-reward", str(reward)]) == 0
     for ring in ("", "-reward"):
         model, cpu = (np.load(tmp_path / f"{name}{ring}.npy") for name in ("model", "cpu"))
         assert len(model) > 0
@@ -49,5 +49,5 @@ def test_replay_refuses_what_the_backend_cannot_do(tmp_path: Path, options: list
     """[RING-001]: exit code 2 and no output file."""
     stream, out = tmp_path / "in.npy", tmp_path / "out.npy"
     np.save(stream, streams.generate(10, seed=1))
-    assert cli.run(["replay", str(stream), "--backend", "cpu", "-o", str(out), *options]) == 2
+    assert main.run(["replay", str(stream), "--backend", "cpu", "-o", str(out), *options]) == 2
     assert not out.exists()

@@ -10,7 +10,7 @@ from pathlib import Path
 from descring_sim.conform.dut import Dut
 from descring_sim.conform.execute import run_test
 from descring_sim.conform.status import TestResult
-from descring_sim.conform.suite.registry import all_tests
+from descring_sim.conform.suite.catalogue import all_tests
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "examples" / "conform"

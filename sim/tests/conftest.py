@@ -13,7 +13,7 @@ import pytest
 # pytest runs with --import-mode=importlib, which puts no test folder on the path.
 sys.path.insert(0, str(Path(__file__).parent))
 
-from descring_sim import cli
+from descring_sim.cli import main
 from toy_project import Toy, write_toy
 
 
@@ -26,7 +26,7 @@ def descring(
     def call(*arguments: object) -> subprocess.CompletedProcess[str]:
         words = [str(argument) for argument in arguments]
         capfd.readouterr()
-        code = cli.run(words)
+        code = main.run(words)
         captured = capfd.readouterr()
         return subprocess.CompletedProcess(words, code, captured.out, captured.err)
 

@@ -10,7 +10,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from descring_sim import paths
+from descring_sim.support import paths
 
 TOOLS = (
     *("bash", "env", "cat", "dirname", "flock", "id", "mkdir", "rm", "sha256sum", "tail", "tr"),

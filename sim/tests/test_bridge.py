@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from descring_host.completion import LINE_STRUCT, Completion
 from descring_model import DESC_DTYPE, Lines, complete, contract, streams
-from descring_sim import paths
-from descring_sim.bridge import PATIENCE, Bridge, BridgeError
+from descring_sim.support import paths
+from descring_sim.verilated.pin_bridge import PATIENCE, Bridge, BridgeError
 
 DEPTH = 4
 REG = {name: register.offset for name, register in contract.REGISTER.items()}

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from descring_sim import cli
+from descring_sim.cli import main
 
 
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small bundle with the model's answers."""
     path = tmp_path_factory.mktemp("bundle") / "b.npz"
-    assert cli.run(["record", str(path), "--backend", "model", "--count", "20"]) == 0
+    assert main.run(["record", str(path), "--backend", "model", "--count", "20"]) == 0
     return path
 
 
@@ -20,7 +20,7 @@ def test_a_backend_with_the_same_answers_passes(
     bundle: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Every profile and mode is compared."""
-    assert cli.run(["check", str(bundle), "--backend", "cpu"]) == 0
+    assert main.run(["check", str(bundle), "--backend", "cpu"]) == 0
     assert "cpu: 11 cases, 220 lines as model" in capsys.readouterr().out
 
 
@@ -33,7 +33,7 @@ def test_another_answer_is_a_mismatch(
     arrays["decode/model/done"][7, 33] ^= 1
     broken = tmp_path / "broken.npz"
     np.savez(broken, **arrays)
-    assert cli.run(["check", str(broken), "--backend", "model"]) == 1
+    assert main.run(["check", str(broken), "--backend", "model"]) == 1
     said = capsys.readouterr().out
     assert "decode, done ring, against model" in said
     assert f"rerun: descring check {broken} --backend model" in said
@@ -44,8 +44,8 @@ def test_what_is_no_bundle_is_refused(tmp_path: Path) -> None:
     other = tmp_path / "other.npz"
     np.savez(other, a=np.zeros(3))
     for path in (tmp_path / "missing.npz", other):
-        assert cli.run(["check", str(path), "--backend", "model"]) == 2
+        assert main.run(["check", str(path), "--backend", "model"]) == 2
     target = tmp_path / "new.npz"
-    assert cli.run(["record", str(target), "--backend", "nobody"]) == 2
-    assert cli.run(["record", str(tmp_path / "no" / "x.npz"), "--backend", "model"]) == 2
+    assert main.run(["record", str(target), "--backend", "nobody"]) == 2
+    assert main.run(["record", str(tmp_path / "no" / "x.npz"), "--backend", "model"]) == 2
     assert not target.exists()

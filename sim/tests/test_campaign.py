@@ -9,14 +9,14 @@ from collections.abc import Callable
 
 import pytest
 from descring_model import Lines, streams
-from descring_sim import campaign
+from descring_sim.campaign import fuzz
 from descring_sim.conform.dut import Answer, StreamJob
 from descring_sim.conform.duts.backends import BackendDut
-from descring_sim.verilated_core import Replay, RtlFault, VerilatedCore
+from descring_sim.verilated.core import Replay, RtlFault, VerilatedCore
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 SEED = 20
-LINES = 3 * campaign.CHUNK_LINES + 7
+LINES = 3 * fuzz.CHUNK_LINES + 7
 
 
 def test_a_million_random_lines_match_the_model(descring: Command) -> None:
@@ -54,8 +54,8 @@ def test_other_backends_by_lines(descring: Command) -> None:
         said.append(re.sub(r" in [\d.]+ s", "", came.stdout))
     assert said[0] == said[1]
     assert said[0].startswith("matched 60000 lines, cpu, seed 20, digest ")
-    size = campaign.SIMULATOR_CHUNK_LINES
-    assert [chunk.lines for chunk in campaign.chunks(1, size + 3, "icarus")] == [size, 3]
+    size = fuzz.SIMULATOR_CHUNK_LINES
+    assert [chunk.lines for chunk in fuzz.chunks(1, size + 3, "icarus")] == [size, 3]
 
 
 def test_a_difference_of_another_backend_ends_the_campaign(
@@ -105,7 +105,7 @@ def test_seeds_of_the_suite(descring: Command) -> None:
 
 def test_chunks_differ_and_cover_everything() -> None:
     """Profiles, modes, first indices near the wrap and pauses all occur."""
-    drawn = campaign.chunks(1, 200 * campaign.CHUNK_LINES)
+    drawn = fuzz.chunks(1, 200 * fuzz.CHUNK_LINES)
     assert {chunk.profile for chunk in drawn} == set(streams.PROFILES)
     for name in ("require_checked", "split_reward"):
         assert {getattr(chunk, name) for chunk in drawn} == {True, False}
@@ -119,7 +119,7 @@ def test_chunks_differ_and_cover_everything() -> None:
 def wrong_rtl(monkeypatch: pytest.MonkeyPatch) -> None:
     """The device flips a bit in the completion of one line of chunk 1."""
     replay = VerilatedCore.replay
-    target = campaign.draw(SEED, 1, campaign.CHUNK_LINES)
+    target = fuzz.draw(SEED, 1, fuzz.CHUNK_LINES)
 
     def wrong(self: VerilatedCore, lines: Lines, **options: object) -> Replay:
         came = replay(self, lines, **options)  # type: ignore[arg-type]

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from descring_model import DESC_DTYPE, streams
-from descring_sim.streamfile import read_stream
+from descring_sim.replay.stream_file import read_stream
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -334,9 +334,9 @@ def test_the_console_script_gives_the_exit_code(tmp_path: Path) -> None:
 def test_a_terminated_command_leaves_no_part_of_a_file(tmp_path: Path) -> None:
     """SIGTERM in the middle of the work."""
     program = (
-        "import sys, time; from descring_model import streams; from descring_sim import cli\n"
+        "import sys, time; from descring_model import streams; from descring_sim.cli import main\n"
         "streams.generate = lambda *a, **k: (print('busy', flush=True), time.sleep(60))\n"
-        "sys.argv = ['descring', 'stream', '--count', '9', '-o', sys.argv[1]]; cli.main()"
+        "sys.argv = ['descring', 'stream', '--count', '9', '-o', sys.argv[1]]; main.main()"
     )
     with subprocess.Popen(
         [sys.executable, "-c", program, tmp_path / "out.npy"], stdout=subprocess.PIPE, text=True

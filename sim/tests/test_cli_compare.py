@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from descring_model import DESC_DTYPE, line_bytes, streams
-from descring_sim import compare_cmd
+from descring_sim.cli import compare
 from numpy.typing import NDArray
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
@@ -121,7 +121,7 @@ def test_differences_are_counted_over_all_of_a_big_stream(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, descring: Command
 ) -> None:
     """Also in the last, partial chunk."""
-    monkeypatch.setattr(compare_cmd, "CHUNK", 16)
+    monkeypatch.setattr(compare, "CHUNK", 16)
     lines = streams.generate(100, seed=5)
     a = written(tmp_path / "a.npy", lines)
     lines["user_data"][[3, 15, 16, 31, 99]] ^= 1

@@ -24,8 +24,9 @@ import descring_model
 import numpy as np
 import pytest
 from descring_model import streams
-from descring_sim import bundle_cmd, cli
-from descring_sim.streamfile import read_stream
+from descring_sim.cli import bundle
+from descring_sim.cli import main as cli
+from descring_sim.replay.stream_file import read_stream
 from descring_sim.support import memory, program
 
 DESCRING = str(Path(sys.executable).with_name("descring"))
@@ -257,7 +258,7 @@ SLOW = """
 import sys, time
 from descring_model import streams
 streams.generate = lambda *a, **k: (print("busy", flush=True), time.sleep(60))
-from descring_sim import cli
+from descring_sim.cli import main as cli
 sys.argv = ["descring", "stream", "--count", "9", "-o", "out.npy"]
 cli.main()
 """
@@ -343,9 +344,9 @@ def test_the_traceback_is_there_on_request(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_every_module_that_is_a_program_ends_like_descring() -> None:
-    """It is started through the same function; ``simulation_child`` and such serve a parent."""
-    root = Path(cli.__file__).parent
-    own = {"simulation_child.py", "worker.py", "one_by_one.py"}
+    """It is started through the same function; those that serve a parent do not."""
+    root = Path(cli.__file__).parents[1]
+    own = {"child.py", "worker.py", "smt_split.py"}
     found = {path for path in root.rglob("*.py") if '__name__ == "__main__"' in path.read_text()}
     good = {path for path in found if re.search(r"run_(program|module)\(", path.read_text())}
     assert {path for path in found if path.name not in own} == good
@@ -364,7 +365,7 @@ def test_the_golden_model_at_a_prompt_outlives_its_reader() -> None:
 
 def test_help_does_not_import_the_commands() -> None:
     """The list of commands names all of them, and no package that takes long is loaded for it."""
-    script = "import sys; from descring_sim import cli; cli.run(['--help'])\n"
+    script = "import sys; from descring_sim.cli import main as cli; cli.run(['--help'])\n"
     script += "print([m for m in ('numpy', 'rich', 'jinja2', 'cocotb') if m in sys.modules])"
     came = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert came.stdout.splitlines()[-1] == "[]"
@@ -414,7 +415,7 @@ def test_an_archive_that_expands_is_refused(here: Path) -> None:
         )
         assert came.returncode == 2, name
         assert "expected a bundle" in told(came.stderr), name
-    assert limit // 16 > bundle_cmd.MAX_ARRAY
+    assert limit // 16 > bundle.MAX_ARRAY
 
 
 def test_a_pipe_with_a_writer_is_refused_too(capfd: pytest.CaptureFixture[str]) -> None:

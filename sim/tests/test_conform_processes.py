@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 from conform_support import plugin
-from descring_sim.conform.command import describe
+from descring_sim.cli.conform import describe
 from descring_sim.conform.errors import ConformError
 from descring_sim.conform.status import Status
-from descring_sim.conform.supervise import Task, run_all
+from descring_sim.conform.worker_pool import Task, run_all
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 TASKS = [Task(f"{rule}", 3) for rule in ("OP-000/nop", "OP-001/decode", "OP-002/reward")]

@@ -14,7 +14,7 @@ from conform_support import plugin
 from descring_sim.conform.duts.find import find_dut
 from descring_sim.conform.execute import run_test
 from descring_sim.conform.report.write import FILES, write_report
-from descring_sim.conform.suite.registry import all_tests
+from descring_sim.conform.suite.catalogue import all_tests
 from descring_sim.conform.verdict import Verdict, skipped, versions
 
 BODY = "answer.done['kv_offset'][7:8] ^= np.uint64(0xFF00) if isinstance(job, StreamJob) else 0"

@@ -15,7 +15,7 @@ from descring_sim.conform.execute import run_test
 from descring_sim.conform.proof.mutants import Mutant, load, write_shell
 from descring_sim.conform.proof.run import try_mutant
 from descring_sim.conform.status import Status
-from descring_sim.conform.suite.registry import select
+from descring_sim.conform.suite.catalogue import select
 
 SHOWN = (
     *("DESC-003/walking", "OP-010/every-score", "DEC-005/chains", "LIFE-003/left-halted"),

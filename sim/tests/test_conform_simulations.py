@@ -13,12 +13,12 @@ from conform_support import ACME
 from descring_model import contract, streams
 from descring_sim.conform.dut import Device, DeviceJob, StreamJob
 from descring_sim.conform.duts.backends import BackendDut
-from descring_sim.conform.duts.file import load_file
+from descring_sim.conform.duts.dut_file import load_file
 from descring_sim.conform.errors import DutError, DutHung
 from descring_sim.conform.execute import run_test
 from descring_sim.conform.status import Status
-from descring_sim.conform.suite.registry import all_tests
-from descring_sim.stream_simulation import StreamSimulation
+from descring_sim.conform.suite.catalogue import all_tests
+from descring_sim.cosim.stream_server import StreamSimulation
 
 JOB = StreamJob(streams.generate(40, seed=5), seed=9, timeout_s=60.0)
 TESTS = {test.id: test for test in all_tests()}

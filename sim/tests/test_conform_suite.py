@@ -15,9 +15,9 @@ from descring_sim.conform.duts.backends import BackendDut
 from descring_sim.conform.duts.model import CAPABILITIES, ModelDut
 from descring_sim.conform.errors import ConformError
 from descring_sim.conform.execute import rng_of, run_test
-from descring_sim.conform.proof.unusual import UNUSUAL, Unusual, accept
+from descring_sim.conform.proof.accepted import UNUSUAL, Unusual, accept
 from descring_sim.conform.status import Status
-from descring_sim.conform.suite.registry import NOT_APPLICABLE, all_tests, select
+from descring_sim.conform.suite.catalogue import NOT_APPLICABLE, all_tests, select
 from descring_sim.conform.suite.vector import Draw, Vector
 
 SLOW = ("verilated-16-workers", "acme-slow")

@@ -8,9 +8,9 @@ import re
 from pathlib import Path
 
 import pytest
-from descring_sim import coverage
-from descring_sim.coverage import Point, Waiver
-from descring_sim.errors import SimulationError
+from descring_sim.signoff import coverage
+from descring_sim.signoff.coverage import Point, Waiver
+from descring_sim.support.errors import SimulationError
 
 
 def point(rtl: Path, page: str, line: int, comment: str, count: int, **more: str) -> str:

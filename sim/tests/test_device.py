@@ -16,8 +16,9 @@ from typing import Any
 import pytest
 from descring_host import BACKENDS, CommandQueue, DeviceError, open_device
 from descring_model import complete, contract, first_difference, streams
-from descring_sim import device_process, paths
-from descring_sim.device import SimulatorDevice
+from descring_sim.cosim import device_process
+from descring_sim.cosim.device import SimulatorDevice
+from descring_sim.support import paths
 
 REG = {name: register.offset for name, register in contract.REGISTER.items()}
 MEMORY = 1 << 16

@@ -10,7 +10,7 @@ import sys
 from types import ModuleType
 
 import pytest
-from descring_sim import paths
+from descring_sim.support import paths
 
 BACKENDS = ("model", "cpu", "icarus", "verilator")
 TIMEOUT_S = 600.0

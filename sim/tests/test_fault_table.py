@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 from descring_model import GoldenDevice, contract
-from descring_sim import fault_page, fault_table
-from descring_sim.errors import SimulationError
-from descring_sim.fault_host import FaultError, Setting
-from descring_sim.fault_page import Chunk
-from descring_sim.faults import KINDS, run_seed
+from descring_sim.faults import __main__, report
+from descring_sim.faults.kinds import KINDS, run_seed
+from descring_sim.faults.lockstep_host import FaultError, Setting
+from descring_sim.faults.report import Chunk
+from descring_sim.support.errors import SimulationError
 
 _OFFSET = {register.name: register.offset for register in contract.REGISTERS}
 
@@ -62,7 +62,7 @@ def test_a_device_that_errs_is_refused(
     kind: str, device: type[Perfect], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The message says which seed it was."""
-    monkeypatch.setattr("descring_sim.fault_host._PATIENCE", 20)
+    monkeypatch.setattr("descring_sim.faults.lockstep_host._PATIENCE", 20)
     with pytest.raises(FaultError, match=f"{kind}, seed 1, number [0-9]"):
         for number in range(10):
             run_seed(kind, 1, number, lambda setting, seed: device(setting), Counter())
@@ -76,39 +76,41 @@ def test_torn_lines_are_counted_by_their_cut() -> None:
     assert [counts[f"{cut}:seeds"] for cut in range(1, 64)] == [1] * 63
     for name in ("faults", "refused"):
         assert sum(counts[f"{cut}:{name}"] for cut in range(1, 64)) == counts[name] > 0
-    page = fault_page.parts({("torn_lines", "verilator"): counts}, "torn_lines", "k")
+    page = report.parts({("torn_lines", "verilator"): counts}, "torn_lines", "k")
     assert page.count("\n") == 2 + 63 + 1
 
 
 def test_what_was_done_is_kept_for_its_commit(tmp_path: Path) -> None:
     """A line that is none is an error, and names the file."""
     journal = tmp_path / "new" / "done.jsonl"
-    assert fault_page.read_journal(journal, "abc") == {}
+    assert report.read_journal(journal, "abc") == {}
     chunk, counts = Chunk("icarus", "resets", 1, 50, 25), Counter(seeds=25)
-    fault_page.note(journal, "abc", chunk, counts)
-    fault_page.note(journal, "other", chunk._replace(first=0), counts)
-    assert fault_page.read_journal(journal, "abc") == {chunk: counts}
+    report.note(journal, "abc", chunk, counts)
+    report.note(journal, "other", chunk._replace(first=0), counts)
+    assert report.read_journal(journal, "abc") == {chunk: counts}
     journal.write_text(journal.read_text() + '{"commit": "abc"}\n')
     with pytest.raises(SimulationError, match=r"done.jsonl:3: expected what a run has noted"):
-        fault_page.read_journal(journal, "abc")
+        report.read_journal(journal, "abc")
 
 
 def test_a_run_goes_on_where_it_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With --resume nothing is done twice; of another commit nothing counts."""
     monkeypatch.setenv("DESCRING_BUILD_DIR", str(tmp_path))
-    monkeypatch.setattr("descring_sim.revision.commit", lambda *folders: "abc")
+    monkeypatch.setattr("descring_sim.support.provenance.commit", lambda *folders: "abc")
     journal = tmp_path / "faults" / "done.jsonl"
-    fault_page.note(journal, "abc", Chunk("verilator", "resets", 1, 0, 7), Counter(seeds=7))
+    report.note(journal, "abc", Chunk("verilator", "resets", 1, 0, 7), Counter(seeds=7))
     arguments = ["--simulator", "verilator", "--kind", "resets", "--seeds", "7", "--resume"]
-    done = CliRunner().invoke(fault_table.main, [*arguments, "--jobs", "1"])
+    done = CliRunner().invoke(__main__.main, [*arguments, "--jobs", "1"])
     assert done.exit_code == 0, done.output
     assert "| resets | verilator | 7 |" in done.output
-    monkeypatch.setattr("descring_sim.revision.commit", lambda *folders: "abc with changes")
-    assert CliRunner().invoke(fault_table.main, arguments).exit_code == 2
+    monkeypatch.setattr(
+        "descring_sim.support.provenance.commit", lambda *folders: "abc with changes"
+    )
+    assert CliRunner().invoke(__main__.main, arguments).exit_code == 2
 
 
 @pytest.mark.parametrize("narrow", [["--kind", "resets"], ["--seeds", "3"], ["--first", "1"]])
 def test_a_page_wants_the_whole_table(narrow: list[str]) -> None:
     """Nothing runs."""
-    done = CliRunner().invoke(fault_table.main, ["--write", *narrow])
+    done = CliRunner().invoke(__main__.main, ["--write", *narrow])
     assert done.exit_code == 2 and "--write wants" in done.output

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from descring_sim.errors import SimulationError
 from descring_sim.formal import __main__ as command
 from descring_sim.formal import linear, proofs, properties, tasks
 from descring_sim.formal.proofs import Outcome
 from descring_sim.formal.tasks import Task
+from descring_sim.support.errors import SimulationError
 
 COUNTER = """\
 `default_nettype none

@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 import pytest
-from descring_sim.formal import one_by_one
+from descring_sim.formal import smt_split
 
 MODEL = """\
 (set-option :produce-models true)
@@ -41,11 +41,11 @@ MODEL = """\
 """
 
 
-@pytest.mark.parametrize("arguments", [[], [one_by_one.SPLIT]], ids=["together", "split"])
+@pytest.mark.parametrize("arguments", [[], [smt_split.SPLIT]], ids=["together", "split"])
 def test_answers_are_the_same(arguments: list[str]) -> None:
     """The one property that can fail is found behind others that cannot, level by level."""
     run = subprocess.run(
-        [sys.executable, one_by_one.__file__, *arguments],
+        [sys.executable, smt_split.__file__, *arguments],
         input=MODEL,
         capture_output=True,
         text=True,

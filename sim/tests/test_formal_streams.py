@@ -8,16 +8,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 from descring_model import DESC_DTYPE, complete, contract
-from descring_sim import paths
-from descring_sim.backends import ReplayOptions, open_backend
 from descring_sim.formal import counterexample, tasks
 from descring_sim.formal.counterexample import stream_of
-from descring_sim.formal.mutants import REPORT, Workshop, judge
 from descring_sim.formal.proofs import Outcome
 from descring_sim.formal.proofs import Status as OutcomeStatus
-from descring_sim.mutant_list import Mutant, load
-from descring_sim.mutant_report import Status
-from descring_sim.streamfile import read_stream
+from descring_sim.mutation.formal import REPORT, Workshop, judge
+from descring_sim.mutation.mutant import Mutant, load
+from descring_sim.mutation.session import Status
+from descring_sim.replay.registry import ReplayOptions, open_backend
+from descring_sim.replay.stream_file import read_stream
+from descring_sim.support import paths
 
 
 def _mutant(name: str) -> Mutant:

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 from descring_model import contract, rules
-from descring_sim import simulators
+from descring_sim.cli.gen import gen, gen_check
+from descring_sim.cosim import simulators
 from descring_sim.gen import c_header, constants, contract_doc, outputs, systemverilog
-from descring_sim.gen.commands import gen, gen_check
 
 GENERATED = (
     "rtl/hw_desc_pkg.sv",

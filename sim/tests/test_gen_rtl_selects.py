@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from descring_sim import paths
-from descring_sim.errors import SimulationError
+from descring_sim.cli.gen import lint_rtl
 from descring_sim.gen import systemverilog
-from descring_sim.gen.commands import lint_rtl
-from descring_sim.gen.rtl_selects import lint_rtl_selects
+from descring_sim.hdl.part_selects import lint_rtl_selects
+from descring_sim.support import paths
+from descring_sim.support.errors import SimulationError
 
 MODULE = """\
 module planted

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tomllib
 
-from descring_sim import paths
+from descring_sim.support import paths
 
 # What imports nothing of these is what a user has who did not ask for the extra "dev".
 BLOCK = """
@@ -25,7 +25,7 @@ class Blocker:
             raise ModuleNotFoundError(f"{{name}}: only the extra dev brings it")
 sys.meta_path.insert(0, Blocker())
 assert "bitwuzla" in blocked and "hypothesis" in blocked
-from descring_sim.cli import run
+from descring_sim.cli.main import run
 sys.exit(run({arguments!r}))
 """
 

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from descring_sim import mutant_report, mutants, paths
-from descring_sim.mutant_list import Mutant, MutantError, Run, load
-from descring_sim.mutant_report import Status, Verdict
-from descring_sim.mutants import Job, Workshop, jobs_of
+from descring_sim.mutation import rtl, session
+from descring_sim.mutation.mutant import Mutant, MutantError, Run, load
+from descring_sim.mutation.rtl import Job, Workshop, jobs_of
+from descring_sim.mutation.session import Status, Verdict
+from descring_sim.support import paths
 
 WANTED = 45
 FILE = "completion_ring.sv"
@@ -53,7 +54,7 @@ def test_every_rtl_source_has_mutants() -> None:
 
 def test_every_run_names_cases_that_exist() -> None:
     """A run without cases could notice nothing."""
-    runs = {run for mutant in _all() for run in mutant.runs} | set(mutants.LAST_RUNS)
+    runs = {run for mutant in _all() for run in mutant.runs} | set(rtl.LAST_RUNS)
     assert all(jobs_of(run) for run in runs)
 
 
@@ -180,14 +181,14 @@ def test_case_that_fails_anyway_notices_nothing(tmp_path: Path) -> None:
 )
 def test_simulation_without_results(log: str, by: str | None) -> None:
     """The RTL's own assertion counts as a case's failure; a crash does not."""
-    assert mutants.assertion_in(log) == by
+    assert rtl.assertion_in(log) == by
 
 
 def _command(monkeypatch: pytest.MonkeyPatch, status: Status, *arguments: str) -> tuple[int, str]:
     monkeypatch.setattr(
         Workshop, "try_mutant", lambda _self, mutant: Verdict(mutant, status, "because", 0.0)
     )
-    result = CliRunner().invoke(mutants.main, arguments)
+    result = CliRunner().invoke(rtl.main, arguments)
     return result.exit_code, result.output
 
 
@@ -203,7 +204,7 @@ def test_exit_code_follows_the_verdicts(
 
 def test_too_short_a_list_is_red(monkeypatch: pytest.MonkeyPatch) -> None:
     """A handful of mutants proves little."""
-    monkeypatch.setattr(mutant_report, "load", lambda _folder: _all()[: mutants.FEWEST - 1])
+    monkeypatch.setattr(session, "load", lambda _folder: _all()[: rtl.FEWEST - 1])
     assert _command(monkeypatch, "noticed")[0] == 1
 
 
@@ -222,17 +223,17 @@ def test_verdicts_are_kept_for_the_same_sources(
 ) -> None:
     """With --resume a mutant is tried once; an invalid one again, and each after a change."""
     monkeypatch.setenv("DESCRING_BUILD_DIR", str(tmp_path))
-    monkeypatch.setattr("descring_sim.revision.contents", lambda *_folders: "these")
+    monkeypatch.setattr("descring_sim.support.provenance.contents", lambda *_folders: "these")
     arguments = ("--only", "seal-every-line", "--resume")
     assert _command(monkeypatch, "invalid", *arguments)[0] == 1
     assert _command(monkeypatch, "noticed", *arguments)[0] == 0
     assert _command(monkeypatch, "survived", *arguments)[0] == 0
-    monkeypatch.setattr("descring_sim.revision.contents", lambda *_folders: "others")
+    monkeypatch.setattr("descring_sim.support.provenance.contents", lambda *_folders: "others")
     assert _command(monkeypatch, "survived", *arguments)[0] == 1
-    monkeypatch.setattr("descring_sim.revision.contents", lambda *_folders: None)
+    monkeypatch.setattr("descring_sim.support.provenance.contents", lambda *_folders: None)
     assert _command(monkeypatch, "noticed", *arguments)[0] == 2
     (tmp_path / "mutants" / "verdicts-1.jsonl").write_text("nonsense\n")
-    monkeypatch.setattr("descring_sim.revision.contents", lambda *_folders: "these")
+    monkeypatch.setattr("descring_sim.support.provenance.contents", lambda *_folders: "these")
     assert "verdicts-1.jsonl:1: expected" in _command(monkeypatch, "noticed", *arguments)[1]
 
 

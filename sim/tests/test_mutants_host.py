@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from descring_sim import mutants_host, paths
-from descring_sim.mutant_list import Mutant, Run, load
-from descring_sim.mutant_report import Status, Verdict
-from descring_sim.mutants_host import HostWorkshop, host_dir
+from descring_sim.mutation import host
+from descring_sim.mutation.host import HostWorkshop, host_dir
+from descring_sim.mutation.mutant import Mutant, Run, load
+from descring_sim.mutation.session import Status, Verdict
+from descring_sim.support import paths
 
 FILE = "descring_host/completion.py"
 ONE_TEST = Run("host", "queue_take", "one_by_one and model")
@@ -84,6 +85,6 @@ def test_exit_code_follows_the_verdicts(
     monkeypatch.setattr(
         HostWorkshop, "try_mutant", lambda _self, mutant: Verdict(mutant, status, "because", 0.0)
     )
-    result = CliRunner().invoke(mutants_host.main, ["--only", "queue-c-no-doorbell"])
+    result = CliRunner().invoke(host.main, ["--only", "queue-c-no-doorbell"])
     assert result.exit_code == code
     assert ("again with --only queue-c-no-doorbell" in result.output) == bool(code)

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 from descring_model import contract
-from descring_sim.errors import SimulationError
 from descring_sim.gen import c_header, nvrtc, readers, systemverilog
 from descring_sim.gen.constants import by_name
+from descring_sim.support.errors import SimulationError
 
 needs_nvrtc = pytest.mark.skipif(
     nvrtc.library() is None, reason=f"the wheel {nvrtc.WHEEL} is not installed"

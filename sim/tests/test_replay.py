@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from descring_model import Lines, complete, contract, goes_to_reward, status_of, streams
-from descring_sim import backends
-from descring_sim.backends import Progress, ReplayOptions, ReplayResult
-from descring_sim.streamfile import read_stream
+from descring_sim.replay import registry
+from descring_sim.replay.registry import Progress, ReplayOptions, ReplayResult
+from descring_sim.replay.stream_file import read_stream
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -118,7 +118,7 @@ def test_an_answer_that_is_not_whole_is_an_error(
 ) -> None:
     """Never a shorter file."""
     np.save(tmp_path / "in.npy", streams.generate(8, seed=1, profile="nop"))
-    monkeypatch.setitem(backends.BACKENDS, "faulty", lambda: faulty)
+    monkeypatch.setitem(registry.BACKENDS, "faulty", lambda: faulty)
     came = descring(
         *("replay", tmp_path / "in.npy", "--backend", "faulty", *options),
         *("-o", tmp_path / "out.npy"),

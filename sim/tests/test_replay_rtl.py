@@ -13,8 +13,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from descring_model import complete, contract, status_of, streams
-from descring_sim import backends_sim, paths, simulators
-from descring_sim.streamfile import read_stream
+from descring_sim.cosim import simulators
+from descring_sim.replay import cosim
+from descring_sim.replay.stream_file import read_stream
+from descring_sim.support import paths
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -228,7 +230,7 @@ def test_progress_is_passed_on(tmp_path: Path) -> None:
         seen.append(number)
         arrived.set()
 
-    with backends_sim._reported(file, progress):
+    with cosim._reported(file, progress):
         for number in (1024, 2048):
             file.write_text("")
             arrived.clear()

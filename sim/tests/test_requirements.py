@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 from descring_model import rules
-from descring_sim.errors import SimulationError
+from descring_sim.cli.gen import requirements as command
 from descring_sim.gen import requirements
 from descring_sim.gen.citations import SUITE_FOLDERS, scan
-from descring_sim.gen.commands import requirements as command
-from descring_sim.gen.rule_ids import citations, expand
+from descring_sim.support.errors import SimulationError
+from descring_sim.support.rule_citations import citations, expand
 
 KNOWN = frozenset(rule.rule for rule in rules.all_rules())
 

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from descring_sim import report, runner, simulators
-from descring_sim.errors import SimulationError
+from descring_sim.cosim import results as report
+from descring_sim.cosim import runner, simulators
+from descring_sim.support.errors import SimulationError
 from toy_project import CASES, SEED, TOY, TOY_OPTIONS, Toy
 
 

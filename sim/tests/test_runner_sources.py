@@ -9,9 +9,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from descring_sim import elaborate, simulators, sources
-from descring_sim.cases import Selection
-from descring_sim.errors import SimulationError
+from descring_sim.cosim import simulators
+from descring_sim.cosim.testcases import Selection
+from descring_sim.hdl import filelist
+from descring_sim.signoff import lint
+from descring_sim.support.errors import SimulationError
 
 
 def test_only_files_in_reach_of_the_top_are_built(tmp_path: Path) -> None:
@@ -23,14 +25,14 @@ def test_only_files_in_reach_of_the_top_are_built(tmp_path: Path) -> None:
         "other.sv": "module other; endmodule",
     }.items():
         (tmp_path / name).write_text(text)
-    names = [path.name for path in sources.collect(tmp_path, "a_top").sources]
+    names = [path.name for path in filelist.collect(tmp_path, "a_top").sources]
     assert names == ["y_pkg.sv", "z_leaf.sv", "a_top.sv"]
-    assert sources.modules(tmp_path) == ["a_top", "other", "z_leaf"]
+    assert filelist.modules(tmp_path) == ["a_top", "other", "z_leaf"]
     with pytest.raises(SimulationError, match=r"no module 'nix'.*a_top, other, z_leaf"):
-        sources.collect(tmp_path, "nix")
+        filelist.collect(tmp_path, "nix")
     (tmp_path / "twin.sv").write_text("module other; endmodule")
     with pytest.raises(SimulationError, match="other is defined in both"):
-        sources.collect(tmp_path, "a_top")
+        filelist.collect(tmp_path, "a_top")
 
 
 @pytest.mark.parametrize(
@@ -55,9 +57,9 @@ def test_a_warning_of_one_module_alone_fails_the_elaboration(
 ) -> None:
     """Each module is a top once; what hides below another top is still looked at."""
     (tmp_path / "good.sv").write_text("module good (output wire o); assign o = 1'b0; endmodule\n")
-    assert elaborate.main([str(tmp_path)]) == 0
+    assert lint.main([str(tmp_path)]) == 0
     (tmp_path / "bad.sv").write_text("module bad (input wire idle_i); endmodule\n")
-    assert elaborate.main([str(tmp_path)]) == 1
+    assert lint.main([str(tmp_path)]) == 1
     assert "UNUSED" in capsys.readouterr().err
 
 

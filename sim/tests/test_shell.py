@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 from descring_host import open_device
 from descring_model import DESC_DTYPE, complete, describe
-from descring_sim import shell, waveview
+from descring_sim.cli import prompt
+from descring_sim.waves import views
 from prompt_toolkit import PromptSession
 from prompt_toolkit.completion import CompleteEvent
 from prompt_toolkit.document import Document
@@ -123,10 +124,10 @@ def test_options_reach_the_backend(script: Script) -> None:
 
 
 @pytest.fixture
-def session() -> shell.Shell:
+def session() -> prompt.Shell:
     """A shell on the golden model."""
     device = open_device("model")
-    return shell.Shell(device, "model", 4, 0, stdin=io.StringIO(), stdout=io.StringIO())
+    return prompt.Shell(device, "model", 4, 0, stdin=io.StringIO(), stdout=io.StringIO())
 
 
 @pytest.mark.parametrize(
@@ -140,7 +141,7 @@ def session() -> shell.Shell:
         ("help wa", {"wait", "wave"}),
     ],
 )
-def test_tab_completes(session: shell.Shell, typed: str, offered: set[str]) -> None:
+def test_tab_completes(session: prompt.Shell, typed: str, offered: set[str]) -> None:
     """Commands, opcodes, fields, registers, rings."""
     document = Document(typed, len(typed))
     found = session.completer().get_completions(document, CompleteEvent(completion_requested=True))
@@ -148,14 +149,14 @@ def test_tab_completes(session: shell.Shell, typed: str, offered: set[str]) -> N
 
 
 def test_a_terminal_session_keeps_its_history(
-    session: shell.Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    session: prompt.Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Arrow up brings the last session's commands back; Ctrl-D ends."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     for typed in ("submit nop\rring\r\x04", "\x1b[A\r\x04"):
         with create_pipe_input() as keys:
             keys.send_text(typed)
-            history = FileHistory(str(shell.history_file()))
+            history = FileHistory(str(prompt.history_file()))
             session.interact(PromptSession(history=history, input=keys, output=DummyOutput()))
     assert session.stdout.getvalue().count("CMD_TAIL") == 2  # type: ignore[attr-defined]
     assert "+ring" in (tmp_path / "descring" / "shell-history").read_text()
@@ -178,4 +179,4 @@ def test_a_device_with_a_clock_is_stepped_and_recorded(script: Script, tmp_path:
     cycles = [int(line.split()[1]) for line in came.stdout.splitlines() if "cycle" in line]
     assert len(cycles) == 2
     assert cycles[1] > cycles[0] + 5
-    assert waveview.groups(waveview.signals(tmp_path / "w.fst"))["states"]
+    assert views.groups(views.signals(tmp_path / "w.fst"))["states"]

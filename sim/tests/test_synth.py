@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from descring_sim.synth import SynthesisProblem, main, synthesise
+from descring_sim.signoff.synth import SynthesisProblem, main, synthesise
 
 PORTS = "input logic clk_i, input logic a, input logic b, output logic q"
 SOUND = "logic [7:0] n; always_ff @(posedge clk_i) n <= n + {7'd0, a ^ b}; assign q = n[7];"

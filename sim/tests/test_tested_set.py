@@ -7,7 +7,7 @@ import importlib.metadata
 import tomllib
 from pathlib import Path
 
-from descring_sim import paths
+from descring_sim.support import paths
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 

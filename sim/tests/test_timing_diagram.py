@@ -8,7 +8,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from descring_sim import timing_diagram
+from descring_sim.gen import timing_diagram
 
 
 def test_the_diagram_shows_each_step_in_its_order(tmp_path: Path) -> None:

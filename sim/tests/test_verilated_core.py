@@ -13,9 +13,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from descring_model import Lines, as_lines, complete, first_difference, goes_to_reward, streams
-from descring_sim import paths, verilated_build
-from descring_sim.errors import SimulationError
-from descring_sim.verilated_core import (
+from descring_sim.support import paths
+from descring_sim.support.errors import SimulationError
+from descring_sim.verilated import build as verilated_build
+from descring_sim.verilated.core import (
     HANG_CYCLES,
     WINDOW_CYCLES,
     CoreConfig,

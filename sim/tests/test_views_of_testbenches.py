@@ -9,8 +9,11 @@ from pathlib import Path
 import pytest
 import pywellen  # type: ignore[import-untyped]
 from descring_model import DESC_DTYPE, contract
-from descring_sim import cases, mutants, paths, runner, waveview
-from descring_sim.mutant_list import Run
+from descring_sim.cosim import runner, testcases
+from descring_sim.mutation import rtl
+from descring_sim.mutation.mutant import Run
+from descring_sim.support import paths
+from descring_sim.waves import views
 
 CASE = """
 import json, os
@@ -44,9 +47,6 @@ BLOCKS = {
 }
 WITHOUT = {
     "axi_monitor": "bare wires, no RTL of the project",
-    "conform_core": "rl_runtime_mmio",
-    "host_device": "rl_runtime_axi",
-    "replay": "rl_runtime_mmio",
 }
 """Testbenches whose top another one has."""
 
@@ -63,8 +63,8 @@ def test_every_testbench_is_here() -> None:
 
 def record(block: str, simulator: str, root: Path) -> Path:
     """One step of the block's top, in the parameters of its configuration."""
-    job = mutants.jobs_of(Run(block, BLOCKS[block]))[0]
-    assert cases.block_of(job.module) == block
+    job = rtl.jobs_of(Run(block, BLOCKS[block]))[0]
+    assert testcases.block_of(job.module) == block
     (root / "step").mkdir()
     (root / "step" / "step_cases.py").write_text(CASE)
     result = runner.run(
@@ -97,12 +97,12 @@ def test_a_view_shows_what_is_in_the_wave(block: str, simulator: str, tmp_path: 
     assert set(added) <= set(variables), "Surfer's reader finds all"
     assert len(added) == len(set(added))
     gtkwave = wave.with_suffix(".gtkw").read_text()
-    known = {signal.path + signal.span for signal in waveview.signals(wave)}
+    known = {signal.path + signal.span for signal in views.signals(wave)}
     shown = re.findall(r"^(?:#\{\w+\} \(\d+\))?([A-Za-z$]\S*)", gtkwave, re.MULTILINE)
     assert set(shown) <= known, "GTKWave's reader finds all"
     assert {name.partition("[")[0] for name in added} <= {name.partition("[")[0] for name in shown}
 
-    job = mutants.jobs_of(Run(block, BLOCKS[block]))[0]
+    job = rtl.jobs_of(Run(block, BLOCKS[block]))[0]
     text = (paths.rtl_dir() / f"{job.top}.sv").read_text()
     header = re.sub(r"//.*", "", text[text.index(f"module {job.top}") :].partition(");")[0])
     ports = set(re.findall(r"\b(\w+_[io]|[sm]_axil?_\w+)\s*(?=,|$|\n)", header))

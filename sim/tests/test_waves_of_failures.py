@@ -10,8 +10,10 @@ from typing import Any
 import cocotb_tools.config
 import pytest
 import pywellen  # type: ignore[import-untyped]
-from descring_sim import paths, runner, simulators, wave_window, waveview
-from descring_sim.errors import SimulationError
+from descring_sim.cosim import runner, simulators
+from descring_sim.support import paths
+from descring_sim.support.errors import SimulationError
+from descring_sim.waves import views, window
 from toy_project import CASES, SEED, Toy
 
 PS = 1000
@@ -59,7 +61,7 @@ class Wave:
     """A wave file, read by the library that Surfer reads it with."""
 
     def __init__(self, file: Path) -> None:
-        self.first, self.last = waveview.times(file)
+        self.first, self.last = views.times(file)
         self._signals = {var.full_name: var for var in pywellen.Waveform(str(file)).all_vars()}
         self.names = set(self._signals)
 
@@ -179,12 +181,12 @@ def test_another_main_program_of_cocotb_is_refused(
     main.write_text("int main() {}\n")
     monkeypatch.setattr(cocotb_tools.config, "share_dir", tmp_path)
     with pytest.raises(SimulationError, match=r"verilator\.cpp: expected once, to record waves"):
-        wave_window.recorder("verilator", "toy")
+        window.recorder("verilator", "toy")
 
 
 def test_the_units_of_a_window_are_those_of_the_testbenches() -> None:
     """The clock's period, and the simulators' precision."""
-    timebase = (paths.cocotb_tests_dir() / "lib" / "timebase.py").read_text()
-    assert f"\nCLOCK_PERIOD_NS = {wave_window.CYCLE_NS}\n" in timebase
+    timebase = (paths.vip_root() / "descring_vip" / "timebase.py").read_text()
+    assert f"\nCLOCK_PERIOD_NS = {window.CYCLE_NS}\n" in timebase
     assert simulators.TIMESCALE[1] == "1ps"
-    assert wave_window.STEPS_PER_NS == PS
+    assert window.STEPS_PER_NS == PS

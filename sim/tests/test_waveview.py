@@ -12,8 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from descring_model import contract, streams
-from descring_sim import paths, waveview
-from descring_sim.verilated_core import CoreConfig, VerilatedCore
+from descring_sim.support import paths
+from descring_sim.verilated.core import CoreConfig, VerilatedCore
+from descring_sim.waves import views
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 WORKERS = 3
@@ -30,8 +31,8 @@ def verilated_wave(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def assert_names_exist(wave: Path) -> tuple[str, str]:
     """Every signal of both views stands in the wave; the texts of the views."""
-    known = {signal.path + signal.span for signal in waveview.signals(wave)}
-    gtkwave, surfer = (file.read_text() for file in waveview.save(wave))
+    known = {signal.path + signal.span for signal in views.signals(wave)}
+    gtkwave, surfer = (file.read_text() for file in views.save(wave))
     shown = [line for line in gtkwave.splitlines() if re.match(r"[A-Za-z]", line)]
     assert len(shown) > 20
     assert set(shown) <= known
@@ -43,7 +44,7 @@ def assert_names_exist(wave: Path) -> tuple[str, str]:
 def test_a_view_shows_rings_states_and_fields(verilated_wave: Path) -> None:
     """Of the real hierarchy, as Verilator writes it."""
     assert_names_exist(verilated_wave)
-    view = waveview.groups(waveview.signals(verilated_wave))
+    view = views.groups(views.signals(verilated_wave))
     assert {"clk_i", "rst_ni", "line_valid_i", "done_data_o"} <= {s.name for s in view["ports"]}
     rings = {signal.path.removeprefix("TOP.rl_runtime_mmio.") for signal in view["rings"]}
     assert {
@@ -60,7 +61,7 @@ def test_a_view_shows_rings_states_and_fields(verilated_wave: Path) -> None:
 
 def test_states_have_their_names(verilated_wave: Path) -> None:
     """From the RTL's own enumeration, in the order of its values."""
-    names = waveview.state_names(paths.rtl_dir().resolve())
+    names = views.state_names(paths.rtl_dir().resolve())
     assert names["rollout_worker_fsm"] == ("StIdle", "StDecode", "StComplete", "StError")
     gtkwave, _ = assert_names_exist(verilated_wave)
     table = verilated_wave.with_name("rollout_worker_fsm.states")
@@ -71,7 +72,7 @@ def test_states_have_their_names(verilated_wave: Path) -> None:
 
 def test_every_machine_of_the_rtl_has_a_table() -> None:
     """A module with a register state_q declares its states as the view expects them."""
-    names = waveview.state_names(paths.rtl_dir().resolve())
+    names = views.state_names(paths.rtl_dir().resolve())
     machines = {f.stem for f in paths.rtl_dir().glob("*.sv") if "state_q" in f.read_text()}
     assert machines
     assert machines <= set(names)
@@ -91,7 +92,7 @@ def test_a_replay_on_icarus_leaves_views_beside_its_waves(
     assert waves.with_suffix(".gtkw").is_file()
     assert waves.with_suffix(".sucl").is_file()
     assert_names_exist(waves)
-    view = waveview.groups(waveview.signals(waves))
+    view = views.groups(views.signals(waves))
     assert view["ports"]
     assert view["rings"]
     assert view["states"]

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from descring_sim import runner
-from descring_sim.runner import RunResult
+from descring_sim.cosim import runner
+from descring_sim.cosim.runner import RunResult
 
 SEED = 20240917
 
@@ -108,7 +108,13 @@ def test_without_simulator():
 """
 
 TOY_OPTIONS = (
-    *("--import-mode=importlib", "-p", "descring_sim.pytest_cosim", "-p", "no:cacheprovider"),
+    *(
+        "--import-mode=importlib",
+        "-p",
+        "descring_sim.cosim.pytest_plugin",
+        "-p",
+        "no:cacheprovider",
+    ),
     *("--rootdir", ".", "--rtl-dir", "rtl", "--build-dir", "build", "--sim", "icarus", "tests"),
 )
 

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from descring_sim.errors import SimulationError
+from descring_sim.support.errors import SimulationError
 
 
 class ConformError(SimulationError):

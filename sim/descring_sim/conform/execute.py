@@ -9,14 +9,14 @@ import zlib
 
 import numpy as np
 
-from descring_sim.backends import ReplayError
 from descring_sim.conform.dut import Description, Device, DeviceJob, Dut, StreamJob
 from descring_sim.conform.errors import DutError, DutHung
 from descring_sim.conform.status import Failure, Status, TestResult
 from descring_sim.conform.suite.bench import Bench, CheckFailed
-from descring_sim.conform.suite.registry import Test
+from descring_sim.conform.suite.catalogue import Test
 from descring_sim.conform.suite.stream_check import bins_of, judge
 from descring_sim.conform.suite.vector import Draw
+from descring_sim.replay.registry import ReplayError
 
 
 def rng_of(test: Test, seed: int) -> np.random.Generator:

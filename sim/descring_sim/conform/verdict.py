@@ -16,10 +16,10 @@ from pathlib import Path
 from descring_model import contract
 from descring_model.rules import SECTIONS, Rule, all_rules
 
-from descring_sim import paths
 from descring_sim.conform.dut import Description
 from descring_sim.conform.status import Bin, Status, TestResult
-from descring_sim.conform.suite.registry import NOT_APPLICABLE, Test
+from descring_sim.conform.suite.catalogue import NOT_APPLICABLE, Test
+from descring_sim.support import paths
 
 _WORST = (Status.FAILED, Status.HUNG, Status.ERROR)
 
@@ -170,7 +170,7 @@ def versions(simulators: Iterable[str] = ()) -> dict[str, str]:
         found["descring commit"] = commit
     for name in simulators:
         # Imported late: a simulator may be missing, and then is not asked for.
-        from descring_sim import simulators as known
+        from descring_sim.cosim import simulators as known
 
         found[name] = known.find(name).version
     return found

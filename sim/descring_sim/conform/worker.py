@@ -18,7 +18,7 @@ from descring_sim.conform.duts.find import find_dut
 from descring_sim.conform.errors import ConformError, DutError, DutUnavailable
 from descring_sim.conform.execute import run_test
 from descring_sim.conform.messages import Refused, Request, Start
-from descring_sim.conform.suite.registry import all_tests
+from descring_sim.conform.suite.catalogue import all_tests
 
 _PR_SET_PDEATHSIG = 1
 

@@ -16,12 +16,12 @@ from pathlib import Path
 
 import click
 
-from descring_sim import paths, revision
-from descring_sim.errors import SimulationError
 from descring_sim.formal import counterexample, proofs, summary, tasks
 from descring_sim.formal.proofs import Outcome
 from descring_sim.formal.tasks import Task
+from descring_sim.support import paths, provenance
 from descring_sim.support.click_program import run_module
+from descring_sim.support.errors import SimulationError
 
 SOURCES = ("rtl", "formal", "sim")
 """What the outcome of a run depends on."""
@@ -122,7 +122,7 @@ def main(
             for task in todo:
                 click.echo(f"{task!s:<36} {' '.join(sorted(task.tags - {task.name}))}")
             return
-        commit = revision.commit(*SOURCES) if write else ""
+        commit = provenance.commit(*SOURCES) if write else ""
         started = time.monotonic()
         results = prove_all(todo, jobs, fresh=fresh)
     except SimulationError as error:

@@ -18,8 +18,8 @@ import numpy as np
 from descring_model import DESC_DTYPE, Lines, contract, seal
 from vcd.reader import ScalarChange, TokenKind, VarDecl, VectorChange, tokenize
 
-from descring_sim import paths
-from descring_sim.streamfile import outputs
+from descring_sim.replay.stream_file import outputs
+from descring_sim.support import paths
 
 ACCEPT, VERDICT, REQUIRED = "accept", "error_code_i", "require_checked_i"
 DATA = ("data_i", "line_data_i")

@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from descring_sim.errors import SimulationError
+from descring_sim.support.errors import SimulationError
 
 _CONSTANTS: dict[str, int] = {"0": 0, "1": 1}
 

@@ -16,8 +16,8 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
-from descring_sim import build
-from descring_sim.formal import linear, solver, tasks
+from descring_sim.cosim import build
+from descring_sim.formal import linear, tasks, toolchain
 from descring_sim.formal.properties import REACHED, Property
 from descring_sim.formal.tasks import Task
 
@@ -198,8 +198,8 @@ def _run_alone(task: Task, out: Path, timeout_s: float) -> Outcome:
     home.mkdir(parents=True)
     prefix, folder, log = home / "sby", home / f"sby_{task.name}", home / "log"
     started = time.monotonic()
-    command = solver.sby(task.name, task.sby, prefix)
-    code = solver.run(command, cwd=task.sby.parent, log=log, timeout_s=timeout_s)
+    command = toolchain.sby(task.name, task.sby, prefix)
+    code = toolchain.run(command, cwd=task.sby.parent, log=log, timeout_s=timeout_s)
     if code is None:
         return Outcome(
             str(task), "error", timeout_s, str(folder), message=f"no answer in {timeout_s:.0f} s"

@@ -17,8 +17,8 @@ from typing import Literal
 
 from descring_model import rules
 
-from descring_sim.errors import SimulationError
-from descring_sim.gen.rule_ids import citations
+from descring_sim.support.errors import SimulationError
+from descring_sim.support.rule_citations import citations
 
 Kind = Literal["proof", "cover", "assumption"]
 

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from descring_sim import revision
 from descring_sim.formal.proofs import Outcome, leaf
 from descring_sim.formal.properties import REACHED, Property
 from descring_sim.formal.tasks import Task
-from descring_sim.gen.markdown import table
+from descring_sim.support import provenance
+from descring_sim.support.markdown import table
 
 Results = Sequence[tuple[Task, Outcome]]
 
@@ -169,9 +169,9 @@ def write_page(path: Path, results: Results, *, commit: str, wall: float, jobs: 
     found = rows(results)
     parts = [
         _PAGE.format(
-            today=revision.today(),
+            today=provenance.today(),
             commit=commit,
-            machine=revision.machine(),
+            machine=provenance.machine(),
             closing=closing(results),
             wall=wall,
             jobs=jobs,

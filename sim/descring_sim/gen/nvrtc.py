@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from descring_sim.errors import SimulationError
+from descring_sim.support.errors import SimulationError
 
 WHEEL = "nvidia-cuda-nvrtc"
 _COMPILATION_ERROR = 6

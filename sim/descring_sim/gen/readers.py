@@ -18,10 +18,10 @@ from pathlib import Path
 
 from descring_model import contract
 
-from descring_sim.errors import SimulationError
 from descring_sim.gen import nvrtc
 from descring_sim.gen.constants import C_PREFIX, Constant, by_name
-from descring_sim.gen.slang import ElaborationError, elaborate
+from descring_sim.hdl.slang import ElaborationError, elaborate
+from descring_sim.support.errors import SimulationError
 
 DESC = "hw_desc_t"
 RING = "hw_ring_t"

@@ -16,7 +16,7 @@ from descring_sim.gen.citations import (
     Scan,
     TestCase,
 )
-from descring_sim.gen.markdown import GENERATED, table
+from descring_sim.support.markdown import GENERATED, table
 
 MUST_EXIST = (rules.MODEL, rules.RTL)
 """Suites whose absence is an error and not merely a state of the work."""

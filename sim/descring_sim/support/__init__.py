@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What every part of the layer stands on: processes, files, errors; no hardware."""
+"""What every other package may use: paths, errors, processes, files, progress, provenance."""

@@ -26,7 +26,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import NoReturn
 
-from descring_sim.errors import DescringError
+from descring_sim.support.errors import DescringError
 
 ERROR = 2
 """Exit code of everything that goes wrong."""

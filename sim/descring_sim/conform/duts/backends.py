@@ -15,12 +15,12 @@ from descring_host import BACKENDS as DEVICES
 from descring_host import HostError, open_device
 from descring_model import contract
 
-from descring_sim.backends import ReplayOptions, open_backend
 from descring_sim.conform.capabilities import Capabilities
 from descring_sim.conform.dut import Answer, Description, DeviceJob, StreamJob
-from descring_sim.conform.duts.core_streams import CoreStreams
-from descring_sim.conform.duts.simulated import SimulatedDevices
+from descring_sim.conform.duts.device_pool import SimulatedDevices
+from descring_sim.conform.duts.stream_pool import CoreStreams
 from descring_sim.conform.errors import DutError, DutUnavailable
+from descring_sim.replay.registry import ReplayOptions, open_backend
 
 
 @dataclass(frozen=True)

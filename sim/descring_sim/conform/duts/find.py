@@ -11,11 +11,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, cast
 
-from descring_sim.backends import BACKENDS
 from descring_sim.conform.dut import Dut
 from descring_sim.conform.duts.backends import BackendDut
 from descring_sim.conform.duts.model import ModelDut
 from descring_sim.conform.errors import ConformError
+from descring_sim.replay.registry import BACKENDS
 
 ENTRY_POINTS = "descring.duts"
 """Group of entry points in which an installed package names its plugins."""
@@ -45,7 +45,7 @@ def find_dut(reference: str) -> Dut:
         return BackendDut(reference)
     if reference.endswith(".toml"):
         # Imported late: most runs have no foreign implementation.
-        from descring_sim.conform.duts.file import load_file
+        from descring_sim.conform.duts.dut_file import load_file
 
         return load_file(Path(reference))
     if ":" in reference:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from descring_model import DESC_DTYPE, Lines, contract, line_bytes
 
 from descring_sim.conform.dut import Answer, Description, DeviceJob, StreamJob
-from descring_sim.conform.duts.file import DutFile
+from descring_sim.conform.duts.dut_file import DutFile
 from descring_sim.conform.errors import DutError
 from descring_sim.gen.dut_header import ABI, STREAM_FLAGS
 

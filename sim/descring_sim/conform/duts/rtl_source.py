@@ -11,13 +11,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from descring_sim import build as builds
-from descring_sim import simulators
-from descring_sim.build import locked
 from descring_sim.conform.dut import Description
-from descring_sim.conform.duts.file import DutFile
+from descring_sim.conform.duts.dut_file import DutFile
 from descring_sim.conform.errors import ConformError, DutError
-from descring_sim.errors import SimulationError
+from descring_sim.cosim import build as builds
+from descring_sim.cosim import simulators
+from descring_sim.cosim.build import locked
+from descring_sim.support.errors import SimulationError
 
 KEYS = (
     *("sources", "includes", "top", "simulator", "parameters", "defines", "clock", "reset", "tie"),

@@ -13,15 +13,15 @@ from typing import Any
 
 import click
 
-from descring_sim import paths
 from descring_sim.conform.errors import ConformError
-from descring_sim.conform.options import jobs_option
+from descring_sim.conform.proof.accepted import UNUSUAL, Acceptance, Unusual, accept
 from descring_sim.conform.proof.mutants import LANGUAGES, Mutant, examples_dir, load
 from descring_sim.conform.proof.run import SEED, Trial, try_mutant
-from descring_sim.conform.proof.unusual import UNUSUAL, Acceptance, Unusual, accept
 from descring_sim.conform.status import TestResult
-from descring_sim.conform.suite.registry import NOT_APPLICABLE
+from descring_sim.conform.suite.catalogue import NOT_APPLICABLE
 from descring_sim.conform.verdict import commit_of
+from descring_sim.support import paths
+from descring_sim.support.click_options import jobs_option
 from descring_sim.support.click_program import run_module
 
 PAGE = "docs/results/conformance.md"

@@ -14,8 +14,8 @@ from typing import Any
 import descring_model
 from descring_model import contract
 
-from descring_sim import paths
 from descring_sim.conform.errors import ConformError
+from descring_sim.support import paths
 
 ECHOED = (
     *("rollout_id", "kv_arena_id", "prefix_id", "kv_offset", "delta_offset"),

@@ -16,7 +16,7 @@ from descring_sim.conform.errors import ConformError, DutError
 from descring_sim.conform.execute import run_test
 from descring_sim.conform.proof.mutants import Mutant
 from descring_sim.conform.status import TestResult
-from descring_sim.conform.suite.registry import all_tests
+from descring_sim.conform.suite.catalogue import all_tests
 
 TIMEOUT_S = 20.0
 SEED = 1

@@ -26,7 +26,7 @@ from descring_model import (
 from descring_sim.conform.capabilities import Capabilities
 from descring_sim.conform.dut import Device
 from descring_sim.conform.status import Bin, LineDiff
-from descring_sim.conform.suite.blame import blame_line, differing_bytes
+from descring_sim.conform.suite.diagnosis import blame_line, differing_bytes
 from descring_sim.conform.suite.stream_check import position, wrap
 from descring_sim.conform.suite.vector import FLAG, U32, Draw
 

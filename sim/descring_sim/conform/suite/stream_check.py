@@ -10,7 +10,7 @@ from descring_model import Lines, complete, contract, first_difference, goes_to_
 
 from descring_sim.conform.dut import Answer, StreamJob
 from descring_sim.conform.status import Bin, Failure, LineDiff
-from descring_sim.conform.suite.blame import blame_stream
+from descring_sim.conform.suite.diagnosis import blame_stream
 from descring_sim.conform.suite.vector import FLAG, U32, Vector
 
 _OPCODE_NAMES = {item.value: item.name for item in contract.OPCODES}

@@ -1,0 +1,206 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Campaigns: the suite over many seeds, on all cores or on a Ray cluster, resumed where it ended.
+
+The unit of work is a shard: a few seeds with all tests. A finished shard is one line of the state
+file, so a campaign that was cut off goes on behind the last of them.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from descring_model import contract
+
+from descring_sim.campaign.records import from_record, merge, to_record
+from descring_sim.conform.errors import ConformError
+from descring_sim.conform.status import TestResult
+from descring_sim.conform.worker_pool import Task, run_all
+from descring_sim.support.files import FileError, opened, reason, write_files
+
+SHARD_SEEDS = 4
+MAX_LINE = 1 << 24
+"""Bytes of a line of the state file; four seeds of the whole suite take a hundredth of it."""
+
+
+@dataclass(frozen=True)
+class Campaign:
+    """What is to be run: ``count`` seeds from ``first_seed``, each with all ``tests``."""
+
+    reference: str
+    folder: Path
+    tests: tuple[str, ...]
+    first_seed: int
+    count: int
+    timeout_s: float
+
+    @property
+    def seeds(self) -> range:
+        """All seeds."""
+        return range(self.first_seed, self.first_seed + self.count)
+
+    def identity(self) -> dict[str, Any]:
+        """What results of another run must share to count for this one."""
+        return {
+            "reference": self.reference,
+            "contract": contract.CONTRACT_SHA256,
+            "tests": list(self.tests),
+        }
+
+    def shards(self, done: set[int]) -> list[tuple[int, ...]]:
+        """The seeds that are not ``done``, a few at a time."""
+        left = [seed for seed in self.seeds if seed not in done]
+        return [
+            tuple(left[start : start + SHARD_SEEDS]) for start in range(0, len(left), SHARD_SEEDS)
+        ]
+
+
+def run_shard(campaign: Campaign, seeds: Sequence[int]) -> list[dict[str, Any]]:
+    """Run all tests with ``seeds`` on one worker of this machine; merged, as records."""
+    tasks = [Task(test, seed) for seed in seeds for test in campaign.tests]
+    results = run_all(
+        campaign.reference, campaign.folder, tasks, jobs=1, timeout_s=campaign.timeout_s
+    )
+    return [to_record(result) for result in merge(results)]
+
+
+class State:
+    """The state file: one line a finished shard, behind one that says of which campaign."""
+
+    def __init__(self, path: Path | None, campaign: Campaign) -> None:
+        """Read what is there.
+
+        Raises:
+            ConformError: the file is of another campaign, or none at all.
+        """
+        self._path = path
+        self.results: list[TestResult] = []
+        self.done: set[int] = set()
+        if path is None:
+            return
+        head = {"campaign": campaign.identity()}
+        try:
+            entries = list(_entries(path))
+            if entries and entries[0] != head:
+                raise ConformError(
+                    f"--state {path}: it is of another implementation, contract or choice of "
+                    "tests; name another file, or remove it"
+                )
+            for entry in entries[1:]:
+                self._take(entry, campaign)
+            # Without the torn end of a run that was killed.
+            whole = "".join(json.dumps(entry) + "\n" for entry in entries or [head])
+            write_files({path: whole})
+        except FileError as error:
+            raise ConformError(f"--state {error}") from error
+        except (ValueError, RecursionError) as error:
+            raise ConformError(
+                f"--state {path}: expected the state of a campaign, as this version writes it: "
+                f"{' '.join(str(error).split())[:200]}; name another file, or remove it"
+            ) from error
+
+    def _take(self, entry: Any, campaign: Campaign) -> None:
+        """Count an entry, if its seeds are of this campaign; ``ValueError`` if it is none."""
+        if not isinstance(entry, dict) or set(entry) != {"seeds", "results"}:
+            raise ValueError("a line that has not seeds and results")
+        seeds, records = entry["seeds"], entry["results"]
+        if not isinstance(seeds, list) or not all(type(seed) is int for seed in seeds):
+            raise ValueError("seeds that are no numbers")
+        if not isinstance(records, list):
+            raise ValueError("results that are no list")
+        results = [from_record(record) for record in records]
+        if set(seeds) <= set(campaign.seeds):
+            if {result.test for result in results} != set(campaign.tests):
+                raise ValueError("results of other tests than the campaign's")
+            self.done |= set(seeds)
+            self.results += results
+
+    def add(self, campaign: Campaign, seeds: Sequence[int], records: list[dict[str, Any]]) -> None:
+        """A shard is finished.
+
+        Raises:
+            ConformError: the state file cannot be written.
+        """
+        entry = {"seeds": list(seeds), "results": records}
+        self._take(entry, campaign)
+        if self._path is None:
+            return
+        try:
+            with self._path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(entry) + "\n")
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise ConformError(
+                f"--state {self._path}: cannot be written: {reason(error)}; what is in it counts "
+                "when the campaign is run again"
+            ) from error
+
+
+def _entries(path: Path) -> Iterator[Any]:
+    """The entries of a state file, which may end in a torn one; nothing if there is no file."""
+    if not os.path.lexists(path):
+        return
+    torn: ValueError | None = None
+    with opened(path) as (file, _):
+        for number in itertools.count():
+            line = file.readline(MAX_LINE)
+            if not line:
+                return
+            if torn is not None:
+                raise torn
+            if len(line) == MAX_LINE:
+                raise ValueError(f"a line longer than {MAX_LINE} bytes")
+            try:
+                yield json.loads(line)
+            except ValueError as error:
+                if number == 0:
+                    raise
+                torn = error
+
+
+Shards = Callable[[Campaign, list[tuple[int, ...]], int], Iterator[tuple[tuple[int, ...], Any]]]
+"""Runs shards somewhere, so many at a time; yields each with its records as it is finished."""
+
+
+def local_shards(
+    campaign: Campaign, shards: list[tuple[int, ...]], jobs: int
+) -> Iterator[tuple[tuple[int, ...], Any]]:
+    """Run shards on this machine."""
+    with ThreadPoolExecutor(jobs) as pool:
+        futures = {pool.submit(run_shard, campaign, shard): shard for shard in shards}
+        try:
+            for future in as_completed(futures):
+                yield futures[future], future.result()
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def run_campaign(
+    campaign: Campaign,
+    state: State,
+    *,
+    jobs: int,
+    shards: Shards = local_shards,
+    progress: Callable[[int], None] = lambda _seeds: None,
+) -> list[TestResult]:
+    """Run what ``state`` lacks; one merged result a test, in the order of the tests.
+
+    ``progress`` is called with the number of seeds that are done.
+    """
+    progress(len(state.done))
+    for seeds, records in shards(campaign, campaign.shards(state.done), jobs):
+        state.add(campaign, seeds, records)
+        progress(len(state.done))
+    found = {result.test: result for result in merge(state.results)}
+    missing = [test for test in campaign.tests if test not in found]
+    if missing or state.done != set(campaign.seeds):
+        raise ConformError(f"the campaign lost results: {missing[:3] or 'of whole seeds'}")
+    return [found[test] for test in campaign.tests]

@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A campaign of the conformance suite from beginning to end: its state, progress and verdict."""
+
+from __future__ import annotations
+
+import datetime
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from descring_sim.campaign.ray import ray_shards
+from descring_sim.campaign.seeds import Campaign, State, local_shards, run_campaign
+from descring_sim.cli.conform import describe, folder_of, origin, show
+from descring_sim.conform.errors import ConformError
+from descring_sim.conform.report.write import write_report
+from descring_sim.conform.suite.catalogue import select
+from descring_sim.conform.verdict import Verdict, skipped, versions
+
+
+@dataclass(frozen=True)
+class SuiteCampaign:
+    """What is asked for: ``count`` seeds from ``first_seed``; see ``descring campaign --help``."""
+
+    reference: str
+    count: int
+    first_seed: int
+    only: tuple[str, ...]
+    smoke: bool
+    jobs: int
+    timeout_s: float
+    address: str | None
+    state: Path | None
+    output: Path | None
+
+
+def judge_seeds(wanted: SuiteCampaign) -> int:
+    """Run the campaign and show its verdict; the exit code of ``descring conform``.
+
+    Raises:
+        ConformError: the implementation cannot be found or built, or no test is within its claims.
+    """
+    started, clock = datetime.datetime.now(datetime.UTC), time.monotonic()
+    reference, first_seed, count = wanted.reference, wanted.first_seed, wanted.count
+    tests = select(wanted.only, smoke=wanted.smoke)
+    folder = folder_of(reference)
+    description = describe(reference, folder)
+    left_out = {test.id: r for test in tests if (r := skipped(test, description, first_seed))}
+    claimed = tuple(test.id for test in tests if test.id not in left_out)
+    if not claimed:
+        raise ConformError(
+            f"{reference}: none of the {len(tests)} tests is within its capabilities"
+        )
+    plan = Campaign(reference, folder, claimed, first_seed, count, wanted.timeout_s)
+    kept = State(wanted.state, plan)
+    if kept.done:
+        click.echo(f"{wanted.state}: {len(kept.done)} of {count} seeds are there", err=True)
+    console = Console(stderr=True)
+    columns = (
+        *(TextColumn("{task.description}"), BarColumn()),
+        *(MofNCompleteColumn(), TimeRemainingColumn()),
+    )
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as bar:
+        line = bar.add_task(f"{reference}, seeds", total=count)
+        results = run_campaign(
+            plan,
+            kept,
+            jobs=wanted.jobs,
+            shards=local_shards if wanted.address is None else ray_shards(wanted.address),
+            progress=lambda done: bar.update(line, completed=done),
+        )
+    by_id = {result.test: result for result in results} | left_out
+    verdict = Verdict(
+        reference=reference,
+        description=description,
+        results=tuple(by_id[test.id] for test in tests),
+        selected=tuple(tests),
+        seed=first_seed,
+        seconds=time.monotonic() - clock,
+        started=started,
+        versions=versions() | {"seeds": f"{count} from {first_seed}"} | origin(reference),
+    )
+    show(verdict, alone=False)
+    click.echo(f"{count} seeds, {count * len(claimed)} tests")
+    if wanted.output is not None:
+        click.echo(f"report: {write_report(wanted.output, verdict)[0]}")
+    return 0 if verdict.ok else 1

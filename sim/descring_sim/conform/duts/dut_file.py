@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A foreign implementation described by a ``.toml`` file: who, what kind, and what it claims."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from descring_sim.conform.capabilities import Capabilities
+from descring_sim.conform.dut import Description, Dut
+from descring_sim.conform.errors import ConformError, DutError
+from descring_sim.support import paths
+from descring_sim.support.files import FileError, read_text
+
+BUILD_TIMEOUT_S = 600.0
+MAX_BYTES = 1 << 20
+"""Of a description; a file that is longer is none."""
+
+
+@dataclass(frozen=True)
+class DutFile:
+    """The parsed file: the table of its kind, and what all kinds have."""
+
+    path: Path
+    kind: str
+    table: Mapping[str, Any]
+    description: Description
+
+    @property
+    def folder(self) -> Path:
+        """What relative paths in the file are relative to."""
+        return self.path.parent
+
+    def complain(self, key: str, expected: str, came: object) -> ConformError:
+        """The error of a wrong value."""
+        return ConformError(f"{self.path}: {self.kind}.{key}: expected {expected}, came {came!r}")
+
+    def text(self, key: str, default: str | None = None) -> str:
+        """A text of the kind's table."""
+        value = self.table.get(key, default)
+        if not isinstance(value, str) or not value or "\0" in value:
+            raise self.complain(key, "a text", value)
+        return value
+
+    def words(self, key: str) -> list[str]:
+        """A list of texts of the kind's table; empty if it is not there."""
+        return words(self.table.get(key, []), f"{self.path}: {self.kind}.{key}")
+
+    def only_keys(self, *known: str) -> None:
+        """Refuse a key that means nothing."""
+        unknown = sorted(set(self.table) - set(known))
+        if unknown:
+            raise ConformError(
+                f"{self.path}: [{self.kind}] has no {unknown[0]!r}; it has {', '.join(known)}"
+            )
+
+    def run_build(self) -> None:
+        """Run the command ``build``, if there is one, in the file's folder.
+
+        Raises:
+            DutError: it fails, or does not end.
+        """
+        command = self.words("build")
+        if not command:
+            return
+        try:
+            done = subprocess.run(
+                command,
+                cwd=self.folder,
+                env=os.environ | {"DESCRING_INCLUDE": str(paths.include_dir())},
+                capture_output=True,
+                text=True,
+                stdin=subprocess.DEVNULL,
+                timeout=BUILD_TIMEOUT_S,
+            )
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise DutError(f"{self.path}: {self.kind}.build: {error}") from error
+        if done.returncode:
+            said = " | ".join((done.stderr or done.stdout).strip().splitlines()[-6:])
+            raise DutError(f"{self.path}: {self.kind}.build ended with {done.returncode}: {said}")
+
+
+def words(value: Any, where: str) -> list[str]:
+    """``value`` as a list of texts; :class:`ConformError` naming ``where`` if it is none."""
+    if not isinstance(value, list) or not all(
+        isinstance(item, str) and "\0" not in item for item in value
+    ):
+        raise ConformError(f"{where}: expected a list of texts, came {value!r}")
+    return value
+
+
+def _library(file: DutFile) -> Dut:
+    from descring_sim.conform.duts.library import LibraryDut
+
+    return LibraryDut(file)
+
+
+def _command(file: DutFile) -> Dut:
+    from descring_sim.conform.duts.command import ProgramDut
+
+    return ProgramDut(file)
+
+
+def _rtl(file: DutFile) -> Dut:
+    from descring_sim.conform.duts.core import RtlDut
+
+    return RtlDut(file)
+
+
+def _shell(file: DutFile) -> Dut:
+    from descring_sim.conform.duts.axi_device import ShellDut
+
+    return ShellDut(file)
+
+
+KINDS: dict[str, Callable[[DutFile], Dut]] = {
+    "library": _library,
+    "command": _command,
+    "rtl": _rtl,
+    "shell": _shell,
+}
+"""What ``dut.kind`` can be; the table of that name has the rest."""
+
+
+def read_file(path: Path) -> DutFile:
+    """Read ``path``.
+
+    Raises:
+        ConformError: it is missing, is no TOML, or lacks or has what it should not.
+    """
+    try:
+        data = tomllib.loads(read_text(path, MAX_BYTES))
+    except FileError as error:
+        raise ConformError(str(error)) from error
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise ConformError(f"{path}: this is no TOML: {error}") from error
+    dut = data.get("dut")
+    if not isinstance(dut, dict):
+        raise ConformError(f"{path}: expected a table [dut] with name, version and kind")
+    kind = dut.get("kind")
+    if kind not in KINDS:
+        raise ConformError(f"{path}: dut.kind: expected one of {', '.join(KINDS)}, came {kind!r}")
+    unknown = sorted(set(data) - {"dut", "capabilities", kind})
+    if unknown:
+        raise ConformError(f"{path}: a file of kind {kind} has no table [{unknown[0]}]")
+    for key in sorted(set(dut) - {"name", "version", "kind", "settle_s"}):
+        raise ConformError(f"{path}: [dut] has no {key!r}; it has name, version, kind, settle_s")
+    for key in ("name", "version"):
+        if not isinstance(dut.get(key), str) or not dut[key]:
+            raise ConformError(f"{path}: dut.{key}: expected a text, came {dut.get(key)!r}")
+    settle = dut.get("settle_s", 2.0)
+    if not isinstance(settle, int | float) or not 0 <= settle <= 600:
+        raise ConformError(f"{path}: dut.settle_s: expected seconds, 0 to 600, came {settle!r}")
+    capabilities = Capabilities.parse(data.get("capabilities", {}), str(path))
+    table = data.get(kind)
+    if not isinstance(table, dict):
+        raise ConformError(f"{path}: expected a table [{kind}], as dut.kind says")
+    description = Description(
+        dut["name"], dut["version"], kind, capabilities, str(path), float(settle)
+    )
+    return DutFile(path.resolve(), kind, table, description)
+
+
+def load_file(path: Path) -> Dut:
+    """The implementation that the file at ``path`` describes.
+
+    Raises:
+        ConformError: the file is wrong; the text says where.
+    """
+    file = read_file(path)
+    return KINDS[file.kind](file)

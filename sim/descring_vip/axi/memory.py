@@ -1,0 +1,333 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Memory behind an AXI4 master: one byte array, with latency, pauses and error responses.
+
+cocotbext-axi's ``AxiRam`` serves one burst after the other without any latency, knows no DECERR,
+and takes five coroutines; the case that uses it is there to have this one judged by another. One
+coroutine here looks at all channels, and sleeps while nothing is asked and nothing is owed.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import cocotb
+import numpy as np
+import numpy.typing as npt
+from cocotb.handle import HierarchyObject
+from cocotb.task import Task
+from cocotb.triggers import Event, RisingEdge
+
+from descring_vip.handles import bit, is_high, read_int, signal
+from descring_vip.stream.lines import LINE_BYTES
+from descring_vip.stream.patterns import Gate, Pattern
+from descring_vip.timebase import Timebase
+
+OKAY, SLVERR, DECERR = 0, 2, 3
+_INCR = 1
+
+_ALL_LANES = (1 << LINE_BYTES) - 1
+_READ_CHANNELS = ("ar", "r")
+_WRITE_CHANNELS = ("aw", "w", "b")
+_TAKEN = ("ar", "aw", "w")
+
+
+class Burst(NamedTuple):
+    """One burst: byte address of its first line, lines, and its id."""
+
+    address: int
+    lines: int
+    id: int
+
+
+class Written(NamedTuple):
+    """One beat that was written: byte address, the 64 bytes on the bus, and their strobes."""
+
+    address: int
+    data: bytes
+    strobes: int
+
+
+@dataclass
+class Latency:
+    """Cycles from the last handshake of a request to the first of its answer, drawn evenly.
+
+    Answers of one kind keep the order of their requests.
+    """
+
+    shortest: int = 1
+    longest: int = 1
+
+    def draw(self, rng: np.random.Generator) -> int:
+        """The latency of the next answer."""
+        if self.shortest == self.longest:
+            return self.shortest
+        return int(rng.integers(self.shortest, self.longest + 1))
+
+
+@dataclass
+class AxiFaults:
+    """Which accesses are answered with an error.
+
+    Attributes:
+        ranges: ``(start, stop, response)``. A beat that touches a failing range is not performed;
+            the others of its burst are.
+        next_write: ``(lines, response)``: the next write burst of at least so many lines gets this
+            response although it is performed.
+        met: error responses given.
+    """
+
+    ranges: list[tuple[int, int, int]] = field(default_factory=list)
+    next_write: tuple[int, int] | None = None
+    met: int = 0
+
+    def response(self, address: int, strobes: int = _ALL_LANES) -> int:
+        """The response to an access of the lanes ``strobes`` of the line at ``address``."""
+        for start, stop, response in self.ranges:
+            if start < address + LINE_BYTES and stop > address:
+                low, high = max(start - address, 0), min(stop - address, LINE_BYTES)
+                if strobes & ((1 << high) - (1 << low)):
+                    return response
+        return OKAY
+
+
+class AxiMemory:
+    """Serves the read or the write channels of a master with 512-bit data, or both.
+
+    Attributes:
+        memory: the bytes, ``(n,)`` uint8; an access beyond them gets DECERR.
+        origin: the address of the first byte on the bus. All other addresses, here and of what is
+            seen, count from there.
+        faults: which accesses fail.
+        read_latency: of reads; ``write_latency`` likewise.
+        write_late: data reach the memory with the response rather than with the last beat.
+        reads: the bursts that were read; ``writes`` those that were written.
+        on_write: is told of each beat that reaches the memory.
+    """
+
+    def __init__(
+        self,
+        dut: HierarchyObject,
+        time: Timebase,
+        memory: npt.NDArray[np.uint8],
+        rng: np.random.Generator,
+        *,
+        prefix: str = "m_axi",
+        reads: bool = True,
+        writes: bool = True,
+    ) -> None:
+        self.memory = memory
+        self.origin = 0
+        self.faults = AxiFaults()
+        self.read_latency = Latency()
+        self.write_latency = Latency()
+        self.write_late = False
+        self.on_write: Callable[[Written], None] | None = None
+        self._rng = rng
+        self._time = time
+        names = _READ_CHANNELS * reads + _WRITE_CHANNELS * writes
+        self._reads, self._writes = reads, writes
+        self._gates = {name: Gate(None) for name in names}
+        self._valid = {name: bit(dut, f"{prefix}_{name}valid") for name in names}
+        self._ready = {name: bit(dut, f"{prefix}_{name}ready") for name in names}
+        ports = [f"ar{part}" for part in ("addr", "len", "id", "burst")] * reads
+        ports += [f"r{part}" for part in ("data", "resp", "last", "id")] * reads
+        ports += [f"aw{part}" for part in ("addr", "len", "id", "burst")] * writes
+        ports += [*("wdata", "wstrb", "wlast", "bresp", "bid")] * writes
+        self._ports = {name: signal(dut, f"{prefix}_{name}") for name in ports}
+        self._wake = Event()
+        self._tasks: list[Task[None]] = []
+        self.reset()
+
+    def pause(self, **patterns: Pattern | None) -> None:
+        """Take or offer on channel ``ar``, ``r``, ``aw``, ``w`` or ``b`` as a pattern says.
+
+        The pattern counts cycles ``(on, off)``; None: always.
+        """
+        for name, pattern in patterns.items():
+            self._gates[name] = Gate(pattern)
+
+    def reset(self) -> None:
+        """Forget everything under way; for the start, and for a hard reset of the master."""
+        self.stop()
+        self.reads: list[Burst] = []
+        self.writes: list[Burst] = []
+        self._read_due: deque[tuple[int, int, int, int, int]] = deque()
+        self._last_due = {"r": 0, "b": 0}
+        self._addresses: deque[Burst] = deque()
+        self._beats: deque[tuple[int, int]] = deque()
+        self._write_due: deque[tuple[int, Burst, list[Written]]] = deque()
+        self._driven = dict.fromkeys(self._gates, False)
+        for name in self._gates:
+            (self._ready if name in _TAKEN else self._valid)[name].value = 0
+        for name in self._ports:
+            if name[0] in "rb" and name[:2] != "bu":
+                self._ports[name].value = 0
+        self._tasks = [cocotb.start_soon(self._serve())]
+        self._tasks += [
+            cocotb.start_soon(self._rouse(name)) for name in self._gates if name in _TAKEN
+        ]
+
+    def stop(self) -> None:
+        """Serve nothing any more."""
+        for task in self._tasks:
+            task.cancel()
+        self._tasks = []
+
+    async def _rouse(self, name: str) -> None:
+        asked = RisingEdge(self._valid[name])
+        while True:
+            await asked
+            self._wake.set()
+
+    async def _serve(self) -> None:
+        edge = RisingEdge(self._time.clock)
+        while True:
+            await edge
+            self._wake.clear()
+            if not is_high(self._time.reset_n):
+                continue
+            now = self._time.cycle
+            busy = False
+            if self._reads:
+                busy |= self._serve_reads(now)
+            if self._writes:
+                busy |= self._serve_writes(now)
+            if not busy:
+                await self._wake.wait()
+
+    def _take(self, name: str) -> bool:
+        """Whether a request or beat is taken at this edge; drives ready for the next."""
+        valid = is_high(self._valid[name])
+        taken = valid and self._driven[name]
+        ready = self._gates[name].step()
+        if ready != self._driven[name]:
+            self._driven[name] = ready
+            self._ready[name].value = int(ready)
+        return taken
+
+    def _gone(self, name: str) -> bool:
+        """Whether nothing is on offer any more: the master takes it at this edge."""
+        return not self._driven[name] or is_high(self._ready[name])
+
+    def _offer(self, name: str, offered: bool) -> None:
+        if offered != self._driven[name]:
+            self._driven[name] = offered
+            self._valid[name].value = int(offered)
+
+    def _due(self, name: str, now: int, latency: Latency) -> int:
+        self._last_due[name] = max(self._last_due[name], now + latency.draw(self._rng))
+        return self._last_due[name]
+
+    def _burst(self, name: str) -> Burst:
+        """The request that is on the channel ``name``."""
+        address, length, number = (
+            read_int(self._ports[f"{name}{part}"]) for part in ("addr", "len", "id")
+        )
+        if address < self.origin:
+            raise AssertionError(
+                f"an access of 0x{address:x}, below the memory at 0x{self.origin:x} "
+                f"({self._time.context()})"
+            )
+        if read_int(self._ports[f"{name}burst"]) != _INCR:
+            raise AssertionError(f"a burst whose addresses do not rise ({self._time.context()})")
+        return Burst(address - self.origin, length + 1, number)
+
+    # ------------------------------------------------------------------ reads
+
+    def _serve_reads(self, now: int) -> bool:
+        if self._take("ar"):
+            burst = self._burst("ar")
+            self.reads.append(burst)
+            due = self._due("r", now, self.read_latency)
+            for line in range(burst.lines):
+                address = burst.address + line * LINE_BYTES
+                self._read_due.append((due, address, int(line == burst.lines - 1), burst.id, line))
+        if self._gone("r"):
+            gate = self._gates["r"].step()
+            offered = bool(self._read_due) and self._read_due[0][0] <= now + 1 and gate
+            if offered:
+                _, address, last, number, _ = self._read_due.popleft()
+                data, response = self._read(address)
+                for name, value in (("data", data), ("resp", response), ("last", last)):
+                    self._ports[f"r{name}"].value = value
+                self._ports["rid"].value = number
+            self._offer("r", offered)
+        return bool(self._read_due) or self._driven["r"] or is_high(self._valid["ar"])
+
+    def _read(self, address: int) -> tuple[int, int]:
+        response = self.faults.response(address)
+        if address + LINE_BYTES > len(self.memory):
+            response = DECERR
+        if response != OKAY:
+            self.faults.met += 1
+            # What comes with an error is no data.
+            return int.from_bytes(self._rng.bytes(LINE_BYTES), "little"), response
+        return int.from_bytes(self.memory[address : address + LINE_BYTES].tobytes(), "little"), OKAY
+
+    # ------------------------------------------------------------------ writes
+
+    def _serve_writes(self, now: int) -> bool:
+        ports = self._ports
+        if self._take("aw"):
+            self._addresses.append(self._burst("aw"))
+        if self._take("w"):
+            self._beats.append((read_int(ports["wdata"]), read_int(ports["wstrb"])))
+        while self._addresses and len(self._beats) >= self._addresses[0].lines:
+            self._whole_burst(self._addresses.popleft(), now)
+        if self._gone("b"):
+            gate = self._gates["b"].step()
+            offered = bool(self._write_due) and self._write_due[0][0] <= now + 1 and gate
+            if offered:
+                self._answer_write(*self._write_due.popleft()[1:])
+            self._offer("b", offered)
+        return (
+            bool(self._write_due or self._addresses or self._beats)
+            or self._driven["b"]
+            or is_high(self._valid["aw"])
+            or is_high(self._valid["w"])
+        )
+
+    def _whole_burst(self, burst: Burst, now: int) -> None:
+        beats = []
+        for line in range(burst.lines):
+            data, strobes = self._beats.popleft()
+            address = burst.address + line * LINE_BYTES
+            beats.append(Written(address, data.to_bytes(LINE_BYTES, "little"), strobes))
+        self.writes.append(burst)
+        if not self.write_late:
+            beats = [beat for beat in beats if not self._write(beat)]
+        self._write_due.append((self._due("b", now, self.write_latency), burst, beats))
+
+    def _answer_write(self, burst: Burst, beats: list[Written]) -> None:
+        # What could not be written before, or is written only now.
+        responses = [self._denied(beat) for beat in beats if not self._write(beat)]
+        response = max(responses, default=OKAY)
+        once = self.faults.next_write
+        if once is not None and burst.lines >= once[0]:
+            self.faults.next_write, response = None, once[1]
+        self.faults.met += response != OKAY
+        self._ports["bresp"].value = response
+        self._ports["bid"].value = burst.id
+
+    def _denied(self, beat: Written) -> int:
+        if beat.address + LINE_BYTES > len(self.memory):
+            return DECERR
+        return self.faults.response(beat.address, beat.strobes)
+
+    def _write(self, beat: Written) -> bool:
+        """Perform a beat; False where it gets an error response."""
+        if self._denied(beat) != OKAY:
+            return False
+        data = np.frombuffer(beat.data, dtype=np.uint8)
+        at = slice(beat.address, beat.address + LINE_BYTES)
+        if beat.strobes == _ALL_LANES:
+            self.memory[at] = data
+        else:
+            lanes = [lane for lane in range(LINE_BYTES) if beat.strobes >> lane & 1]
+            self.memory[at][lanes] = data[lanes]  # a view, so it is written
+        if self.on_write is not None:
+            self.on_write(beat)
+        return True

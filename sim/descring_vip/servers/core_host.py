@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The host of a foreign core behind the wrapper that the conformance kit generates.
+
+It compares no completion: the kit does, outside. What only shows at the ports it judges here: a
+completion before its doorbell or its line, one behind a halt, one too many.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from cocotb.handle import HierarchyObject
+from descring_model import contract
+from descring_sim.protocol.core_job import CoreJob, CoreResult
+
+from descring_vip.handles import read_int, signal
+from descring_vip.scoreboard import ValueChecker
+from descring_vip.servers.stream_host import StreamHost
+
+REST_CYCLES = 128
+"""Cycles over which a core that has nothing to do must do nothing."""
+HALT_CYCLES = 64
+"""Cycles within which `halted` follows the completion STOPPED."""
+LATE_CYCLES = 96
+"""Cycles that a late host leaves a batch of lines without a doorbell."""
+U32 = 0xFFFF_FFFF
+
+
+class _Ended(Exception):
+    """The run is over before the stream is: a hang, or a broken rule."""
+
+    def __init__(self, result: CoreResult) -> None:
+        super().__init__(result.hung or result.text)
+        self.result = result
+
+
+class CoreHost(StreamHost):
+    """Drives ``descring_dut_wrapper`` as the job says."""
+
+    def __init__(self, dut: HierarchyObject, folder: Path) -> None:
+        """The job lies in ``folder``."""
+        self.job = CoreJob.load(folder)
+        super().__init__(dut, self.job.submissions.read_bytes())
+        self.rng = np.random.default_rng(self.job.seed)
+        self.answered = ValueChecker("completions", self.where)
+        self.checkers.append(self.answered)
+        self.result = CoreResult(0)
+        self._enable = signal(dut, "enable_i")
+        self._resume = signal(dut, "resume_i")
+        self._require_checked = signal(dut, "require_checked_i")
+        self._split_reward = signal(dut, "split_reward_i")
+        self._cmd_tail = signal(dut, "cmd_tail_i")
+        self._halted = signal(dut, "halted_o")
+        self._published = 0
+        self._since_doorbell = 0
+        self._pause = 0
+
+    async def start(self) -> None:
+        """Clock, reset, modes, and enable."""
+        job = self.job
+        self.quiet_ports()
+        self.first_index.value = job.first_index
+        self._require_checked.value = int(job.require_checked)
+        self._split_reward.value = int(job.split_reward)
+        self._cmd_tail.value = job.first_index
+        self._resume.value = 0
+        self._enable.value = 0
+        await self.time.start()
+        await self.time.reset(job.reset_cycles)
+        await self.falling
+        self._enable.value = 1
+
+    async def run(self) -> None:
+        """Submit all lines and take their completions, until the job's end or a reason to stop."""
+        try:
+            await self._stream()
+            await self._rest()
+        except _Ended as end:
+            self.result = end.result
+
+    async def _stream(self) -> None:
+        while self.taken < self.count:
+            self._behave()
+            await self._cycle()
+            if self.stopped:
+                self.stopped = False
+                await self._wait_until_halted()
+                if self.job.halt:
+                    return
+                self._resume.value = 1
+                await self._cycle()
+                self._resume.value = 0
+
+    async def _cycle(self) -> None:
+        await self.falling
+        self._since_doorbell += 1
+        before = self.taken
+        self.line_cycle()
+        visible = min(self._published, self.written)
+        if self.taken > self.count:
+            self._break("RING-006", "more completions came than there were lines")
+        if self.taken > visible and self.taken > before:
+            rule = "DB-001" if self._published <= self.written else "RING-011"
+            self._break(rule, "a completion of a line that is not both written and published")
+        if self.idle > self.job.patience:
+            text = f"no completion for {self.job.patience} cycles; {self.where()}"
+            raise _Ended(CoreResult(self.time.cycle, hung=text))
+
+    def _break(self, rule: str, text: str) -> None:
+        where = f"{text}; {self.where()}, {self._published} published"
+        raise _Ended(CoreResult(self.time.cycle, rule=rule, text=where))
+
+    def _behave(self) -> None:
+        """Offer, publish and take as the job's host does."""
+        host = self.job.host
+        if host == "slow":
+            self._pause -= 1
+            if self._pause <= 0:
+                self.taking = not self.taking
+                self._pause = int(self.rng.integers(1, 4 if self.taking else 60))
+        if host == "late":
+            unpublished = self.written - self._published
+            full = self.written == self.count or unpublished >= self.job.ring_slots // 2
+            if full and self._since_doorbell < LATE_CYCLES:
+                self.idle = 0
+                return
+            if not full:
+                self._since_doorbell = 0
+                return
+            self._publish(self.written)
+        elif host == "ahead":
+            self.offering = bool(self.rng.random() < 0.1)
+            self._publish(self.taken + self.job.ring_slots)
+        else:
+            self._publish(self.taken + self.job.ring_slots)
+
+    def _publish(self, tail: int) -> None:
+        tail = min(tail, self.count, self.taken + self.job.ring_slots)
+        if tail > self._published:
+            self._published = tail
+            self._since_doorbell = 0
+            self._cmd_tail.value = (self.job.first_index + tail) & U32
+
+    async def _wait_until_halted(self) -> None:
+        for _ in range(HALT_CYCLES):
+            if not self.job.has_halted or read_int(self._halted):
+                break
+            await self._cycle()
+        else:
+            self._break("LIFE-003", "STOPPED came, but the core did not show that it is halted")
+        if self.taken < self.count or self.job.halt:
+            before = self.taken
+            self.taking = True
+            for _ in range(HALT_CYCLES):
+                await self._cycle()
+            if self.taken != before:
+                self._break("LIFE-003", "a completion came behind STOPPED without a resume")
+            self.idle = 0
+
+    async def _rest(self) -> None:
+        self.taking = True
+        expected = self.taken
+        for _ in range(REST_CYCLES):
+            self.idle = 0
+            await self._cycle()
+        if self.taken != expected and not self.job.halt:
+            self._break("RING-006", "more completions came than there were lines")
+
+    def _lines(self) -> int:
+        return (len(self.done) + len(self.reward)) // contract.DESC_BYTES
+
+    def finish(self) -> None:
+        """Write completions and result; what they are worth is for the kit to say."""
+        self.time.stop()
+        self.answered.check("the rings are in step", expected=self.taken, actual=self._lines())
+        self.conclude(self.time.cycle)
+        for path, data in zip(self.job.rings, (self.done, self.reward), strict=True):
+            path.write_bytes(data)
+        ended = self.result
+        CoreResult(self.time.cycle, ended.hung, ended.rule, ended.text).save(self.job.result)

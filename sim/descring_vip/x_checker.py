@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Watches the outputs of a design for X and Z, at every clock edge after reset.
+
+Verilator knows two values only; there the check does nothing and says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import cocotb
+from cocotb.task import Task
+from cocotb.triggers import RisingEdge
+
+from descring_vip.handles import Signal, is_high, is_resolved, unresolved
+from descring_vip.timebase import Timebase
+
+
+def simulator_has_x() -> bool:
+    """Whether the running simulator keeps X and Z apart from 0 and 1."""
+    return "verilator" not in cocotb.SIM_NAME.lower()
+
+
+class XChecker:
+    """One watcher for each output. An output that does not change costs nothing.
+
+    Attributes:
+        checked: values that were looked at; stays 0 where the simulator has no X.
+    """
+
+    def __init__(self, timebase: Timebase, outputs: Iterable[Signal]) -> None:
+        self._timebase = timebase
+        self._outputs = list(outputs)
+        self._tasks: list[Task[None]] = []
+        self.checked = 0
+
+    def start(self) -> None:
+        """Watch until :meth:`stop`.
+
+        Raises:
+            ValueError: there is no output to watch.
+        """
+        if not self._outputs:
+            raise ValueError("expected at least one output to watch for X")
+        if simulator_has_x():
+            self._tasks = [cocotb.start_soon(self._watch(output)) for output in self._outputs]
+        else:
+            cocotb.log.info("no check for X: %s knows 0 and 1 only", cocotb.SIM_NAME)
+
+    def stop(self) -> None:
+        """Stop watching."""
+        for task in self._tasks:
+            task.cancel()
+        self._tasks = []
+
+    def finish(self) -> None:
+        """Fail if nothing was looked at on a simulator that has X."""
+        if self._tasks and not self.checked:
+            raise AssertionError("the outputs were watched for X, but never outside reset")
+
+    async def _watch(self, output: Signal) -> None:
+        edge = RisingEdge(self._timebase.clock)
+        reset_n = self._timebase.reset_n
+        while True:
+            await edge
+            if not is_high(reset_n):
+                continue
+            self.checked += 1
+            if not is_resolved(output):
+                raise unresolved(output)
+            await output.value_change
