@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# Every target first makes .venv ready; nothing else needs to be installed by hand.
+# Every target first prepares .venv; nothing else has to be installed by hand.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -20,10 +20,10 @@ JOBS ?= $(shell nproc)
 export SIM TEST CONFIG SEED WAVES WAVE_CYCLES JOBS
 
 BIN := .venv/bin
-PYTHON_SOURCES := pymodel host cuda sim cocotb_tests bench
+PYTHON_SOURCES := pymodel host cuda sim cocotb_tests bench examples hatch_build.py
 # Eager, because a persistent kernel would block the loading of another.
 PYTEST := CUDA_MODULE_LOADING=EAGER $(BIN)/python -m pytest --import-mode=importlib -q --dist worksteal
-# A suite that must be there is an error when it is not.
+# A missing suite is an error.
 SUITES := pymodel/tests sim/tests $(wildcard host/tests) cuda/tests cocotb_tests
 COSIM_OPTIONS = --sim "$${SIM:-all}" -n "$$JOBS" \
 	$${TEST:+--case "$$TEST"} $${CONFIG:+--config "$$CONFIG"} $${SEED:+--seed "$$SEED"} \
@@ -35,7 +35,7 @@ help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
 
 .PHONY: setup
-setup:  ## make .venv ready (every other target does it by itself)
+setup:  ## prepare .venv (every other target does so first)
 	@sim/bootstrap.sh
 
 .PHONY: sim
@@ -48,14 +48,17 @@ test: gen-check lint requirements  ## everything: generated files, lint, rules w
 	@$(PYTEST) $(COSIM_OPTIONS) $(SUITES)
 
 .PHONY: lint
-lint: setup  ## ruff, mypy, wording, and each RTL module alone through both simulators' own checks
+lint: setup  ## ruff, mypy, imports, wording, and each RTL module alone through both simulators' own checks
 	@$(BIN)/ruff check --quiet $(wildcard $(PYTHON_SOURCES))
 	@$(BIN)/ruff format --check --quiet $(wildcard $(PYTHON_SOURCES)) \
-		|| { echo 'the files above are not formatted; mend with: .venv/bin/ruff format' >&2; exit 1; }
+		|| { echo 'the files above are not formatted; fix with: .venv/bin/ruff format' >&2; exit 1; }
 	@$(BIN)/mypy --strict --no-error-summary $(foreach p,pymodel host cuda sim,$(wildcard $(p)/descring_*))
 	@for suite in $(SUITES); do \
 		MYPYPATH=$$suite:host/tests $(BIN)/mypy --strict --no-error-summary --explicit-package-bases $$suite; \
 	done
+	@report=$$($(BIN)/lint-imports --no-logo --no-cache 2>&1) || { echo "$$report" >&2; exit 1; }
+	@MYPYPATH=bench:pymodel/tests $(BIN)/mypy --strict --no-error-summary --explicit-package-bases \
+		bench $(wildcard examples/*.py) hatch_build.py
 	@$(BIN)/python -m descring_sim.signoff.words
 	@$(BIN)/python -m descring_sim.signoff.lint
 	@$(BIN)/descring lint-rtl
@@ -69,11 +72,11 @@ gen-check: setup  ## fail if a generated file is stale
 	@$(BIN)/descring gen-check
 
 .PHONY: requirements
-requirements: setup  ## fail if a rule of the contract lacks a test it is owed
+requirements: setup  ## fail if a rule of the contract lacks a required test
 	@$(BIN)/descring requirements --check
 
 .PHONY: mutants
-mutants: setup  ## break the RTL in many small ways; every break must be noticed
+mutants: setup  ## mutate the RTL; the testbenches must kill every mutant
 	@$(BIN)/python -m descring_sim.mutation.rtl
 
 .PHONY: formal
@@ -81,7 +84,7 @@ formal: setup  ## prove the properties in formal/ for all inputs
 	@$(BIN)/python -m descring_sim.formal --jobs "$$JOBS"
 
 .PHONY: formal-mutants
-formal-mutants: setup  ## break the RTL in many small ways; the proofs must refuse each
+formal-mutants: setup  ## mutate the RTL; the proofs must kill every mutant
 	@$(BIN)/python -m descring_sim.mutation.formal --jobs "$$JOBS"
 
 .PHONY: synth
@@ -92,7 +95,7 @@ synth: setup  ## synthesise every RTL module: cells, flip-flops, logic depth, no
 NIGHTLY := campaign ci-snippet conform-proof faults formal formal-mutants mutants-cuda synth
 
 .PHONY: nightly
-nightly:  ## everything that takes longer than make test may
+nightly:  ## the long runs that are not part of make test
 	@for target in $(NIGHTLY); do $(MAKE) --no-print-directory $$target; done
 
 .PHONY: faults
@@ -115,11 +118,11 @@ ci-snippet: setup  ## the CI snippet of docs/conformance.md, as written, from an
 	@sim/ci_snippet.sh
 
 .PHONY: mutants-host
-mutants-host: setup  ## break the host runtime in many small ways; its suite must notice
+mutants-host: setup  ## mutate the host runtime; its suite must kill every mutant
 	@$(BIN)/python -m descring_sim.mutation.host --jobs "$$JOBS"
 
 .PHONY: mutants-cuda
-mutants-cuda: setup  ## break the CUDA kernels in small ways; a run on the CPU must notice
+mutants-cuda: setup  ## mutate the CUDA kernels; runs on the CPU must kill every mutant
 	@$(PYTEST) -n "$$JOBS" cuda/mutants
 
 .PHONY: sanitize
@@ -130,12 +133,12 @@ sanitize: setup  ## stress the native core under ThreadSanitizer and AddressSani
 coverage: setup  ## line, branch and toggle coverage of the RTL by its testbenches, as HTML
 	@$(BIN)/python -m descring_sim.signoff.coverage --jobs "$$JOBS"
 
-.PHONY: timing
-timing: setup  ## draw docs/timing.svg anew, from waves of the present RTL
+.PHONY: timing-diagram
+timing-diagram: setup  ## redraw docs/timing.svg from waves of the current RTL
 	@$(BIN)/python -m descring_sim.gen.timing_diagram -o docs/timing.svg
 
 .PHONY: bench
-bench: setup  ## measure; every program in bench/ checks what it timed, and prints its figures
+bench: setup  ## run the benchmarks in bench/; each verifies the results that it timed
 	@for program in bench/*.py; do echo "$$program" >&2; $(BIN)/python "$$program"; done
 
 .PHONY: clean

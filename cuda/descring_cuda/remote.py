@@ -30,7 +30,7 @@ class Launcher(Protocol):
     """Starts workers on a link (``host/include/hw_link.h``), one at a time."""
 
     newest: bool
-    """Whether the worker takes the newest line from the link, and answers ahead of the ring."""
+    """Whether the worker takes the newest line from the link, and completes ahead of the ring."""
 
     def allocate(self, size: int) -> ctypes.Array[ctypes.c_uint8]:
         """Zeroed memory that both sides address alike, until the array is gone."""
@@ -45,7 +45,7 @@ class Launcher(Protocol):
         ...
 
     def error(self) -> str:
-        """What went wrong with a worker that ended without saying why."""
+        """Error of a worker that ended without a reason."""
         ...
 
     def close(self) -> None:
@@ -133,12 +133,12 @@ class RemoteDevice(NativeDevice):
         )
         raise PeerDied(
             f"the worker has ended: {why}; the oldest descriptor without a completion is index "
-            f"{counts.cmd_head}; start it again (restart_worker()) and carry on",
+            f"{counts.cmd_head}; call restart_worker() to resume",
             int(counts.cmd_head),
         )
 
     def restart_worker(self) -> None:
-        """Start a worker anew on the state that the last one left.
+        """Start a worker on the state that the last one left.
 
         Raises:
             DeviceError: the last one still runs, or the new one does not start.
@@ -149,7 +149,7 @@ class RemoteDevice(NativeDevice):
         lib.hd_leave_remote(handle)
         refusal = lib.hd_unrecoverable(handle)
         if refusal:
-            raise DeviceError(f"cannot carry on: {ffi.string(refusal).decode()}")
+            raise DeviceError(f"cannot resume: {ffi.string(refusal).decode()}")
         self._start()
 
     def close(self) -> None:

@@ -17,8 +17,8 @@ import numpy.typing as npt
 
 from descring_model import contract
 from descring_model.completion import (
-    answer,
     decoded_tokens,
+    execute,
     goes_to_reward,
     post_indices,
     seal_checked,
@@ -55,7 +55,7 @@ class Port(Protocol):
         """The command lines of these consecutive indices."""
 
     def release(self, head: int) -> None:
-        """The command lines before ``head`` are answered: their slots are free [RING-009]."""
+        """The command lines before ``head`` are completed: their slots are free [RING-009]."""
 
     def writable(self, ring: Ring, indices: npt.NDArray[np.uint32]) -> npt.NDArray[np.bool_]:
         """Which slots of ``ring`` can be written without an error response [LIFE-005]."""
@@ -178,7 +178,7 @@ class GoldenCore:
         return sum(ring.room for ring in rings)
 
     def _step(self, count: int) -> bool:
-        """Answer up to ``count`` lines from the head; False where the first cannot be posted."""
+        """Complete up to ``count`` lines from the head; False where the first cannot be posted."""
         # The oldest line is read even where there is no room for its completion: a line that
         # cannot be read halts the device whatever the completion rings hold.
         indices = index_range(self.head, min(count, max(1, self._room())))
@@ -188,13 +188,13 @@ class GoldenCore:
             return False
         indices = indices[:readable]
         lines = self.port.read(indices)
-        answers = answer(lines, indices, require_checked=self.require_checked)
+        results = execute(lines, indices, require_checked=self.require_checked)
 
-        stops = np.flatnonzero(answers["flags"] & _STOPPED)
+        stops = np.flatnonzero(results["flags"] & _STOPPED)
         if len(stops):
-            answers = answers[: stops[0] + 1]
+            results = results[: stops[0] + 1]
         to_reward = (
-            goes_to_reward(answers) if self.split_reward else np.zeros(len(answers), dtype=np.bool_)
+            goes_to_reward(results) if self.split_reward else np.zeros(len(results), dtype=np.bool_)
         )
         room = self._posts_with_room(to_reward)
         to_reward = to_reward[:room]
@@ -204,13 +204,13 @@ class GoldenCore:
         writable[to_reward] = self.port.writable(Ring.REWARD, posts[to_reward])
         posted = _leading(writable)
 
-        self._post(lines[:posted], answers[:posted], posts[:posted], to_reward[:posted])
+        self._post(lines[:posted], results[:posted], posts[:posted], to_reward[:posted])
         if posted < room:
             self._fail()
-        elif posted < len(answers) and self._waiting != self.head:
+        elif posted < len(results) and self._waiting != self.head:
             self._waiting = self.head
             self.counters.stalls += 1
-        return posted == len(answers)
+        return posted == len(results)
 
     def _posts_with_room(self, to_reward: npt.NDArray[np.bool_]) -> int:
         """How many completions fit; a full ring holds back all later ones of both [RING-008]."""
@@ -224,23 +224,23 @@ class GoldenCore:
     def _post(
         self,
         lines: Lines,
-        answers: Lines,
+        results: Lines,
         posts: npt.NDArray[np.uint32],
         to_reward: npt.NDArray[np.bool_],
     ) -> None:
-        if not len(answers):
+        if not len(results):
             return
-        seal_checked(answers, posts)
+        seal_checked(results, posts)
         for ring, where in ((Ring.DONE, ~to_reward), (Ring.REWARD, to_reward)):
-            self.port.write(ring, posts[where], answers[where])
+            self.port.write(ring, posts[where], results[where])
             indices = self.rings[ring]
             indices.tail = (indices.tail + int(np.count_nonzero(where))) % INDEX_MODULUS
-        self.head = (self.head + len(answers)) % INDEX_MODULUS
+        self.head = (self.head + len(results)) % INDEX_MODULUS
         self.port.release(self.head)
-        self.counters.descriptors += len(answers)
-        self.counters.tokens += int(decoded_tokens(lines, answers).sum(dtype=np.uint64))
-        self.counters.errors += int(np.count_nonzero(answers["flags"] & _ERROR))
-        if answers["flags"][-1] & _STOPPED:
+        self.counters.descriptors += len(results)
+        self.counters.tokens += int(decoded_tokens(lines, results).sum(dtype=np.uint64))
+        self.counters.errors += int(np.count_nonzero(results["flags"] & _ERROR))
+        if results["flags"][-1] & _STOPPED:
             self._halt()
         self._publish()
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Level 2 of the golden model, the registers: doorbell, control, status, interrupt (section 7).
 
-The register file is independent of where the rings lie; :mod:`descring_model.device` says that.
+The register file does not depend on where the rings are; :mod:`descring_model.device` defines that.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def ring_log2(cmd: int, done: int, reward: int) -> int:
 class RegisterFile(ABC):
     """The registers of a device and their rules, over a :class:`GoldenCore`.
 
-    A subclass says where rings lie: it makes the port, and judges a configuration.
+    A subclass defines where rings are: it makes the port, and validates a configuration.
     """
 
     _ring_log2_at_reset = 0
@@ -246,7 +246,7 @@ class RegisterFile(ABC):
         self._core.rings[Ring.REWARD].log2 = reward
 
     def _read_status(self) -> int:
-        # An eager device accepts a line only when it can answer it, so it never drains [LIFE-007].
+        # An eager device accepts a line only when it can complete it; it never drains [LIFE-007].
         running = self._core.enabled and not self._core.halted
         return _READY | _RUNNING * running | _HALTED * self._core.halted | self._errors
 

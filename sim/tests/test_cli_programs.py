@@ -24,8 +24,8 @@ import descring_model
 import numpy as np
 import pytest
 from descring_model import streams
-from descring_sim.cli import bundle
 from descring_sim.cli import main as cli
+from descring_sim.replay import bundle
 from descring_sim.replay.stream_file import read_stream
 from descring_sim.support import memory, program
 

@@ -10,16 +10,11 @@ from pathlib import Path
 import click
 from descring_model import contract
 
-from descring_sim.cli.stream import BYTES_PER_LINE, INDEX
-from descring_sim.replay.registry import (
-    BACKENDS,
-    ReplayError,
-    ReplayOptions,
-    ReplayResult,
-    open_backend,
-)
-from descring_sim.replay.stream_file import StreamError, outputs, read_stream, save
+from descring_sim.replay.backend import ReplayError, ReplayOptions, ReplayResult
+from descring_sim.replay.registry import BACKENDS, open_backend
+from descring_sim.replay.stream_file import BYTES_PER_LINE, StreamError, outputs, read_stream, save
 from descring_sim.support import memory
+from descring_sim.support.click_options import INDEX
 from descring_sim.support.progress import progress_bar
 
 

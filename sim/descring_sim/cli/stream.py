@@ -11,12 +11,7 @@ from descring_model import contract, streams
 
 from descring_sim.replay import stream_file
 from descring_sim.support import memory
-
-BYTES_PER_LINE = 320
-"""What a line needs while it is generated or replayed; measured, and rounded up."""
-
-INDEX = click.IntRange(0, 2**32 - 1)
-"""The range of a ring index."""
+from descring_sim.support.click_options import INDEX
 
 
 def _profile(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
@@ -52,7 +47,7 @@ def stream(count: int, seed: int | None, profile: str, first_index: int, output:
     with stream_file.outputs(output) as files:
         files.expect(count * contract.DESC_BYTES)
         memory.require(
-            count * BYTES_PER_LINE,
+            count * stream_file.BYTES_PER_LINE,
             f"--count {count}",
             "write several files, each with a seed",
         )

@@ -20,7 +20,6 @@ from descring_host.device import DEFAULT_MEMORY
 from descring_host.errors import DeviceClosed, DeviceError
 from descring_host.native import check_u32
 
-from descring_sim.cosim import runner
 from descring_sim.cosim.device_process import (
     SEED_VARIABLE,
     WAVES_VARIABLE,
@@ -30,6 +29,7 @@ from descring_sim.cosim.device_process import (
     parameters,
 )
 from descring_sim.protocol.device import Op, Operation, Waited
+from descring_sim.support import seeds
 
 WORKERS_MAX = 16
 DEFAULT_WORKERS = 8
@@ -276,7 +276,7 @@ def _seed(seed: int | None) -> int:
     if seed is None:
         text = os.environ.get(SEED_VARIABLE)
         if text is None:
-            return runner.new_seed()
+            return seeds.new_seed()
         if not text.isdecimal():
             raise ValueError(f"{SEED_VARIABLE}: expected a number from 0, got {text!r}")
         seed = int(text)

@@ -21,6 +21,7 @@ from descring_sim.cosim import results, runner, simulators
 from descring_sim.cosim import testcases as case_names
 from descring_sim.cosim.runner import RunResult
 from descring_sim.cosim.testcases import Selection
+from descring_sim.support import seeds, suggest
 from descring_sim.support.errors import SimulationError
 
 _PROPERTY = "descring_cosim"
@@ -62,7 +63,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if _WORKER_SEED in worker_input:
         config.option.seed = worker_input[_WORKER_SEED]
     if config.option.seed is None:
-        config.option.seed = runner.new_seed()
+        config.option.seed = seeds.new_seed()
     if config.option.wave_cycles < 0:
         raise pytest.UsageError(
             f"--wave-cycles: expected a number from 0, came {config.option.wave_cycles}"
@@ -290,7 +291,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
             ("--config (CONFIG=)", config.option.config, configs),
         ):
             if text is not None:
-                near = ", ".join(case_names.near(text, known)) or "none at all"
+                near = ", ".join(suggest.near(text, known)) or "none at all"
                 terminalreporter.line(f"{option} {text!r} selected no test; near: {near}", red=True)
 
 

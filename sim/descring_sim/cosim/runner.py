@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import math
-import random
 import re
 import shlex
 import time
@@ -26,8 +25,9 @@ from descring_sim.cosim import testcases as case_names
 from descring_sim.cosim.results import CaseResult, Outcome
 from descring_sim.cosim.simulators import Simulator
 from descring_sim.cosim.testcases import Selection
-from descring_sim.support import paths
+from descring_sim.support import build_cache, paths, processes, suggest
 from descring_sim.support.errors import SimulationError
+from descring_sim.support.seeds import new_seed
 from descring_sim.waves import views, window
 
 DEFAULT_CONFIG = "default"
@@ -104,7 +104,7 @@ class RunResult:
         if len(failed) > 3:
             lines.append(f"  and {len(failed) - 3} more, all in the log")
         if self.outcome.problems or any(not case.message for case in failed[:3]):
-            lines += ["  the log ends with:", builds.log_tail(self.log)]
+            lines += ["  the log ends with:", processes.log_tail(self.log)]
         lines.append(f"  seed:  {self.seed}")
         lines.append(f"  rerun: {self.rerun_line(self.outcome.first_failed)}")
         lines.append(f"  log:   {self.log}")
@@ -136,11 +136,6 @@ def essence(message: str) -> list[str]:
         (i for i, line in enumerate(lines) if re.match(r'\s+File ".*", line \d+', line)), default=-1
     )
     return lines[last_frame + 1 :][:20] if last_frame >= 0 else lines[:20]
-
-
-def new_seed() -> int:
-    """Return a random base seed."""
-    return random.SystemRandom().randrange(1, 2**31)
 
 
 def _run_dir(
@@ -217,8 +212,7 @@ def run(
         test_filter = Selection(case).cocotb_filter(cases, known)
         if test_filter is None:
             raise SimulationError(
-                f"no case of {cases} matches {case!r}; near: "
-                f"{', '.join(case_names.near(case, known))}"
+                f"no case of {cases} matches {case!r}; near: {', '.join(suggest.near(case, known))}"
             )
 
     started = time.monotonic()
@@ -232,7 +226,7 @@ def run(
         coverage=coverage,
     )
     wave_file = run_dir / "waves.fst" if waves else None
-    with builds.locked(run_dir.with_name(run_dir.name + ".lock")):
+    with build_cache.locked(run_dir.with_name(run_dir.name + ".lock")):
         run_dir.mkdir(parents=True, exist_ok=True)
         files = {name: run_dir / name for name in ("results.xml", "report.jsonl", "sim.log")}
         for file in (*files.values(), run_dir / "waves.fst", run_dir / "coverage.dat"):

@@ -22,8 +22,8 @@ from pathlib import Path
 import click
 
 from descring_sim.formal import proofs, tasks
-from descring_sim.formal.__main__ import SOURCES, failure_text, out_dir
 from descring_sim.formal.proofs import Outcome
+from descring_sim.formal.session import SOURCES, failure_text, out_dir
 from descring_sim.formal.tasks import Task
 from descring_sim.mutation import session
 from descring_sim.mutation.mutant import Mutant, MutantError

@@ -22,7 +22,10 @@ from descring_model import DESC_DTYPE, Lines, as_lines
 from descring_sim.support import files
 from descring_sim.support.files import Content, FileError, outputs
 
-__all__ = ["StreamError", "content", "lines_of", "outputs", "read_stream", "save"]
+__all__ = ["BYTES_PER_LINE", "StreamError", "content", "lines_of", "outputs", "read_stream", "save"]
+
+BYTES_PER_LINE = 320
+"""What a line needs of memory while it is generated or replayed; measured, and rounded up."""
 
 NPY_MAGIC = b"\x93NUMPY"
 _PREFIX = len(NPY_MAGIC) + 2

@@ -6,13 +6,13 @@ from __future__ import annotations
 import os
 import subprocess
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from descring_sim.conform.capabilities import Capabilities
-from descring_sim.conform.dut import Description, Dut
+from descring_sim.conform.dut import Description
 from descring_sim.conform.errors import ConformError, DutError
 from descring_sim.support import paths
 from descring_sim.support.files import FileError, read_text
@@ -20,6 +20,9 @@ from descring_sim.support.files import FileError, read_text
 BUILD_TIMEOUT_S = 600.0
 MAX_BYTES = 1 << 20
 """Of a description; a file that is longer is none."""
+
+KINDS = ("library", "command", "rtl", "shell")
+"""What ``dut.kind`` can be; the table of that name has the rest."""
 
 
 @dataclass(frozen=True)
@@ -94,39 +97,6 @@ def words(value: Any, where: str) -> list[str]:
     return value
 
 
-def _library(file: DutFile) -> Dut:
-    from descring_sim.conform.duts.library import LibraryDut
-
-    return LibraryDut(file)
-
-
-def _command(file: DutFile) -> Dut:
-    from descring_sim.conform.duts.command import ProgramDut
-
-    return ProgramDut(file)
-
-
-def _rtl(file: DutFile) -> Dut:
-    from descring_sim.conform.duts.core import RtlDut
-
-    return RtlDut(file)
-
-
-def _shell(file: DutFile) -> Dut:
-    from descring_sim.conform.duts.axi_device import ShellDut
-
-    return ShellDut(file)
-
-
-KINDS: dict[str, Callable[[DutFile], Dut]] = {
-    "library": _library,
-    "command": _command,
-    "rtl": _rtl,
-    "shell": _shell,
-}
-"""What ``dut.kind`` can be; the table of that name has the rest."""
-
-
 def read_file(path: Path) -> DutFile:
     """Read ``path``.
 
@@ -164,13 +134,3 @@ def read_file(path: Path) -> DutFile:
         dut["name"], dut["version"], kind, capabilities, str(path), float(settle)
     )
     return DutFile(path.resolve(), kind, table, description)
-
-
-def load_file(path: Path) -> Dut:
-    """The implementation that the file at ``path`` describes.
-
-    Raises:
-        ConformError: the file is wrong; the text says where.
-    """
-    file = read_file(path)
-    return KINDS[file.kind](file)
