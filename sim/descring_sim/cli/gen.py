@@ -9,13 +9,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
+from descring_model.program import DescringError
 
 from descring_sim.gen import outputs
 from descring_sim.gen import requirements as requirement_table
 from descring_sim.gen.citations import scan
 from descring_sim.hdl.part_selects import lint_rtl_selects
 from descring_sim.support import paths
-from descring_sim.support.errors import DescringError
 
 
 class CommandError(click.ClickException):

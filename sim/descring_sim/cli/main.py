@@ -3,7 +3,7 @@
 
 Exit codes: 0 all well, 1 a mismatch or nothing compared, 2 an error in what was asked for or in
 carrying it out. An error is one line on stderr, and leaves no output file.
-:mod:`descring_sim.support.program` has the rest.
+:mod:`descring_model.program` has the rest.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ import importlib
 from collections.abc import Sequence
 
 import click
+from descring_model.program import guarded, run_program
 
 from descring_sim.support.click_program import run_click
-from descring_sim.support.program import guarded, run_program
 
 NAME = "descring"
 

@@ -18,10 +18,10 @@ from typing import Any
 
 from descring_host import CommandQueue, HostError
 from descring_model import contract
+from descring_model.program import run_program
 
 from descring_sim.cosim.device import SimulatorDevice
 from descring_sim.cosim.device_process import TOP
-from descring_sim.support.program import run_program
 
 TOKENS = 5
 LATENCY = 6

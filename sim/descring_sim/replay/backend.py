@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from descring_model import Lines
-
-from descring_sim.support.errors import DescringError
+from descring_model.program import DescringError
 
 Progress = Callable[[int], None]
 """Called now and then with the number of completions so far."""

@@ -22,12 +22,12 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from pathlib import Path
 
+from descring_model.program import run_program
 from gcovr.data_model.version import FORMAT_VERSION
 
 from descring_sim.cosim import simulators
 from descring_sim.support import paths, provenance
 from descring_sim.support.errors import SimulationError
-from descring_sim.support.program import run_program
 
 SEED = 1
 KINDS = ("line", "branch", "toggle")

@@ -12,11 +12,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+from descring_model.program import run_program
+
 from descring_sim.cosim import simulators
 from descring_sim.hdl import filelist
 from descring_sim.support import paths
 from descring_sim.support.errors import SimulationError
-from descring_sim.support.program import run_program
 
 _TIMEOUT_S = 300
 

@@ -23,8 +23,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from descring_model.program import run_program
+
 from descring_sim.signoff import prose
-from descring_sim.support.program import run_program
 
 DEFAULT_LIST = Path("sim/words.toml")
 _WAIVER = re.compile(

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 import click
-
-from descring_sim.support.program import ERROR, run_program, say
+from descring_model.program import ERROR, run_program, say
 
 
 def run_click(name: str, command: click.Command, arguments: Sequence[str] | None = None) -> object:

@@ -1,12 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The errors that every command turns into a clear line and exit code 2."""
+"""The error of everything that builds or starts a simulation."""
 
 from __future__ import annotations
 
-
-class DescringError(Exception):
-    """The text is for the user: what was expected, what was found, what to do."""
+from descring_model.program import DescringError
 
 
 class SimulationError(DescringError):
-    """A simulation could not be built or started."""
+    """A simulation could not be built or started; programs turn it into a line and exit code 2."""

@@ -24,7 +24,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
-from descring_sim.support.errors import DescringError
+from descring_model.program import DescringError
 
 Content = Iterable["bytes | memoryview"]
 """What a file is to hold, in pieces."""

@@ -7,7 +7,7 @@ import contextlib
 import resource
 from pathlib import Path
 
-from descring_sim.support.errors import DescringError
+from descring_model.program import DescringError
 
 _CGROUP = Path("/sys/fs/cgroup")
 GIB = 1 << 30

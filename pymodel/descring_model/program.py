@@ -26,7 +26,10 @@ from collections.abc import Callable
 from types import FrameType
 from typing import NoReturn
 
-from descring_sim.support.errors import DescringError
+
+class DescringError(Exception):
+    """An error whose text is for the user: what was expected, what was found, what to do."""
+
 
 ERROR = 2
 """Exit code of everything that goes wrong."""
