@@ -11,13 +11,14 @@ SIM ?= all
 TEST ?=
 CONFIG ?=
 SEED ?=
+SEEDS ?=
 WAVES ?=
 WAVE_CYCLES ?=
 # How many simulations run at a time.
 JOBS ?= $(shell nproc)
 
 # A recipe reads them as shell variables, so that no character of theirs is special.
-export SIM TEST CONFIG SEED WAVES WAVE_CYCLES JOBS
+export SIM TEST CONFIG SEED SEEDS WAVES WAVE_CYCLES JOBS
 
 BIN := .venv/bin
 PYTHON_SOURCES := pymodel host cuda sim cocotb_tests bench examples hatch_build.py
@@ -31,7 +32,7 @@ COSIM_OPTIONS = --sim "$${SIM:-all}" -n "$$JOBS" \
 
 .PHONY: help
 help:  ## list the targets
-	@echo 'make <target> [SIM=icarus|verilator] [TEST=regex] [CONFIG=name] [SEED=n] [WAVES=1] [WAVE_CYCLES=n] [JOBS=n]'
+	@echo 'make <target> [SIM=icarus|verilator] [TEST=regex] [CONFIG=name] [SEED=n] [SEEDS=n] [WAVES=1] [WAVE_CYCLES=n] [JOBS=n]'
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
 
 .PHONY: setup
@@ -92,7 +93,7 @@ synth: setup  ## synthesise every RTL module: cells, flip-flops, logic depth, no
 	@$(BIN)/python -m descring_sim.signoff.synth
 
 # What takes too long for `make test`; one target after the other.
-NIGHTLY := campaign ci-snippet conform-proof faults formal formal-mutants mutants-cuda synth
+NIGHTLY := campaign ci-snippet conform-proof faults formal formal-mutants mutants-cuda soak synth
 
 .PHONY: nightly
 nightly:  ## the long runs that are not part of make test
@@ -101,6 +102,12 @@ nightly:  ## the long runs that are not part of make test
 .PHONY: faults
 faults: setup  ## the fault table: 1000 seeds of each fault on Verilator, 63 on Icarus
 	@$(BIN)/python -m descring_sim.faults --jobs "$$JOBS"
+
+.PHONY: soak
+soak: setup  ## all testbenches with SEEDS fresh seeds on each simulator; the same command continues it
+	@$(BIN)/python -m descring_sim.campaign.soak --sim "$${SIM:-all}" --jobs "$$JOBS" \
+		$${SEEDS:+--seeds "$$SEEDS"} $${SEED:+--seed "$$SEED"} \
+		$${TEST:+--case "$$TEST"} $${CONFIG:+--config "$$CONFIG"}
 
 .PHONY: campaign
 campaign: setup  ## random lines against the golden model: 10^7 verilated and cpu, 10^6 Verilator, 10^5 Icarus

@@ -20,6 +20,8 @@ from mmio_regs.register_reference import (
 from rl_runtime_axi.tb_rl_runtime_axi import Layout, ShellTestbench
 
 _LINES = 16
+_STUCK_CYCLES = 20_000
+"""Longer than it takes to settle three times: an error, a halt and a completion."""
 _RESPONSES = {"slverr": SLVERR, "decerr": DECERR}
 
 
@@ -232,7 +234,12 @@ async def test_errors_at_random(dut: HierarchyObject, ready: Ready) -> None:
         await tb.submit(tb.stream(await tb.room()))
         # What is not reported may have been fetched already, so memory is mended and broken only
         # where that makes no difference.
+        last, since = tb.taken, tb.time.cycle
         while tb.taken != (tb.tail - tb.scoreboard.first_index) % U32:
+            if tb.taken != last:
+                last, since = tb.taken, tb.time.cycle
+            elif tb.time.cycle - since > _STUCK_CYCLES:
+                raise tb.timeout(f"no completion for {_STUCK_CYCLES} cycles")
             await tb.settle()
             status = await tb.read("STATUS")
             if status & BUS_ERROR:

@@ -367,13 +367,16 @@ class ShellTestbench(Testbench):
             elif self.time.cycle - since > _PROGRESS_CYCLES:
                 raise self.timeout(f"no completion for {_PROGRESS_CYCLES} cycles")
 
-    async def serve_halts(self) -> None:
-        """Resume the device for as long as it halts."""
+    async def serve_halts(self) -> int:
+        """Resume the device for as long as it halts; how often it did."""
         await self.settle()
+        halts = 0
         while (await self.read("STATUS")) & HALTED:
+            halts += 1
             await self.resume()
             await self.take_all()
             await self.settle()
+        return halts
 
     def unchanged(self, what: str, before: int, after: int) -> None:
         """What the device showed before it must show again."""

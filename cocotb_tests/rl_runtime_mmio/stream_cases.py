@@ -84,6 +84,8 @@ async def test_completions_are_resubmitted_until_done(dut: HierarchyObject) -> N
     lines = tb.stream(count, "decode")
     lines["seq_len"] = tb.rng.integers(0, 70, count)
     lines["max_tokens"] = lines["seq_len"] + tb.rng.integers(0, _CHAIN, count, dtype=np.uint32)
+    # One of them at least needs another descriptor, however few there are.
+    lines["max_tokens"][0] = lines["seq_len"][0] + _CHAIN
     done = np.uint16(contract.FLAG["DONE"])
     total = 0
     while len(lines):

@@ -175,7 +175,8 @@ async def test_pauses_without_enable_and_carries_on(dut: HierarchyObject) -> Non
     tb.send(_draw(tb, 12 * tb.workers, "decode"))
     for _ in range(6):
         await tb.time.cycles(int(tb.rng.integers(1, 30)))
-        if not tb.lines.queued:
+        # The pool may take one more at the edge that is just now.
+        if tb.lines.queued < 2:
             tb.send(_draw(tb, 2 * tb.workers, "decode"))
         tb.enable(False)
         await tb.time.edge()

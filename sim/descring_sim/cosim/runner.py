@@ -70,10 +70,7 @@ class RunResult:
     def rerun_line(self, case: CaseResult | None) -> str:
         """Return the command that repeats ``case``, or the whole run for None."""
         test = case_names.block_of(self.module) if case is None else case.label
-        return (
-            f"make sim SIM={self.simulator} TEST={shlex.quote(test)} "
-            f"CONFIG={shlex.quote(self.config)} SEED={self.seed}"
-        )
+        return rerun_line(self.simulator, test, self.config, self.seed)
 
     def summary(self) -> dict[str, Any]:
         """Return what the closing lines need, as plain values."""
@@ -124,6 +121,14 @@ class RunResult:
             lines.append(f"         from {self.waves_from_ns:.0f} ns on; WAVES=1 records all of it")
         surfer, gtkwave = views.commands(self.waves)
         return [*lines, f"  open:  {surfer}", f"  or:    {gtkwave}"]
+
+
+def rerun_line(simulator: str, test: str, config: str, seed: int) -> str:
+    """Return the command that repeats the cases ``test`` of a configuration with a seed."""
+    return (
+        f"make sim SIM={simulator} TEST={shlex.quote(test)} "
+        f"CONFIG={shlex.quote(config)} SEED={seed}"
+    )
 
 
 def essence(message: str) -> list[str]:
@@ -248,7 +253,7 @@ def run(
             timeout_s=timeout_s,
             env=environment(run_dir, tests_dir) | dict(extra_env or {}),
         )
-        outcome = _judge(code, files, timeout_s)
+        outcome = judge(code, run_dir, timeout_s)
         if wave_file is not None and wave_file.is_file():
             # What a killed simulator leaves behind is no whole file.
             with contextlib.suppress(SimulationError):
@@ -310,12 +315,14 @@ def environment(run_dir: Path, tests_dir: Path) -> dict[str, str]:
     }
 
 
-def _judge(code: int | None, files: Mapping[str, Path], timeout_s: float) -> Outcome:
+def judge(code: int | None, run_dir: Path, timeout_s: float) -> Outcome:
+    """Return the outcome of the run in ``run_dir`` that ended with ``code``, None if killed."""
     if code is None:
-        running = re.findall(r"running (\S+) \(\d+/\d+\)", files["sim.log"].read_text("utf-8"))
+        log = (run_dir / "sim.log").read_text("utf-8")
+        running = re.findall(r"running (\S+) \(\d+/\d+\)", log)
         case = f" in {running[-1]}" if running else ""
         return Outcome(problems=(f"killed{case}: no end after {timeout_s:.0f} s of wall-clock",))
-    outcome = results.evaluate(files["results.xml"], files["report.jsonl"])
+    outcome = results.evaluate(run_dir / "results.xml", run_dir / "report.jsonl")
     if code != 0 and not outcome.problems and outcome.first_failed is None:
         problem = f"every case passed, but the simulator ended with exit code {code}"
         return replace(outcome, problems=(problem,))
