@@ -19,7 +19,7 @@ WAVE_CYCLES ?=
 JOBS ?= $(shell nproc)
 
 # A recipe reads them as shell variables, so that no character of theirs is special.
-export SIM TEST CONFIG SEED SEEDS WAVES WAVE_CYCLES JOBS
+export SIM TEST CONFIG SEED SEEDS FULL WAVES WAVE_CYCLES JOBS
 
 BIN := .venv/bin
 PYTHON_SOURCES := pymodel host cuda sim cocotb_tests bench examples hatch_build.py
@@ -132,6 +132,7 @@ faults: setup  ## the fault table: 1000 seeds of each fault on Verilator, 63 on 
 .PHONY: soak
 soak: setup  ## all testbenches with SEEDS fresh seeds on each simulator; the same command continues it
 	@$(BIN)/python -m descring_sim.campaign.soak --sim "$${SIM:-all}" --jobs "$$JOBS" \
+		--tier "$$(case "$$FULL" in ''|0) echo quick ;; *) echo full ;; esac)" \
 		$${SEEDS:+--seeds "$$SEEDS"} $${SEED:+--seed "$$SEED"} \
 		$${TEST:+--case "$$TEST"} $${CONFIG:+--config "$$CONFIG"}
 

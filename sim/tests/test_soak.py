@@ -106,7 +106,7 @@ def test_a_finished_soak_draws_new_seeds_and_a_stopped_one_continues(
     assert "(drawn), 1 suites, 0 of 3 runs done" in second.output
 
     journal = Journal(toy.root / "build/soak")
-    name = json.dumps(["icarus", "test_good|test_each", "narrow", 3])
+    name = json.dumps(["icarus", "quick", "test_good|test_each", "narrow", 3])
     session = journal.session(name)
     assert session is not None and session.finished
     journal.keep_session(name, Session(session.first, 3))

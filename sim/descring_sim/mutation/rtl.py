@@ -27,6 +27,7 @@ from descring_sim.mutation import session
 from descring_sim.mutation.mutant import Mutant, MutantError, Run
 from descring_sim.mutation.session import Status, Verdict
 from descring_sim.support import paths
+from descring_sim.support.click_program import run_module
 from descring_sim.support.errors import SimulationError
 
 LAST_RUNS = (Run("rl_runtime_top", "small"), Run("rl_runtime_mmio", "small"))
@@ -215,4 +216,4 @@ def main(
 
 
 if __name__ == "__main__":
-    main()
+    run_module("descring_sim.mutation.rtl", main)
