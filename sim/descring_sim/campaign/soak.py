@@ -30,7 +30,7 @@ from descring_sim.campaign import soak_run
 from descring_sim.campaign.soak_inputs import digest
 from descring_sim.campaign.soak_journal import Failure, Journal, Record, Session
 from descring_sim.campaign.soak_run import Engine, Work
-from descring_sim.cosim import plan, simulators
+from descring_sim.cosim import plan, runner, simulators
 from descring_sim.cosim.plan import Suite
 from descring_sim.cosim.simulators import Simulator
 from descring_sim.support import paths, progress, provenance
@@ -245,7 +245,7 @@ class Soak:
 @click.option("--sim", type=click.Choice(["all", *simulators.SIMULATORS]), default="all")
 @click.option("--seeds", type=click.IntRange(1, 10**6), default=DEFAULT_SEEDS, show_default=True)
 @click.option("--seed", type=click.IntRange(0, 2**31 - 1), help="The first seed; default: drawn.")
-@click.option("--tier", type=click.Choice(soak_run.TIERS), default="quick", show_default=True)
+@click.option("--tier", type=click.Choice(runner.TIERS), default="quick", show_default=True)
 @click.option("--case", metavar="REGEX", help="Cases whose block.name matches only.")
 @click.option("--config", metavar="NAME", help="This named configuration only.")
 @click.option("-n", "--jobs", type=click.IntRange(1, 64), default=os.cpu_count() or 1)

@@ -33,11 +33,6 @@ MOST_SEEDS = 64
 
 _BATCH_MODULE = "descring_vip.seed_batch"
 _BATCH_ENV = "DESCRING_SEED_BATCH"
-_TIER_ENV = "DESCRING_TIER"
-_EVERY_ENV = "DESCRING_EVERY"
-"""Where a case that is asked for by its parameters exists in the quick tier too."""
-
-TIERS = ("quick", "full")
 _ENDED_EARLY = "the simulation ended prematurely"
 """In the text of every case that had not ended when the simulator did."""
 
@@ -160,11 +155,14 @@ class Engine:
 
     def _extra_env(self, suite: Suite, case: str | None) -> dict[str, str]:
         every = "1" * ("/" in (case or ""))
-        return {_TIER_ENV: self.tier, _EVERY_ENV: every, **dict(suite.extra_env)}
+        return {
+            runner.TIER_VARIABLE: self.tier,
+            runner.EVERY_VARIABLE: every,
+            **dict(suite.extra_env),
+        }
 
     def _rerun(self, work: Work, test: str, seed: int) -> str:
-        line = runner.rerun_line(work.simulator.name, test, work.suite.config, seed)
-        return line.replace("make sim", "make sim FULL=1") if self.tier == "full" else line
+        return runner.rerun_line(work.simulator.name, test, work.suite.config, seed, tier=self.tier)
 
     def _filter(self, suite: Suite) -> str | None:
         if self.case is None:
