@@ -11,7 +11,7 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 
-class NativeCoreHook(BuildHookInterface):  # type: ignore[type-arg]
+class NativeCoreHook(BuildHookInterface):  # type: ignore[misc]
     """Builds ``descring_host._native`` (see ``host/native/build.py``)."""
 
     PLUGIN_NAME = "custom"

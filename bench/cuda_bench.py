@@ -2,7 +2,7 @@
 """Measures the persistent CUDA worker beside a flag's round trip and what one would write instead.
 
 All in one run, every completion checked. Prints a table, and writes everything as JSON with -o;
-bench/cuda_plot.py draws it. Without a GPU it says so and measures nothing.
+bench/cuda_plot.py draws it. Without a GPU it reports that and measures nothing.
 """
 
 from __future__ import annotations
@@ -108,9 +108,9 @@ class Bench:
         took = np.zeros(samples, dtype=np.uint64)
         ctypes.memset(self.pinned, 0, 4096)
         last = samples + 1000
-        ask, answer = self.pinned, self.pinned + 128
+        request, response = self.pinned, self.pinned + 128
         arguments = (
-            self.cupy.uint64(ask), self.cupy.uint64(answer), self.cupy.uint32(last),
+            self.cupy.uint64(request), self.cupy.uint64(response), self.cupy.uint32(last),
             self.cupy.uint64(20_000_000_000),
         )  # fmt: skip
         kernel((1,), (1,), arguments, stream=stream)
@@ -119,10 +119,10 @@ class Bench:
         with pinned(self.cpus[1]):
             for first, array in ((1, warm), (1001, took)):
                 if call(
-                    ctypes.c_void_p(ask), ctypes.c_void_p(answer), first, len(array),
+                    ctypes.c_void_p(request), ctypes.c_void_p(response), first, len(array),
                     address(array),
                 ):  # fmt: skip
-                    raise SystemExit("the ping-pong kernel did not answer")
+                    raise SystemExit("the ping-pong kernel did not respond")
         stream.synchronize()
         return took
 
@@ -193,7 +193,7 @@ class Bench:
         stream = cupy.cuda.Stream(non_blocking=True)
         lines, completions = table("plain")
         at = self.pinned
-        view = np.frombuffer((ctypes.c_uint8 * 4096).from_address(at), dtype=np.uint8)
+        view = np.ctypeslib.as_array((ctypes.c_uint8 * 4096).from_address(at))
         submission, completion = (view[o : o + 64].view(DESC_DTYPE) for o in (1024, 2048))
         arguments = (cupy.uint64(at + 1024), cupy.uint64(at + 2048), cupy.uint64(at + 3072))
 
@@ -282,6 +282,7 @@ class Bench:
             jobs = ((seed, chunk, seed * chunk & 0xFFFFFFFF) for seed in range(-(-total // chunk)))
             for name in pool.imap(model_chunk, jobs):
                 memory = shared_memory.SharedMemory(name)
+                assert memory.buf is not None  # it is None only after close()
                 both = aligned(np.frombuffer(memory.buf, dtype=DESC_DTYPE)[: 2 * chunk])
                 memory.close()
                 memory.unlink()

@@ -74,7 +74,7 @@ def table(kind: str) -> tuple[Lines, Lines]:
         keep &= (drawn["flags"] & CHECKED) == 0
     lines = drawn[keep][:PERIOD].copy()
     assert len(lines) == PERIOD
-    # CHECKED lines are sealed anew for the index at which they are sent.
+    # CHECKED lines are sealed again for the index at which they are submitted.
     return aligned(lines), aligned(complete(lines))
 
 
@@ -115,7 +115,7 @@ def near_cpus(cupy: Any, gpu: int) -> list[int]:
     local = Path(f"/sys/bus/pci/devices/{bus}/local_cpulist")
     if local.exists():
         allowed = allowed & set(_cpu_list(local.read_text())) or allowed
-    firsts = {}
+    firsts: dict[str | int, int] = {}
     for cpu in sorted(allowed):
         siblings = Path(f"/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list")
         firsts.setdefault(siblings.read_text() if siblings.exists() else cpu, cpu)
@@ -139,6 +139,7 @@ def model_chunk(job: tuple[int, int, int]) -> str:
     seed, count, first = job
     lines = streams.generate(count, seed=seed, profile="mixed", first_index=first)
     memory = shared_memory.SharedMemory(create=True, size=128 * count)
+    assert memory.buf is not None  # it is None only after close()
     both = np.frombuffer(memory.buf, dtype=np.uint8)[: 128 * count]
     both[: 64 * count] = lines.view(np.uint8).reshape(-1)
     both[64 * count :] = complete(lines, first_index=first).view(np.uint8).reshape(-1)

@@ -159,7 +159,7 @@ class Profile:
 
 
 def bus_traffic() -> list[tuple[float, float]]:
-    """GB/s that the GPU received and sent in each second, as nvidia-smi says; where it can."""
+    """GB/s that the GPU received and sent in each second, by nvidia-smi where it can."""
     command = ["nvidia-smi", "dmon", "-s", "t", "-c", str(int(SECONDS) + 2)]
     text = subprocess.run(command, capture_output=True, text=True, check=False).stdout
     found = re.findall(r"^\s*\d+\s+(\d+)\s+(\d+)\s*$", text, re.MULTILINE)

@@ -40,7 +40,7 @@ REFERENCE = "reference ring, one way"
 Result = dict[str, Any]
 
 
-def say(text: str) -> None:
+def report(text: str) -> None:
     """Progress, on stderr."""
     print(f"[{time.strftime('%H:%M:%S')}, load {os.getloadavg()[0]:.1f}] {text}", file=sys.stderr)
 
@@ -123,7 +123,7 @@ def one_by_one(device: Device, count: int) -> float:
 
 
 def clock_cost() -> float:
-    """Nanoseconds that two looks at the clock measure with nothing between them."""
+    """Nanoseconds between two consecutive readings of the clock."""
     clock = time.perf_counter_ns
     costs = []
     for _ in range(4096):
@@ -207,7 +207,7 @@ def wake_ups(count: int) -> Result:
             done = queue.next_completion()
             took[at] = time.perf_counter_ns() - start
             if done is None or done.user_data != at:
-                raise SystemExit(f"the worker did not wake, or answered {done}")
+                raise SystemExit(f"expected completion {at}, got {done}")
     return latencies(took)
 
 
@@ -216,7 +216,7 @@ def section_native(options: argparse.Namespace) -> list[Result]:
     rows: list[Result] = []
     with native_program() as run:
         for number in range(options.rounds):
-            say(f"native, round {number + 1} of {options.rounds}")
+            report(f"native, round {number + 1} of {options.rounds}")
             rows += run("rings", options.lines) + run("queue", options.lines)
     return merge(rows)
 
@@ -246,7 +246,7 @@ def section_python(options: argparse.Namespace) -> list[Result]:
         for number in range(options.rounds):
             rows += run("rings", options.lines)
             for place, where in PLACES.items():
-                say(f"Python, worker {place}, round {number + 1} of {options.rounds}")
+                report(f"Python, worker {place}, round {number + 1} of {options.rounds}")
                 with open_device("cpu", memory=WINDOW, **where) as device:
                     for batch in BATCHES:
                         count = min(options.lines, 20_000 * batch)
@@ -269,13 +269,13 @@ def section_python_latency(options: argparse.Namespace) -> list[Result]:
     rows: list[Result] = []
     for place, where in PLACES.items():
         with open_device("cpu", memory=WINDOW, **where) as device:
-            say(f"round trips from Python, worker {place}")
+            report(f"round trips from Python, worker {place}")
             what = f"round trip of a line, worker {place}, Python"
             rows.append({"what": what, **round_trips(device, options.samples)})
             for batch in ROUND_TRIP_BATCHES:
                 if batch > options.largest_batch:
                     break
-                say(f"round trips from Python, worker {place}, batch {batch}")
+                report(f"round trips from Python, worker {place}, batch {batch}")
                 result = batch_round_trips(device, options.samples, batch)
                 what = f"round trip, worker {place}, Python"
                 rows.append({"what": what, "batch": batch, **result})

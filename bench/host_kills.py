@@ -2,7 +2,7 @@
 """Kill worker and host processes at random moments and account for every descriptor.
 
 Both are real processes, killed with SIGKILL while lines flow, or while they start. The survivor
-must notice within a second; a new process takes the dead one's place on the same memory; every
+must detect it within a second; a new process replaces the dead one on the same memory; every
 completion taken is compared with the golden model at its index, by processes that know nothing but
 the seed and the registers. Run: python bench/host_kills.py --kills 1000 --json out.json
 """
@@ -43,7 +43,7 @@ FIRST_INDEX = 0xFFFF8000
 POOL = 4096
 REG = {name: register.offset for name, register in contract.REGISTER.items()}
 MASK = 0xFFFFFFFF
-NOTICE_S = 1.0
+DETECT_S = 1.0
 PATIENCE_S = 60.0
 _PR_SET_PDEATHSIG = 1
 
@@ -67,13 +67,13 @@ def stream_part(pool: Lines, start: int, count: int) -> Lines:
     return lines
 
 
-def say(event: str, **facts: Any) -> None:
+def emit(event: str, **facts: Any) -> None:
     """One JSON line on stdout."""
     print(json.dumps({"event": event, "time": time.monotonic(), **facts}), flush=True)
 
 
 def host(name: str, pool: Lines, seed: int) -> None:
-    """Stream and check from wherever the registers say the host before got to."""
+    """Stream and check from the indices in the registers, where the previous host ended."""
     leaving: list[int] = []
     signal.signal(signal.SIGTERM, lambda number, _frame: leaving.append(number))
     draw = random.Random(seed)
@@ -83,18 +83,18 @@ def host(name: str, pool: Lines, seed: int) -> None:
         sent = (device.read32(REG["CMD_TAIL"]) - FIRST_INDEX) & MASK
         taken = (device.read32(REG["DONE_HEAD"]) - FIRST_INDEX) & MASK
         worker = device.peer.pid
-        say("ready", sent=sent, taken=taken)
+        emit("ready", sent=sent, taken=taken)
         while not leaving or queue.in_flight:
             if device.peer.pid != worker:
                 worker = device.peer.pid
-                say("carried_on", with_pid=worker)
+                emit("resumed", with_pid=worker)
             try:
                 if not leaving:
                     sent += queue.submit(stream_part(pool, sent, draw.randint(1, 300)))
                 lines = queue.poll(draw.randint(1, 400), timeout_s=0.2)
             except PeerDied as error:
                 head = (device.read32(REG["CMD_HEAD"])) & MASK
-                say("peer_died", index=error.index, cmd_head=head)
+                emit("peer_died", index=error.index, cmd_head=head)
                 wait_for_worker(device)
                 continue
             expected = complete(
@@ -102,11 +102,11 @@ def host(name: str, pool: Lines, seed: int) -> None:
             )
             difference = first_difference(expected, lines)
             if difference is not None:
-                say("wrong", at=taken, what=str(difference))
+                emit("wrong", at=taken, what=str(difference))
                 return
             taken += len(lines)
         low = device.read32(REG["CNT_TOKENS_LO"])
-        say(
+        emit(
             "final",
             sent=sent,
             taken=taken,
@@ -122,7 +122,7 @@ def wait_for_worker(device: Any) -> None:
     deadline = time.monotonic() + PATIENCE_S
     while device.peer.state != "alive":
         if time.monotonic() > deadline:
-            raise TimeoutError("no worker came back")
+            raise TimeoutError("expected a restarted worker, got none")
         time.sleep(0.005)
 
 
@@ -177,10 +177,10 @@ class Child:
             with selectors.DefaultSelector() as selector:
                 selector.register(self.file, selectors.EVENT_READ)
                 if not selector.select(max(0.0, deadline - time.monotonic())):
-                    raise RuntimeError(f"{self.role} did not say {kinds} in {timeout_s} s")
+                    raise RuntimeError(f"{self.role} did not report {kinds} within {timeout_s} s")
             data = os.read(self.file, 65536)
             if not data:
-                raise RuntimeError(f"{self.role} ended without saying {kinds}")
+                raise RuntimeError(f"{self.role} ended without reporting {kinds}")
             *lines, self.text = (self.text + data).split(b"\n")
             self.events += [json.loads(line) for line in lines]
 
@@ -252,25 +252,25 @@ class Campaign:
         return Child("host", lambda: host(self.name, self.pool, seed))
 
     def kill_one(self) -> None:
-        """One kill of a flowing process, its notice, and its successor."""
+        """One kill of a flowing process, its detection, and its successor."""
         time.sleep(self.draw.random() * 0.03)
         victim = self.draw.choice(("worker", "host"))
         if victim == "worker":
             killed = self.worker.kill()
-            event = self.notice(self.host, "peer_died", killed)
+            event = self.detection(self.host, "peer_died", killed)
             self.count["worker: index named is CMD_HEAD"] += event["index"] == event["cmd_head"]
             self.start_again("worker")
         else:
             killed = self.host.kill()
-            event = self.notice(self.worker, "host", killed)
+            event = self.detection(self.worker, "host", killed)
             self.start_again("host")
         self.count[f"{victim}: killed while lines flowed"] += 1
         delay = event["time"] - killed
         self.delays[victim].append(delay)
-        self.count[f"{victim}: noticed within a second"] += delay <= NOTICE_S
+        self.count[f"{victim}: detected within a second"] += delay <= DETECT_S
 
     @staticmethod
-    def notice(survivor: Child, kind: str, killed: float) -> dict[str, Any]:
+    def detection(survivor: Child, kind: str, killed: float) -> dict[str, Any]:
         """The survivor's word on this death, not on that of an earlier one killed at its start."""
         while True:
             event = survivor.next_event({kind})
@@ -293,9 +293,9 @@ class Campaign:
             child.next_event({"ready"})
             while victim == "worker":
                 # A worker killed before the host saw it live could not be missed by the host.
-                if self.host.next_event({"carried_on"})["with_pid"] == child.pid:
+                if self.host.next_event({"resumed"})["with_pid"] == child.pid:
                     break
-            self.count[f"{victim}: successor carried on"] += 1
+            self.count[f"{victim}: successor resumed"] += 1
             return
 
     @property
@@ -331,7 +331,7 @@ class Campaign:
             "accounts_that_differ": lost,
             "leftover_segments": leftover,
             "what_happened": dict(sorted(self.count.items())),
-            "notice_ms": {
+            "detection_ms": {
                 victim: {
                     "p50": round(1e3 * float(np.median(delays)), 1),
                     "max": round(1e3 * max(delays), 1),
@@ -343,7 +343,7 @@ class Campaign:
 
 
 def main() -> int:
-    """Run a campaign; 0 only if nothing was lost, doubled, left over, or noticed too late."""
+    """Run a campaign; 0 only if nothing was lost, doubled, left over, or detected too late."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 30))
@@ -366,7 +366,7 @@ def main() -> int:
     print(json.dumps(result, indent=2))
     if options.json:
         options.json.write_text(json.dumps(result, indent=2) + "\n")
-    late = any(entry["max"] > 1e3 * NOTICE_S for entry in result["notice_ms"].values())
+    late = any(entry["max"] > 1e3 * DETECT_S for entry in result["detection_ms"].values())
     return 1 if result["accounts_that_differ"] or result["leftover_segments"] or late else 0
 
 

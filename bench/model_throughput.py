@@ -2,8 +2,8 @@
 """How many lines a second the golden model completes on one thread.
 
 Prints JSON. Every completion that was timed is checked afterwards: all checksums by google-crc32c,
-and a sample of whole lines by the scalar reference of the model's tests. A wrong answer ends the
-program with exit code 1 and no figures.
+and a sample of whole lines by the scalar reference of the model's tests. A wrong completion
+ends the program with exit code 1 and no figures.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _SAMPLE = 2000
 _CHECKED = contract.FLAG["CHECKED"]
 
 
-class WrongAnswer(Exception):
+class WrongCompletionError(Exception):
     """A completion that the independent check does not agree with."""
 
 
@@ -37,20 +37,22 @@ def check(lines: Lines, completions: Lines) -> None:
     """Compare a sample line by line, and the checksum of every CHECKED completion.
 
     Raises:
-        WrongAnswer: naming the first line that differs.
+        WrongCompletionError: naming the first line that differs.
     """
     for index in np.flatnonzero(completions["flags"] & _CHECKED):
         line = completions[index].tobytes()
         if google_crc32c.value(line[:60]) != int.from_bytes(line[60:], "little"):
-            raise WrongAnswer(f"line {index}: the checksum of the completion is wrong")
+            raise WrongCompletionError(f"line {index}: the checksum of the completion is wrong")
     rng = np.random.default_rng(0)
     for index in rng.integers(0, len(lines), min(_SAMPLE, len(lines))):
-        answer = scalar_reference.answer(lines[index].tobytes(), int(index))
-        expected = answer.desc.pack()
-        if answer.desc.flags & _CHECKED:
+        result = scalar_reference.execute(lines[index].tobytes(), int(index))
+        expected = result.desc.pack()
+        if result.desc.flags & _CHECKED:
             expected = scalar_reference.sealed(expected, int(index))
         if completions[index].tobytes() != expected:
-            raise WrongAnswer(f"line {index}: the completion is not the scalar reference's")
+            raise WrongCompletionError(
+                f"line {index}: the completion is not the scalar reference's"
+            )
 
 
 def time_complete(lines: Lines, repeats: int) -> tuple[float, Lines]:
@@ -76,18 +78,18 @@ def time_device(lines: Lines, repeats: int) -> tuple[float, Lines]:
         device.write32(register["RING_LOG2"], ring_log2(log2, log2, log2))
         device.write32(register["CTRL"], contract.register_bit("CTRL", "ENABLE"))
         completions = np.empty_like(lines)
-        data, answers = line_bytes(lines), line_bytes(completions)
+        data, actual = line_bytes(lines), line_bytes(completions)
         start = time.perf_counter()
         for first in range(0, len(lines), slots):
             part = slice(first, min(first + slots, len(lines)))
             count = part.stop - part.start
             rings[0, :count] = data[part]
             device.write32(register["DOORBELL"], part.stop)
-            answers[part] = rings[1, :count]
+            actual[part] = rings[1, :count]
             device.write32(register["DONE_HEAD"], part.stop)
         best = min(best, time.perf_counter() - start)
         if device.read32(register["CMD_HEAD"]) != len(lines):
-            raise WrongAnswer("the device did not answer every line")
+            raise WrongCompletionError("the device did not complete every line")
     return best, completions
 
 
@@ -113,7 +115,7 @@ def main() -> int:
                 check(lines, completions)
                 rate = options.count / seconds
                 results.append({"level": name, "profile": profile, "lines_per_s": round(rate)})
-    except WrongAnswer as error:
+    except WrongCompletionError as error:
         print(f"error: {profile}: {error}", file=sys.stderr)
         return 1
     report = {

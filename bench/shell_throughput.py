@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How many lines a cycle the device with rings in memory retires, per configuration.
+"""How many lines per cycle the device with rings in memory retires, per configuration.
 
 Cycles do not depend on the machine or the simulator, so Icarus counts them: it builds in a second.
-Every completion of every run is compared with the golden model's. Exit codes: 0 what is owed is
-reached, 1 it is not, 2 wrong usage.
+Every completion of every run is compared with the golden model's. Exit codes: 0 the required
+rate is reached, 1 it is not, 2 wrong usage.
 
 Run: python bench/shell_throughput.py --write
 """
@@ -23,9 +23,9 @@ from descring_sim.support.markdown import table
 Figures = list[dict[str, float]]
 
 LATENCIES = (1, 20, 60)
-OWED = {"configuration": "default: 8 workers, bursts of 8", "latency": 20, "tokens": 1}
-OWED_RATE = 0.5
-"""Lines a cycle that :data:`OWED` must reach, in each mode."""
+REQUIRED = {"configuration": "default: 8 workers, bursts of 8", "latency": 20, "tokens": 1}
+REQUIRED_RATE = 0.5
+"""Lines per cycle that :data:`REQUIRED` must reach, in each mode."""
 
 CONFIGS: dict[str, dict[str, int]] = {
     "default: 8 workers, bursts of 8": {},
@@ -33,7 +33,7 @@ CONFIGS: dict[str, dict[str, int]] = {
     "4 workers": {"WorkerCount": 4},
     "16 workers": {"WorkerCount": 16},
     "bursts of 1": {"ReadBurst": 1, "WriteBurst": 1},
-    "bursts of 1, 64 under way": {
+    "bursts of 1, 64 outstanding": {
         "ReadBurst": 1,
         "ReadOutstanding": 64,
         "WriteBurst": 1,
@@ -41,7 +41,7 @@ CONFIGS: dict[str, dict[str, int]] = {
     },
     "bursts of 4": {"ReadBurst": 4, "WriteBurst": 4},
     "bursts of 16": {"ReadBurst": 16, "WriteBurst": 16},
-    "2 bursts under way": {"ReadOutstanding": 2, "WriteOutstanding": 2},
+    "2 bursts outstanding": {"ReadOutstanding": 2, "WriteOutstanding": 2},
     "16 lines of buffer": {"PrefetchDepth": 16, "WriteDepth": 16},
     "128 lines of buffer": {
         "PrefetchDepth": 128,
@@ -78,7 +78,7 @@ def measure(parameters: dict[str, int]) -> Figures:
 
 
 def rows(measured: dict[str, Figures]) -> str:
-    """The page's table: lines a cycle, a column for each latency."""
+    """The page's table: lines per cycle, a column for each latency."""
     lines = []
     for name, figures in measured.items():
         for tokens in sorted({figure["tokens"] for figure in figures}):
@@ -93,28 +93,29 @@ def rows(measured: dict[str, Figures]) -> str:
     return table(("configuration", "tokens a line", "PUBLISH_TAILS", *latencies), lines)
 
 
-def owed(measured: dict[str, Figures]) -> list[float]:
-    """The figures, lines a cycle, that must reach :data:`OWED_RATE`."""
+def required(measured: dict[str, Figures]) -> list[float]:
+    """The figures, lines per cycle, that must reach :data:`REQUIRED_RATE`."""
     return [
         figure["lines_a_cycle"]
-        for figure in measured.get(str(OWED["configuration"]), [])
-        if figure["latency"] == OWED["latency"] and figure["tokens"] == OWED["tokens"]
+        for figure in measured.get(str(REQUIRED["configuration"]), [])
+        if figure["latency"] == REQUIRED["latency"] and figure["tokens"] == REQUIRED["tokens"]
     ]
 
 
 _PAGE = """\
-# Lines a cycle of the device with rings in memory
+# Lines per cycle of the device with rings in memory
 
 `python bench/shell_throughput.py --write`, {date}, commit {commit}.
 
 One doorbell publishes a command ring of 256 DECODE lines; counted from the first line written to
 memory to the last, in cycles of Icarus, which depend on no machine. Every completion is compared
-with the golden model's. Latency is counted in cycles from the request to the first answer of the
-memory, for reads and for writes. 8 workers owe {owed_rate} lines a cycle for lines of one token at
-a latency of 20: here **{worst:.3f}** at least. `make test` fails below what is owed.
+with the golden model's. Latency is counted in cycles from the request to the first response of
+the memory, for reads and for writes. 8 workers must reach {required_rate} lines per cycle for lines
+of one token at a latency of 20: here **{worst:.3f}** at least. `make test` fails below the required
+rate.
 
-{rows}What a descriptor costs is its tokens, so one worker makes an eighth of a line a cycle at 8
-tokens. Beyond that the number of lines under way sets the pace.
+{rows}The cost of a descriptor is its tokens, so one worker reaches an eighth of a line per cycle at
+8 tokens. Beyond that the number of outstanding lines is the limit.
 """
 
 
@@ -125,12 +126,12 @@ def write(measured: dict[str, Figures]) -> None:
     page = _PAGE.format(
         date=origin["date"],
         commit=origin["commit"],
-        owed_rate=OWED_RATE,
-        worst=min(owed(measured)),
+        required_rate=REQUIRED_RATE,
+        worst=min(required(measured)),
         rows=rows(measured),
     )
     (folder / "shell-throughput.md").write_text(page, encoding="utf-8")
-    # Cycles depend on no machine, so nothing is said of it.
+    # Cycles do not depend on the machine, so it is not recorded.
     data = {"date": origin["date"], "commit": origin["commit"], "figures": measured}
     (folder / "shell-throughput.json").write_text(json.dumps(data, indent=1) + "\n", "utf-8")
 
@@ -153,9 +154,9 @@ def main() -> None:
     print(rows(measured), end="")
     if arguments.write:
         write(measured)
-    missed = [rate for rate in owed(measured) if rate < OWED_RATE]
+    missed = [rate for rate in required(measured) if rate < REQUIRED_RATE]
     if missed:
-        sys.exit(f"{missed[0]:.3f} lines a cycle, expected {OWED_RATE} for {OWED}")
+        sys.exit(f"{missed[0]:.3f} lines per cycle, expected {REQUIRED_RATE} for {REQUIRED}")
 
 
 if __name__ == "__main__":

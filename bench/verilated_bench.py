@@ -13,6 +13,7 @@ program with exit code 1 and no figures. Runs alternate, and the median counts.
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import shutil
 import statistics
@@ -28,7 +29,8 @@ import numpy as np
 from common.stamp import stamp
 from descring_model import DESC_DTYPE, Lines, complete, contract, first_difference, streams
 from descring_sim.cosim import simulators
-from descring_sim.replay.registry import ReplayOptions, open_backend
+from descring_sim.replay.backend import ReplayOptions
+from descring_sim.replay.registry import open_backend
 from descring_sim.verilated import build
 from descring_sim.verilated.core import CoreConfig, VerilatedCore, replay_parallel
 
@@ -38,7 +40,7 @@ DEPTH = 64
 TOKENS = (1, 31)
 
 
-class WrongAnswer(Exception):
+class WrongCompletionError(Exception):
     """A completion that is not the golden model's."""
 
 
@@ -50,7 +52,7 @@ def check(lines: Lines, completions: Lines, **modes: bool) -> None:
     """Compare with the golden model, byte by byte."""
     difference = first_difference(complete(lines, **modes), completions)
     if difference is not None:
-        raise WrongAnswer(str(difference))
+        raise WrongCompletionError(str(difference))
 
 
 def decode_lines(count: int, tokens: int) -> Lines:
@@ -108,23 +110,23 @@ def against_the_bridge(stand_in: Path, count: int, repeats: int) -> list[dict[st
 
             def one(device: VerilatedCore, lines: Lines = lines) -> tuple[int, float]:
                 began = time.perf_counter()
-                came = device.replay(lines)
+                result = device.replay(lines)
                 seconds = time.perf_counter() - began
-                check(lines, came.done)
+                check(lines, result.done)
                 return len(lines), seconds
 
             def two(lines: Lines = lines) -> tuple[int, float]:
                 began = time.perf_counter()
-                came = replay_parallel(lines, plain, devices=2)
+                result = replay_parallel(lines, plain, devices=2)
                 seconds = time.perf_counter() - began
-                check(lines, came.done)
+                check(lines, result.done)
                 return len(lines), seconds
 
             rates = median_rates(
                 {
                     "cpp_bridge": bridge,
-                    "library": lambda one=one: one(core),
-                    "library_with_assertions": lambda one=one: one(careful),
+                    "library": functools.partial(one, core),
+                    "library_with_assertions": functools.partial(one, careful),
                     "library_two_devices": two,
                 },
                 repeats,
@@ -144,9 +146,9 @@ def against_cocotb(count: int, repeats: int) -> dict[str, Any]:
     def timed(name: str, part: Lines) -> float:
         backend = open_backend(name)
         began = time.perf_counter()
-        came = backend.replay(part, options, lambda _count: None)
+        result = backend.replay(part, options, lambda _count: None)
         seconds = time.perf_counter() - began
-        check(part, came.done)
+        check(part, result.done)
         return seconds
 
     def simulator(name: str) -> Callable[[], tuple[int, float]]:
@@ -165,9 +167,9 @@ def against_cocotb(count: int, repeats: int) -> dict[str, Any]:
 
         def library() -> tuple[int, float]:
             began = time.perf_counter()
-            came = core.replay(many)
+            result = core.replay(many)
             seconds = time.perf_counter() - began
-            check(many, came.done)
+            check(many, result.done)
             return len(many), seconds
 
         ways = {"icarus": simulator("icarus"), "verilator": simulator("verilator")}
@@ -199,8 +201,8 @@ def main() -> int:
         }
         if not options.skip_cocotb:
             report["cocotb"] = against_cocotb(options.cocotb_count, min(options.repeats, 3))
-    except WrongAnswer as error:
-        print(f"error: a wrong answer: {error}", file=sys.stderr)
+    except WrongCompletionError as error:
+        print(f"error: wrong completions: {error}", file=sys.stderr)
         return 1
     except TooBusy as error:
         print(f"error: measure again with less else running: {error}", file=sys.stderr)

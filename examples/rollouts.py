@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Decode rollouts of random length to their end, on any backend, and show that all agree.
+"""Decode rollouts of random length to their end on any backend, and show that all agree.
 
-The program is the same whatever stands behind the doorbell:
+The program is the same for every backend:
 
     python examples/rollouts.py --backend model --backend cpu --backend icarus --backend verilator
 
 Each backend decodes the same rollouts, every other one as CHECKED lines. A decode stops at every
 reward boundary; the program takes the completion for the reward and submits it again. Credits
-bound what is in flight: a rollout's line takes one, its completion gives it back. Which line comes
-next depends on the completions alone and never on when they came, so every backend must give the
+bound what is in flight: a submission takes one, its completion returns it. Which line is submitted
+next depends on the completions only and never on their timing, so every backend must return the
 same bytes. Indices start shortly before 2^32 and wrap.
 
 Exit codes: 0 all agree, 1 they do not, or a result is wrong, 2 an error.
@@ -79,15 +79,15 @@ class Program:
 
     def run(self, name: str) -> Outcome:
         """Until every rollout is DONE."""
-        began = said = time.monotonic()
+        began = reported = time.monotonic()
         self.submit(self.begin(CREDITS))
         while self.queue.in_flight:
             completions = self.queue.poll(timeout_s=PATIENCE_S)
             if not len(completions):
-                raise HostError(f"no completion for {PATIENCE_S} s, {self.lines} lines answered")
-            self.submit(self.answer(completions))
-            if time.monotonic() - said > PROGRESS_S:
-                said = time.monotonic()
+                raise HostError(f"no completion for {PATIENCE_S} s, {self.lines} lines completed")
+            self.submit(self.follow_up(completions))
+            if time.monotonic() - reported > PROGRESS_S:
+                reported = time.monotonic()
                 done = len(self.last) - len(self.waiting) - self.queue.in_flight
                 print(f"{name}: {done} of {len(self.last)} rollouts done", file=sys.stderr)
         seconds = time.monotonic() - began
@@ -109,7 +109,7 @@ class Program:
         if len(lines):
             self.queue.submit(lines, timeout_s=PATIENCE_S)
 
-    def answer(self, completions: Lines) -> Lines:
+    def follow_up(self, completions: Lines) -> Lines:
         """Take note of completions; for each, in order, the line that gets its credit."""
         check(completions, self.lines)
         self.stream.update(line_bytes(completions).tobytes())
@@ -128,12 +128,12 @@ class Program:
         return np.delete(following, places[len(fresh) :])
 
 
-def check(completions: Lines, answered: int) -> None:
-    """Refuse completions that are errors, or CHECKED ones that are damaged or out of place."""
+def check(completions: Lines, completed: int) -> None:
+    """Raise for completions that are errors, or CHECKED ones that are damaged or misplaced."""
     if (completions["flags"] & contract.FLAG["ERROR"]).any():
-        raise HostError("the device answered ERROR")
+        raise HostError("expected completions without ERROR, got one with it")
     checked = np.flatnonzero(completions["flags"] & contract.FLAG["CHECKED"])
-    tags = ((FIRST_INDEX + answered + checked) & 0xFFFFFFFF).astype(np.uint32)
+    tags = ((FIRST_INDEX + completed + checked) & 0xFFFFFFFF).astype(np.uint32)
     if (line_bytes(seal(completions[checked], tags)) != line_bytes(completions[checked])).any():
         raise HostError("a CHECKED completion has a wrong tag or checksum")
 

@@ -5,18 +5,18 @@
 #include "crc.cuh"
 #include "rings.cuh"
 
-// Answer each number that appears in `ask` by the same number in `answer`, with acquire loads.
-extern "C" __global__ void pingpong(hw_u32 *ask, hw_u32 *answer, hw_u32 last, hw_u64 limit_ns) {
+// Copy each number that appears in `request` to `response`, with acquire loads.
+extern "C" __global__ void pingpong(hw_u32 *request, hw_u32 *response, hw_u32 last, hw_u64 limit_ns) {
   const hw_u64 start = hw_nanoseconds();
   for (hw_u32 next = 1; next <= last; ++next) {
     hw_u32 seen;
     do {
-      asm volatile("ld.acquire.sys.global.u32 %0, [%1];" : "=r"(seen) : "l"(ask) : "memory");
+      asm volatile("ld.acquire.sys.global.u32 %0, [%1];" : "=r"(seen) : "l"(request) : "memory");
       if (hw_nanoseconds() - start > limit_ns) {
         return;
       }
     } while (seen != next);
-    asm volatile("st.release.sys.global.u32 [%0], %1;" :: "l"(answer), "r"(next) : "memory");
+    asm volatile("st.release.sys.global.u32 [%0], %1;" :: "l"(response), "r"(next) : "memory");
   }
 }
 

@@ -15,7 +15,7 @@
 enum { THREADS_MAX = 8 };
 
 // Submissions of one period and their completions by the golden model; user_data is replaced by a
-// running number on both sides, so that no stale completion passes; CHECKED lines are sealed anew.
+// running number on both sides, so that no stale completion passes; CHECKED lines are sealed again.
 typedef struct table {
   const hw_desc_t *lines;
   const hw_desc_t *completions;
@@ -47,14 +47,14 @@ static int is_completion(const table_t *table, uint64_t number, uint32_t index,
 
 static hd_geometry_t rings_of(hw_device_t *device) { return hw_geometry(device->segment); }
 
-// A flag there and back: nanoseconds of each. 0, or 1 if the kernel did not answer.
-int bench_pingpong(uint32_t *ask, uint32_t *answer, uint32_t first, uint32_t samples,
+// Round trips of a flag: nanoseconds of each. 0, or 1 if the kernel did not respond.
+int bench_pingpong(uint32_t *request, uint32_t *response, uint32_t first, uint32_t samples,
                    uint64_t *took) {
   const uint64_t patience = hw_now() + 20ull * 1000 * 1000 * 1000;
   for (uint32_t at = 0; at < samples; ++at) {
     const uint64_t start = hw_now();
-    hw_put((hw_word_t *)ask, first + at);
-    while (hw_get((hw_word_t *)answer) != first + at) {
+    hw_put((hw_word_t *)request, first + at);
+    while (hw_get((hw_word_t *)response) != first + at) {
       if (hw_now() > patience) {
         return 1;
       }
@@ -71,7 +71,8 @@ uint32_t bench_latency(void *segment, const hw_desc_t *lines, const hw_desc_t *c
   const table_t table = {lines, completions, period - 1u};
   hw_device_t *device = hd_open(segment);
   const hd_geometry_t rings = rings_of(device);
-  hw_queue_t *queue = hq_open(device, &rings);
+  int failure;
+  hw_queue_t *queue = hq_open(device, &rings, INT64_MAX, &failure);
   uint32_t good = 0;
   for (; good < samples; ++good) {
     hw_desc_t line, back;
@@ -85,7 +86,9 @@ uint32_t bench_latency(void *segment, const hw_desc_t *lines, const hw_desc_t *c
     took[good] = hw_now() - start;
   }
   hq_close(queue);
+  hq_free(queue);
   hd_close(device);
+  hd_free(device);
   return good;
 }
 
@@ -219,7 +222,8 @@ uint32_t bench_throughput(void *segment, const hw_desc_t *submissions,
   pthread_t threads[2 * THREADS_MAX];
   flow.device = hd_open(segment);
   flow.rings = rings_of(flow.device);
-  hw_queue_t *queue = hq_open(flow.device, &flow.rings);
+  int failure;
+  hw_queue_t *queue = hq_open(flow.device, &flow.rings, INT64_MAX, &failure);
   flow.first = hq_next_index(queue);
   atomic_store(&flow.last, UINT64_MAX);
   for (uint32_t at = 0; at < producers + checkers; ++at) {
@@ -246,22 +250,25 @@ uint32_t bench_throughput(void *segment, const hw_desc_t *submissions,
   }
   const int failed = (int)hw_get(&flow.failed);
   hq_close(queue);
+  hq_free(queue);
   hd_close(flow.device);
+  hd_free(flow.device);
   return failed ? 0 : samples;
 }
 
 // ---- verification of a stream against expected completions
 
-// Push `count` lines through, resuming behind every STOP, and compare every completion. Returns how
-// many were right; the device goes on where it was. `why` says what ended it: 0 all right, 1 a
-// difference, 2 a refused doorbell, 3 nothing came for three seconds.
+// Send `count` lines, resuming after every STOP, and compare every completion. Returns how many were
+// equal; the device continues from its current state. `why` is what ended the run: 0 all equal, 1 a
+// difference, 2 a refused doorbell, 3 no completion for three seconds.
 uint64_t bench_verify(void *segment, const hw_desc_t *lines, const hw_desc_t *completions,
                       uint64_t count, uint64_t *stops, uint32_t *why) {
   enum { Take = 4096 };
   static hw_desc_t got[Take];
   hw_device_t *device = hd_open(segment);
   const hd_geometry_t rings = rings_of(device);
-  hw_queue_t *queue = hq_open(device, &rings);
+  int failure;
+  hw_queue_t *queue = hq_open(device, &rings, INT64_MAX, &failure);
   uint64_t sent = 0, good = 0;
   uint64_t seen = hw_now();
   *why = 0;
@@ -275,21 +282,21 @@ uint64_t bench_verify(void *segment, const hw_desc_t *lines, const hw_desc_t *co
       }
       sent += (uint64_t)taken;
     }
-    const uint32_t came = hq_poll(queue, 0, got, Take, 0);
+    const uint32_t polled = hq_poll(queue, 0, got, Take, 0);
     uint32_t at = 0;
-    while (at < came && memcmp(&got[at], &completions[good + at], HW_DESC_BYTES) == 0) {
+    while (at < polled && memcmp(&got[at], &completions[good + at], HW_DESC_BYTES) == 0) {
       ++at;
     }
     good += at;
-    if (at < came) {
+    if (at < polled) {
       *why = 1;
       break;
     }
-    if (came) {
+    if (polled) {
       seen = hw_now();
-      if (got[came - 1].flags & HW_FLAG_STOPPED) {
+      if (got[polled - 1].flags & HW_FLAG_STOPPED) {
         ++*stops;
-        hd_write32(device, HW_REG_CTRL, hd_read32(device, HW_REG_CTRL) | HW_BIT(HW_CTRL_RESUME_BIT));
+        hd_write32(device, HW_REG_CTRL, hd_read32(device, HW_REG_CTRL) | HW_BIT(HW_CTRL_RESUME_BIT), INT64_MAX);
       }
     } else if (hw_now() - seen > 3000000000u) {
       *why = 3;
@@ -297,6 +304,8 @@ uint64_t bench_verify(void *segment, const hw_desc_t *lines, const hw_desc_t *co
     }
   }
   hq_close(queue);
+  hq_free(queue);
   hd_close(device);
+  hd_free(device);
   return good;
 }

@@ -44,7 +44,7 @@ static int by_size(const void *left, const void *right) {
   return (a > b) - (a < b);
 }
 
-// What two looks at the clock measure with nothing between them.
+// Time between two consecutive readings of the clock.
 static double clock_cost(void) {
   static uint64_t cost[4096];
   for (int at = 0; at < 4096; ++at) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The baseline: a ring that behaves as the reference C runtime's hw_ring, written anew from how
-// that one behaves. 65536 slots; free-running u32 indices on cache lines of their own; a line a
+// The baseline: a ring that behaves as the reference C runtime's hw_ring, written from scratch from
+// its behaviour. 65536 slots; free-running u32 indices on cache lines of their own; a line a
 // call; each call loads both indices with acquire order and stores one with release order; no
 // index is cached, and both accesses are calls into another translation unit, as they are there.
 #ifndef REFERENCE_RING_H

@@ -177,7 +177,7 @@ static struct {
   HW_LINE hw_word_t pong;
 } table_tennis;
 
-static void *answer(void *argument) {
+static void *echo(void *argument) {
   const uint32_t rounds = *(const uint32_t *)argument;
   for (uint32_t round = 1; round <= rounds; ++round) {
     while (hw_get(&table_tennis.ping) != round) {
@@ -193,7 +193,7 @@ void measure_line(uint32_t rounds) {
   hw_put(&table_tennis.ping, 0);
   hw_put(&table_tennis.pong, 0);
   run_on(1);
-  pthread_create(&thread, NULL, answer, &rounds);
+  pthread_create(&thread, NULL, echo, &rounds);
   run_on(0);
   const uint64_t start = hw_now();
   for (uint32_t round = 1; round <= rounds; ++round) {

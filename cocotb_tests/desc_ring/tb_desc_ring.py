@@ -121,7 +121,7 @@ class DescRingTestbench(Testbench):
     def _on_taken(self, beat: Beat) -> None:
         if beat.side["cmd_tail_i"] == self._model.head:
             raise self._lines.fail(
-                f"index {self._model.head} came out in cycle {beat.cycle} before it was published"
+                f"index {self._model.head} was output in cycle {beat.cycle} before it was published"
             )
         line, index = self._model.pop(beat.cycle)
         self._lines.expect(line)

@@ -8,7 +8,7 @@ import numpy.typing as npt
 from cocotb.handle import HierarchyObject
 from cocotb.types import LogicArray
 from descring_model import contract, describe, seal, streams
-from descring_model.completion import answer
+from descring_model.completion import execute
 from descring_model.lines import DESC_DTYPE, Lines, index_range, line_bytes
 from descring_vip.handles import read_bytes, read_int, signal
 from descring_vip.scoreboard import ValueChecker
@@ -113,8 +113,8 @@ class LineCheckTestbench(CombinationalTestbench):
         required = np.array([mode for _, _, mode in inputs])
         flags = np.where(
             required,
-            answer(lines, indices, require_checked=True)["flags"],
-            answer(lines, indices, require_checked=False)["flags"],
+            execute(lines, indices, require_checked=True)["flags"],
+            execute(lines, indices, require_checked=False)["flags"],
         )
         codes = (flags >> contract.ERROR_CODE_SHIFT).tolist()
         stops = (flags & contract.FLAG["STOPPED"] != 0).tolist()

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The text of the kernels: one program, every header of ours put in its place.
 
-One text, because compilers that cache by it must notice a change in any header.
+One text, because compilers that cache by it must detect a change in any header.
 """
 
 from __future__ import annotations

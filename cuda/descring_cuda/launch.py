@@ -65,8 +65,8 @@ def _gpu(number: int) -> _Gpu:
 
 
 _pinned: defaultdict[int, list[int]] = defaultdict(list)
-"""Addresses of pinned memory that nobody uses, by size. Giving it back would wait for every
-running kernel, so it is kept for the next device."""
+"""Addresses of unused pinned memory, by size. Freeing it would wait for every running kernel, so
+it is kept for the next device."""
 
 
 def _allocate_pinned(cupy: Any, size: int) -> ctypes.Array[ctypes.c_uint8]:
@@ -161,7 +161,7 @@ class CudaDevice(RemoteDevice):
         Args:
             memory: bytes of the memory window, pinned.
             shape: ``"latency"`` (one block, a submission costs one read over the bus) or
-                ``"throughput"`` (many blocks, rounds of lines under way at once).
+                ``"throughput"`` (many blocks, rounds of lines in flight at once).
             device: which GPU.
             workers: blocks of the throughput shape beside the one that coordinates them.
             first_index: the value of every index after reset [RING-012].

@@ -19,7 +19,7 @@ _LEAST_CAPABILITY = 80
 
 
 def check_environment() -> None:
-    """Before the first CUDA call of the process; asks for eager module loading if nobody has."""
+    """Before the first CUDA call of the process; requests eager module loading unless it is set."""
     if os.environ.get("CUDA_LAUNCH_BLOCKING", "0") not in ("", "0"):
         raise DeviceError(
             "CUDA_LAUNCH_BLOCKING is set: a launch would wait for a kernel that never ends; "
@@ -79,7 +79,7 @@ def check_loading() -> None:
         now = os.environ.get("CUDA_MODULE_LOADING")
         raise DeviceError(
             "CUDA was initialised with lazy module loading before the device was opened (the "
-            f"environment says CUDA_MODULE_LOADING={now} by now); set CUDA_MODULE_LOADING=EAGER "
+            f"environment has CUDA_MODULE_LOADING={now} now); set CUDA_MODULE_LOADING=EAGER "
             "before the process starts, or open the device first"
         )
 

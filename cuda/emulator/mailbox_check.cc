@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Scout and taker of a mailbox on two threads, over memory that the taker changes. Says what is wrong
-// and returns 1; built with ThreadSanitizer, whatever is not ordered is reported too.
+// Scout and taker of a mailbox on two threads, over memory that the taker changes. Prints what is
+// wrong and returns 1; built with ThreadSanitizer, whatever is not ordered is reported too.
 #include <cstdio>
 #include <cstdlib>
 #include <thread>
@@ -54,7 +54,7 @@ int main(int, char **arguments) {
     std::thread scout([&box] { hw_scout((hw_u64)memory, &box, team); });
     for (hw_u32 number = 0; number < mails; ++number) {
       const hw_mail mail = hw_take_mail(&box, number, team);
-      // Changed behind mail n: n + 1 lies ready by then, and n + 2 may be under way.
+      // Changed behind mail n: n + 1 is ready by then, and n + 2 may be in flight.
       check(mail, number, number < 3 ? 0 : number - 2, newest);
       set(number + 1);
     }

@@ -6,8 +6,8 @@
 // first warp acts on what has come. Its completion goes out as chunks that carry its index, ahead
 // of the ring; a third warp, the publisher, then brings ring and report up to date.
 //
-// Lines that did not come one by one are fetched from the ring, by the first warp alone. One poll
-// is under way at a time: reads of the same line come back one after another.
+// Lines that are not submitted one by one are fetched from the ring, by the first warp alone. One
+// poll is in flight at a time: reads of the same line return one after another.
 #ifndef HW_LATENCY_CUH
 #define HW_LATENCY_CUH
 
@@ -154,7 +154,7 @@ HW_DEV hw_u32 hw_reward_room(const hw_latency_self *self) {
   return self->rings.reward_slots - (self->now.reward_tail - self->reward_head);
 }
 
-// The line that came with the poll.
+// The line that the poll returned.
 template <hw_u32 Lanes>
 HW_DEV void hw_run_newest(hw_latency_self *self, const hw_mail &mail, const hw_team<Lanes> &team) {
   hw_words_t words;
@@ -271,7 +271,7 @@ HW_DEV int hw_is_news(const hw_latency_self *self, const hw_mail &mail) {
           (!self->link.newest_is_told || mail.has_part_from(self->now.cmd_head)));
 }
 
-// The gate has moved: stand still before a closed one; learn what changed behind an open one.
+// The gate has moved: stop if it is closed; reread the configuration if it is open.
 template <hw_u32 Lanes>
 HW_DEV void hw_pass_gate(hw_latency_self *self, hw_u32 gate,
                          const hw_team<Lanes> &team) {
@@ -321,8 +321,8 @@ HW_DEV int hw_heed(hw_latency_self *self, const hw_mail &mail, const hw_team<Lan
   if (!self->runs) {
     return 1;
   }
-  // The newest line's index says what is published. Seen half-way, it will be whole in the next
-  // poll, unless two threads have rung at once: then only the doorbell says it.
+  // The newest line's index implies what is published. Read half-written, it will be complete in
+  // the next poll, unless two threads have rung at once: then only the doorbell tells.
   hw_u32 tail = mail.chunk[0].word[HW_CHUNK_SEQUENCE] + 1u;
   if (!self->link.newest_is_told || !mail.is_line(tail - 1u)) {
     if (self->link.newest_is_told && ++self->unclear % HW_POLLS_UNCLEAR != 0) {

@@ -3,8 +3,8 @@
 // How the warp that polls hands its polls to the warp that acts on them: the two meet once for each
 // poll, which lies in one of two places of shared memory in turn. What was handed over when they
 // met is read until they meet again, and meanwhile the next poll fills the other place. So every
-// poll is handed over, whole and in order: to the warp that acts it is as if it had polled itself,
-// but the next poll is under way before this one is looked at.
+// poll is handed over, complete and in order: for the warp that executes it is as if it had polled,
+// but the next poll is in flight before this one is examined.
 #ifndef HW_MAILBOX_CUH
 #define HW_MAILBOX_CUH
 
@@ -48,7 +48,7 @@ struct hw_mail {
 // Zero at the start.
 struct hw_mailbox {
   alignas(128) hw_chunk_t place[2][HW_MAIL_CHUNKS];
-  hw_u32 ends[2];  // the taker's, said before they meet: the scout may still look at the other
+  hw_u32 ends[2];  // the taker's, written before they meet: the scout may still read the other
   hw_meeting meeting;
 };
 
@@ -97,7 +97,7 @@ struct hw_poll {
   }
 };
 
-// Poll what lies at `address`, until the taker refuses. One poll is always under way.
+// Poll the data at `address`, until the taker refuses. One poll is always in flight.
 template <hw_u32 Lanes>
 HW_DEV void hw_scout(hw_u64 address, hw_mailbox *box, const hw_team<Lanes> &team) {
   hw_poll<Lanes> next;

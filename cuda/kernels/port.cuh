@@ -4,7 +4,7 @@
 // threads. Two targets: CUDA C++ through NVRTC, and C++17 on a CPU, where one thread is a whole
 // team, so that the control logic can be run and checked without a GPU.
 //
-// Every access that somebody else may race with is relaxed; fences stand where order is needed.
+// Every access that may race with another thread is relaxed; fences are where order is needed.
 #ifndef HW_PORT_CUH
 #define HW_PORT_CUH
 
@@ -163,8 +163,8 @@ struct hw_team {
   }
 };
 
-// Where two warps of a block meet: neither goes on before both have come, and what one stored
-// before can be read by the other behind it. A hardware barrier; number 0 is __syncthreads'.
+// Where two warps of a block meet: neither continues before both have arrived, and the stores of
+// one before it are visible to the other behind it. A hardware barrier; number 0 is __syncthreads'.
 struct hw_meeting {};
 
 template <hw_u32 Lanes>

@@ -53,7 +53,7 @@ HW_DEV void hw_put_line(hw_round<Lines> *round, hw_u32 at, const hw_words_t &wor
   }
 }
 
-// Lines first .. first + count of the command ring; all loads are under way before the first ends.
+// Lines first .. first + count of the command ring; all loads are in flight before the first ends.
 template <hw_u32 Lines, hw_u32 Lanes>
 HW_DEV void hw_load_round(hw_round<Lines> *round, const hw_rings_t &rings, hw_u32 first,
                           hw_u32 count, const hw_team<Lanes> &team) {

@@ -12,13 +12,13 @@
 
 enum {
   HW_ROUND_LINES = 256,
-  HW_FINISHED = 128,  // tickets under way at most
-  HW_LOOK_AHEAD = 16  // finished rounds that the coordinator looks at together
+  HW_FINISHED = 128,  // tickets in flight at most
+  HW_LOOK_AHEAD = 16  // finished rounds that the coordinator examines together
 };
-// The epoch is odd while workers must stand still.
+// The epoch is odd while workers must be stopped.
 #define HW_EPOCH_END 0xFFFFFFFFu
 
-// What a worker says of a round: lines, rewards and errors so far in ten bits each.
+// What a worker reports of a round: lines, rewards and errors so far in ten bits each.
 enum { HW_FINISHED_REWARDS_LSB = 10, HW_FINISHED_ERRORS_LSB = 20 };
 #define HW_FINISHED_COUNT 0x3FFu
 #define HW_FINISHED_WHOLE 0x40000000u  // nothing of this round will follow
@@ -30,7 +30,7 @@ struct hw_hub {
   alignas(128) hw_u64 claim;       // next line to be claimed, its ticket in the high word
   alignas(128) hw_chunk_t turn;    // done tail, reward tail, halted; ticket whose turn it is
   alignas(128) hw_u32 reported;    // tickets reported to the host
-  alignas(128) hw_u32 standing;    // workers that stand still
+  alignas(128) hw_u32 standing;    // workers that have stopped
   alignas(128) hw_rings_t rings;
   alignas(128) hw_chunk_t finished[HW_FINISHED];  // packed counts, tokens, stalls; ticket + 1
 };
@@ -61,7 +61,7 @@ struct hw_worker_state {
   hw_part part;
 };
 
-// The leader's: stand still when told to, else claim lines.
+// The leader's: stop when told to, else claim lines.
 HW_DEV hw_plan hw_next_plan(hw_hub *hub, hw_rings_t *rings, hw_u32 *epoch) {
   for (;; hw_pause()) {
     const hw_chunk_t orders = hw_load_device(&hub->orders);
@@ -123,7 +123,7 @@ HW_DEV hw_part hw_place(hw_hub *hub, hw_worker_state *state, hw_u32 epoch, hw_u3
           state->rings.done_slots - (turn->done_tail - orders.word[HW_ORDERS_DONE_HEAD]),
           state->rings.reward_slots - (turn->reward_tail - orders.word[HW_ORDERS_REWARD_HEAD]));
       if (part.to != from || orders.word[HW_ORDERS_EPOCH] != epoch) {
-        // Without room and told to stand still: what was claimed is forgotten.
+        // Without room and told to stop: what was claimed is forgotten.
         part.whole = part.to == until || part.to == from;
         break;
       }
@@ -259,7 +259,7 @@ HW_DEV void hw_coordinator(const hw_link_t *shared_link, hw_hub *hub, hw_coordin
     }
     if (epoch & 1u && team.lane == 0) {
       state->standing = hw_load_word_device(&hub->standing);
-      hw_fence_device();  // whoever stands still claims nothing more
+      hw_fence_device();  // a stopped worker claims nothing more
       state->claim = hw_load_long_device(&hub->claim);
     }
     team.sync();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The persistent kernels, one launch a device. They end when the host says so, when its heart stops,
+// The persistent kernels, one launch per device. They end on the stop word, when the heartbeat stops,
 // or at their deadline.
 #include "latency.cuh"
 #include "throughput.cuh"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A short run over kernels compiled for the CPU: exit code 0 if all is as the golden model says.
+"""A short run over kernels compiled for the CPU: exit code 0 if all agrees with the golden model.
 
 probe.py LIBRARY SHAPE
 """
@@ -55,7 +55,7 @@ def halts(library: Path, shape: str) -> None:
             assert device.read32(REG["STATUS"]) & STATUS["HALTED"]
             assert device.read32(REG["DONE_TAIL"]) == device.read32(REG["CMD_HEAD"]) == stop + 1
             queue.continue_after_stop()
-        eventually(lambda: queue.answered == 42, "all are answered")
+        eventually(lambda: queue.answered == 42, "all are completed")
 
 
 def one_by_one(library: Path, shape: str) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Breaks the kernels in small ways; each break must be noticed by a short run on the CPU.
+"""Mutants of the kernels; a short run on the CPU must kill each.
 
 Run by ``make mutants-cuda``.
 """
@@ -71,7 +71,7 @@ def survives(library: Path, shape: str) -> bool:
 
 @pytest.mark.parametrize("shape", ["latency", "throughput"])
 def test_the_unbroken_kernels_pass_the_probe(tmp_path: Path, shape: str) -> None:
-    """Else every mutant would seem to be noticed."""
+    """Else every mutant would seem to be killed."""
     assert survives(build(tmp_path), shape)
 
 
@@ -80,14 +80,12 @@ def test_the_unbroken_kernels_pass_the_probe(tmp_path: Path, shape: str) -> None
     MUTANTS,
     ids=[f"{m[0]}-{n}" for n, m in enumerate(MUTANTS)],
 )
-def test_a_broken_kernel_is_noticed(
-    tmp_path: Path, file: str, text: str, becomes: str, shape: str
-) -> None:
+def test_a_mutant_is_killed(tmp_path: Path, file: str, text: str, becomes: str, shape: str) -> None:
     """Streams, tiny rings, STOPs and registers find it."""
     kernels = tmp_path / "kernels"
     shutil.copytree(folders()[0], kernels)
     whole = (kernels / file).read_text()
-    assert text in whole, "the mutant no longer applies; mend the list"
+    assert text in whole, "the mutant no longer applies; fix the list"
     (kernels / file).write_text(whole.replace(text, becomes))
     if shape == "mailbox":
         assert mailbox_faults(tmp_path, kernels, "-Wno-error")

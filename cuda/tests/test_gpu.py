@@ -27,7 +27,7 @@ time.sleep(60)
 
 
 def processes_on_gpu() -> set[str]:
-    """Ids of the processes that have the GPU, as nvidia-smi says."""
+    """Ids of the processes that have the GPU, by nvidia-smi."""
     query = ["nvidia-smi", "--query-compute-apps=pid", "--format=csv,noheader"]
     return set(subprocess.run(query, capture_output=True, text=True, check=True).stdout.split())
 
@@ -54,7 +54,7 @@ def start_host(shape: str) -> subprocess.Popen[str]:
 
 @pytest.mark.parametrize("shape", ["latency", "throughput"])
 def test_the_gpu_is_idle_soon_after_its_host_was_killed(shape: str) -> None:
-    """SIGKILL leaves nobody to stop the kernel; the GPU must still come free within 2 s."""
+    """After SIGKILL no process stops the kernel; the GPU must still be free within 2 s."""
     host = start_host(shape)
     time.sleep(1.0)
     assert str(host.pid) in processes_on_gpu()
@@ -78,7 +78,7 @@ def test_ctrl_c_ends_the_kernel(shape: str) -> None:
 
 @pytest.mark.parametrize("shape", ["latency", "throughput"])
 def test_a_stopped_host_loses_its_kernel_and_starts_it_again(shape: str) -> None:
-    """SIGSTOP stops the heart too: the kernel ends; SIGCONT finds a device that can go on."""
+    """SIGSTOP stops the heartbeat: the kernel ends; after SIGCONT the device can be restarted."""
     program = """
 import os, signal, sys, time
 import numpy as np
@@ -184,8 +184,8 @@ def test_more_workers_than_the_gpu_holds() -> None:
     CudaDevice(1 << 20, shape="throughput", workers=32).close()
 
 
-def test_a_kernel_that_ended_is_noticed_while_waiting() -> None:
-    """A poll that would wait for ever raises instead."""
+def test_a_kernel_that_ended_is_detected_while_waiting() -> None:
+    """A poll that would wait forever raises instead."""
     with CudaDevice(1 << 20, deadline_s=0.2) as device, CommandQueue(device) as queue:
         eventually(lambda: not device._launcher.running(), "the deadline ends it")
         with pytest.raises(PeerDied, match="deadline"):

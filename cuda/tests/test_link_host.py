@@ -66,7 +66,7 @@ class ScriptedWorker:
         """See :class:`descring_cuda.Launcher`."""
 
     def report(self, lines: int) -> None:
-        """Say that so many lines are answered, without storing any word into the rings."""
+        """Report that so many lines are completed, without storing any word into the rings."""
         report = self.words(REPORT)
         sequence = report[3] + 1
         chunks = [(lines, lines, 0), (lines, 0, 0), (0, 0, 0), (0, 0, 0)]
@@ -127,7 +127,7 @@ def test_an_event_waits_for_the_words_that_are_promised_before_it(
 def test_an_event_without_published_words_does_not_wait(
     device: RemoteDevice, worker: ScriptedWorker
 ) -> None:
-    """Nobody was promised anything."""
+    """No completion was promised."""
     enable(device, 0)
     assert min(time_of_event(device, worker, n) for n in range(1, 21)) < WORDS_NS
 

@@ -20,7 +20,7 @@ GOOD = {
 
 
 def fake_cupy(count: int = 1, **properties: Any) -> Any:
-    """As much of CuPy as the checks look at."""
+    """As much of CuPy as the checks read."""
 
     class CUDARuntimeError(Exception):
         pass
@@ -39,14 +39,14 @@ def fake_cupy(count: int = 1, **properties: Any) -> Any:
 
 
 def test_blocking_launches_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A launch that waits for the kernel's end would wait for ever."""
+    """A launch that waits for the kernel's end would wait forever."""
     monkeypatch.setenv("CUDA_LAUNCH_BLOCKING", "1")
     with pytest.raises(DeviceError, match=r"CUDA_LAUNCH_BLOCKING is set.*unset it"):
         refusals.check_environment()
 
 
 def test_lazy_loading_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Only where somebody asked for it; else eager loading is asked for."""
+    """Only where it was requested; else eager loading is requested."""
     monkeypatch.setenv("CUDA_MODULE_LOADING", "LAZY")
     with pytest.raises(DeviceError, match=r"CUDA_MODULE_LOADING is LAZY.*set it to EAGER"):
         refusals.check_environment()
@@ -56,7 +56,7 @@ def test_lazy_loading_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_process_that_loads_lazily_already_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the driver does counts, not what the environment says by now."""
+    """The behaviour of the driver counts, not the environment now."""
     found = {"error": 0, "mode": 2}
 
     def loading_mode(mode: Any) -> int:
@@ -66,11 +66,11 @@ def test_a_process_that_loads_lazily_already_is_refused(monkeypatch: pytest.Monk
     driver = SimpleNamespace(cuModuleGetLoadingMode=loading_mode)
     monkeypatch.setattr(ctypes, "CDLL", lambda name: driver)
     monkeypatch.setenv("CUDA_MODULE_LOADING", "EAGER")
-    with pytest.raises(DeviceError, match=r"lazy module loading before .*LOADING=EAGER by now"):
+    with pytest.raises(DeviceError, match=r"lazy module loading before .*LOADING=EAGER now"):
         refusals.check_loading()
     found["mode"] = 1
     refusals.check_loading()
-    found.update(error=1, mode=2)  # a driver that cannot say
+    found.update(error=1, mode=2)  # a driver that does not report it
     refusals.check_loading()
 
 

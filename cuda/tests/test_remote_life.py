@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How workers behind a bus end, and how a host notices and goes on."""
+"""How workers behind a bus end, and how a host detects it and resumes."""
 
 import ctypes
 import time
@@ -18,8 +18,8 @@ NEWEST, ENDED, PATIENCE = 4, 8, 10
 NO_BEAT = 2
 
 
-def test_a_deadline_ends_the_worker_and_a_new_one_goes_on(open_remote: OpenRemote) -> None:
-    """The state survives: the lines that were not answered are answered by the next worker."""
+def test_a_deadline_ends_the_worker_and_a_new_one_resumes(open_remote: OpenRemote) -> None:
+    """The state survives: the lines that were not completed are completed by the next worker."""
     device = open_remote(deadline_s=0.3)
     lines = streams.generate(600, seed=31, profile="checked")
     with CommandQueue(device, cmd_slots=1024) as queue:
@@ -37,7 +37,7 @@ def test_a_deadline_ends_the_worker_and_a_new_one_goes_on(open_remote: OpenRemot
 
 @pytest.mark.parametrize("shape", ["latency", "throughput"])
 def test_a_worker_without_a_heartbeat_ends(shape: str) -> None:
-    """Its host is dead or stopped: it ends within its patience, and says why."""
+    """Its host is dead or stopped: it ends within its patience, and reports why."""
     launcher = EmulatedLauncher(emulator(), shape)
     with open_emulated(shape) as device:
         words = (ctypes.c_uint64 * LINK_WORDS).from_address(lib.hd_link(device._device))
@@ -54,7 +54,7 @@ def test_a_worker_without_a_heartbeat_ends(shape: str) -> None:
 
 
 def test_closing_ends_the_worker(open_remote: OpenRemote) -> None:
-    """Also when repeated, and with lines under way; a closed device says so."""
+    """Also when repeated, and with lines in flight; a closed device raises an error."""
     device = open_remote(8 << 20)
     with CommandQueue(device, cmd_slots=32768, when_full="short") as queue:
         queue.submit(streams.generate(20000, seed=32, profile="decode"))
@@ -82,7 +82,7 @@ def test_many_starts_and_stops(open_remote: OpenRemote) -> None:
 
 
 def test_a_running_worker_is_not_restarted(open_remote: OpenRemote) -> None:
-    """The message says why."""
+    """The message gives the reason."""
     with pytest.raises(DeviceError, match="nothing to restart"):
         open_remote().restart_worker()
 

@@ -44,7 +44,7 @@ def test_rings_of_any_size(open_remote: OpenRemote, cmd: int, done: int) -> None
 
 @pytest.mark.parametrize("require_checked", [False, True])
 def test_lines_one_by_one(open_remote: OpenRemote, require_checked: bool) -> None:
-    """[RING-002] [DB-001] [CNT-001] [DESC-025]: a single line's way, with every kind of answer."""
+    """[RING-002] [DB-001] [CNT-001] [DESC-025]: single lines, with every kind of completion."""
     lines = streams.generate(700, seed=23, profile="mixed", first_index=NEAR_WRAP)
     expected = complete(lines, first_index=NEAR_WRAP, require_checked=require_checked)
     device = open_remote(first_index=NEAR_WRAP)
@@ -83,7 +83,7 @@ def test_pause_and_go_on_in_a_burst(open_remote: OpenRemote) -> None:
             device.write32(REG["CTRL"], 0)
             assert device.read32(REG["CMD_HEAD"]) == device.read32(REG["DONE_TAIL"])
             device.write32(REG["CTRL"], CTRL["ENABLE"])
-        eventually(lambda: device.read32(REG["DONE_TAIL"]) == len(lines), "all are answered")
+        eventually(lambda: device.read32(REG["DONE_TAIL"]) == len(lines), "all are completed")
         assert_same(complete(lines), queue.drain())
 
 

@@ -99,7 +99,7 @@ def status_of(completions: Lines) -> npt.NDArray[np.uint8]:
 
 
 def describe(line: np.void | Lines) -> str:
-    """One line in one line of text: what it asks or answers, for logs and prompts.
+    """Format one line (a submission or a completion) as one line of text, for logs and prompts.
 
     Args:
         line: an element of an array of DESC_DTYPE, or an array that holds exactly one line.

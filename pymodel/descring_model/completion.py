@@ -132,7 +132,7 @@ def _verdicts(
     return verdicts
 
 
-def answer(lines: Lines, indices: npt.NDArray[np.uint32], *, require_checked: bool) -> Lines:
+def execute(lines: Lines, indices: npt.NDArray[np.uint32], *, require_checked: bool) -> Lines:
     """Execute lines, without the tag and checksum that posting gives to their completions.
 
     Args:
@@ -182,9 +182,9 @@ def complete(
     require_checked: bool = False,
     split_reward: bool = False,
 ) -> Lines:
-    """The completions of a descriptor stream, in submission order [RING-007].
+    """Return the completions of a descriptor stream, in submission order [RING-007].
 
-    A STOP inside the stream is answered and the stream goes on, as if the host resumed at once.
+    A STOP inside the stream completes and the stream continues, as if the host resumed at once.
 
     Args:
         lines: ``(n,)`` of DESC_DTYPE or ``(n, 64)`` uint8; line i has index ``first_index + i``.
@@ -208,16 +208,16 @@ def complete(
         part = slice(start, start + _CHUNK)
         chunk = submitted[part]
         indices = index_range((first + start) % INDEX_MODULUS, len(chunk))
-        answers = answer(chunk, indices, require_checked=require_checked)
+        results = execute(chunk, indices, require_checked=require_checked)
         tags = indices
         if split_reward:
-            to_reward = goes_to_reward(answers)
+            to_reward = goes_to_reward(results)
             tags = post_indices(to_reward, done_tail, reward_tail)
             rewards = int(np.count_nonzero(to_reward))
             done_tail = (done_tail + len(chunk) - rewards) % INDEX_MODULUS
             reward_tail = (reward_tail + rewards) % INDEX_MODULUS
-        seal_checked(answers, tags)
-        completions[part] = answers
+        seal_checked(results, tags)
+        completions[part] = results
     return completions
 
 

@@ -3,8 +3,8 @@
 
 Everything that carries a descriptor gets its offsets, opcodes, flags, error codes and register
 addresses from here: the NumPy dtype directly, the SystemVerilog package, the C/CUDA header and
-the tables of the documentation through ``descring gen``. The *behaviour* is not here: it stands as
-prose in :mod:`descring_model.rules` and is implemented independently by every backend.
+the tables of the documentation through ``descring gen``. The *behaviour* is prose in
+:mod:`descring_model.rules`, and every backend implements it independently.
 
 The module is plain data. It imports nothing but the standard library, so that a generator or a
 foreign tool can read it without NumPy.
@@ -142,7 +142,7 @@ FLAGS: tuple[Bits, ...] = (
     Bits("FLAG-000", 0, 0, "NEEDS_REWARD", "device", "decoding paused at a reward boundary"),
     Bits("FLAG-001", 1, 1, "DONE", "device", "finished"),
     Bits("FLAG-002", 2, 2, "COW_PREFIX", "host", "`prefix_id` names a shared prefix"),
-    Bits("FLAG-003", 3, 3, "STOPPED", "device", "answer to STOP"),
+    Bits("FLAG-003", 3, 3, "STOPPED", "device", "completion of STOP"),
     Bits("FLAG-004", 4, 4, "ERROR", "device", "refused; code in bits 15:8"),
     Bits("FLAG-005", 5, 5, "CHECKED", "host", "`checksum_or_cookie` is tag and checksum"),
     Bits("FLAG-006", 7, 6, "RESERVED", "host", "the host writes 0, the device echoes"),
@@ -198,7 +198,7 @@ REGISTERS: tuple[Register, ...] = (
     Register("REG-008", 0x08, "CTRL", "rw", 0, "control; self-clearing bits read 0", _CTRL),
     Register("REG-00C", 0x0C, "STATUS", "mixed", 1, "state; error bits are w1c", _STATUS),
     Register("REG-010", 0x10, "DOORBELL", "wo", 0, "new command tail; reads 0"),
-    Register("REG-014", 0x14, "CMD_HEAD", "ro", 0, "oldest descriptor not yet answered (RING-009)"),
+    Register("REG-014", 0x14, "CMD_HEAD", "ro", 0, "oldest descriptor not completed (RING-009)"),
     Register("REG-018", 0x18, "CMD_TAIL", "ro", 0, "last accepted doorbell"),
     Register("REG-01C", 0x1C, "DONE_TAIL", "ro", 0, "next index of the done ring"),
     Register("REG-020", 0x20, "DONE_HEAD", "rw", 0, "the host's consumer index (RING-010)"),
@@ -246,7 +246,7 @@ def register_bit(register: str, name: str) -> int:
 def canonical() -> str:
     """The contract's data as canonical JSON: what the hash is taken over.
 
-    Meanings are prose and are left out: a spelling mistake mended must not make two devices
+    Meanings are prose and are excluded: a corrected spelling must not make two devices
     refuse each other.
     """
 

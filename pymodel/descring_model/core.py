@@ -17,8 +17,8 @@ import numpy.typing as npt
 
 from descring_model import contract
 from descring_model.completion import (
-    answer,
     decoded_tokens,
+    execute,
     goes_to_reward,
     post_indices,
     seal_checked,
@@ -55,7 +55,7 @@ class Port(Protocol):
         """The command lines of these consecutive indices."""
 
     def release(self, head: int) -> None:
-        """The command lines before ``head`` are answered: their slots are free [RING-009]."""
+        """The command lines before ``head`` are completed: their slots are free [RING-009]."""
 
     def writable(self, ring: Ring, indices: npt.NDArray[np.uint32]) -> npt.NDArray[np.bool_]:
         """Which slots of ``ring`` can be written without an error response [LIFE-005]."""
@@ -140,6 +140,8 @@ class GoldenCore:
     """Index of the last descriptor whose completion found no room."""
     _unpublished: bool = field(default=False, init=False)
     """Whether the words in memory are behind the indices [RING-013]."""
+    _posting: bool = field(default=False, init=False)
+    """Whether the indices have moved over completions and nobody was told yet."""
 
     def __post_init__(self) -> None:
         self.first_index = check_index(self.first_index, "first_index")
@@ -164,6 +166,8 @@ class GoldenCore:
 
     def run(self) -> None:
         """Execute everything that can be executed now."""
+        if self._posting:
+            self._end_post()
         while self.enabled and not self.halted:
             if self._unpublished and not self._publish():
                 return
@@ -178,7 +182,7 @@ class GoldenCore:
         return sum(ring.room for ring in rings)
 
     def _step(self, count: int) -> bool:
-        """Answer up to ``count`` lines from the head; False where the first cannot be posted."""
+        """Complete up to ``count`` lines from the head; False where the first cannot be posted."""
         # The oldest line is read even where there is no room for its completion: a line that
         # cannot be read halts the device whatever the completion rings hold.
         indices = index_range(self.head, min(count, max(1, self._room())))
@@ -188,13 +192,13 @@ class GoldenCore:
             return False
         indices = indices[:readable]
         lines = self.port.read(indices)
-        answers = answer(lines, indices, require_checked=self.require_checked)
+        results = execute(lines, indices, require_checked=self.require_checked)
 
-        stops = np.flatnonzero(answers["flags"] & _STOPPED)
+        stops = np.flatnonzero(results["flags"] & _STOPPED)
         if len(stops):
-            answers = answers[: stops[0] + 1]
+            results = results[: stops[0] + 1]
         to_reward = (
-            goes_to_reward(answers) if self.split_reward else np.zeros(len(answers), dtype=np.bool_)
+            goes_to_reward(results) if self.split_reward else np.zeros(len(results), dtype=np.bool_)
         )
         room = self._posts_with_room(to_reward)
         to_reward = to_reward[:room]
@@ -204,13 +208,13 @@ class GoldenCore:
         writable[to_reward] = self.port.writable(Ring.REWARD, posts[to_reward])
         posted = _leading(writable)
 
-        self._post(lines[:posted], answers[:posted], posts[:posted], to_reward[:posted])
+        self._post(lines[:posted], results[:posted], posts[:posted], to_reward[:posted])
         if posted < room:
             self._fail()
-        elif posted < len(answers) and self._waiting != self.head:
+        elif posted < len(results) and self._waiting != self.head:
             self._waiting = self.head
             self.counters.stalls += 1
-        return posted == len(answers)
+        return posted == len(results)
 
     def _posts_with_room(self, to_reward: npt.NDArray[np.bool_]) -> int:
         """How many completions fit; a full ring holds back all later ones of both [RING-008]."""
@@ -224,25 +228,39 @@ class GoldenCore:
     def _post(
         self,
         lines: Lines,
-        answers: Lines,
+        results: Lines,
         posts: npt.NDArray[np.uint32],
         to_reward: npt.NDArray[np.bool_],
     ) -> None:
-        if not len(answers):
+        count = len(results)
+        if not count:
             return
-        seal_checked(answers, posts)
+        seal_checked(results, posts)
         for ring, where in ((Ring.DONE, ~to_reward), (Ring.REWARD, to_reward)):
-            self.port.write(ring, posts[where], answers[where])
-            indices = self.rings[ring]
-            indices.tail = (indices.tail + int(np.count_nonzero(where))) % INDEX_MODULUS
-        self.head = (self.head + len(answers)) % INDEX_MODULUS
+            self.port.write(ring, posts[where], results[where])
+        to_rewards = int(np.count_nonzero(to_reward))
+        tokens = int(decoded_tokens(lines, results).sum(dtype=np.uint64))
+        errors = int(np.count_nonzero(results["flags"] & _ERROR))
+        stopped = bool(results["flags"][-1] & _STOPPED)
+        done, reward, counters, events = *self.rings.values(), self.counters, self.events
+        # Up to here nothing has happened that would not happen again just so. The interpreter runs
+        # a signal's handler, which may raise, at calls and loops: with none among these assignments
+        # they are one step.
+        done.tail = (done.tail + count - to_rewards) % INDEX_MODULUS
+        reward.tail = (reward.tail + to_rewards) % INDEX_MODULUS
+        self.head = (self.head + count) % INDEX_MODULUS
+        counters.descriptors += count
+        counters.tokens += tokens
+        counters.errors += errors
+        self.halted |= stopped
+        events.halted |= stopped
+        self._posting = True
+        self._end_post()
+
+    def _end_post(self) -> None:
         self.port.release(self.head)
-        self.counters.descriptors += len(answers)
-        self.counters.tokens += int(decoded_tokens(lines, answers).sum(dtype=np.uint64))
-        self.counters.errors += int(np.count_nonzero(answers["flags"] & _ERROR))
-        if answers["flags"][-1] & _STOPPED:
-            self._halt()
         self._publish()
+        self._posting = False
 
     def _publish(self) -> bool:
         """Tell the host of what was posted: words first, then the event [RING-013]."""

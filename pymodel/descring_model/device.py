@@ -43,10 +43,10 @@ class GoldenDevice(RegisterFile):
         super().__init__(first_index)
 
     def fail_memory(self, start: int, stop: int) -> None:
-        """Answer every access that touches the bytes ``[start, stop)`` with an error [LIFE-005].
+        """Return an error for every access that touches the bytes ``[start, stop)`` [LIFE-005].
 
         Raises:
-            ValueError: a range that is empty or does not lie inside the memory.
+            ValueError: a range that is empty or not inside the memory.
         """
         if not 0 <= start < stop <= len(self.memory):
             raise ValueError(
@@ -158,10 +158,10 @@ class _MemoryPort:
 
 
 class GoldenLineDevice(RegisterFile):
-    """The device with its rings on chip: lines go in and come out through ports.
+    """The device with its rings on chip: lines enter and leave through ports.
 
     It is what a testbench compares a design with. The testbench reports what it saw the design
-    take (:meth:`write_line`, :meth:`write32`) and hand out (:meth:`take_done`,
+    accept (:meth:`write_line`, :meth:`write32`) and output (:meth:`take_done`,
     :meth:`take_reward`), and gets the expected lines.
     """
 
@@ -196,7 +196,7 @@ class GoldenLineDevice(RegisterFile):
         """Append the next line, or lines, of the command ring [RING-011].
 
         A design may hold lines in its workers too, so this takes whatever a testbench saw a design
-        take; a host that has no design before it looks at :attr:`line_room`.
+        take; a host without a design to follow checks :attr:`line_room`.
 
         Args:
             line: 64 bytes, or an element or array of DESC_DTYPE, or ``(n, 64)`` uint8.

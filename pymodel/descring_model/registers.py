@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Level 2 of the golden model, the registers: doorbell, control, status, interrupt (section 7).
 
-The register file is independent of where the rings lie; :mod:`descring_model.device` says that.
+The register file does not depend on where the rings are; :mod:`descring_model.device` defines that.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Callable
 from functools import partial
 
 from descring_model import contract
-from descring_model.core import GoldenCore, Port, Ring
+from descring_model.core import Events, GoldenCore, Port, Ring
 from descring_model.lines import INDEX_MODULUS, check_index
 
 _ENABLE = contract.register_bit("CTRL", "ENABLE")
@@ -51,7 +51,7 @@ def ring_log2(cmd: int, done: int, reward: int) -> int:
 class RegisterFile(ABC):
     """The registers of a device and their rules, over a :class:`GoldenCore`.
 
-    A subclass says where rings lie: it makes the port, and judges a configuration.
+    A subclass defines where rings are: it makes the port, and validates a configuration.
     """
 
     _ring_log2_at_reset = 0
@@ -187,14 +187,18 @@ class RegisterFile(ABC):
         self._core = GoldenCore(self._make_port(), done, reward, self._first_index)
 
     def _run(self) -> None:
-        self._core.run()
-        events = self._core.take_events()
-        if events.completion:
-            self._irq_status |= _IRQ_COMPLETION
-        if events.halted:
-            self._irq_status |= _IRQ_HALTED
-        if events.bus_error:
-            self._raise_error(_BUS_ERROR)
+        core = self._core
+        core.run()
+        none = Events()
+        # Without a call in between, so that a signal's handler which raises loses no event.
+        events = core.events
+        core.events = none
+        self._irq_status |= (
+            _IRQ_COMPLETION * events.completion
+            | _IRQ_HALTED * events.halted
+            | _IRQ_ERROR * events.bus_error
+        )
+        self._errors |= _BUS_ERROR * events.bus_error
 
     def _raise_error(self, bit: int) -> None:
         self._errors |= bit
@@ -240,13 +244,13 @@ class RegisterFile(ABC):
 
     def _lock(self) -> None:
         """Put the configuration in force until the next reset [LIFE-006]."""
-        self._locked = True
         _, done, reward = self._sizes()
         self._core.rings[Ring.DONE].log2 = done
         self._core.rings[Ring.REWARD].log2 = reward
+        self._locked = True
 
     def _read_status(self) -> int:
-        # An eager device accepts a line only when it can answer it, so it never drains [LIFE-007].
+        # An eager device accepts a line only when it can complete it; it never drains [LIFE-007].
         running = self._core.enabled and not self._core.halted
         return _READY | _RUNNING * running | _HALTED * self._core.halted | self._errors
 

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A prompt on a device: submit lines, ring the doorbell, poll, look at everything.
+"""A prompt on a device: submit lines, ring the doorbell, poll, inspect registers and memory.
 
 ``python -m descring_model`` opens it on the golden device; :class:`Prompt` takes any.
 
 The prompt is the host: it owns the tail of the command ring and the heads of the others, and keeps
-from overwriting what was not answered. Everything else goes through the device's registers.
+from overwriting what is not completed. Everything else goes through the device's registers.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class PromptDevice(Protocol):
 
 
 class CommandError(Exception):
-    """A command that cannot be done; its text says what was expected and what came."""
+    """A command that cannot be executed; its text is ``expected X, got Y``."""
 
 
 def number(text: str, bits: int, name: str) -> int:
@@ -88,8 +88,8 @@ class Prompt(cmd.Cmd):
             device: a memory window of :func:`window_bytes` bytes or more.
             log2: of the slots of each ring.
             mode: bits of CTRL to be set with ENABLE.
-            stdin: where commands come from.
-            stdout: where answers and errors go.
+            stdin: source of commands.
+            stdout: destination of results and errors.
         """
         super().__init__(stdin=stdin, stdout=stdout)
         # The command loop reads this stream, which may be a pipe, never the terminal behind it.
@@ -235,7 +235,7 @@ class Prompt(cmd.Cmd):
                 break
             self.device.wait(_SETTLE_S)
         else:
-            raise CommandError("the device does not come out of reset")
+            raise CommandError("the device does not leave reset")
         self.device.memory[:] = 0
         self._configure()
         print(self._register("STATUS"), file=self.stdout)
@@ -310,8 +310,8 @@ def main(
 
     Args:
         arguments: command line without the program's name; by default the process's.
-        stdin: where commands come from; by default the process's.
-        stdout: where answers and errors go; by default the process's.
+        stdin: source of commands; by default the process's.
+        stdout: destination of results and errors; by default the process's.
 
     Returns:
         The exit code: 2 where the input is no terminal and a command failed, else 0.

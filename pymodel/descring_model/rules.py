@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The hardware contract's rules as prose, and which test suites owe each of them a test.
+"""The hardware contract's rules as prose, and the test suites that must test each of them.
 
 ``docs/contract.md`` is generated from this module and :mod:`descring_model.contract`; it is never
-edited by hand. A rule's id is stable for ever: a rule that goes is not replaced by another of the
-same id. The law is the text, and code and tests cite it as ``[DESC-020]``.
+edited by hand. A rule's id is permanent: the id of a removed rule is not reused. The text is
+normative; code and tests cite it as ``[DESC-020]``.
 """
 
 from __future__ import annotations
@@ -41,18 +41,18 @@ SECTIONS: dict[int, tuple[str, str]] = {
         "64 bytes = 512 bits = one cache line, little-endian, 64-byte aligned.",
     ),
     2: ("Opcodes", "One namespace for every layer."),
-    3: ("Flags, error codes and status", "The low byte says what happened, the high byte why."),
+    3: ("Flags, error codes and status", "The low byte is the result, the high byte its reason."),
     4: (
         "DECODE",
         "All arithmetic is on unsigned 32-bit values and must not wrap. The worker models the "
-        "control plane: a token costs a cycle in RTL. Real attention and sampling hang off the "
-        "same rule (`seq_len` counts what was really generated).",
+        "control plane: a token costs a cycle in RTL. Real attention and sampling would follow "
+        "the same rule (`seq_len` counts the tokens that were generated).",
     ),
     5: ("Rings and indices", ""),
     6: ("Device life cycle", ""),
     7: ("Doorbell and MMIO registers", "32-bit registers at byte addresses."),
     8: (
-        "What is compared, and what never is",
+        "Comparison",
         "Compared exactly: completion bytes, their order, register values at rest, token and "
         "error counts. Never compared: time, cycles, latency, stalled cycles. Those are "
         "benchmarks.",
@@ -64,7 +64,7 @@ RULES: tuple[Rule, ...] = (
         "DESC-014",
         1,
         "The completion is the same 64-byte line: the device returns the submitted descriptor "
-        "with only the fields changed that this page says it changes. There is no second "
+        "with only the fields changed that this page names. There is no second "
         "completion format. A status is a view over the flags (section 3).",
     ),
     Rule(
@@ -77,9 +77,9 @@ RULES: tuple[Rule, ...] = (
         "DESC-020",
         1,
         "With flag CHECKED, bytes 60..63 are CRC-32C (Castagnoli, reflected, init and xor-out all "
-        "ones: the check value of `123456789` is 0xE3069283) over bytes 0..59. It finds every "
-        "error of up to four bits in the line. The device verifies it before it looks at "
-        "anything else.",
+        "ones: the check value of `123456789` is 0xE3069283) over bytes 0..59. It detects every "
+        "error of up to four bits in the line. The device verifies it before it uses any other "
+        "field.",
     ),
     Rule(
         "DESC-021",
@@ -93,7 +93,7 @@ RULES: tuple[Rule, ...] = (
         "DESC-022",
         1,
         "With CHECKED, bytes 56..59 are the reference tag: the free-running ring index that the "
-        "line was written at. It catches lines that are intact but stale, duplicated or "
+        "line was written at. It detects lines that are intact but stale, duplicated or "
         "misplaced. The device verifies it right after the CRC.",
     ),
     Rule(
@@ -115,14 +115,14 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "DESC-025",
         1,
-        "A flipped CHECKED bit must not switch the check off: with CTRL.REQUIRE_CHECKED a line "
-        "without CHECKED is answered ERROR BAD_CHECKSUM, and every completion carries the flag "
-        "CHECKED, the tag and the CRC (DESC-023), also of a line that came without.",
+        "A flipped CHECKED bit must not disable the check: with CTRL.REQUIRE_CHECKED a line "
+        "without CHECKED completes with ERROR BAD_CHECKSUM, and every completion carries the flag "
+        "CHECKED, the tag and the CRC (DESC-023), also that of a line submitted without.",
     ),
     Rule(
         "OP-ERR",
         2,
-        "Any other opcode is answered ERROR, code BAD_OPCODE; never silent, never DONE. All 16 "
+        "Any other opcode completes with ERROR, code BAD_OPCODE; never silent, never DONE. All 16 "
         "bits of the opcode count.",
     ),
     Rule(
@@ -317,20 +317,20 @@ RULES: tuple[Rule, ...] = (
         "CTRL.RESET at any moment, also mid-burst: the device finishes or abandons bus "
         "transactions legally, then reports READY; after that it writes nothing more. No "
         "completion is ever half-written. The other bits of the same write are ignored. Until "
-        "READY, writes to registers are ignored and no register but STATUS says anything. What "
-        "lies in slots at the tail and behind it is undefined.",
+        "READY, writes to registers are ignored and no register but STATUS has a defined value. "
+        "The content of slots at the tail and behind it is undefined.",
     ),
     Rule(
         "LIFE-005",
         6,
         "A memory error response on the bus sets STATUS.BUS_ERROR and HALTED; the descriptor it "
-        "concerned is named by CMD_HEAD; nothing is skipped. RESUME tries again from there. An "
-        "error of a line behind a STOP is met only after the RESUME from that STOP; a device that "
-        "fetched a line ahead reports its error once the line is the oldest, though the memory "
-        "may have been mended by then. Where several "
-        "completions were written with one response, an error does not say which it concerns: "
-        "the device writes them again with a response each, and the first that fails is the one. "
-        "If then none fails, BUS_ERROR is set and the device carries on.",
+        "concerned is named by CMD_HEAD; nothing is skipped. RESUME retries from there. An error "
+        "of a line behind a STOP is reported only after the RESUME from that STOP; a device that "
+        "prefetched a line reports its error once the line is the oldest, even if the memory has "
+        "been repaired by then. Where several completions were written with one response, an "
+        "error does not identify the one that failed: the device writes them again with a "
+        "response each, and the first that fails is the one. If then none fails, BUS_ERROR is set "
+        "and the device continues.",
         (MODEL, SHELL),
     ),
     Rule(
@@ -345,7 +345,7 @@ RULES: tuple[Rule, ...] = (
         6,
         "Clearing ENABLE pauses: descriptors already accepted complete, no other is accepted, "
         "RUNNING clears once the last has completed, and indices, configuration and HALTED are "
-        "kept. Setting it again carries on.",
+        "kept. Setting it again resumes.",
     ),
     Rule(
         "DB-001",
@@ -407,7 +407,7 @@ RULES: tuple[Rule, ...] = (
         "HASH-001",
         7,
         "CONTRACT_HASH reads the first 32 bits of SHA-256 over the canonical data of the "
-        "contract; the host refuses a device whose hash differs, and says both.",
+        "contract; the host refuses a device whose hash differs, and reports both.",
         (MODEL, RTL, HOST),
     ),
 )

@@ -150,7 +150,7 @@ class Host:
 
     def place(self, lines: Sequence[bytes]) -> None:
         """Write lines at the tail without a doorbell; there must be room."""
-        assert len(lines) <= self.room(), "a host must not overwrite a line that was not answered"
+        assert len(lines) <= self.room(), "a host must not overwrite a line that is not completed"
         for line in lines:
             self.device.memory[self.slot("CMD", self.tail)] = np.frombuffer(line, dtype=np.uint8)
             self.tail = (self.tail + 1) % U32

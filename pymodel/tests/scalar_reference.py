@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The contract's sections 1 to 4 once more: one line at a time, in plain Python, from the rules.
 
-It shares nothing with the golden model, not even the contract's numbers, so that a mistake in
+It shares nothing with the golden model, not even the contract's numbers, so that an error in
 either shows. The checksum is google-crc32c's.
 """
 
@@ -75,20 +75,20 @@ def float32_bits(value: Fraction) -> int:
     return (exponent + 127) << 23 | (mantissa - (1 << 23))
 
 
-class Answer(NamedTuple):
+class Result(NamedTuple):
     """A completion without its seal, whether it wants one, and the tokens it decoded."""
 
     desc: Desc
     tokens: int
 
 
-def _refused(desc: Desc, code: int, require_checked: bool) -> Answer:
+def _refused(desc: Desc, code: int, require_checked: bool) -> Result:
     flags = desc.flags & _HOST_OWNED | ERROR | code << 8
-    return Answer(desc._replace(flags=flags | CHECKED * require_checked), 0)
+    return Result(desc._replace(flags=flags | CHECKED * require_checked), 0)
 
 
-def answer(line: bytes, index: int, *, require_checked: bool = False) -> Answer:
-    """What the device answers to ``line``, written at ``index`` of the command ring."""
+def execute(line: bytes, index: int, *, require_checked: bool = False) -> Result:
+    """Return the result of ``line``, written at ``index`` of the command ring."""
     desc = unpack(line)
     if desc.flags & CHECKED:
         if crc32c(line[:60]) != int.from_bytes(line[60:], "little"):
@@ -117,7 +117,7 @@ def answer(line: bytes, index: int, *, require_checked: bool = False) -> Answer:
     elif desc.opcode == STOP:
         result = STOPPED
     flags = desc.flags & _HOST_OWNED | result
-    return Answer(desc._replace(flags=flags | CHECKED * require_checked), tokens)
+    return Result(desc._replace(flags=flags | CHECKED * require_checked), tokens)
 
 
 def complete(
@@ -127,12 +127,12 @@ def complete(
     require_checked: bool = False,
     split_reward: bool = False,
 ) -> list[bytes]:
-    """The completions of a stream in submission order; a STOP is answered and all goes on."""
+    """The completions of a stream in submission order; the device resumes after a STOP."""
     tails = {"done": first_index, "reward": first_index}
     completions = []
     for number, line in enumerate(lines):
         index = (first_index + number) % _U32
-        desc = answer(line, index, require_checked=require_checked).desc
+        desc = execute(line, index, require_checked=require_checked).desc
         ring = "reward" if split_reward and desc.flags & NEEDS_REWARD else "done"
         packed = desc.pack()
         if desc.flags & CHECKED:

@@ -86,6 +86,6 @@ def test_describe_says_what_an_error_was() -> None:
 
 
 def test_describe_wants_one_line() -> None:
-    """Two lines are a mistake of the caller."""
+    """Two lines are an error of the caller."""
     with pytest.raises(ValueError, match="expected one line, got 2"):
         describe(lines_of(Desc(), Desc()))

@@ -262,7 +262,7 @@ def test_required_checksum_is_written_into_every_completion() -> None:
 
 
 def test_plain_line_is_not_checked() -> None:
-    """[DESC-021] [FLAG-005] Without the flag, bytes 56..63 mean nothing and come back."""
+    """[DESC-021] [FLAG-005] Without the flag, bytes 56..63 mean nothing and are echoed."""
     given = BUSY._replace(checksum_or_cookie=0xFFFFFFFFFFFFFFFF)
     assert run(given).checksum_or_cookie == 0xFFFFFFFFFFFFFFFF
 
@@ -301,13 +301,13 @@ def test_complete_leaves_its_input_alone() -> None:
 
 @pytest.mark.parametrize("first_index", [-1, U32, 1.0, "0"])
 def test_first_index_must_be_a_u32(first_index: object) -> None:
-    """The message says what came."""
+    """The message reports the actual value."""
     with pytest.raises(ValueError, match="first_index must be"):
         complete(lines_of(BUSY), first_index=first_index)  # type: ignore[arg-type]
 
 
 def test_decoded_tokens_wants_a_completion_for_each_line() -> None:
-    """Two arrays of different lengths are a mistake of the caller."""
+    """Two arrays of different lengths are an error of the caller."""
     lines = lines_of(BUSY, BUSY)
     with pytest.raises(ValueError, match="each of the 2 lines, got 1"):
         decoded_tokens(lines, complete(lines)[:1])
@@ -322,7 +322,7 @@ def test_refused_decode_counts_no_tokens() -> None:
 
 
 def test_contract_numbers_are_the_rules_numbers() -> None:
-    """[OP-000..OP-003] [OP-255] [ERR-001..ERR-003] [FLAG-000..FLAG-005] As data says them."""
+    """[OP-000..OP-003] [OP-255] [ERR-001..ERR-003] [FLAG-000..FLAG-005] As in the data."""
     assert contract.OPCODE == {"NOP": 0, "DECODE": 1, "REWARD": 2, "PREFILL": 3, "STOP": 255}
     assert contract.ERROR_CODE == {"BAD_CHECKSUM": 1, "BAD_OPCODE": 2, "BAD_TAG": 3}
     assert contract.FLAG == {

@@ -39,7 +39,7 @@ def test_any_stream_is_answered_as_the_rules_say(
         split_reward=split_reward,
     )
     tokens = [
-        ref.answer(line, (first_index + n) % U32, require_checked=require_checked).tokens
+        ref.execute(line, (first_index + n) % U32, require_checked=require_checked).tokens
         for n, line in enumerate(given_lines)
     ]
     assert decoded_tokens(lines, completions).tolist() == tokens
@@ -60,7 +60,7 @@ def test_profiles_are_answered_as_the_rules_say(profile: str, modes: tuple[bool,
 def test_concatenation_is_answered_as_its_parts(
     data: st.DataObject, first_index: int, cut: int
 ) -> None:
-    """[RING-007] The stream's completions do not depend on how it is cut, if the index goes on."""
+    """[RING-007] Completions do not depend on how the stream is split, if the index continues."""
     lines = lines_of(*data.draw(submissions(first_index)))
     whole = complete(lines, first_index=first_index)
     head, tail = lines[:cut], lines[cut:]
@@ -138,7 +138,7 @@ def test_up_to_four_flipped_bits_are_always_refused(desc: Desc, index: int, bits
 
 @given(st.data(), first_indices)
 def test_split_changes_nothing_but_tags(data: st.DataObject, first_index: int) -> None:
-    """[RING-008] What is answered does not depend on which ring it goes to."""
+    """[RING-008] A completion does not depend on the ring it is posted to."""
     lines = lines_of(*data.draw(submissions(first_index)))
     together = complete(lines, first_index=first_index)
     split = complete(lines, first_index=first_index, split_reward=True)

@@ -38,7 +38,7 @@ def test_columns_of_a_wider_array() -> None:
     "bad", [np.zeros(60, np.uint8), np.zeros((1, 60), np.int16), b"123456789"], ids=type
 )
 def test_refuses_what_is_no_batch_of_bytes(bad: object) -> None:
-    """The message says what came."""
+    """The message reports the actual value."""
     with pytest.raises(ValueError, match="expected messages as an"):
         crc32c(bad)  # type: ignore[arg-type]
 

@@ -117,7 +117,7 @@ def test_words_before_the_ring_must_lie_in_the_window(ring: int, base: int) -> N
         assert device.read32(REG["STATUS"]) == (READY | BAD_CONFIG if refused else READY | RUNNING)
 
 
-def test_refused_enable_can_be_mended() -> None:
+def test_refused_enable_can_be_repeated() -> None:
     """[LIFE-002] [LIFE-006] A refused ENABLE locks nothing; the error bit stays until cleared."""
     device = enable(log2=(0, 2, 2))
     device.write32(REG["RING_LOG2"], ring_log2(2, 2, 2))
@@ -243,7 +243,7 @@ def test_resume_without_halt_has_no_effect() -> None:
 
 
 def test_pause_keeps_everything_and_accepts_nothing() -> None:
-    """[LIFE-007] [REG-00C] RUNNING clears; a published line waits; ENABLE carries on."""
+    """[LIFE-007] [REG-00C] RUNNING clears; a published line waits; ENABLE resumes."""
     host = Host(cmd=3, done=1)
     host.submit(*[Desc(user_data=n) for n in range(4)])
     host.write("CTRL", 0)
@@ -323,7 +323,7 @@ def test_device_works_again_after_reset() -> None:
 
 
 def test_bad_doorbell_is_not_a_halt() -> None:
-    """[DB-002] [REG-00C] The device goes on."""
+    """[DB-002] [REG-00C] The device continues."""
     host = Host()
     host.write("DOORBELL", 77)
     host.submit(Desc())

@@ -54,7 +54,7 @@ def test_memory_error_halts_at_the_descriptor_it_concerned(ring: str, bad_byte: 
 
 
 def test_memory_error_of_the_other_ring_keeps_the_order() -> None:
-    """[LIFE-005] [RING-008] What comes after the failed completion is not posted elsewhere."""
+    """[LIFE-005] [RING-008] What follows the failed completion is not posted elsewhere."""
     host = Host(cmd=3, done=3, reward=3, mode=SPLIT_REWARD)
     where = host.slot("REWARD", 0)
     host.device.fail_memory(where.start, where.stop)
@@ -75,7 +75,7 @@ def test_memory_error_behind_a_stop_is_not_met_before_resume() -> None:
 
 
 def test_unreadable_line_halts_though_the_done_ring_is_full() -> None:
-    """[LIFE-005] Reading comes before posting, so room does not matter."""
+    """[LIFE-005] Reading precedes posting, so room does not matter."""
     host = Host(cmd=2, done=1)
     where = host.slot("CMD", 2)
     host.device.fail_memory(where.start, where.stop)
@@ -113,7 +113,7 @@ def test_indices_are_published_in_memory(first_index: int) -> None:
 
 
 def test_reward_tail_is_published_with_split_reward_only() -> None:
-    """[RING-013] [RING-008] Without it the reward ring is nobody's memory."""
+    """[RING-013] [RING-008] Without it the reward ring owns no memory."""
     host = Host(mode=PUBLISH_TAILS)
     where = slice(host.base["REWARD"] - 128, host.base["REWARD"])
     host.device.memory[where] = 0xEE
@@ -166,7 +166,7 @@ def test_words_beside_a_failing_range_are_stored() -> None:
 
 
 def test_repaired_write_is_an_error_without_a_halt() -> None:
-    """[LIFE-005] [IRQ-001] The device carries on."""
+    """[LIFE-005] [IRQ-001] The device continues."""
     host = Host()
     host.device.repaired_write()
     assert host.read("STATUS") == READY | RUNNING | BUS_ERROR
@@ -177,7 +177,7 @@ def test_repaired_write_is_an_error_without_a_halt() -> None:
 
 @pytest.mark.parametrize(("start", "stop"), [(0, 0), (5, 4), (-1, 4), (0, WINDOW + 1)])
 def test_failing_range_must_be_inside_the_memory(start: int, stop: int) -> None:
-    """The message says what came."""
+    """The message reports the actual value."""
     with pytest.raises(ValueError, match="expected a range inside the 4096 bytes"):
         GoldenDevice(WINDOW).fail_memory(start, stop)
 

@@ -58,7 +58,7 @@ def test_any_interleaving_gives_the_bytes_of_complete(
         host.place(waiting[:count])
         del waiting[:count]
 
-    # A drawn script, and then the plain loop of a host until everything is answered.
+    # A drawn script, and then the plain loop of a host until everything is completed.
     script = data.draw(st.lists(st.sampled_from(ACTS), max_size=80))
     for act in script + ["drain", "poll", "resume"] * 100:
         if sum(map(len, answered.values())) == len(stream):

@@ -103,7 +103,7 @@ def test_doorbell_may_fill_the_ring_and_no_more(first_index: int) -> None:
     """[DB-002] [RING-002] 2^k by difference, wherever the indices are."""
     host = Host(cmd=2, done=1, first_index=first_index)
     host.place([SHORT.pack()] * 4)
-    host.ring()  # two are answered, two wait for room: the ring holds two
+    host.ring()  # two are completed, two wait for room: the ring holds two
     head = (first_index + 2) % U32
     assert host.read("CMD_HEAD") == head
     host.write("DOORBELL", (head + 5) % U32)

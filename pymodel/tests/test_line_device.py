@@ -163,7 +163,7 @@ def test_taking_reward_lines_moves_their_head() -> None:
 
 @pytest.mark.parametrize("count", [3, -1])
 def test_taking_more_than_is_posted_takes_nothing(count: int) -> None:
-    """[RING-003] The message says what is there."""
+    """[RING-003] The message reports how many there are."""
     host = LineHost()
     host.write("CTRL", ENABLE)
     host.device.write_line(lines_of(Desc(), Desc()))
@@ -190,7 +190,7 @@ def test_reset_empties_every_ring() -> None:
 
 
 def test_room_for_lines_is_freed_by_their_completions() -> None:
-    """[RING-009] [RING-005] Published or not, a line that is not answered holds its slot."""
+    """[RING-009] [RING-005] Published or not, a line that is not completed holds its slot."""
     host = LineHost(ring=4, done=2)
     host.write("CTRL", ENABLE)
     host.device.write_line(lines_of(*[Desc()] * 4))
@@ -216,7 +216,7 @@ def test_lines_are_taken_in_every_form() -> None:
 
 @pytest.mark.parametrize("bad", [b"", bytes(63), bytes(128), np.zeros(64, np.uint8), 5])
 def test_lines_of_another_size_are_refused(bad: bytes) -> None:
-    """The message says what came."""
+    """The message reports the actual value."""
     with pytest.raises(ValueError, match="expected"):
         LineHost().device.write_line(bad)
 
@@ -231,7 +231,7 @@ def test_depths_are_powers_of_two(name: str, depth: int) -> None:
 
 
 def test_closed_device_takes_and_gives_no_lines() -> None:
-    """And says so."""
+    """It raises an error."""
     device = LineHost().device
     device.close()
     with pytest.raises(RuntimeError, match="closed"):
@@ -265,7 +265,7 @@ def test_any_interleaving_gives_the_bytes_of_complete(
     to_reward = goes_to_reward(expected) & split
     written = published = 0
     done_lines, reward_lines = np.empty(0, DESC_DTYPE), np.empty(0, DESC_DTYPE)
-    # A drawn script, and then the plain loop of a host until everything is answered.
+    # A drawn script, and then the plain loop of a host until everything is completed.
     script = data.draw(st.lists(st.sampled_from(["write", "ring", "take"]), max_size=80))
     drawn = ((act, False) for act in script)
     plain = ((act, True) for act in ["write", "ring", "take"] * 100)

@@ -79,13 +79,13 @@ def test_as_lines_takes_no_lines() -> None:
     ids=lambda bad: f"{bad.dtype.kind}{bad.dtype.itemsize}-{bad.shape}",
 )
 def test_as_lines_refuses_other_shapes_and_types(bad: np.ndarray) -> None:
-    """No array is reinterpreted silently; the message says what came."""
+    """No array is reinterpreted silently; the message reports the actual value."""
     with pytest.raises(ValueError, match=r"expected a 1-D array of DESC_DTYPE.* got shape"):
         as_lines(bad)
 
 
 def test_as_lines_refuses_what_is_no_array() -> None:
-    """Bytes are not lines until somebody says so."""
+    """Bytes are not lines without an explicit view."""
     with pytest.raises(ValueError, match="got bytes"):
         as_lines(Desc().pack())  # type: ignore[arg-type]
 

@@ -98,7 +98,7 @@ def test_contract_hash_is_taken_over_the_meaning_of_numbers(
 ) -> None:
     """[HASH-001] A number that changes changes the data; a word of prose does not."""
     before = contract.canonical()
-    stop = contract.Value("OP-255", 255, "STOP", "said in other words")
+    stop = contract.Value("OP-255", 255, "STOP", "in other words")
     monkeypatch.setattr(contract, "OPCODES", (*contract.OPCODES[:-1], stop))
     assert contract.canonical() == before
     monkeypatch.setattr(contract, "REWARD_INTERVAL", 64)
@@ -322,7 +322,7 @@ def test_bad_doorbells_are_counted() -> None:
 
 @pytest.mark.parametrize("bad", [-1, U32, 1.5, "8"])
 def test_accesses_are_u32(bad: object) -> None:
-    """An address or a value that no bus could carry is the caller's mistake."""
+    """An address or a value that no bus could carry is the caller's error."""
     device = GoldenDevice(0)
     with pytest.raises(ValueError, match="register offset must be"):
         device.read32(bad)  # type: ignore[arg-type]
@@ -331,7 +331,7 @@ def test_accesses_are_u32(bad: object) -> None:
 
 
 def test_closed_device_refuses_accesses() -> None:
-    """And says so; closing twice is harmless."""
+    """It raises an error; closing twice is harmless."""
     device = GoldenDevice(0)
     device.wait(0)
     with pytest.raises(ValueError, match="timeout_s must be 0 or more"):

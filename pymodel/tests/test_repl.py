@@ -137,7 +137,7 @@ def test_full_ring_takes_no_more_lines() -> None:
     ],
 )
 def test_bad_command_is_a_message_and_a_failed_script(command: str, message: str) -> None:
-    """What was expected and what came; the commands after it are done."""
+    """Expected and actual are printed; the commands after it are executed."""
     code, printed = run(command, "", "submit nop")
     assert code == 2
     assert printed[0].startswith(f"error: {message}")
@@ -145,7 +145,7 @@ def test_bad_command_is_a_message_and_a_failed_script(command: str, message: str
 
 
 def test_failed_command_at_a_terminal_is_no_failure() -> None:
-    """A person sees the message and goes on."""
+    """A person sees the message and continues."""
 
     class Terminal(io.StringIO):
         def isatty(self) -> bool:
@@ -168,7 +168,7 @@ def test_help_lists_and_explains() -> None:
 
 @pytest.mark.parametrize("arguments", [("--log2", "17"), ("--first-index", "-1"), ("--what",)])
 def test_bad_arguments_end_the_program(arguments: tuple[str, ...]) -> None:
-    """With the code for a mistake in calling it."""
+    """With the exit code for a usage error."""
     with pytest.raises(SystemExit) as error:
         run(arguments=arguments)
     assert error.value.code == 2

@@ -11,7 +11,7 @@ COUNT = 4000
 
 
 def results(profile: str, first_index: int = 0) -> tuple[set[int], set[int]]:
-    """The statuses and the error codes that a stream of ``profile`` is answered with."""
+    """The statuses and the error codes of the completions of a stream of ``profile``."""
     lines = streams.generate(COUNT, seed=9, profile=profile, first_index=first_index)
     completions = complete(lines, first_index=first_index)
     return set(status_of(completions).tolist()), set((completions["flags"] >> 8).tolist())
@@ -120,6 +120,6 @@ def test_decode_writes_the_reference_hosts_cookie() -> None:
     ],
 )
 def test_bad_arguments_are_refused(arguments: dict[str, int], message: str) -> None:
-    """The message says what was expected and what came."""
+    """The message reports expected and actual."""
     with pytest.raises(ValueError, match=message):
         streams.generate(**arguments)  # type: ignore[arg-type]

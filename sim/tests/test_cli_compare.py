@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from descring_model import DESC_DTYPE, line_bytes, streams
-from descring_sim.cli import compare
+from descring_sim.replay import compare
 from numpy.typing import NDArray
 
 Command = Callable[..., subprocess.CompletedProcess[str]]

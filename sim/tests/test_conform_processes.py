@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 from conform_support import plugin
-from descring_sim.cli.conform import describe
 from descring_sim.conform.errors import ConformError
+from descring_sim.conform.session import describe
 from descring_sim.conform.status import Status
 from descring_sim.conform.worker_pool import Task, run_all
 

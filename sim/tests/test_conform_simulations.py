@@ -13,7 +13,7 @@ from conform_support import ACME
 from descring_model import contract, streams
 from descring_sim.conform.dut import Device, DeviceJob, StreamJob
 from descring_sim.conform.duts.backends import BackendDut
-from descring_sim.conform.duts.dut_file import load_file
+from descring_sim.conform.duts.find import load_file
 from descring_sim.conform.errors import DutError, DutHung
 from descring_sim.conform.execute import run_test
 from descring_sim.conform.status import Status

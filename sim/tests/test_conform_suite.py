@@ -17,7 +17,8 @@ from descring_sim.conform.errors import ConformError
 from descring_sim.conform.execute import rng_of, run_test
 from descring_sim.conform.proof.accepted import UNUSUAL, Unusual, accept
 from descring_sim.conform.status import Status
-from descring_sim.conform.suite.catalogue import NOT_APPLICABLE, all_tests, select
+from descring_sim.conform.suite.catalogue import all_tests, select
+from descring_sim.conform.suite.declare import NOT_APPLICABLE
 from descring_sim.conform.suite.vector import Draw, Vector
 
 SLOW = ("verilated-16-workers", "acme-slow")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 from descring_sim.formal import __main__ as command
-from descring_sim.formal import linear, proofs, tasks
+from descring_sim.formal import linear, proofs, session, tasks
 from descring_sim.formal.proofs import Outcome
 from descring_sim.formal.tasks import Task
 from descring_sim.support import paths
@@ -109,7 +109,7 @@ def test_what_does_not_hold_comes_with_a_waveform(folder: Path) -> None:
         outcome = proofs.prove(task, out)
         assert (outcome.status, outcome.failed, outcome.cached) == ("fail", ("Bounded_A",), False)
     assert outcome.trace is not None and Path(outcome.trace).is_file()
-    said = command.failure_text(task, outcome)
+    said = session.failure_text(task, outcome)
     assert "Bounded_A: the count stays below ten" in said
     assert outcome.trace in said and "counter/all_prove" in said
 
@@ -136,7 +136,7 @@ def test_failed_step_is_followed_by_a_longer_look_from_reset(folder: Path) -> No
     # True from reset, and beyond the induction step: the longer look finds nothing against it.
     _change(folder, "count_q < 4'd9", "count_q != 4'd11")
     assert _run(folder).status == "unknown"
-    assert [task.kind for task in command.chosen(tasks.load(folder), (), quick=False)] == [
+    assert [task.kind for task in session.chosen(tasks.load(folder), (), quick=False)] == [
         "prove",
         "cover",
     ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 from descring_sim.formal import proofs, properties, tasks
-from descring_sim.formal.__main__ import failure_text, out_dir
+from descring_sim.formal.session import failure_text, out_dir
 from descring_sim.formal.tasks import Task
 
 ALL = tasks.load(tasks.formal_dir())

@@ -15,7 +15,8 @@ from descring_sim.formal.proofs import Status as OutcomeStatus
 from descring_sim.mutation.formal import REPORT, Workshop, judge
 from descring_sim.mutation.mutant import Mutant, load
 from descring_sim.mutation.session import Status
-from descring_sim.replay.registry import ReplayOptions, open_backend
+from descring_sim.replay.backend import ReplayOptions
+from descring_sim.replay.registry import open_backend
 from descring_sim.replay.stream_file import read_stream
 from descring_sim.support import paths
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from descring_model import Lines, complete, contract, goes_to_reward, status_of, streams
 from descring_sim.replay import registry
-from descring_sim.replay.registry import Progress, ReplayOptions, ReplayResult
+from descring_sim.replay.backend import Progress, ReplayOptions, ReplayResult
 from descring_sim.replay.stream_file import read_stream
 
 Command = Callable[..., subprocess.CompletedProcess[str]]

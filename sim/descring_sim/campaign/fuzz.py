@@ -24,7 +24,7 @@ from descring_sim.conform.dut import StreamJob
 from descring_sim.conform.duts.backends import BackendDut
 from descring_sim.conform.errors import DutError
 from descring_sim.cosim.simulators import SIMULATORS
-from descring_sim.replay.registry import ReplayError
+from descring_sim.replay.backend import ReplayError
 from descring_sim.verilated.core import CoreConfig, RtlFault, Traffic, VerilatedCore
 
 CHUNK_LINES = 50_000

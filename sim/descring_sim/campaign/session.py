@@ -14,9 +14,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from descring_sim.campaign.ray import ray_shards
 from descring_sim.campaign.seeds import Campaign, State, local_shards, run_campaign
-from descring_sim.cli.conform import describe, folder_of, origin, show
 from descring_sim.conform.errors import ConformError
+from descring_sim.conform.report.terminal import show
 from descring_sim.conform.report.write import write_report
+from descring_sim.conform.session import describe, folder_of, origin
 from descring_sim.conform.suite.catalogue import select
 from descring_sim.conform.verdict import Verdict, skipped, versions
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import click
 
-from descring_sim.cosim.runner import new_seed
-from descring_sim.replay.registry import BACKENDS, say
+from descring_sim.replay.registry import BACKENDS
 from descring_sim.support.click_options import SUITE, jobs_option, suite_options
-from descring_sim.support.progress import progress_bar
+from descring_sim.support.progress import progress_bar, say
+from descring_sim.support.seeds import new_seed
 
 MISMATCH, ERROR = 1, 2
 DEFAULT_LINES = 1_000_000

@@ -7,7 +7,7 @@ import click
 from descring_model import contract
 from descring_model.repl import window_bytes
 
-from descring_sim.cli.stream import INDEX
+from descring_sim.support.click_options import INDEX
 
 _MIN_MEMORY = 1 << 16
 

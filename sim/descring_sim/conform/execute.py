@@ -13,10 +13,10 @@ from descring_sim.conform.dut import Description, Device, DeviceJob, Dut, Stream
 from descring_sim.conform.errors import DutError, DutHung
 from descring_sim.conform.status import Failure, Status, TestResult
 from descring_sim.conform.suite.bench import Bench, CheckFailed
-from descring_sim.conform.suite.catalogue import Test
+from descring_sim.conform.suite.declare import Test
 from descring_sim.conform.suite.stream_check import bins_of, judge
 from descring_sim.conform.suite.vector import Draw
-from descring_sim.replay.registry import ReplayError
+from descring_sim.replay.backend import ReplayError
 
 
 def rng_of(test: Test, seed: int) -> np.random.Generator:

@@ -7,19 +7,18 @@ import datetime
 import importlib.metadata
 import platform
 import shlex
-import subprocess
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from descring_model import contract
 from descring_model.rules import SECTIONS, Rule, all_rules
 
 from descring_sim.conform.dut import Description
 from descring_sim.conform.status import Bin, Status, TestResult
-from descring_sim.conform.suite.catalogue import NOT_APPLICABLE, Test
+from descring_sim.conform.suite.declare import NOT_APPLICABLE, Test
 from descring_sim.support import paths
+from descring_sim.support.provenance import commit_of
 
 _WORST = (Status.FAILED, Status.HUNG, Status.ERROR)
 
@@ -174,24 +173,6 @@ def versions(simulators: Iterable[str] = ()) -> dict[str, str]:
 
         found[name] = known.find(name).version
     return found
-
-
-def commit_of(folder: Path) -> str | None:
-    """The commit that ``folder`` is at, and whether it has changes; None outside of git."""
-
-    def git(*arguments: str) -> str | None:
-        try:
-            done = subprocess.run(
-                ["git", "-C", str(folder), *arguments], capture_output=True, text=True, timeout=30
-            )
-        except (OSError, subprocess.TimeoutExpired):
-            return None
-        return done.stdout.strip() if done.returncode == 0 else None
-
-    commit = git("rev-parse", "--short=12", "HEAD")
-    if not commit:
-        return None
-    return commit + (" with changes" if git("status", "--porcelain") else "")
 
 
 def bins_by(bins: Counter[Bin], axes: Sequence[int]) -> Counter[tuple[str, ...]]:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import os
 import queue
@@ -21,7 +20,9 @@ from descring_sim.conform.dut import Description
 from descring_sim.conform.errors import ConformError, UnavailableError
 from descring_sim.conform.messages import Refused, Request, Start
 from descring_sim.conform.status import Failure, Status, TestResult
-from descring_sim.conform.suite.catalogue import Test, all_tests
+from descring_sim.conform.suite.catalogue import all_tests
+from descring_sim.conform.suite.declare import Test
+from descring_sim.support import processes
 
 BUILD_TIMEOUT_S = 900.0
 GRACE_S = 5.0
@@ -136,9 +137,7 @@ class Worker:
                 connection.close()
         process, self._process = self._process, None
         if process is not None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+            processes.end_group(process)
 
     def close(self) -> None:
         """Stop, and leave no log behind."""

@@ -3,22 +3,20 @@
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import hashlib
 import json
-import os
 import shutil
-import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from descring_sim.cosim import simulators
 from descring_sim.cosim.simulators import Simulator
 from descring_sim.hdl import filelist
+from descring_sim.support import processes
+from descring_sim.support.build_cache import locked
 from descring_sim.support.errors import SimulationError
 from descring_sim.waves import window
 
@@ -33,23 +31,6 @@ class Build:
 
     directory: Path
     fresh: bool
-
-
-@contextlib.contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold the lock file ``path`` against every other process."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-
-
-def log_tail(log: Path, count: int = 15) -> str:
-    """Return the last ``count`` non-empty lines of ``log``, indented."""
-    if not log.is_file():
-        return "    (no log)"
-    lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
-    return "\n".join(f"    {line}" for line in lines[-count:])
 
 
 def start_child(
@@ -71,9 +52,7 @@ def start_child(
 
 def end_child(process: subprocess.Popen[bytes]) -> None:
     """End a child with everything that it started; harmless if it has ended."""
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    processes.end_group(process)
     if process.stdin is not None:
         process.stdin.close()
 
@@ -188,4 +167,4 @@ def _messages(log: Path) -> str:
         line for line in lines[:end] if line.strip() and "Running command" not in line
     )
     ordered = sorted(said, key=lambda line: "error" not in line.lower())
-    return "\n".join(f"    {line}" for line in ordered[:12]) or log_tail(log)
+    return "\n".join(f"    {line}" for line in ordered[:12]) or processes.log_tail(log)

@@ -30,7 +30,7 @@ from descring_sim.protocol.device import (
     receive_reply,
     send_request,
 )
-from descring_sim.support import paths
+from descring_sim.support import paths, processes
 from descring_sim.support.errors import SimulationError
 
 TOP = "rl_runtime_axi"
@@ -245,7 +245,7 @@ class SimulatorProcess:
         elif failed is not None and failed.message:
             why = " / ".join(runner.essence(failed.message))
         elif "ended" in why:
-            why += ", and the log ends with:\n" + builds.log_tail(self._log, 6)
+            why += ", and the log ends with:\n" + processes.log_tail(self._log, 6)
         return DeviceError(
             f"the simulator {self.options.simulator} is gone: {why}\n"
             f"  seed:  {self.options.seed}\n"

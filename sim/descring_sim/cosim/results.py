@@ -9,6 +9,7 @@ says in the report file that it compared something. The report file holds a JSON
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -176,3 +177,7 @@ def closing_lines(entries: Iterable[Mapping[str, Any]], seed: int) -> list[str]:
         lines += [f"  waves: {path}" for path in sorted(total.waves)]
     lines.append(f"seed {seed}")
     return lines
+
+
+FATAL = re.compile(r"^.*(?:%Fatal|FATAL): .*$", re.MULTILINE)
+"""How the simulators report $fatal; cocotb only sees that the simulation has ended."""

@@ -10,15 +10,14 @@ import os
 import re
 import shlex
 import shutil
-import stat
 import subprocess
 import sys
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from descring_sim.support import paths
 from descring_sim.support.errors import SimulationError
+from descring_sim.support.processes import write_executable
 from descring_sim.waves import window
 
 TIMESCALE = ("1ns", "1ps")
@@ -168,17 +167,6 @@ def shim_dir() -> Path:
     python = shlex.quote(sys.executable)
     write_executable(folder / "python", f'#!/bin/sh\nexec {python} "$@"\n')
     return folder
-
-
-def write_executable(path: Path, text: str) -> None:
-    """Write ``path`` in one step, because other processes may be running it."""
-    if path.is_file() and path.read_text(encoding="utf-8") == text:
-        return
-    with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False, encoding="utf-8") as file:
-        file.write(text)
-    temporary = Path(file.name)
-    temporary.chmod(temporary.stat().st_mode | stat.S_IRWXU | stat.S_IRGRP | stat.S_IXGRP)
-    temporary.replace(path)
 
 
 def environment() -> dict[str, str]:

@@ -15,8 +15,8 @@ from pathlib import Path
 
 from descring_sim.cosim import build as builds
 from descring_sim.cosim import runner, simulators
+from descring_sim.cosim.results import FATAL
 from descring_sim.protocol.stream_server import JOB_VARIABLE, LinkJob, send
-from descring_sim.replay.cosim import FATAL
 from descring_sim.support import paths
 
 START_S = 300.0

@@ -9,7 +9,6 @@ from the syntax tree. A case is called ``block.function`` or, where cocotb param
 from __future__ import annotations
 
 import ast
-import difflib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -95,11 +94,3 @@ class Selection:
             return prefix + "(?:/|$)"
         # A literal value may hold characters that mean something in an expression, as in 1.5.
         return f"{prefix}/(?:{re.escape(parameters)}$|.*(?:{parameters}))"
-
-
-def near(text: str, known: Iterable[str]) -> list[str]:
-    """Return up to five of ``known`` that look like ``text``, or the first five."""
-    names = sorted(set(known))
-    by_short_name = {name.rsplit(".", maxsplit=1)[-1]: name for name in names}
-    close = difflib.get_close_matches(text, [*names, *by_short_name], n=5, cutoff=0.4)
-    return list(dict.fromkeys(by_short_name.get(name, name) for name in close)) or names[:5]

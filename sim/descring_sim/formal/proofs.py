@@ -16,10 +16,10 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
-from descring_sim.cosim import build
 from descring_sim.formal import linear, tasks, toolchain
 from descring_sim.formal.properties import REACHED, Property
 from descring_sim.formal.tasks import Task
+from descring_sim.support import build_cache, processes
 
 Status = Literal["pass", "fail", "unknown", "error"]
 
@@ -120,7 +120,7 @@ def _evaluate(task: Task, folder: Path, log: Path, seconds: float) -> Outcome:
     status = _status(folder)
     outcome = Outcome(str(task), status, seconds, str(folder))
     if status == "error":
-        return replace(outcome, message=f"the tools failed, log {log}\n{build.log_tail(log)}")
+        return replace(outcome, message=f"the tools failed, log {log}\n{processes.log_tail(log)}")
     report = _report(folder)
     present = report.covers if task.kind == "cover" else report.assertions
     properties = task.properties()
@@ -199,7 +199,9 @@ def _run_alone(task: Task, out: Path, timeout_s: float) -> Outcome:
     prefix, folder, log = home / "sby", home / f"sby_{task.name}", home / "log"
     started = time.monotonic()
     command = toolchain.sby(task.name, task.sby, prefix)
-    code = toolchain.run(command, cwd=task.sby.parent, log=log, timeout_s=timeout_s)
+    code = processes.run(
+        command, cwd=task.sby.parent, log=log, timeout_s=timeout_s, env=toolchain.environment()
+    )
     if code is None:
         return Outcome(
             str(task), "error", timeout_s, str(folder), message=f"no answer in {timeout_s:.0f} s"
@@ -243,7 +245,7 @@ def prove(task: Task, out: Path, *, fresh: bool = False) -> Outcome:
         SimulationError: as :func:`run`.
     """
     kept = out / "passed" / f"{task.block}_{task.name}-{task.key()}.json"
-    with build.locked(out / "locks" / f"{task.block}_{task.name}"):
+    with build_cache.locked(out / "locks" / f"{task.block}_{task.name}"):
         if kept.is_file() and not fresh:
             return _load(kept)
         outcome = run(task, out)

@@ -3,18 +3,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib.metadata
 import os
 import shlex
 import shutil
-import signal
-import subprocess
 import sys
 from pathlib import Path
 
-from descring_sim.cosim import simulators
-from descring_sim.support import paths
+from descring_sim.support import paths, processes
 from descring_sim.support.errors import SimulationError
 
 
@@ -38,37 +34,10 @@ def environment() -> dict[str, str]:
     # A program of its own: importing it would need the solver, which a wheel does not bring.
     program = Path(__file__).resolve().with_name("smt_split.py")
     solver = shlex.join([sys.executable, str(program)])
-    simulators.write_executable(folder / "bitwuzla", f'#!/bin/sh\nexec {solver} "$@"\n')
+    processes.write_executable(folder / "bitwuzla", f'#!/bin/sh\nexec {solver} "$@"\n')
     env = dict(os.environ)
     env["PATH"] = os.pathsep.join([str(folder), env.get("PATH", os.defpath)])
     return env
-
-
-def run(command: list[str], *, cwd: Path, log: Path, timeout_s: float) -> int | None:
-    """Run ``command`` into ``log`` and return its exit code, None after a timeout.
-
-    Nothing that it started outlives it.
-    """
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with (
-        log.open("wb") as output,
-        subprocess.Popen(
-            command,
-            cwd=cwd,
-            env=environment(),
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        ) as process,
-    ):
-        try:
-            return process.wait(timeout_s)
-        except subprocess.TimeoutExpired:
-            return None
-        finally:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
 
 
 def sby(task: str, sby_file: Path, prefix: Path) -> list[str]:

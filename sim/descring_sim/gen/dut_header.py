@@ -5,11 +5,7 @@ from __future__ import annotations
 
 from descring_model import contract
 
-ABI = 1
-"""Raised when a library of the present ABI could not be used any more."""
-
-STREAM_FLAGS = {"require_checked": 1, "split_reward": 2, "halt": 4}
-"""Bits of ``descring_stream_t.flags``, by the option of the kit that sets them."""
+from descring_sim.conform.abi import ABI, STREAM_FLAGS
 
 _TEXT = """\
 // SPDX-License-Identifier: Apache-2.0

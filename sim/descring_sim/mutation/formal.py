@@ -21,13 +21,14 @@ from pathlib import Path
 import click
 
 from descring_sim.formal import proofs, tasks
-from descring_sim.formal.__main__ import SOURCES, failure_text, out_dir
 from descring_sim.formal.proofs import Outcome
+from descring_sim.formal.session import SOURCES, failure_text, out_dir
 from descring_sim.formal.tasks import Task
 from descring_sim.mutation import session
 from descring_sim.mutation.mutant import Mutant, MutantError
 from descring_sim.mutation.session import Status, Verdict
 from descring_sim.support import paths
+from descring_sim.support.click_program import run_module
 from descring_sim.support.errors import SimulationError
 
 TAG = "mutants"
@@ -132,4 +133,4 @@ def main(jobs: int, only: tuple[str, ...], list_only: bool, write: bool) -> None
 
 
 if __name__ == "__main__":
-    main()
+    run_module("descring_sim.mutation.formal", main)

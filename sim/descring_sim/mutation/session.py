@@ -17,9 +17,8 @@ from typing import Literal, Protocol
 
 import click
 
-from descring_sim.cosim import testcases as case_names
 from descring_sim.mutation.mutant import Mutant, MutantError, load
-from descring_sim.support import paths, provenance
+from descring_sim.support import paths, provenance, suggest
 
 Status = Literal["noticed", "equivalent", "survived", "invalid"]
 
@@ -174,7 +173,7 @@ def _chosen(mutants: list[Mutant], only: Sequence[str]) -> list[Mutant]:
     known = {mutant.name for mutant in mutants}
     for name in only:
         if name not in known:
-            near = ", ".join(case_names.near(name, known))
+            near = ", ".join(suggest.near(name, known))
             raise click.UsageError(f"--only: there is no mutant {name!r}; near: {near}")
     return [mutant for mutant in mutants if not only or mutant.name in only]
 

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 import tempfile
 import threading
@@ -15,9 +14,10 @@ import numpy as np
 from descring_model import DESC_DTYPE, Lines, contract, line_bytes
 
 from descring_sim.cosim import runner
+from descring_sim.cosim.results import FATAL
 from descring_sim.cosim.runner import RunResult
 from descring_sim.protocol.replay_job import JOB_VARIABLE, Job, Summary
-from descring_sim.replay.registry import Progress, ReplayError, ReplayOptions, ReplayResult
+from descring_sim.replay.backend import Progress, ReplayError, ReplayOptions, ReplayResult
 from descring_sim.support import paths
 
 TOP = "rl_runtime_mmio"
@@ -28,9 +28,6 @@ POLL_SECONDS = 0.2
 TIMEOUT_S, TIMEOUT_S_PER_LINE = 300.0, 0.01
 """Wall-clock limit: an order above what either simulator takes. Hangs end much earlier, inside."""
 
-FATAL = re.compile(r"^.*(?:%Fatal|FATAL): .*$", re.MULTILINE)
-"""How the simulators report $fatal; cocotb only sees that the simulation has ended."""
-
 
 class SimulatorBackend:
     """Replays streams on the RTL in one simulator."""
@@ -40,7 +37,7 @@ class SimulatorBackend:
         self.description = f"the RTL in {simulator}"
 
     def replay(self, lines: Lines, options: ReplayOptions, progress: Progress) -> ReplayResult:
-        """See :meth:`descring_sim.replay.registry.Backend.replay`.
+        """See :meth:`descring_sim.replay.backend.Backend.replay`.
 
         Raises:
             ReplayError: the device gave no whole answer, or the ring depth is not one it can have.

@@ -8,8 +8,8 @@ from typing import cast
 from descring_cuda import CudaDevice, Shape
 from descring_model import Lines, contract
 
+from descring_sim.replay.backend import Progress, ReplayError, ReplayOptions, ReplayResult
 from descring_sim.replay.native import replay_on_device
-from descring_sim.replay.registry import Progress, ReplayError, ReplayOptions, ReplayResult
 
 _MEMORY = 16 << 20
 
@@ -23,7 +23,7 @@ class CudaBackend:
         self._shape = cast(Shape, shape)
 
     def replay(self, lines: Lines, options: ReplayOptions, progress: Progress) -> ReplayResult:
-        """See :meth:`descring_sim.replay.registry.Backend.replay`."""
+        """See :meth:`descring_sim.replay.backend.Backend.replay`."""
         workers = {} if options.workers is None else {"workers": options.workers}
         if workers and self._shape == "latency":
             raise ReplayError("--workers means nothing to the latency shape; leave it out")

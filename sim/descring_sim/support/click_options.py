@@ -65,3 +65,11 @@ def jobs_option(what: str) -> Callable[[_Command], _Command]:
         show_default="the cores",
         help=f"{what} at a time.",
     )
+
+
+MISMATCH = 1
+"""Exit code of a comparison that does not hold."""
+
+
+INDEX = click.IntRange(0, 2**32 - 1)
+"""The range of a ring index."""

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -19,3 +21,9 @@ def progress_bar() -> Progress:
         transient=True,
         disable=not console.is_terminal,
     )
+
+
+def say(text: str) -> None:
+    """Tell a person at a terminal what takes long; a script hears nothing."""
+    if sys.stderr.isatty():
+        print(f"descring: {text}", file=sys.stderr)

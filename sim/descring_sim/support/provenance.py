@@ -7,6 +7,7 @@ import datetime
 import os
 import platform
 import subprocess
+from pathlib import Path
 
 from descring_sim.support import paths
 
@@ -39,3 +40,21 @@ def today() -> datetime.date:
 def machine() -> str:
     """Processor and number of cores in a few words."""
     return f"{platform.machine()} with {os.cpu_count()} cores, Python {platform.python_version()}"
+
+
+def commit_of(folder: Path) -> str | None:
+    """The commit that ``folder`` is at, and whether it has changes; None outside of git."""
+
+    def git(*arguments: str) -> str | None:
+        try:
+            done = subprocess.run(
+                ["git", "-C", str(folder), *arguments], capture_output=True, text=True, timeout=30
+            )
+        except (OSError, subprocess.TimeoutExpired):
+            return None
+        return done.stdout.strip() if done.returncode == 0 else None
+
+    commit = git("rev-parse", "--short=12", "HEAD")
+    if not commit:
+        return None
+    return commit + (" with changes" if git("status", "--porcelain") else "")

@@ -15,7 +15,6 @@ import json
 import os
 import re
 import shutil
-import signal
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -24,10 +23,9 @@ from pathlib import Path
 
 from cffi import FFI  # type: ignore[import-untyped]
 
-from descring_sim.cosim import build as builds
 from descring_sim.cosim import simulators
 from descring_sim.hdl import filelist as sources
-from descring_sim.support import paths
+from descring_sim.support import build_cache, paths, processes
 from descring_sim.support.errors import SimulationError
 
 Say = Callable[[str], None]
@@ -192,7 +190,7 @@ def build(
     name = f"{harness.name}-{digest.hexdigest()[:16]}"
     root = paths.build_dir() / "verilated"
     library = root / name / f"lib{harness.name}.so"
-    with builds.locked(root / "locks" / name):
+    with build_cache.locked(root / "locks" / name):
         if library.is_file():
             return library
         say(f"compiling the RTL ({harness.top}) into a library, about half a minute")
@@ -257,7 +255,7 @@ def _runtime(*, waves: bool) -> list[Path]:
     root = paths.build_dir() / "verilated"
     folder = root / f"runtime-{key}"
     objects = [folder / f"{Path(name).stem}.o" for name in names]
-    with builds.locked(root / "locks" / folder.name):
+    with build_cache.locked(root / "locks" / folder.name):
         if not (folder / "finished").is_file():
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(parents=True)
@@ -289,29 +287,10 @@ def _compile_all(jobs: Sequence[tuple[Path, list[str]]], folder: Path) -> list[P
 
 def _run(command: Sequence[str], log: Path) -> None:
     """Run a compiler; its output goes to ``log``."""
-    with (
-        log.open("wb") as output,
-        subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            env=simulators.environment(),
-            start_new_session=True,
-        ) as process,
-    ):
-        code: int | None = None
-        try:
-            code = process.wait(_TIMEOUT_S)
-        except subprocess.TimeoutExpired:
-            code = None
-        finally:
-            # Also on an interrupt: no compiler may outlive this call.
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
+    code = processes.run(command, log=log, timeout_s=_TIMEOUT_S, env=simulators.environment())
     if code != 0:
         why = f"no end after {_TIMEOUT_S:.0f} s" if code is None else f"exit code {code}"
         raise SimulationError(
             f"{Path(command[0]).name} did not build the RTL's library: {why}\n"
-            f"{builds.log_tail(log)}\n  log: {log}"
+            f"{processes.log_tail(log)}\n  log: {log}"
         )

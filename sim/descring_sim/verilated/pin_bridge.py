@@ -31,10 +31,9 @@ from descring_host.ports import decode_line
 from descring_model import DESC_DTYPE, Lines, as_lines, contract, seal
 from descring_model.lines import INDEX_MODULUS, check_index
 
-from descring_sim.cosim import build as builds
 from descring_sim.cosim import simulators
 from descring_sim.hdl import filelist
-from descring_sim.support import paths
+from descring_sim.support import build_cache, paths, processes
 from descring_sim.support.errors import SimulationError
 from descring_sim.verilated.build import Say
 
@@ -338,7 +337,7 @@ def _build(workers: int, depth: int, say: Say) -> Path:
     root = paths.build_dir() / "verilated"
     folder = root / f"bridge-{digest.hexdigest()[:16]}"
     library = folder / f"V{TOP}"
-    with builds.locked(root / "locks" / folder.name):
+    with build_cache.locked(root / "locks" / folder.name):
         if (folder / "finished").is_file():
             return library
         say("compiling the RTL for the bridge, about half a minute")
@@ -372,7 +371,7 @@ def _build(workers: int, depth: int, say: Say) -> Path:
         if result.returncode != 0 or not library.is_file():
             raise SimulationError(
                 f"the RTL did not build for the bridge: exit code {result.returncode}\n"
-                f"{builds.log_tail(log)}\n  log: {log}"
+                f"{processes.log_tail(log)}\n  log: {log}"
             )
         (folder / "finished").touch()
     return library

@@ -14,8 +14,8 @@ from descring_sim.conform.duts.rtl_source import KEYS, RtlSource
 from descring_sim.conform.errors import ConformError
 from descring_sim.cosim.device import SimulatorDevice
 from descring_sim.cosim.device_process import Design
+from descring_sim.replay.backend import ReplayOptions
 from descring_sim.replay.native import stream_through
-from descring_sim.replay.registry import ReplayOptions
 
 DEFAULT_LATENCY = 20
 _LATENCY_MAX = 10_000

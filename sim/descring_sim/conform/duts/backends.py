@@ -20,7 +20,8 @@ from descring_sim.conform.dut import Answer, Description, DeviceJob, StreamJob
 from descring_sim.conform.duts.device_pool import SimulatedDevices
 from descring_sim.conform.duts.stream_pool import CoreStreams
 from descring_sim.conform.errors import DutError, DutUnavailable
-from descring_sim.replay.registry import ReplayOptions, open_backend
+from descring_sim.replay.backend import ReplayOptions
+from descring_sim.replay.registry import open_backend
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import subprocess
 import tempfile
 from pathlib import Path
@@ -16,6 +14,7 @@ from descring_sim.conform.dut import Answer, Description, DeviceJob, StreamJob, 
 from descring_sim.conform.duts.dut_file import DutFile
 from descring_sim.conform.errors import ConformError, DutError, DutHung
 from descring_sim.replay.stream_file import StreamError, read_stream
+from descring_sim.support import processes
 
 _MODES = ("require_checked", "split_reward", "halt")
 _VALUES = ("first_index", "workers", "ring_slots", "seed")
@@ -102,10 +101,7 @@ class ProgramDut:
         except subprocess.TimeoutExpired:
             raise DutHung(f"the command did not end in {timeout_s:g} s") from None
         finally:
-            # Nothing that it started may outlive it.
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
+            processes.end_group(process)
         if process.returncode:
             text = said.decode(errors="replace").strip()[-_SAID:]
             raise DutError(

@@ -6,17 +6,23 @@ from __future__ import annotations
 import os
 import subprocess
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from descring_sim.conform.capabilities import Capabilities
-from descring_sim.conform.dut import Description, Dut
+from descring_sim.conform.dut import Description
 from descring_sim.conform.errors import ConformError, DutError
 from descring_sim.support import paths
+from descring_sim.support.files import FileError, read_text
 
 BUILD_TIMEOUT_S = 600.0
+MAX_BYTES = 1 << 20
+"""Of a description; a file that is longer is none."""
+
+KINDS = ("library", "command", "rtl", "shell")
+"""What ``dut.kind`` can be; the table of that name has the rest."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +46,7 @@ class DutFile:
     def text(self, key: str, default: str | None = None) -> str:
         """A text of the kind's table."""
         value = self.table.get(key, default)
-        if not isinstance(value, str) or not value:
+        if not isinstance(value, str) or not value or "\0" in value:
             raise self.complain(key, "a text", value)
         return value
 
@@ -84,42 +90,11 @@ class DutFile:
 
 def words(value: Any, where: str) -> list[str]:
     """``value`` as a list of texts; :class:`ConformError` naming ``where`` if it is none."""
-    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+    if not isinstance(value, list) or not all(
+        isinstance(item, str) and "\0" not in item for item in value
+    ):
         raise ConformError(f"{where}: expected a list of texts, came {value!r}")
     return value
-
-
-def _library(file: DutFile) -> Dut:
-    from descring_sim.conform.duts.library import LibraryDut
-
-    return LibraryDut(file)
-
-
-def _command(file: DutFile) -> Dut:
-    from descring_sim.conform.duts.command import ProgramDut
-
-    return ProgramDut(file)
-
-
-def _rtl(file: DutFile) -> Dut:
-    from descring_sim.conform.duts.core import RtlDut
-
-    return RtlDut(file)
-
-
-def _shell(file: DutFile) -> Dut:
-    from descring_sim.conform.duts.axi_device import ShellDut
-
-    return ShellDut(file)
-
-
-KINDS: dict[str, Callable[[DutFile], Dut]] = {
-    "library": _library,
-    "command": _command,
-    "rtl": _rtl,
-    "shell": _shell,
-}
-"""What ``dut.kind`` can be; the table of that name has the rest."""
 
 
 def read_file(path: Path) -> DutFile:
@@ -129,10 +104,10 @@ def read_file(path: Path) -> DutFile:
         ConformError: it is missing, is no TOML, or lacks or has what it should not.
     """
     try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConformError(f"{path}: cannot be read: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        data = tomllib.loads(read_text(path, MAX_BYTES))
+    except FileError as error:
+        raise ConformError(str(error)) from error
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise ConformError(f"{path}: this is no TOML: {error}") from error
     dut = data.get("dut")
     if not isinstance(dut, dict):
@@ -159,13 +134,3 @@ def read_file(path: Path) -> DutFile:
         dut["name"], dut["version"], kind, capabilities, str(path), float(settle)
     )
     return DutFile(path.resolve(), kind, table, description)
-
-
-def load_file(path: Path) -> Dut:
-    """The implementation that the file at ``path`` describes.
-
-    Raises:
-        ConformError: the file is wrong; the text says where.
-    """
-    file = read_file(path)
-    return KINDS[file.kind](file)

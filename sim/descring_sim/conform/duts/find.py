@@ -7,12 +7,14 @@ import importlib
 import importlib.metadata
 import importlib.util
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any, cast
 
 from descring_sim.conform.dut import Dut
 from descring_sim.conform.duts.backends import BackendDut
+from descring_sim.conform.duts.dut_file import DutFile, read_file
 from descring_sim.conform.duts.model import ModelDut
 from descring_sim.conform.errors import ConformError
 from descring_sim.replay.registry import BACKENDS
@@ -45,7 +47,6 @@ def find_dut(reference: str) -> Dut:
         return BackendDut(reference)
     if reference.endswith(".toml"):
         # Imported late: most runs have no foreign implementation.
-        from descring_sim.conform.duts.dut_file import load_file
 
         return load_file(Path(reference))
     if ":" in reference:
@@ -95,3 +96,46 @@ def _checked(factory: Any, reference: str) -> Dut:
             f"{reference}: a plugin has describe, build and run; missing {missing[0]}"
         )
     return cast(Dut, dut)
+
+
+def _library(file: DutFile) -> Dut:
+    from descring_sim.conform.duts.library import LibraryDut
+
+    return LibraryDut(file)
+
+
+def _command(file: DutFile) -> Dut:
+    from descring_sim.conform.duts.command import ProgramDut
+
+    return ProgramDut(file)
+
+
+def _rtl(file: DutFile) -> Dut:
+    from descring_sim.conform.duts.core import RtlDut
+
+    return RtlDut(file)
+
+
+def _shell(file: DutFile) -> Dut:
+    from descring_sim.conform.duts.axi_device import ShellDut
+
+    return ShellDut(file)
+
+
+_MAKERS: dict[str, Callable[[DutFile], Dut]] = {
+    "library": _library,
+    "command": _command,
+    "rtl": _rtl,
+    "shell": _shell,
+}
+"""What ``dut.kind`` can be; the table of that name has the rest."""
+
+
+def load_file(path: Path) -> Dut:
+    """The implementation that the file at ``path`` describes.
+
+    Raises:
+        ConformError: the file is wrong; the text says where.
+    """
+    file = read_file(path)
+    return _MAKERS[file.kind](file)

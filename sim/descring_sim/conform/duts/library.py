@@ -12,10 +12,10 @@ import numpy as np
 import numpy.typing as npt
 from descring_model import DESC_DTYPE, Lines, contract, line_bytes
 
+from descring_sim.conform.abi import ABI, STREAM_FLAGS
 from descring_sim.conform.dut import Answer, Description, DeviceJob, StreamJob
 from descring_sim.conform.duts.dut_file import DutFile
 from descring_sim.conform.errors import DutError
-from descring_sim.gen.dut_header import ABI, STREAM_FLAGS
 
 _GUARD_LINES = 64
 _GUARD_BYTE = 0xA5

@@ -16,7 +16,7 @@ from descring_sim.conform.duts.dut_file import DutFile
 from descring_sim.conform.errors import ConformError, DutError
 from descring_sim.cosim import build as builds
 from descring_sim.cosim import simulators
-from descring_sim.cosim.build import locked
+from descring_sim.support.build_cache import locked
 from descring_sim.support.errors import SimulationError
 
 KEYS = (

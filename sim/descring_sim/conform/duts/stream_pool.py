@@ -13,7 +13,7 @@ from descring_sim.conform.errors import DutError, DutHung
 from descring_sim.cosim.stream_server import StreamFailed, StreamHung, StreamSimulation
 from descring_sim.protocol.replay_job import Job, Summary
 from descring_sim.replay import cosim
-from descring_sim.replay.registry import ReplayOptions
+from descring_sim.replay.backend import ReplayOptions
 from descring_sim.support import paths
 from descring_sim.support.errors import SimulationError
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import click
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -82,3 +83,12 @@ def summary(verdict: Verdict) -> str:
     if named:
         text += f"; broken: {', '.join(rule for rule, _ in named.most_common(12))}"
     return text
+
+
+def show(verdict: Verdict, *, alone: bool) -> None:
+    """Print a verdict; with the table by rule if it is ``alone``."""
+    console = Console(highlight=False)
+    if alone:
+        print_table(console, verdict)
+    print_failures(console, verdict)
+    click.echo(summary(verdict))

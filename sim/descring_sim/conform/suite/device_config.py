@@ -6,7 +6,7 @@ from __future__ import annotations
 from descring_model import ring_log2
 
 from descring_sim.conform.suite.bench import CTRL, STATUS, Bench, Layout
-from descring_sim.conform.suite.catalogue import device_test
+from descring_sim.conform.suite.declare import device_test
 from descring_sim.conform.suite.vector import U32
 
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from descring_sim.conform.suite.bench import CTRL, STATUS, Bench
-from descring_sim.conform.suite.catalogue import device_test
+from descring_sim.conform.suite.declare import device_test
 from descring_sim.conform.suite.vector import U32
 
 

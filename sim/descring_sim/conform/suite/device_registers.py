@@ -6,7 +6,7 @@ from __future__ import annotations
 from descring_model import contract
 
 from descring_sim.conform.suite.bench import COMPARED, CTRL, IRQ, REG, RULE_OF, STATUS, Bench
-from descring_sim.conform.suite.catalogue import MODES, device_test
+from descring_sim.conform.suite.declare import MODES, device_test
 from descring_sim.conform.suite.vector import U32
 
 _PATTERNS = (U32, 0, 0xA5A5_5A5A, 0x0F0F_F0F0)

@@ -8,7 +8,7 @@ import time
 from descring_model import Ring
 
 from descring_sim.conform.suite.bench import REG, Bench
-from descring_sim.conform.suite.catalogue import device_test
+from descring_sim.conform.suite.declare import device_test
 from descring_sim.conform.suite.vector import U32
 
 _LOOK_S = 0.5

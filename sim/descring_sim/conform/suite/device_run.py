@@ -12,7 +12,7 @@ from descring_model import Ring
 
 from descring_sim.conform.dut import FailingDevice
 from descring_sim.conform.suite.bench import CTRL, REG, STATUS, Bench, CheckFailed
-from descring_sim.conform.suite.catalogue import MODES, device_test
+from descring_sim.conform.suite.declare import MODES, device_test
 from descring_sim.conform.suite.vector import OPCODE, U32
 
 _RESUME = CTRL["ENABLE"] | CTRL["RESUME"]

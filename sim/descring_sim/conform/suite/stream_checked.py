@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from descring_model import Lines, contract, line_bytes, seal
 
-from descring_sim.conform.suite.catalogue import stream_test
+from descring_sim.conform.suite.declare import stream_test
 from descring_sim.conform.suite.vector import CHECKED_BIT, FLAG, OPCODE, Draw, Vector, flip
 
 _FIELD_NAMES = tuple(item.name for item in contract.FIELDS)

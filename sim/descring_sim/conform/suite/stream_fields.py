@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 from descring_model import Lines, contract
 
-from descring_sim.conform.suite.catalogue import stream_test
+from descring_sim.conform.suite.declare import stream_test
 from descring_sim.conform.suite.vector import FLAG, OPCODE, U32, Draw, Vector
 
 _ECHOED = tuple(f.name for f in contract.FIELDS if f.name not in ("opcode", "flags"))

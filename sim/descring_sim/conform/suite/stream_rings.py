@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from descring_sim.conform.suite.catalogue import stream_test
+from descring_sim.conform.suite.declare import stream_test
 from descring_sim.conform.suite.vector import FLAG, OPCODE, U32, Draw, Vector
 
 MOVES = ("order", "count", "ring")
