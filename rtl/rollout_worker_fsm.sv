@@ -3,7 +3,7 @@
 // One worker: accepts a checked descriptor, makes one token a cycle, offers the completion.
 //
 // Rules: OP-000..OP-003, OP-010, OP-011, OP-255, FLAG-010, FLAG-011, DEC-001..DEC-005, ERR-010,
-// RING-006. line_check comes before it, line_seal (tag and checksum of the completion) after it;
+// RING-006. It is behind line_check and before line_seal (tag and checksum of the completion);
 // with require_checked_i it sets flag CHECKED (DESC-025).
 //
 // StIdle:     descriptor with more than one token to make -> StDecode; any other -> StComplete

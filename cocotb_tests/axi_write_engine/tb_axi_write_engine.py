@@ -85,7 +85,7 @@ class EngineTestbench(Testbench):
 
     @property
     def idle(self) -> bool:
-        """Whether the design says that nothing is in flight."""
+        """Whether the design reports that nothing is in flight."""
         return is_high(self._idle)
 
     def on_reset(self) -> None:
@@ -147,7 +147,7 @@ class EngineTestbench(Testbench):
         if item is not None:
             inputs["req_word_i"].value = int(item.word is not None)
             inputs["req_line_i"].value = item.line
-            # A word has no lines: whatever the input says then is ignored.
+            # A word has no lines: the engine must ignore this input.
             inputs["req_lines_i"].value = item.lines if item.word is None else 5
             if item.word is not None:
                 inputs["word_i"].value = item.word
@@ -214,7 +214,7 @@ class EngineTestbench(Testbench):
                 self.values.check("word in memory", expected=item.word, actual=stored)
             return
         if len(self._handed) < item.lines:
-            raise self.lines.fail(f"a response to {item}, of which {len(self._handed)} lines came")
+            raise self.lines.fail(f"a response to {item}, of which {len(self._handed)} lines were taken")
         for number in range(item.lines):
             line = self._handed.popleft()
             at = start + number * LINE_BYTES
