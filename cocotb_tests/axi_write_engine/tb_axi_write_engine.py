@@ -214,7 +214,8 @@ class EngineTestbench(Testbench):
                 self.values.check("word in memory", expected=item.word, actual=stored)
             return
         if len(self._handed) < item.lines:
-            raise self.lines.fail(f"a response to {item}, of which {len(self._handed)} lines were taken")
+            taken = len(self._handed)
+            raise self.lines.fail(f"a response to {item}, of which {taken} lines were taken")
         for number in range(item.lines):
             line = self._handed.popleft()
             at = start + number * LINE_BYTES
