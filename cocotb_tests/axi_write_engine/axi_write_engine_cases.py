@@ -10,6 +10,7 @@ from descring_vip.axi.memory import DECERR, SLVERR, Latency
 from descring_vip.handles import parameter
 from descring_vip.stream.lines import LINE_BYTES
 from descring_vip.stream.patterns import FOREVER, Idle, Ready, streaming
+from descring_vip.tier import sweep
 
 from axi_write_engine.tb_axi_write_engine import WORD_BYTES, EngineTestbench
 
@@ -96,7 +97,7 @@ async def test_every_cycle_has_its_beat(dut: HierarchyObject) -> None:
 
 
 @cocotb.test()
-@cocotb.parametrize(response=[SLVERR, DECERR], word=[False, True])
+@sweep(response=[SLVERR, DECERR], word=[False, True])
 async def test_error_is_that_of_its_request(
     dut: HierarchyObject, response: int, word: bool
 ) -> None:

@@ -195,7 +195,7 @@ class ShellTestbench(Testbench):
         await self.reset()
 
     def fail(self, start: int, stop: int, response: int = SLVERR) -> None:
-        """Answer every access of the bytes ``[start, stop)`` with an error, until :meth:`clear_bus_errors`."""
+        """Inject an error response to every access of the bytes ``[start, stop)``."""
         self.scoreboard.exact = False
         self.bus.faults.ranges.append((start, stop, response))
         self.scoreboard.model.inject_bus_error(start, stop)

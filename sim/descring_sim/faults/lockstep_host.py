@@ -248,7 +248,7 @@ class FaultHost:
         self.drain(goal)
 
     def drain(self, goal: int) -> None:
-        """Take completions until it is so many since the reset; clear errors and resume as needed."""
+        """Take completions until ``goal`` since the reset; clear errors and resume as needed."""
         looks = 0
         while self.taken < goal:
             before = self.taken
