@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs one task and says what became of its properties.
+"""Run one task and report the outcome of its properties.
 
-What passed is kept by the hash of its inputs.
+Passed outcomes are cached by the hash of their inputs.
 """
 
 from __future__ import annotations
@@ -174,7 +174,7 @@ def run(task: Task, out: Path, *, timeout_s: float = TIMEOUT_S) -> Outcome:
     """Run ``task`` below the folder ``out``, whatever was run before.
 
     Where the induction step fails and the file has a task of the kind ``trace`` for the same
-    configuration, that is run as well: a counterexample from reset says more than ``unknown``.
+    configuration, that is run as well: a counterexample from reset is worth more than ``unknown``.
 
     Raises:
         SimulationError: a tool is missing, or a network is not linear.
@@ -204,7 +204,7 @@ def _run_alone(task: Task, out: Path, timeout_s: float) -> Outcome:
     )
     if code is None:
         return Outcome(
-            str(task), "error", timeout_s, str(folder), message=f"no answer in {timeout_s:.0f} s"
+            str(task), "error", timeout_s, str(folder), message=f"no result in {timeout_s:.0f} s"
         )
     if task.kind == "linear":
         return _evaluate_linear(task, folder, log, started)
