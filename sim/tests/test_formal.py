@@ -256,3 +256,31 @@ def test_network_that_is_not_affine_is_refused(
     """The argument holds for networks of XOR and NOT only."""
     with pytest.raises(SimulationError, match=said):
         linear.forms(_network(tmp_path / "network.json", {"c": (kind, pins)}))
+
+
+def test_an_outcome_is_kept_by_its_inputs(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An error is not kept; a failure is, until a source changes."""
+    statuses: list[proofs.Status] = ["error", "fail", "pass"]
+    runs: list[proofs.Status] = []
+
+    def run(task: Task, out: Path) -> Outcome:
+        runs.append(statuses[len(runs)])
+        return Outcome(str(task), runs[-1], 1.5, str(out), failed=("Bounded_A",), trace="a.vcd")
+
+    monkeypatch.setattr(proofs, "run", run)
+
+    def outcome() -> Outcome:
+        return proofs.run_once(_task(folder, "prove"), tmp_path / "out", tmp_path / "kept")
+
+    assert outcome().status == "error"
+    first, second = outcome(), outcome()
+    assert (first.status, first.cached, first.trace) == ("fail", False, "a.vcd")
+    assert (second.status, second.cached, second.trace) == ("fail", True, None)
+    assert (second.failed, second.seconds) == (("Bounded_A",), 1.5)
+    assert runs == ["error", "fail"]
+    source = folder / "counter_props.sv"
+    source.write_text(source.read_text().replace("4'd10", "4'd11"))
+    assert outcome().status == "pass"
+    assert runs == ["error", "fail", "pass"]
