@@ -152,7 +152,7 @@ def test_property_whose_case_never_comes_is_vacuous(folder: Path) -> None:
 def test_property_that_is_not_in_the_model_is_an_error(folder: Path) -> None:
     """A checker that nobody instantiates would pass without looking."""
     (folder / "lost.sv").write_text(
-        COUNTER.replace("counter_props", "lost").replace("_A", "Lost_A")
+        COUNTER.replace("counter_props", "lost").replace("Bounded_A", "BoundedLost_A")
     )
     sby = folder / "counter.sby"
     sby.write_text(sby.read_text() + "lost.sv\n")
