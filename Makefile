@@ -3,7 +3,8 @@
 # Every target first prepares .venv; nothing else has to be installed by hand.
 
 SHELL := /bin/bash
-.SHELLFLAGS := -eu -o pipefail -c
+# -p: a recipe's shell takes no functions, options or start-up files from the environment.
+.SHELLFLAGS := -p -eu -o pipefail -c
 .DEFAULT_GOAL := help
 
 # What `make sim` narrows down; empty means all.
@@ -19,6 +20,12 @@ JOBS ?= $(shell nproc)
 
 # A recipe reads them as shell variables, so that no character of theirs is special.
 export SIM TEST CONFIG SEED SEEDS WAVES WAVE_CYCLES JOBS
+
+# What is exported for other programs (PYTEST_ADDOPTS, GIT_DIR, CDPATH, ...) reaches no recipe.
+FOREIGN := sim/descring_sim/support/foreign_variables.txt
+unexport $(filter-out $(shell sed -n 's/^!//p' $(FOREIGN)),\
+	$(filter $(shell sed '/^[\#!]/d; s/\*$$/%/' $(FOREIGN)),$(.VARIABLES)))
+export LC_ALL := C.UTF-8
 
 BIN := .venv/bin
 PYTHON_SOURCES := pymodel host cuda sim cocotb_tests bench examples hatch_build.py
