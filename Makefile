@@ -93,7 +93,8 @@ synth: setup  ## synthesise every RTL module: cells, flip-flops, logic depth, no
 	@$(BIN)/python -m descring_sim.signoff.synth
 
 # What takes too long for `make test`; one target after the other.
-NIGHTLY := campaign ci-snippet conform-proof faults formal formal-mutants mutants-cuda soak synth
+NIGHTLY := campaign ci-snippet conform-proof faults formal formal-mutants host-models host-sanitize \
+	mutants-cuda soak synth
 
 .PHONY: nightly
 nightly:  ## the long runs that are not part of make test
@@ -135,6 +136,14 @@ mutants-cuda: setup  ## mutate the CUDA kernels; runs on the CPU must kill every
 .PHONY: sanitize
 sanitize: setup  ## stress the native core under ThreadSanitizer and AddressSanitizer
 	@host/native/check/sanitize.sh
+
+.PHONY: host-sanitize
+host-sanitize: setup  ## the same at length: 10^4 closings of each call, 10^6 random stores into each region
+	@host/native/check/sanitize.sh --nightly
+
+.PHONY: host-models
+host-models: setup  ## model checks of the host runtime's protocols (spin), exhaustive at small sizes
+	@host/native/models/check.sh --nightly
 
 .PHONY: coverage
 coverage: setup  ## line, branch and toggle coverage of the RTL by its testbenches, as HTML
