@@ -23,6 +23,7 @@ class Regression(NamedTuple):
     config: str
     seeds: list[int]
     found: str
+    tier: str = "full"
 
 
 def regressions() -> list[Regression]:
@@ -57,6 +58,7 @@ def test_regression(regression: Regression, simulator: str, request: pytest.Fixt
         build_root=build_root.resolve(),
         folder=build_root.resolve() / "regressions",
         case=regression.case,
+        tier=regression.tier,
     )
     for suite in suites:
         work = Work(simulators.find(simulator), suite, "", [], len(regression.seeds))
