@@ -120,7 +120,7 @@ def test_the_stress_program_finds_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["thread", "address,undefined"])
 def test_closing_while_another_thread_is_inside_a_call(tmp_path: Path, kind: str) -> None:
-    """[LIFE-001]: each call ends and finds it closed; what it uses goes behind it. Under sanitizers.
+    """[LIFE-001]: each call finds it closed, and what it uses goes when it has ended.
 
     `make sanitize` runs more rounds, `make nightly` 10000 of each.
     """
