@@ -26,10 +26,11 @@ from descring_vip.handles import signal
 from descring_vip.scoreboard import ValueChecker
 from descring_vip.stream.patterns import Idle, Ready, idle_pattern, ready_pattern
 from descring_vip.testbench import Testbench
+from descring_vip.tier import share
 from descring_vip.timebase import base_seed
 
 FAULTS_ENV = "DESCRING_FAULTS"
-_FEW = "3:0:"
+_FEW = f"{share(3)}:0:"
 _MORE = 30
 """Seeds that are added at most until there was a fault."""
 

@@ -7,6 +7,7 @@ import cocotb
 from cocotb.handle import HierarchyObject
 from descring_vip.axi.memory import Latency
 from descring_vip.handles import is_high
+from descring_vip.tier import sweep
 from mmio_regs.register_reference import (
     BAD_DOORBELL,
     IRQ_COMPLETION,
@@ -157,7 +158,7 @@ async def test_no_stall_where_there_is_room(dut: HierarchyObject) -> None:
 
 
 @cocotb.test()
-@cocotb.parametrize(ring=["DONE", "REWARD"], first_index=[0, U32 - 3])
+@sweep(ring=["DONE", "REWARD"], first_index=[0, U32 - 3])
 async def test_illegal_heads_are_ignored(dut: HierarchyObject, ring: str, first_index: int) -> None:
     """[RING-010] [REG-020] [REG-028] Behind the head, beyond the tail; slots stay taken."""
     tb = ShellTestbench(dut, first_index=first_index, layout=Layout(cmd=5, done=3, reward=3))
@@ -179,7 +180,7 @@ async def test_illegal_heads_are_ignored(dut: HierarchyObject, ring: str, first_
 
 
 @cocotb.test()
-@cocotb.parametrize(write_late=[False, True], latency=[2, 25], split=[0, SPLIT_REWARD])
+@sweep(write_late=[False, True], latency=[2, 25], split=[0, SPLIT_REWARD])
 async def test_host_that_polls_memory(
     dut: HierarchyObject, write_late: bool, latency: int, split: int
 ) -> None:

@@ -9,6 +9,7 @@ from cocotb.handle import HierarchyObject
 from descring_model import DESC_DTYPE, contract, streams
 from descring_model.lines import Lines
 from descring_vip.stream.patterns import Idle, Ready, idle_pattern, ready_pattern, streaming
+from descring_vip.tier import share
 
 from worker_pool.tb_worker_pool import PoolTestbench
 
@@ -66,7 +67,7 @@ async def test_completes_lines_of_one_kind(dut: HierarchyObject, profile: str) -
     """
     tb = await _started(dut, ready=Ready.RANDOM)
     tb.resumer.start(tb.rng)
-    tb.send(_draw(tb, 150, profile))
+    tb.send(_draw(tb, share(150, 60), profile))
     await tb.finish()
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Devices behind a bus that are closed, forked or interrupted while a call is under way."""
+"""Devices behind a bus that are closed, forked or interrupted beside a call."""
 
 import asyncio
 import os

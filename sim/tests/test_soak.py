@@ -71,7 +71,7 @@ def test_a_failing_case_names_its_seed_and_its_rerun(toy: Toy) -> None:
     assert record.cases == 4
     assert [failure.seed for failure in record.failures] == [7, 8]
     assert record.failures[0].rerun == (
-        "make sim SIM=icarus TEST=toy.test_bad CONFIG=narrow SEED=7"
+        "make sim FULL=1 SIM=icarus TEST=toy.test_bad CONFIG=narrow SEED=7"
     )
     assert "expected 6, actual 5" in record.failures[0].text
     assert "passes alone" not in record.failures[0].text
@@ -106,7 +106,7 @@ def test_a_finished_soak_draws_new_seeds_and_a_stopped_one_continues(
     assert "(drawn), 1 suites, 0 of 3 runs done" in second.output
 
     journal = Journal(toy.root / "build/soak")
-    name = json.dumps(["icarus", "test_good|test_each", "narrow", 3])
+    name = json.dumps(["icarus", "quick", "test_good|test_each", "narrow", 3])
     session = journal.session(name)
     assert session is not None and session.finished
     journal.keep_session(name, Session(session.first, 3))
@@ -132,9 +132,12 @@ def test_an_edited_source_runs_again_and_says_so(toy: Toy, soaked: Soak) -> None
 
 def test_failures_end_with_1_and_errors_with_2(toy: Toy, soaked: Soak) -> None:
     """No traceback; a name that selects nothing brings near ones."""
-    failed = soaked("--case", "test_bad", "--seeds", "1", "--seed", "3")
-    assert failed.exit_code == 1
-    assert "rerun: make sim SIM=icarus TEST=toy.test_bad CONFIG=narrow SEED=3" in failed.output
+    options = ("--case", "test_bad", "--seeds", "1", "--seed", "3")
+    for tier, word in (("quick", ""), ("full", "FULL=1 ")):
+        failed = soaked(*options, "--tier", tier)
+        assert failed.exit_code == 1
+        line = f"rerun: make sim {word}SIM=icarus TEST=toy.test_bad CONFIG=narrow SEED=3"
+        assert line in failed.output
     unknown = soaked("--case", "test_god")
     assert unknown.exit_code == 2 and "near: toy.test_good" in unknown.output
     (toy.root / "build/soak/journal.jsonl").write_text("no JSON\n")
@@ -170,13 +173,13 @@ def test_a_killed_soak_leaves_no_simulator_and_continues(tmp_path: Path) -> None
     ]
     command += ["--seeds", "60", "-n", "1", "--folder", str(tmp_path)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 300
     while not (tmp_path / "journal.jsonl").exists() and time.monotonic() < deadline:
         time.sleep(0.1)
     while not list(tmp_path.glob("runs/icarus/*/run.json")) and time.monotonic() < deadline:
         time.sleep(0.1)
     process.send_signal(signal.SIGTERM)
-    output = process.communicate(timeout=30)[0].decode()
+    output = process.communicate(timeout=120)[0].decode()
     assert process.returncode == 2, output
     assert "of 60; the same command continues" in output
     done = sum(len(record.seeds) for record in Journal(tmp_path).records())

@@ -30,7 +30,7 @@ from descring_sim.campaign import soak_run
 from descring_sim.campaign.soak_inputs import digest
 from descring_sim.campaign.soak_journal import Failure, Journal, Record, Session
 from descring_sim.campaign.soak_run import Engine, Work
-from descring_sim.cosim import plan, simulators
+from descring_sim.cosim import plan, runner, simulators
 from descring_sim.cosim.plan import Suite
 from descring_sim.cosim.simulators import Simulator
 from descring_sim.support import paths, progress, provenance
@@ -49,6 +49,7 @@ class Options:
     """What a soak is asked for."""
 
     simulator: str
+    tier: str
     case: str | None
     config: str | None
     seeds: int
@@ -59,7 +60,7 @@ class Options:
     @property
     def session(self) -> str:
         """The name under which the seeds of this selection are kept."""
-        return json.dumps([self.simulator, self.case, self.config, self.seeds])
+        return json.dumps([self.simulator, self.tier, self.case, self.config, self.seeds])
 
 
 class Soak:
@@ -81,6 +82,7 @@ class Soak:
             build_root=paths.build_dir() / "sim",
             folder=options.folder,
             case=options.case,
+            tier=options.tier,
         )
         self.session, self.note = self._session()
         self.seeds = range(self.session.first, self.session.first + self.session.seeds)
@@ -124,8 +126,8 @@ class Soak:
             self.note += f"; {stale} results are of other sources, and their suites run again"
 
     def _digest(self, suite: Suite, simulator: Simulator) -> str:
-        case = "" if self.options.case is None else f"/{self.options.case}"
-        return digest(suite, simulator, self.tests_dir, self.rtl_dir) + case
+        selected = f"/{self.options.tier}/{self.options.case or ''}"
+        return digest(suite, simulator, self.tests_dir, self.rtl_dir) + selected
 
     def _must_be_current(self, record: Record) -> None:
         """Refuse a result of sources that were edited while it was made."""
@@ -235,6 +237,7 @@ class Soak:
             origin += f", commit {provenance.commit('rtl', 'cocotb_tests', 'pymodel', 'sim')}"
         text = f"# Soak\n\n{verdict}, {state}.\n\n{self.overview()}{origin}\n"
         failing = "\n".join(f"```\n{paragraph}```\n" for paragraph in self.failing())
+        text += f"\nLength of each case: {self.options.tier} tier.\n"
         return text + (f"\n## Failures\n\n{failing}" if failing else "")
 
 
@@ -242,6 +245,7 @@ class Soak:
 @click.option("--sim", type=click.Choice(["all", *simulators.SIMULATORS]), default="all")
 @click.option("--seeds", type=click.IntRange(1, 10**6), default=DEFAULT_SEEDS, show_default=True)
 @click.option("--seed", type=click.IntRange(0, 2**31 - 1), help="The first seed; default: drawn.")
+@click.option("--tier", type=click.Choice(runner.TIERS), default="quick", show_default=True)
 @click.option("--case", metavar="REGEX", help="Cases whose block.name matches only.")
 @click.option("--config", metavar="NAME", help="This named configuration only.")
 @click.option("-n", "--jobs", type=click.IntRange(1, 64), default=os.cpu_count() or 1)
@@ -255,6 +259,7 @@ def main(
     sim: str,
     seeds: int,
     seed: int | None,
+    tier: str,
     case: str | None,
     config: str | None,
     jobs: int,
@@ -263,7 +268,7 @@ def main(
 ) -> None:
     """Run all testbenches with fresh seeds; the same command continues where it was ended."""
     folder = (folder or paths.build_dir() / "soak").resolve()
-    options = Options(sim, case or None, config or None, seeds, seed, jobs, folder)
+    options = Options(sim, tier, case or None, config or None, seeds, seed, jobs, folder)
     try:
         with _alone(folder):
             if fresh:

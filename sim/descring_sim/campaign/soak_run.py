@@ -73,6 +73,7 @@ class Engine:
         build_root: where builds go.
         folder: where logs of failing runs go.
         case: selects cases as ``--case`` does; all for None.
+        tier: how much of each case is done, ``quick`` or ``full``.
     """
 
     tests_dir: Path
@@ -80,6 +81,7 @@ class Engine:
     build_root: Path
     folder: Path
     case: str | None = None
+    tier: str = "full"
     _confirmed: set[tuple[str, str, str]] = field(default_factory=set)
     _guard: threading.Lock = field(default_factory=threading.Lock)
 
@@ -143,13 +145,24 @@ class Engine:
             log=log,
             timeout_s=suite.timeout_s,
             env=runner.environment(run_dir, self.tests_dir)
-            | dict(suite.extra_env)
+            | self._extra_env(suite, self.case)
             | {_BATCH_ENV: json.dumps(batch)},
         )
         outcome = runner.judge(code, run_dir, suite.timeout_s)
         if not outcome.problems and outcome.first_failed is None:
             shutil.rmtree(run_dir)
         return _Ended(outcome, log)
+
+    def _extra_env(self, suite: Suite, case: str | None) -> dict[str, str]:
+        every = "1" * ("/" in (case or ""))
+        return {
+            runner.TIER_VARIABLE: self.tier,
+            runner.EVERY_VARIABLE: every,
+            **dict(suite.extra_env),
+        }
+
+    def _rerun(self, work: Work, test: str, seed: int) -> str:
+        return runner.rerun_line(work.simulator.name, test, work.suite.config, seed, tier=self.tier)
 
     def _filter(self, suite: Suite) -> str | None:
         if self.case is None:
@@ -158,17 +171,16 @@ class Engine:
         return Selection(self.case).cocotb_filter(suite.cases, known)
 
     def _failures(self, work: Work, seeds: tuple[int, ...], ended: _Ended) -> list[Failure]:
-        suite, simulator = work.suite, work.simulator.name
         failures = []
         for problem in ended.outcome.problems:
-            line = runner.rerun_line(simulator, suite.block, suite.config, seeds[0])
+            line = self._rerun(work, work.suite.block, seeds[0])
             text = f"{problem}\n{processes.log_tail(ended.log)}"
             failures.append(Failure(seeds[0], "", text, line, str(ended.log)))
         for case in ended.outcome.cases:
             if case.status != "failed":
                 continue
             label, _, seed = case.label.rpartition("@")
-            line = runner.rerun_line(simulator, label, suite.config, int(seed))
+            line = self._rerun(work, label, int(seed))
             text = "\n".join(runner.essence(case.message))
             if _ENDED_EARLY in case.message:
                 fatal = FATAL.search(ended.log.read_text("utf-8", "replace"))
@@ -200,7 +212,7 @@ class Engine:
                 tests_dir=self.tests_dir,
                 build_root=self.build_root,
                 run_dir=self.folder / "runs" / work.simulator.name / f"alone-{seed}",
-                extra_env=dict(suite.extra_env),
+                extra_env=self._extra_env(suite, label),
                 timeout_s=suite.timeout_s,
             )
         except SimulationError as error:

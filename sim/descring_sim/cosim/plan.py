@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import importlib.util
 import inspect
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -51,25 +51,26 @@ class _Recorder:
         self,
         *,
         top: str,
-        cases: str,
+        cases: str | Sequence[str],
         config: str = runner.DEFAULT_CONFIG,
         parameters: builds.Parameters | None = None,
         extra_env: Mapping[str, str] | None = None,
         timeout_s: float = runner.DEFAULT_TIMEOUT_S,
         rtl_dir: Path | None = None,
     ) -> None:
-        """Note one run; the arguments are those of the fixture's ``run``."""
-        self.suites.append(
+        """Note a suite for each module; the arguments are those of the fixture's ``run``."""
+        self.suites += [
             Suite(
                 top=top,
-                cases=cases,
+                cases=module,
                 config=config,
                 parameters=tuple(sorted((parameters or {}).items())),
                 rtl_dir=rtl_dir,
                 extra_env=tuple(sorted((extra_env or {}).items())),
                 timeout_s=timeout_s,
             )
-        )
+            for module in ([cases] if isinstance(cases, str) else cases)
+        ]
 
 
 def _configs_of(test: Any) -> list[str] | None:
