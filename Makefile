@@ -56,7 +56,11 @@ sim: setup-sim  ## run the RTL against the golden model, quick tier: FULL=1 SIM=
 	$(COSIM) $$waves cocotb_tests
 
 .PHONY: check
-check: gen-check lint-python  ## the inner loop: generated files, lint, types, model and unit suites, one block in Icarus
+check: setup  ## the inner loop: generated files, lint, types, model and unit suites, one block in Icarus
+	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target lint-python gen-check check-suites
+
+.PHONY: check-suites
+check-suites: setup  ## the suites of make check
 	@$(UNIT) -m 'not slow' $(UNIT_SUITES)
 	@$(COSIM) --sim icarus --case '^desc_ring[.]' cocotb_tests/desc_ring
 
