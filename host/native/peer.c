@@ -64,13 +64,12 @@ int hd_join(hw_device_t *device, int lock_file, int role) {
   device->role = role;
   atomic_store(&own->beat, hw_now());
   hw_put(&own->ended, 0);
+  hw_put(&own->fault, HW_FAULT_NONE);
   atomic_store(&own->pid, (uint64_t)getpid());
   atomic_fetch_add(&own->incarnation, 1);
   look(device);
   if (role == HD_ROLE_HOST) {
-    // If the host before was killed holding the lock, this mends what it left half-done.
-    hw_lock(device);
-    hw_unlock(device);
+    hw_recover(device);
   }
   hw_put(&device->watching, 1);
   hw_put(&device->watch_wake, 0);
@@ -98,7 +97,7 @@ void hd_leave(hw_device_t *device) {
   device->lock_file = -1;
 }
 
-void hd_peer(hw_device_t *device, hd_peer_info_t *info) {
+static void peer_info(hw_device_t *device, hd_peer_info_t *info) {
   *info = (hd_peer_info_t){0, 0, 0, HD_PEER_ALIVE};
   if (device->lock_file < 0) {
     return;  // both sides live in this process
@@ -110,4 +109,13 @@ void hd_peer(hw_device_t *device, hd_peer_info_t *info) {
   info->pid = atomic_load(&peer->pid);
   info->incarnation = atomic_load(&peer->incarnation);
   info->beat_age = now > beat ? now - beat : 0;
+}
+
+int hd_peer(hw_device_t *device, hd_peer_info_t *info) {
+  if (!hw_enter(&device->callers)) {
+    return HD_CLOSED;
+  }
+  peer_info(device, info);
+  hw_leave(&device->callers);
+  return 0;
 }
