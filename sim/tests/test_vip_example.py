@@ -76,7 +76,7 @@ def test_the_example_passes(example: Path) -> None:
 def test_the_example_finds_a_fault(
     example: Path, correct: str, wrong: str, case: str, finding: str
 ) -> None:
-    """On the bus, in the data, and in the answer to an error; with the seed and a rerun command."""
+    """On the bus, in the data, and in the reaction to an error; with seed and rerun command."""
     design = example / "axi_copy" / "rtl" / "axi_copy.sv"
     text = design.read_text()
     assert text.count(correct) == 1
@@ -88,7 +88,7 @@ def test_the_example_finds_a_fault(
 
 
 def test_the_page_shows_the_example() -> None:
-    """Every block of Python on the page stands in a file of the example."""
+    """Every block of Python on the page is part of a file of the example."""
     page = (_root() / "docs" / "vip.md").read_text()
     blocks = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
     assert len(blocks) == 4
