@@ -96,6 +96,7 @@ lint-python: setup  ## ruff, mypy, imports, wording
 	@report=$$($(BIN)/lint-imports --no-logo --no-cache 2>&1) || { echo "$$report" >&2; exit 1; }
 	@MYPYPATH=bench:pymodel/tests $(BIN)/mypy --strict --no-error-summary --explicit-package-bases \
 		bench $(wildcard examples/*.py) hatch_build.py
+	@MYPYPATH=examples/vip $(BIN)/mypy --strict --no-error-summary --explicit-package-bases examples/vip
 	@$(BIN)/python -m descring_sim.signoff.words
 
 .PHONY: gen
