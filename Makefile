@@ -64,7 +64,7 @@ sim: setup-sim  ## run the RTL against the golden model, quick tier: FULL=1 SIM=
 
 .PHONY: check
 check: setup  ## the inner loop: generated files, lint, types, model and unit suites, one block in Icarus
-	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target lint-python gen-check check-suites
+	@$(MAKE) --no-print-directory --jobs 2 --output-sync=line lint-python gen-check check-suites
 
 .PHONY: check-suites
 check-suites: setup  ## the suites of make check
@@ -129,7 +129,7 @@ synth: setup  ## synthesise every RTL module: cells, flip-flops, logic depth, no
 
 # What takes too long for `make test`; one target after the other.
 NIGHTLY := campaign ci-snippet conform-proof faults formal formal-mutants host-models host-sanitize mutants \
-	mutants-cuda sim soak synth test
+	mutants-cuda soak synth test
 
 .PHONY: nightly
 nightly:  ## everything in full, with a seed that is drawn and printed
