@@ -63,7 +63,11 @@ sim: setup-sim  ## run the RTL against the golden model, quick tier: FULL=1 SIM=
 	$(COSIM) $$waves cocotb_tests
 
 .PHONY: check
-check: gen-check lint-python  ## the inner loop: generated files, lint, types, model and unit suites, one block in Icarus
+check: setup  ## the inner loop: generated files, lint, types, model and unit suites, one block in Icarus
+	@$(MAKE) --no-print-directory --jobs 2 --output-sync=line lint-python gen-check check-suites
+
+.PHONY: check-suites
+check-suites: setup  ## the suites of make check
 	@$(UNIT) -m 'not slow' $(UNIT_SUITES)
 	@$(COSIM) --sim icarus --case '^desc_ring[.]' cocotb_tests/desc_ring
 
@@ -92,6 +96,7 @@ lint-python: setup  ## ruff, mypy, imports, wording
 	@report=$$($(BIN)/lint-imports --no-logo --no-cache 2>&1) || { echo "$$report" >&2; exit 1; }
 	@MYPYPATH=bench:pymodel/tests $(BIN)/mypy --strict --no-error-summary --explicit-package-bases \
 		bench $(wildcard examples/*.py) hatch_build.py
+	@MYPYPATH=examples/vip $(BIN)/mypy --strict --no-error-summary --explicit-package-bases examples/vip
 	@$(BIN)/python -m descring_sim.signoff.words
 
 .PHONY: gen
@@ -124,7 +129,7 @@ synth: setup  ## synthesise every RTL module: cells, flip-flops, logic depth, no
 
 # What takes too long for `make test`; one target after the other.
 NIGHTLY := campaign ci-snippet conform-proof faults formal formal-mutants host-models host-sanitize mutants \
-	mutants-cuda sim soak synth test
+	mutants-cuda soak synth test
 
 .PHONY: nightly
 nightly:  ## everything in full, with a seed that is drawn and printed
