@@ -236,6 +236,7 @@ def run(reader: Reader, path: Path) -> Outcome:
         null = os.open(os.devnull, os.O_RDWR)
         os.dup2(null, 1)
         os.dup2(said, 2)
+        program.prepare_streams()  # under pytest Python's own are others
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         resource.setrlimit(resource.RLIMIT_DATA, (2 * MEMORY, 2 * MEMORY))
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
