@@ -128,7 +128,7 @@ synth: setup  ## synthesise every RTL module: cells, flip-flops, logic depth, no
 	@$(BIN)/python -m descring_sim.signoff.synth
 
 # What takes too long for `make test`; one target after the other.
-NIGHTLY := campaign ci-snippet conform-proof faults formal formal-mutants host-models \
+NIGHTLY := campaign ci-snippet conform-proof faults formal formal-mutants host-interrupts host-models \
 	host-sanitize mutants mutants-cuda reader-fuzz soak synth test
 
 .PHONY: nightly
@@ -175,6 +175,11 @@ mutants-host: setup  ## mutate the host runtime; its suite must kill every mutan
 .PHONY: mutants-cuda
 mutants-cuda: setup  ## mutate the CUDA kernels; runs on the CPU must kill every mutant
 	@$(PYTEST) -n "$$JOBS" cuda/mutants
+
+.PHONY: host-interrupts
+host-interrupts: setup  ## 100000 interrupted calls a backend, 1000 closings beside each call, forks, exits
+	@DESCRING_INTERRUPTS=10000 DESCRING_CLOSINGS=1000 $(PYTEST) -n "$$JOBS" \
+		host/tests/test_interrupts.py host/tests/test_closing.py cuda/tests/test_remote_closing.py
 
 .PHONY: sanitize
 sanitize: setup  ## stress the native core under ThreadSanitizer and AddressSanitizer
