@@ -38,15 +38,15 @@ def completions_of(lines: Lines) -> list[Completion]:
 
 def polled(bridge: Bridge, count: int) -> list[Completion]:
     """Poll every cycle until so many completions came."""
-    came: list[Completion] = []
+    actual: list[Completion] = []
     for _ in range(PATIENCE):
         completion = bridge.poll_completion()
         if completion is not None:
-            came.append(completion)
-        if len(came) == count:
-            return came
+            actual.append(completion)
+        if len(actual) == count:
+            return actual
         bridge.tick()
-    raise AssertionError(f"{len(came)} of {count} completions")
+    raise AssertionError(f"{len(actual)} of {count} completions")
 
 
 def test_a_completion_carries_every_field(bridge: Bridge) -> None:
@@ -110,8 +110,8 @@ def test_nothing_is_lost_while_ready_stays_high(bridge: Bridge) -> None:
         else:
             raise AssertionError("no room")
     bridge.tick(50)
-    came = [bridge.poll_completion() for _ in range(len(lines))]
-    assert came == completions_of(lines)
+    actual = [bridge.poll_completion() for _ in range(len(lines))]
+    assert actual == completions_of(lines)
     assert bridge.poll_completion() is None
 
 
@@ -119,7 +119,7 @@ def test_toggling_ready_loses_and_repeats_nothing(bridge: Bridge) -> None:
     """Whatever the pattern of ready and polls."""
     rng = np.random.default_rng(42)
     lines = streams.generate(60, seed=43, profile="boundary")
-    came: list[Completion] = []
+    actual: list[Completion] = []
     sent = 0
     for _ in range(PATIENCE):
         bridge.set_completion_ready(bool(rng.random() < 0.5))
@@ -128,10 +128,10 @@ def test_toggling_ready_loses_and_repeats_nothing(bridge: Bridge) -> None:
         bridge.tick(int(rng.integers(0, 4)))
         if rng.random() < 0.7:
             completion = bridge.poll_completion()
-            came += [completion] if completion is not None else []
-        if len(came) == len(lines):
+            actual += [completion] if completion is not None else []
+        if len(actual) == len(lines):
             break
-    assert came == completions_of(lines)
+    assert actual == completions_of(lines)
 
 
 def test_two_rings_are_polled_together_or_apart(bridge: Bridge) -> None:

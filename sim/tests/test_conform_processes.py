@@ -42,8 +42,8 @@ def run(folder: Path, body: str, timeout_s: float = 20.0) -> list[tuple[Status, 
 )
 def test_it_ends_one_test_alone(tmp_path: Path, body: str, status: Status, says: str) -> None:
     """A crash, an exit, an exception, and no answer at all."""
-    came, text = run(tmp_path, body)[1]
-    assert came is status
+    actual, text = run(tmp_path, body)[1]
+    assert actual is status
     assert says in text
 
 
@@ -68,8 +68,8 @@ def test_a_hang_is_killed(tmp_path: Path) -> None:
     """What does not end has hung, and its process is gone."""
     marker = tmp_path / "pid"
     body = f"import os, pathlib; pathlib.Path({str(marker)!r}).write_text(str(os.getpid()))"
-    came, text = run(tmp_path, body + "\n        while job.lines['opcode'][0] == 1: pass", 1.0)[1]
-    assert came is Status.HUNG
+    actual, text = run(tmp_path, body + "\n        while job.lines['opcode'][0] == 1: pass", 1.0)[1]
+    assert actual is Status.HUNG
     assert "no end after 1 s" in text
     assert not Path("/proc", marker.read_text()).exists()
 
@@ -102,11 +102,11 @@ def test_exit_codes_and_the_one_line(tmp_path: Path, descring: Command) -> None:
     assert good.returncode == 0
     assert "model conforms: 1 passed; 120 lines, seed 12" in good.stdout
     wrong = plugin(tmp_path, "answer.done['seq_len'] += 1 if isinstance(job, StreamJob) else 0")
-    came = descring("conform", wrong, "--only", "DEC-003", "--seed", 12)
-    assert came.returncode == 1
-    assert "does not conform: 1 failed" in came.stdout
-    assert "breaks DEC-003" in came.stdout.replace("\n", " ")
-    assert f"descring conform {wrong} --only DEC-003/done-wins --seed 12" in came.stdout
+    actual = descring("conform", wrong, "--only", "DEC-003", "--seed", 12)
+    assert actual.returncode == 1
+    assert "does not conform: 1 failed" in actual.stdout
+    assert "breaks DEC-003" in actual.stdout.replace("\n", " ")
+    assert f"descring conform {wrong} --only DEC-003/done-wins --seed 12" in actual.stdout
     none = descring("conform", "nosuch")
     assert none.returncode == 2
     assert none.stdout == ""

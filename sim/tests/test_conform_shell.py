@@ -100,11 +100,11 @@ def test_a_wrong_map_is_refused(old: str, new: str, said: str, tmp_path: Path) -
 def test_a_wrong_map_ends_with_exit_code_2(descring, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     """Nothing was judged, and nothing claims to have been."""
     file = write_shell(tmp_path / "nimbus", {'irq = "!alarm_n"': 'irq = "!alarm"'})
-    came = descring("conform", file)
-    assert came.returncode == 2
-    assert "shell.ports.irq: nimbus_shell has no port 'alarm'; near: alarm_n" in came.stderr
-    assert "Traceback" not in came.stderr
-    assert came.stdout == ""
+    actual = descring("conform", file)
+    assert actual.returncode == 2
+    assert "shell.ports.irq: nimbus_shell has no port 'alarm'; near: alarm_n" in actual.stderr
+    assert "Traceback" not in actual.stderr
+    assert actual.stdout == ""
 
 
 def test_beats_that_are_no_lines_are_refused(tmp_path: Path) -> None:

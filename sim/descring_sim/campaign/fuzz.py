@@ -129,14 +129,14 @@ def prepare(backend: str, say: Callable[[str], None]) -> None:
 def _answer(chunk: Chunk, lines: Lines, backend: str) -> tuple[Lines, Lines, int]:
     """The completions of both rings, and clock cycles as far as they are known."""
     if backend == LIBRARY:
-        came = _core().replay(
+        actual = _core().replay(
             lines,
             first_index=chunk.first_index,
             require_checked=chunk.require_checked,
             split_reward=chunk.split_reward,
             traffic=chunk.traffic,
         )
-        return came.done, came.reward, came.cycles
+        return actual.done, actual.reward, actual.cycles
     answer = _dut(backend).run(
         StreamJob(
             lines,

@@ -66,10 +66,10 @@ def pytest_configure(config: pytest.Config) -> None:
         config.option.seed = seeds.new_seed()
     if config.option.wave_cycles < 0:
         raise pytest.UsageError(
-            f"--wave-cycles: expected a number from 0, came {config.option.wave_cycles}"
+            f"--wave-cycles: expected a number from 0, got {config.option.wave_cycles}"
         )
     if config.option.seed < 0:
-        raise pytest.UsageError(f"--seed: expected a number from 0, came {config.option.seed}")
+        raise pytest.UsageError(f"--seed: expected a number from 0, got {config.option.seed}")
     if config.option.case is not None:
         try:
             Selection(config.option.case)

@@ -108,7 +108,7 @@ def _read_report(path: Path) -> tuple[dict[str, _Compared], list[str]]:
         except (ValueError, KeyError, TypeError) as error:
             problems.append(
                 f"{path}:{number}: expected a JSON object with case, matched and cycles, "
-                f"came {line[:80]!r} ({error})"
+                f"got {line[:80]!r} ({error})"
             )
     return compared, problems
 

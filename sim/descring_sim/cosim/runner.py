@@ -341,8 +341,8 @@ def rerun_with_waves(result: RunResult, *, last: int, **arguments: Any) -> RunRe
         start_ns = max(0.0, math.ceil(failed.sim_ns - last * window.CYCLE_NS))
         again = run(**arguments, waves_from_ns=start_ns)
         # A case that depends on those before it takes another time alone, which is known only now.
-        came = again.outcome.cases[0] if len(again.outcome.cases) == 1 else failed
-        if abs(came.sim_ns - failed.sim_ns) < 1:
+        actual = again.outcome.cases[0] if len(again.outcome.cases) == 1 else failed
+        if abs(actual.sim_ns - failed.sim_ns) < 1:
             break
-        failed = came
+        failed = actual
     return again

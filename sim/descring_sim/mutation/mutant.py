@@ -49,7 +49,7 @@ class Run:
         block, at, rest = text.partition("@")
         config, _, case = rest.partition("/")
         if not (block and at and config):
-            raise MutantError(f"expected a run as block@configuration[/regex], came {text!r}")
+            raise MutantError(f"expected a run as block@configuration[/regex], got {text!r}")
         return cls(block, config, case or None)
 
     def __str__(self) -> str:
@@ -89,13 +89,13 @@ class Mutant:
 def _texts(entry: dict[str, Any], where: str, keys: Iterable[str]) -> None:
     for key in keys:
         if not isinstance(entry.get(key, ""), str) or entry.get(key, "x") == "":
-            raise MutantError(f"{where}: expected {key} to be a text, came {entry[key]!r}")
+            raise MutantError(f"{where}: expected {key} to be a text, got {entry[key]!r}")
 
 
 def _runs(entry: dict[str, Any], where: str) -> tuple[Run, ...]:
     runs = entry["runs"]
     if not isinstance(runs, list) or not runs:
-        raise MutantError(f"{where}: expected runs to be a list of runs, came {runs!r}")
+        raise MutantError(f"{where}: expected runs to be a list of runs, got {runs!r}")
     return tuple(Run.parse(str(run)) for run in runs)
 
 
@@ -105,14 +105,14 @@ def _read(path: Path) -> list[Mutant]:
     except tomllib.TOMLDecodeError as error:
         raise MutantError(f"{path}: {error}") from error
     if set(data) != _FILE_KEYS:
-        raise MutantError(f"{path}: expected the keys {sorted(_FILE_KEYS)}, came {sorted(data)}")
+        raise MutantError(f"{path}: expected the keys {sorted(_FILE_KEYS)}, got {sorted(data)}")
     mutants = []
     for number, entry in enumerate(data["mutant"], start=1):
         where = f"{path}: mutant {number}"
         if not _NEEDED <= set(entry) <= _NEEDED | _OPTIONAL:
             raise MutantError(
                 f"{where}: expected {sorted(_NEEDED)} and perhaps {sorted(_OPTIONAL)}, "
-                f"came {sorted(entry)}"
+                f"got {sorted(entry)}"
             )
         _texts(entry, where, (_NEEDED - {"replace"}) | {"equivalent", "unproven"})
         mutants.append(

@@ -74,11 +74,11 @@ class ReplayTestbench(StreamHost):
         await self.time.start()
         await self.time.reset()
         await self.falling
-        came = await self._read("CONTRACT_HASH")
-        if came != contract.CONTRACT_HASH:
+        got = await self._read("CONTRACT_HASH")
+        if got != contract.CONTRACT_HASH:
             raise AssertionError(
                 f"expected a device of contract hash 0x{contract.CONTRACT_HASH:08x}, but it says "
-                f"0x{came:08x}; run `make gen` and replay again"
+                f"0x{got:08x}; run `make gen` and replay again"
             )
         modes = [
             name

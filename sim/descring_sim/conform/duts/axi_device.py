@@ -100,7 +100,7 @@ class ShellDut:
             done, reward = stream_through(device, job.lines, options, lambda _count: None)
             answers.append(Answer(done, reward))
 
-        came = self._devices.run(
+        actual = self._devices.run(
             DeviceJob(
                 program,  # type: ignore[arg-type]
                 memory=_MEMORY if slots <= _SLOTS else _BIG_MEMORY,
@@ -109,7 +109,7 @@ class ShellDut:
                 waves=job.waves,
             )
         )
-        return Answer(answers[0].done, answers[0].reward, waves=came.waves)
+        return Answer(answers[0].done, answers[0].reward, waves=actual.waves)
 
     def _open(self, job: DeviceJob) -> SimulatorDevice:
         return SimulatorDevice(

@@ -56,7 +56,7 @@ def find_dut(reference: str) -> Dut:
             return _checked(point.load(), reference)
     raise ConformError(
         f"expected an implementation out of {', '.join(known())}, a .toml file, or file.py:Class, "
-        f"came {reference!r}"
+        f"got {reference!r}"
     )
 
 

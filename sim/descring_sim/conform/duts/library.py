@@ -90,9 +90,9 @@ class LibraryDut:
                     f"{self._path} does not export {name} (see descring_dut.h)"
                 ) from None
             function.restype, function.argtypes = _PROTOTYPES[name]
-        came = library.descring_dut_abi()
-        if came != ABI:
-            raise DutError(f"{self._path}: expected ABI {ABI}, came {came}; compile it anew")
+        actual = library.descring_dut_abi()
+        if actual != ABI:
+            raise DutError(f"{self._path}: expected ABI {ABI}, got {actual}; compile it anew")
         self._library = library
 
     def run(self, job: StreamJob | DeviceJob) -> Answer:

@@ -271,8 +271,8 @@ class Bench:
                 last, moved = now, time.monotonic()
 
     def _same_memory(self, rules: tuple[str, ...]) -> None:
-        wanted, came = self.golden.memory, self.device.memory
-        differing = np.flatnonzero(wanted != came)
+        wanted, got = self.golden.memory, self.device.memory
+        differing = np.flatnonzero(wanted != got)
         if len(differing):
             differing = differing[~np.isin(differing, self._undetermined())]
         if not len(differing):
@@ -287,7 +287,7 @@ class Bench:
                 raise self._line_failure(name, (start - base) // _LINE, start, rules)
         raise CheckFailed(
             f"byte 0x{at:x} of memory, outside of all rings, was written: "
-            f"expected 0x{wanted[at]:02x}, actual 0x{came[at]:02x}",
+            f"expected 0x{wanted[at]:02x}, actual 0x{got[at]:02x}",
             ("RING-004", *rules),
         )
 

@@ -62,11 +62,11 @@ def _behaviour(submitted: np.void) -> tuple[str, ...]:
     return tuple(rules)
 
 
-def _refusal(submitted: np.void, wanted: int, came: int) -> tuple[str, ...]:
+def _refusal(submitted: np.void, wanted: int, got: int) -> tuple[str, ...]:
     """Both or one of the flags say ERROR, and they differ in that or in the code."""
     checked = int(submitted["flags"]) & FLAG["CHECKED"]
-    expected, actual = _code(wanted), _code(came)
-    both = wanted & came & FLAG["ERROR"]
+    expected, actual = _code(wanted), _code(got)
+    both = wanted & got & FLAG["ERROR"]
     if both and actual not in _CODES:
         return _CODES[expected].rule, "FLAG-008"
     if wanted & FLAG["ERROR"]:
@@ -83,21 +83,21 @@ def _refusal(submitted: np.void, wanted: int, came: int) -> tuple[str, ...]:
     return (_CHECK_RULE[name],)
 
 
-def _flags(submitted: np.void, wanted: int, came: int) -> tuple[str, ...]:
-    differs = wanted ^ came
-    results = [name for name in _RESULTS if came & FLAG[name]]
+def _flags(submitted: np.void, wanted: int, got: int) -> tuple[str, ...]:
+    differs = wanted ^ got
+    results = [name for name in _RESULTS if got & FLAG[name]]
     expected = next(name for name in _RESULTS if wanted & FLAG[name])
     if not results:
         return _RESULTS[expected], "FLAG-011"
     if len(results) > 1:
-        stale = came & ~wanted & int(submitted["flags"]) & contract.DEVICE_OWNED_FLAGS
+        stale = got & ~wanted & int(submitted["flags"]) & contract.DEVICE_OWNED_FLAGS
         return ("FLAG-010", "FLAG-011") if stale else ("FLAG-011", _RESULTS[expected])
-    if differs & FLAG["ERROR"] or (wanted & came & FLAG["ERROR"] and _code(differs)):
-        return _refusal(submitted, wanted, came)
+    if differs & FLAG["ERROR"] or (wanted & got & FLAG["ERROR"] and _code(differs)):
+        return _refusal(submitted, wanted, got)
     if differs & _RESULT_MASK:
         return _behaviour(submitted)
     if _code(differs):
-        stale = _code(came) & _code(int(submitted["flags"]))
+        stale = _code(got) & _code(int(submitted["flags"]))
         return ("FLAG-010", "FLAG-008", "FLAG-011") if stale else ("FLAG-008", "FLAG-011")
     if differs & FLAG["CHECKED"]:
         given = int(submitted["flags"]) & FLAG["CHECKED"]
@@ -108,13 +108,13 @@ def _flags(submitted: np.void, wanted: int, came: int) -> tuple[str, ...]:
 
 def blame_line(submitted: np.void, expected: np.void, actual: np.void) -> Blame:
     """The blame for a completion that is not the expected one; the two must differ."""
-    wanted, came = int(expected["flags"]), int(actual["flags"])
+    wanted, got = int(expected["flags"]), int(actual["flags"])
     opcode = int(submitted["opcode"])
     error = wanted & FLAG["ERROR"]
     if _is_shuffled(expected, actual):
         return Blame("bytes", ("DESC-015",))
-    if wanted != came:
-        return Blame("flags", _flags(submitted, wanted, came))
+    if wanted != got:
+        return Blame("flags", _flags(submitted, wanted, got))
     name = next(n for n in expected.dtype.names or () if expected[n] != actual[n])
     field = _FIELD_RULE[name]
     if error and name != "checksum_or_cookie":
@@ -135,9 +135,9 @@ def blame_line(submitted: np.void, expected: np.void, actual: np.void) -> Blame:
 def _is_shuffled(expected: np.void, actual: np.void) -> bool:
     """Whether the bytes are those expected, at other places: an endianness or a lane mistake."""
     wanted = np.frombuffer(expected.tobytes(), np.uint8)
-    came = np.frombuffer(actual.tobytes(), np.uint8)
-    moved = np.count_nonzero(wanted != came)
-    same = np.array_equal(np.sort(wanted), np.sort(came))
+    got = np.frombuffer(actual.tobytes(), np.uint8)
+    moved = np.count_nonzero(wanted != got)
+    same = np.array_equal(np.sort(wanted), np.sort(got))
     return bool(same and moved >= 8 and len(np.unique(wanted)) > 8)
 
 
