@@ -19,7 +19,7 @@ derived from it and the case's name, so a case alone draws the same numbers."""
 
 
 def case_rng() -> np.random.Generator:
-    """The generator of the running case. Call it once a case: every call starts it anew."""
+    """The generator of the running case. Call it once a case: every call restarts it."""
     return np.random.default_rng(cocotb.RANDOM_SEED)
 
 

@@ -15,7 +15,7 @@ from descring_sim.conform.duts.backends import BackendDut
 from descring_sim.conform.duts.model import CAPABILITIES, ModelDut
 from descring_sim.conform.errors import ConformError
 from descring_sim.conform.execute import rng_of, run_test
-from descring_sim.conform.proof.accepted import UNUSUAL, Unusual, accept
+from descring_sim.conform.proof.accepted import VARIANTS, Variant, accept
 from descring_sim.conform.status import Status
 from descring_sim.conform.suite.catalogue import all_tests, select
 from descring_sim.conform.suite.declare import NOT_APPLICABLE
@@ -60,13 +60,13 @@ def test_unusual_workers_pass(workers: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "unusual",
-    [item for item in UNUSUAL if item.name not in SLOW],
+    "variant",
+    [item for item in VARIANTS if item.name not in SLOW],
     ids=lambda item: item.name,
 )
-def test_unusual_right_implementations_pass(unusual: Unusual, tmp_path: Path) -> None:
+def test_unusual_right_implementations_pass(variant: Variant, tmp_path: Path) -> None:
     """A slow memory, a slow core, tiny rings, another reset: no test of the quick run fails."""
-    accepted = accept(unusual, tmp_path, 2, smoke=True)
+    accepted = accept(variant, tmp_path, 2, smoke=True)
     assert len(accepted.results) > 60
     assert [(r.test, r.failure) for r in accepted.rejections] == []
 

@@ -12,7 +12,7 @@ from descring_sim.formal import counterexample, tasks
 from descring_sim.formal.counterexample import stream_of
 from descring_sim.formal.proofs import Outcome
 from descring_sim.formal.proofs import Status as OutcomeStatus
-from descring_sim.mutation.formal import REPORT, Workshop, judge
+from descring_sim.mutation.formal import REPORT, MutantRunner, judge
 from descring_sim.mutation.mutant import Mutant, load
 from descring_sim.mutation.session import Status
 from descring_sim.replay.backend import ReplayOptions
@@ -29,7 +29,7 @@ def _mutant(name: str) -> Mutant:
 
 def test_counterexample_shows_the_planted_mistake_in_a_simulation(tmp_path: Path) -> None:
     """[OP-010] The stream differs on the broken RTL, and not on the sound one."""
-    verdict = Workshop(tmp_path).try_mutant(_mutant("worker-reward-rounds-down"))
+    verdict = MutantRunner(tmp_path).try_mutant(_mutant("worker-reward-rounds-down"))
     assert verdict.status == "noticed" and verdict.by.startswith("refuted"), verdict.by
     home = tmp_path / "worker-reward-rounds-down"
     said = (home / REPORT).read_text()

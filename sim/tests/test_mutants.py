@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 from descring_sim.mutation import rtl, session
 from descring_sim.mutation.mutant import Mutant, MutantError, Run, load
-from descring_sim.mutation.rtl import Job, Workshop, jobs_of
+from descring_sim.mutation.rtl import Job, MutantRunner, jobs_of
 from descring_sim.mutation.session import Status, Verdict
 from descring_sim.support import paths
 
@@ -122,7 +122,7 @@ def test_mutant_that_does_not_fit_is_refused(search: str, replace: str, said: st
 def test_real_mutant_is_noticed(tmp_path: Path, name: str) -> None:
     """From the list to the case that fails, through the simulator."""
     (mutant,) = [mutant for mutant in _all() if mutant.name == name]
-    verdict = Workshop(root=tmp_path).try_mutant(mutant)
+    verdict = MutantRunner(root=tmp_path).try_mutant(mutant)
     assert (verdict.status, verdict.good) == ("noticed", True), verdict.by
     assert verdict.by.startswith(f"{mutant.runs[0].block}.test_")
 
@@ -136,21 +136,21 @@ def test_harmless_change_survives(
 ) -> None:
     """A change that no case can notice is a survivor, unless the list says why it is none."""
     mutant = _planted(*COMMENT, equivalent)
-    verdict = Workshop(root=tmp_path, last_runs=()).try_mutant(mutant)
+    verdict = MutantRunner(root=tmp_path, last_runs=()).try_mutant(mutant)
     assert (verdict.status, verdict.good) == (status, good), verdict.by
 
 
 def test_equivalent_that_is_noticed_is_red(tmp_path: Path) -> None:
     """The list may not call equivalent what a case tells apart."""
     mutant = _planted(*MISTAKE, "wrongly listed")
-    verdict = Workshop(root=tmp_path, last_runs=()).try_mutant(mutant)
+    verdict = MutantRunner(root=tmp_path, last_runs=()).try_mutant(mutant)
     assert (verdict.status, verdict.good) == ("noticed", False), verdict.by
 
 
 def test_mutant_that_does_not_build_is_invalid(tmp_path: Path) -> None:
     """A failing build says nothing about the testbenches."""
     mutant = _planted("endmodule", "end module")
-    verdict = Workshop(root=tmp_path, last_runs=()).try_mutant(mutant)
+    verdict = MutantRunner(root=tmp_path, last_runs=()).try_mutant(mutant)
     assert (verdict.status, verdict.good) == ("invalid", False)
     assert "did not build" in verdict.by
 
@@ -162,8 +162,8 @@ def test_case_that_fails_anyway_notices_nothing(tmp_path: Path) -> None:
     source = broken / FILE
     text = source.read_text(encoding="utf-8")
     source.write_text(text.replace(*MISTAKE), encoding="utf-8")
-    workshop = Workshop(rtl_dir=broken, root=tmp_path / "work", last_runs=())
-    verdict = workshop.try_mutant(_planted(*COMMENT))
+    mutant_runner = MutantRunner(rtl_dir=broken, root=tmp_path / "work", last_runs=())
+    verdict = mutant_runner.try_mutant(_planted(*COMMENT))
     assert verdict.status == "invalid"
     assert "fails on the unchanged RTL too" in verdict.by
 
@@ -186,7 +186,7 @@ def test_simulation_without_results(log: str, by: str | None) -> None:
 
 def _command(monkeypatch: pytest.MonkeyPatch, status: Status, *arguments: str) -> tuple[int, str]:
     monkeypatch.setattr(
-        Workshop, "try_mutant", lambda _self, mutant: Verdict(mutant, status, "because", 0.0)
+        MutantRunner, "try_mutant", lambda _self, mutant: Verdict(mutant, status, "because", 0.0)
     )
     result = CliRunner().invoke(rtl.main, arguments)
     return result.exit_code, result.output

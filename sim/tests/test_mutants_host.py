@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 from descring_sim.mutation import host
-from descring_sim.mutation.host import HostWorkshop, host_dir
+from descring_sim.mutation.host import HostMutantRunner, host_dir
 from descring_sim.mutation.mutant import Mutant, Run, load
 from descring_sim.mutation.session import Status, Verdict
 from descring_sim.support import paths
@@ -60,7 +60,7 @@ def test_every_run_names_a_file_of_the_suite() -> None:
 )
 def test_verdict(tmp_path: Path, mutant: Mutant, status: Status, good: bool, by: str) -> None:
     """Noticed, survived, or nothing learned."""
-    verdict = HostWorkshop(root=tmp_path).try_mutant(mutant)
+    verdict = HostMutantRunner(root=tmp_path).try_mutant(mutant)
     assert (verdict.status, verdict.good) == (status, good), verdict.by
     assert by in verdict.by
     assert not (tmp_path / "planted").exists()
@@ -72,7 +72,7 @@ def test_a_test_that_fails_anyway_notices_nothing(tmp_path: Path) -> None:
     shutil.copytree(host_dir(), broken)
     source = broken / FILE
     source.write_text(source.read_text(encoding="utf-8").replace(*MISTAKE), encoding="utf-8")
-    verdict = HostWorkshop(source=broken, root=tmp_path / "work").try_mutant(_planted(*COMMENT))
+    verdict = HostMutantRunner(source=broken, root=tmp_path / "work").try_mutant(_planted(*COMMENT))
     assert verdict.status == "invalid"
     assert "fails on the unchanged sources too" in verdict.by
 
@@ -83,7 +83,9 @@ def test_exit_code_follows_the_verdicts(
 ) -> None:
     """One survivor makes the command fail, and is named with the way to see it again."""
     monkeypatch.setattr(
-        HostWorkshop, "try_mutant", lambda _self, mutant: Verdict(mutant, status, "because", 0.0)
+        HostMutantRunner,
+        "try_mutant",
+        lambda _self, mutant: Verdict(mutant, status, "because", 0.0),
     )
     result = CliRunner().invoke(host.main, ["--only", "queue-c-no-doorbell"])
     assert result.exit_code == code

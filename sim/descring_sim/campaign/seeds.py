@@ -2,7 +2,7 @@
 """Campaigns: the suite over many seeds, on all cores or on a Ray cluster, resumed where it ended.
 
 The unit of work is a shard: a few seeds with all tests. A finished shard is one line of the state
-file, so a campaign that was cut off goes on behind the last of them.
+file, so an interrupted campaign continues after the last of them.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def run_shard(campaign: Campaign, seeds: Sequence[int]) -> list[dict[str, Any]]:
 
 
 class State:
-    """The state file: one line a finished shard, behind one that says of which campaign."""
+    """The state file: one line a finished shard, after one that identifies the campaign."""
 
     def __init__(self, path: Path | None, campaign: Campaign) -> None:
         """Read what is there.
@@ -95,7 +95,7 @@ class State:
                 f"--state {path}: it is of another implementation, contract or choice of tests; "
                 "name another file, or remove it"
             )
-        # Written anew without the torn end of a run that was killed.
+        # Rewritten without the torn end of a run that was killed.
         whole = "".join(json.dumps(entry) + "\n" for entry in entries)
         part = path.with_name(path.name + ".part")
         part.write_text(whole, encoding="utf-8")

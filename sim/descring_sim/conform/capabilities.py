@@ -42,7 +42,7 @@ class Capabilities:
         doorbell: the kit may publish lines before or after they are written [RING-011].
         interrupt: the level of the interrupt can be seen.
         publish_tails: the mode PUBLISH_TAILS [RING-013].
-        bus_errors: memory can be made to answer with errors [LIFE-005].
+        bus_errors: memory errors can be injected [LIFE-005].
         not_claimed: rules that are left out although the rest would cover them.
     """
 
@@ -91,7 +91,7 @@ class Capabilities:
         for name, value in table.items():
             values[name] = _value(name, value, f"{where}: capabilities.{name}")
         if not values.get("levels", cls.levels):
-            raise ConformError(f"{where}: capabilities.levels: expected at least one, came none")
+            raise ConformError(f"{where}: capabilities.levels: expected at least one, got none")
         return cls(**values)
 
 

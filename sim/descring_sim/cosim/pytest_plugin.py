@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """pytest plugin: the fixture ``cosim``, its options, and the closing lines of a run.
 
-A test that uses ``cosim`` runs once for each simulator that ``--sim`` names. Its file stands in
+A test that uses ``cosim`` runs once for each simulator that ``--sim`` names. Its file is in
 ``<tests>/<block>/test_<block>.py`` and calls ``cosim.run(cases="<block>.<block>_cases", ...)``.
 """
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Building a top module, running cocotb cases on it, and judging what came back.
+"""Building a top module, running cocotb cases on it, and judging the results.
 
 :func:`run` is the one way into a simulator: pytest's fixture ``cosim`` and ``descring replay`` both
 use it. A failing run is repeated by :func:`rerun_with_waves`: the first failing case alone, with
@@ -42,7 +42,7 @@ WAVE_CYCLES = 1000
 
 @dataclass(frozen=True)
 class RunResult:
-    """A finished simulator run; ``ok`` says whether it may count as good."""
+    """A finished simulator run; ``ok`` tells whether it may count as good."""
 
     simulator: str
     version: str
@@ -88,7 +88,7 @@ class RunResult:
         }
 
     def failure_text(self, rerun: RunResult | None = None) -> str:
-        """Say what failed, the seed, how to repeat it, and where log and waves are.
+        """Report what failed, the seed, how to repeat it, and where log and waves are.
 
         Args:
             rerun: the repetition of the first failing case with waves on.

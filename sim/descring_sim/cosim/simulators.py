@@ -114,7 +114,7 @@ def _icarus() -> Simulator:
     text = _output(["iverilog", "-V"])
     match = re.search(r"Icarus Verilog version (\S+)", text)
     if match is None:
-        raise SimulationError(f"iverilog -V says {text.splitlines()[:1]}, expected a version")
+        raise SimulationError(f"iverilog -V: expected a version, got {text.splitlines()[:1]}")
     return Simulator("icarus", match.group(1))
 
 
@@ -129,7 +129,7 @@ def _verilator() -> Simulator:
     text = _output([str(shim_dir() / "verilator"), "--version"])
     match = re.match(r"Verilator (\S+)", text)
     if match is None:
-        raise SimulationError(f"verilator --version says {text!r}, expected a version")
+        raise SimulationError(f"verilator --version: expected a version, got {text!r}")
     return Simulator("verilator", match.group(1))
 
 

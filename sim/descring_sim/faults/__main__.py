@@ -4,7 +4,7 @@
 On Verilator the device is the compiled library behind ``open_device("verilated")``; on Icarus it
 runs under cocotb with the protocol of both buses watched. Host, golden device and seeds are the
 same. Run as ``python -m descring_sim.faults``. Whatever is done is kept, so that ``--resume``
-goes on where a run was ended.
+continues where a run was ended.
 """
 
 from __future__ import annotations

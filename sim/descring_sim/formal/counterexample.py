@@ -5,7 +5,7 @@ A checker that takes lines calls the handshake ``accept`` and the line ``data_i`
 ``line_data_i`` (and has perhaps
 ``error_code_i`` and ``require_checked_i``). Every line that is accepted in the waveform becomes a
 line of the stream. In a proof of a block the verdict on a line is an input of its own; in a whole
-device it follows from the line, so tag and checksum are set such that the same verdict comes out.
+device it follows from the line, so tag and checksum are set such that the same verdict results.
 """
 
 from __future__ import annotations

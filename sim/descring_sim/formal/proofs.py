@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs one task and says what became of its properties.
+"""Runs one task and reports the outcome of its properties.
 
 What passed is kept by the hash of its inputs.
 """
@@ -174,7 +174,7 @@ def run(task: Task, out: Path, *, timeout_s: float = TIMEOUT_S) -> Outcome:
     """Run ``task`` below the folder ``out``, whatever was run before.
 
     Where the induction step fails and the file has a task of the kind ``trace`` for the same
-    configuration, that is run as well: a counterexample from reset says more than ``unknown``.
+    configuration, that is run as well: a counterexample from reset is more useful than ``unknown``.
 
     Raises:
         SimulationError: a tool is missing, or a network is not linear.
@@ -204,7 +204,7 @@ def _run_alone(task: Task, out: Path, timeout_s: float) -> Outcome:
     )
     if code is None:
         return Outcome(
-            str(task), "error", timeout_s, str(folder), message=f"no answer in {timeout_s:.0f} s"
+            str(task), "error", timeout_s, str(folder), message=f"no result in {timeout_s:.0f} s"
         )
     if task.kind == "linear":
         return _evaluate_linear(task, folder, log, started)

@@ -2,9 +2,9 @@
 """The properties of ``formal/*.sv``: name, rules of the contract, sentence.
 
 A property is a use of one of the macros of ``formal/formal_macros.svh``. The comment right above it
-says it in a sentence, behind the rules that it states::
+is its sentence, after the rules that it covers::
 
-    // [DB-001] a line is on offer only below the published tail
+    // [DB-001] a line is pending only below the published tail
     `PROVE(OnlyPublished_A, valid, cmd_tail_i != taken)
 """
 

@@ -5,7 +5,7 @@ A task is named ``<configuration>_<kind>`` and carries its kind as a tag: ``prov
 by induction), ``cover`` (every condition and every REACH is reachable), ``linear`` (equality over
 GF(2), see :mod:`descring_sim.formal.linear`) or ``trace`` (a longer look from reset, for the
 waveform that a failed induction step does not give; run by itself only if asked for by name). The
-tag ``quick`` puts it into ``make test``, the tag ``mutants`` makes it the one that planted mistakes
+tag ``quick`` puts it into ``make test``, the tag ``mutants`` makes it the one that mutants
 are tried on.
 """
 
@@ -66,7 +66,7 @@ class Task:
 
     @property
     def config(self) -> str:
-        """The configuration, as the task's name says it."""
+        """The configuration, from the task's name."""
         return self.name.removesuffix(f"_{self.kind}")
 
     def __str__(self) -> str:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The list of mutants: small mistakes to be planted in the RTL, each of which a test must notice.
+"""The list of mutants: small changes of the RTL, each of which a test must kill.
 
 A file ``<name>.toml`` in ``sim/mutants`` holds the mutants of one RTL source::
 
@@ -9,7 +9,7 @@ A file ``<name>.toml`` in ``sim/mutants`` holds the mutants of one RTL source::
     [[mutant]]
     id = "desc-full-off-by-one"
     breaks = "the ring takes one line more than it has slots"
-    search = "occupancy != 32'(Depth)"     # stands in the file exactly once
+    search = "occupancy != 32'(Depth)"     # occurs in the file exactly once
     replace = "occupancy != 32'(Depth + 1)"
 
 A run is ``block@configuration``, with ``/regex`` behind it to run only the cases that match. A
@@ -32,7 +32,7 @@ _OPTIONAL = {"runs", "equivalent", "unproven"}
 
 
 class MutantError(Exception):
-    """The list is wrong or does not fit to the RTL: says what was expected and what came."""
+    """The list is wrong or does not fit the RTL; the text is ``expected X, got Y``."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Mutant:
-    """One mistake: ``search``, which stands in ``file`` once, becomes ``replace``."""
+    """One change: ``search``, which is in ``file`` once, becomes ``replace``."""
 
     name: str
     file: str
@@ -70,10 +70,10 @@ class Mutant:
     unproven: str | None = None
 
     def mutate(self, text: str) -> str:
-        """Return the source ``text`` with the mistake in it.
+        """Return the source ``text`` with the change applied.
 
         Raises:
-            MutantError: ``search`` does not stand in it exactly once, or nothing would change.
+            MutantError: ``search`` is not in it exactly once, or nothing would change.
         """
         found = text.count(self.search)
         if found != 1:

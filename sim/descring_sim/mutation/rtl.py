@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Breaks the RTL in many small ways and checks that the testbenches notice every one of them.
 
-``python -m descring_sim.mutation.rtl`` plants each mutant of ``sim/mutants`` in a copy of the RTL
+``python -m descring_sim.mutation.rtl`` applies each mutant of ``sim/mutants`` to a copy of the RTL
 and runs, on Icarus, the runs that the mutant names and then :data:`LAST_RUNS`, until a case fails.
 A case counts only if it passes on the RTL as it is. What does not build, or does not end, is no
 mutant: nothing was learned about the testbenches.
 
-Exit codes: 0 all noticed, 1 a survivor or an invalid mutant, 2 an error in what was asked for.
+Exit codes: 0 all killed, 1 a survivor or an invalid mutant, 2 an error in what was asked for.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ class Job:
 
 
 class _Recorder:
-    """Stands in for the fixture ``cosim``: notes what a test would run."""
+    """Replaces the fixture ``cosim``: notes what a test would run."""
 
     def __init__(self) -> None:
         self.calls: list[dict[str, Any]] = []
@@ -144,7 +144,7 @@ def jobs_of(run: Run) -> list[Job]:
 
 
 @dataclass
-class Workshop:
+class MutantRunner:
     """Runs mutants, and the unchanged RTL as the measure of what a failing case means.
 
     Attributes:
@@ -163,7 +163,7 @@ class Workshop:
     _guard: threading.Lock = field(default_factory=threading.Lock)
 
     def try_mutant(self, mutant: Mutant) -> Verdict:
-        """Plant ``mutant`` in a copy of the sources and run until a case fails."""
+        """Apply ``mutant`` to a copy of the sources and run until a case fails."""
         started = time.monotonic()
         status, by = self._outcome(mutant)
         return Verdict(mutant, status, by, time.monotonic() - started)
@@ -198,7 +198,7 @@ class Workshop:
         problem = self._problem_of(job)
         if problem:
             return "invalid", f"{job.module} fails on the unchanged RTL too: {problem}"
-        return "noticed", f"{by} ({job.config})"
+        return "killed", f"{by} ({job.config})"
 
     def _problem_of(self, job: Job) -> str:
         """Why the job fails on the unchanged sources, empty if it does not; run once a job."""
@@ -248,16 +248,16 @@ def _why(message: str, log: str) -> str:
 def main(
     jobs: int, only: tuple[str, ...], seed: int, list_only: bool, write: bool, resume: bool
 ) -> None:
-    """Break the RTL in many small ways; every break must be noticed."""
+    """Break the RTL in many small ways; every break must be killed."""
     session.campaign(
         "",
         only,
-        lambda: Workshop(seed=seed),
+        lambda: MutantRunner(seed=seed),
         session.Page(
             "mutants.md",
             "# Mutants",
             f"`make mutants`, Icarus Verilog, seed {seed}",
-            "Each is a small mistake planted in a copy of the RTL. It counts as noticed when a "
+            "Each is a small fault injected in a copy of the RTL. It counts as killed when a "
             "case fails that passes on the RTL as it is; runs end with the first case that fails.",
             ("rtl", "cocotb_tests", "pymodel", "sim/mutants", "sim/descring_sim"),
         ),

@@ -53,7 +53,7 @@ CASES = (
 
 
 def answers(backend: str, lines: Lines, case: Case) -> dict[str, Lines]:
-    """What a backend answers to a case, by ring."""
+    """A backend's completions of a case, by ring."""
     result = open_backend(backend).replay(lines, case.options, lambda _: None)
     return dict(zip(RINGS, (result.done, result.reward), strict=True))
 
@@ -85,12 +85,12 @@ def read_bundle(bundle: Path) -> tuple[dict[str, Any], dict[str, npt.NDArray[np.
         raise StreamError(f"{bundle}: cannot be read: {error.strerror or error}") from error
     except (KeyError, ValueError, zipfile.BadZipFile) as error:
         raise StreamError(
-            f"{bundle}: expected a bundle as `descring record` writes it ({error}); record it anew"
+            f"{bundle}: expected a bundle as `descring record` writes it ({error}); record it again"
         ) from error
     if manifest["contract"] != contract.CONTRACT_HASH:
         raise StreamError(
             f"{bundle}: recorded under contract {manifest['contract']:08x}, this is "
-            f"{contract.CONTRACT_HASH:08x}; record it anew"
+            f"{contract.CONTRACT_HASH:08x}; record it again"
         )
     return manifest, arrays
 

@@ -48,7 +48,7 @@ def marked_hex(expected: Lines, actual: Lines) -> str:
 
 
 def report(expected_path: Path, actual_path: Path) -> tuple[bool, str]:
-    """Whether two stream files hold the same lines, at least one, and what to say about it.
+    """Whether two stream files hold the same lines, at least one, and what to report about it.
 
     Raises:
         StreamError: a file cannot be read as a stream.

@@ -33,7 +33,7 @@ def read_stream(path: Path) -> Lines:
 
     Raises:
         StreamError: the file is missing, unreadable, not ``.npy``, pickled, truncated, longer than
-            its header says, or of another shape or dtype.
+            its header requires, or of another shape or dtype.
     """
     try:
         with path.open("rb") as file:
@@ -60,7 +60,7 @@ def read_stream(path: Path) -> Lines:
     expected = array.offset + array.nbytes
     if size != expected:
         raise StreamError(
-            f"{path}: expected {expected} bytes, as its header says, but the file has {size}; "
+            f"{path}: expected {expected} bytes, as its header requires, but the file has {size}; "
             "it is damaged, write it again"
         )
     try:

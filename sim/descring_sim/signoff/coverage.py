@@ -88,7 +88,7 @@ def read_counts(files: Iterable[Path], rtl_dir: Path) -> dict[Point, int]:
             kind = _kind(keys["page"])
             if kind is None or source.parent != rtl_dir:
                 continue
-            # A line point stands for each line of its block, "S" says which.
+            # A line point stands for each line of its block, "S" names which.
             lines = _lines(keys.get("S", keys["l"])) if kind == "line" else [int(keys["l"])]
             what = (
                 ""
@@ -132,7 +132,7 @@ def read_waivers(path: Path) -> list[Waiver]:
 
 @dataclass
 class Judged:
-    """What came of it: points of each kind as (covered, waived, all), and the open holes."""
+    """The outcome: points of each kind as (covered, waived, all), and the open holes."""
 
     totals: dict[str, tuple[int, int, int]]
     holes: list[Point]

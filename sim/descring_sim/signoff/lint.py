@@ -20,7 +20,7 @@ from descring_sim.support.errors import SimulationError
 _TIMEOUT_S = 300
 
 # Icarus widens the sensitivity of an always_comb that selects constant bits to the whole variable,
-# and says so for every one. The outcome is the same; later versions are silent.
+# and prints a message for every one. The outcome is the same; later versions are silent.
 _ICARUS_NOISE = (
     "sorry: constant selects in always_* processes are not currently supported "
     "(all bits will be included)."
@@ -61,7 +61,7 @@ def elaborate(rtl_dir: Path) -> tuple[int, list[str]]:
     """Elaborate each module of ``rtl_dir`` alone.
 
     Returns:
-        Number of modules, and what the simulators said about them, duplicates left out.
+        Number of modules, and the messages of the simulators, without duplicates.
 
     Raises:
         SimulationError: no sources, or a simulator is missing.

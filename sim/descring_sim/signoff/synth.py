@@ -194,7 +194,7 @@ def text(found: Sequence[Synthesis]) -> str:
 @click.option("--jobs", type=click.IntRange(1, 64), default=2, show_default=True)
 @click.option("--write", is_flag=True, help="Write docs/results/synthesis.md too.")
 def main(modules: tuple[str, ...], rtl_dir: Path | None, jobs: int, write: bool) -> None:
-    """Synthesise MODULES (default: all) and say how large and how deep each is."""
+    """Synthesise MODULES (default: all) and report how large and how deep each is."""
     root = paths.checkout_root()
     if write and (modules or root is None):
         raise click.UsageError("--write wants all modules of a checkout; name none")

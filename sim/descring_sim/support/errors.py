@@ -5,4 +5,4 @@ from __future__ import annotations
 
 
 class SimulationError(Exception):
-    """A simulation could not be built or started: says what was expected, what came, what to do."""
+    """A simulation cannot be built or started: ``expected X, got Y``, and what to do."""

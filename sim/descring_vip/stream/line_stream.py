@@ -49,7 +49,7 @@ def _ports(prefix: str, *, into: bool) -> dict[str, str]:
 class LineDriver(ValidatedBusDriver):  # type: ignore[misc]
     """Offers lines to a design: :meth:`send_soon` queues them.
 
-    A line stays on offer, unchanged, until the design takes it. While nothing is on offer the data
+    A line stays pending, unchanged, until the design takes it. While nothing is valid the data
     are other than any line's, so that a design that takes data without valid is found out.
 
     Attributes:
@@ -103,7 +103,7 @@ class LineDriver(ValidatedBusDriver):  # type: ignore[misc]
         return taken
 
     def abort(self) -> None:
-        """Drop every line that the design has not taken, also the one on offer."""
+        """Drop every line that the design has not taken, also the pending one."""
         self.stop()
         self.clear()
         self._pending.clear()
@@ -163,7 +163,7 @@ class LineSink:
         self._ready.value = 0
 
     def start(self, pattern: Pattern | None = None, *, kind: Ready | None = None) -> None:
-        """Take lines as ``pattern`` says, None for always; ``kind`` AFTER_VALID follows valid."""
+        """Take lines by ``pattern``, None for always; ``kind`` AFTER_VALID follows valid."""
         self.stop()
         if kind is Ready.AFTER_VALID:
             if pattern is None:
@@ -204,7 +204,7 @@ class LineSink:
 class LineMonitor(BusMonitor):  # type: ignore[misc]
     """Sees the lines that pass a stream, and hands each to its callbacks as a :class:`Beat`.
 
-    It also holds the source to its promise: what is on offer stays on offer, unchanged, until it is
+    It also holds the source to its promise: a pending line stays valid and unchanged until it is
     taken.
     """
 
@@ -267,7 +267,7 @@ class LineMonitor(BusMonitor):  # type: ignore[misc]
             self._recv(Beat(line, self._timebase.cycle, side))
 
     def _broken_promise(self, what: str, offered: bytes, now: bytes | None) -> AssertionError:
-        text = f"stream {self.label}: a line on offer was {what} before it was taken"
+        text = f"stream {self.label}: a pending line was {what} before it was taken"
         if now is not None:
-            text += f"\n  offered {offered.hex(' ', 8)}\n  now     {now.hex(' ', 8)}"
+            text += f"\n  presented {offered.hex(' ', 8)}\n  now     {now.hex(' ', 8)}"
         return AssertionError(f"{text} ({self._timebase.context()})")

@@ -27,7 +27,7 @@ _BIG_MEMORY = 16 << 20
 class ShellDut:
     """Builds the device behind a generated wrapper, and serves it as our own simulators' devices.
 
-    Its memory answers late, and a write reaches it with the response, so that a device that runs
+    Its memory responds late, and a write reaches it with the response, so that a device that runs
     ahead of its memory shows.
     """
 

@@ -28,7 +28,7 @@ from descring_sim.replay.registry import open_backend
 class Traits:
     """What the kit may ask of one backend's replay, and what its device can be opened with.
 
-    ``simulator`` says that it is one: its processes are reused. ``device`` is its name among
+    ``simulator`` states that it is one: its processes are reused. ``device`` is its name among
     devices when that is another.
     """
 

@@ -43,7 +43,7 @@ class ProgramDut:
             if getattr(capabilities, name) and not self._speaks_of(name):
                 raise ConformError(
                     f"{file.path}: capabilities.{name} is true, but [command] has no {name!r} that "
-                    "says how; add it, or set the capability to false"
+                    "explains how; add it, or set the capability to false"
                 )
 
     def _speaks_of(self, name: str) -> bool:
@@ -105,7 +105,7 @@ class ProgramDut:
         if process.returncode:
             text = said.decode(errors="replace").strip()[-_SAID:]
             raise DutError(
-                f"the command ended with {process.returncode}: {text or 'and said nothing'}"
+                f"the command ended with {process.returncode}: {text or 'without a message'}"
             )
 
 

@@ -151,7 +151,7 @@ class RtlDut:
             raise DutError(str(error)) from error
 
     def _reuse(self, core: CoreJob, job: StreamJob) -> Answer:
-        """The answer of this process's simulation, which is left running."""
+        """The result of this process's simulation, which is left running."""
         if self._live is None or self._live.gone:
             try:
                 self._live = StreamSimulation(

@@ -124,7 +124,7 @@ def read_file(path: Path) -> DutFile:
     capabilities = Capabilities.parse(data.get("capabilities", {}), str(path))
     table = data.get(kind)
     if not isinstance(table, dict):
-        raise ConformError(f"{path}: expected a table [{kind}], as dut.kind says")
+        raise ConformError(f"{path}: expected a table [{kind}], as named by dut.kind")
     description = Description(
         dut["name"], dut["version"], kind, capabilities, str(path), float(settle)
     )

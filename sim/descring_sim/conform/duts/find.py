@@ -135,7 +135,7 @@ def load_file(path: Path) -> Dut:
     """The implementation that the file at ``path`` describes.
 
     Raises:
-        ConformError: the file is wrong; the text says where.
+        ConformError: the file is wrong; the text names the place.
     """
     file = read_file(path)
     return _MAKERS[file.kind](file)

@@ -92,7 +92,7 @@ class LibraryDut:
             function.restype, function.argtypes = _PROTOTYPES[name]
         actual = library.descring_dut_abi()
         if actual != ABI:
-            raise DutError(f"{self._path}: expected ABI {ABI}, got {actual}; compile it anew")
+            raise DutError(f"{self._path}: expected ABI {ABI}, got {actual}; compile it again")
         self._library = library
 
     def run(self, job: StreamJob | DeviceJob) -> Answer:
@@ -152,7 +152,7 @@ def _aligned(count: int) -> npt.NDArray[np.uint8]:
 def _lines(ring: npt.NDArray[np.uint8], count: int, room: int) -> Lines:
     if count > room:
         raise DutError(
-            f"descring_dut_run says that it wrote {count} lines; there is room for {room}"
+            f"descring_dut_run reports that it wrote {count} lines; there is room for {room}"
         )
     if (ring[room:] != _GUARD_BYTE).any():
         raise DutError("descring_dut_run wrote behind the end of a completion ring")

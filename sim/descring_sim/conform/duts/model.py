@@ -26,7 +26,7 @@ CAPABILITIES = Capabilities(
 class ModelDut:
     """``complete()`` for streams, ``GoldenDevice`` for programs.
 
-    ``model`` is the package that has them: a copy with a mistake in it can stand in its place.
+    ``model`` is the package that has them: a copy with a fault can replace it.
     """
 
     model: ModuleType = descring_model

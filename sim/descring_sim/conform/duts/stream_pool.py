@@ -23,7 +23,7 @@ _KEPT = 2
 
 
 class CoreStreams:
-    """Answers streams as ``descring replay`` does, a simulation for each set of parameters."""
+    """Runs streams as ``descring replay`` does, a simulation for each set of parameters."""
 
     def __init__(self, simulator: str) -> None:
         self._simulator = simulator
@@ -33,7 +33,7 @@ class CoreStreams:
         """The completions of ``lines``.
 
         Raises:
-            DutError: there is no whole answer. DutHung: it did not end in ``timeout_s``.
+            DutError: there is no whole result. DutHung: it did not end in ``timeout_s``.
         """
         depth = options.ring_depth or cosim.DEFAULT_RING_DEPTH
         workers = options.workers or cosim.DEFAULT_WORKERS

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Judging the answer to a stream vector, and the bins that it covers."""
+"""Judging the result of a stream vector, and the bins that it covers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from descring_model import Lines, complete, contract, first_difference, goes_to_
 
 from descring_sim.conform.dut import Answer, StreamJob
 from descring_sim.conform.status import Bin, Failure, LineDiff
-from descring_sim.conform.suite.diagnosis import blame_stream
+from descring_sim.conform.suite.diagnosis import diagnose_stream
 from descring_sim.conform.suite.vector import FLAG, U32, Vector
 
 _OPCODE_NAMES = {item.value: item.name for item in contract.OPCODES}
@@ -20,7 +20,7 @@ DEFAULT_SLOTS = 256
 
 
 def expected_answer(job: StreamJob) -> tuple[Lines, Lines, Lines]:
-    """What the golden model answers: the whole stream in order, the done ring, the reward ring."""
+    """The golden model's completions: the whole stream in order, the done ring, the reward ring."""
     answers = complete(
         job.lines,
         first_index=job.first_index,
@@ -57,18 +57,18 @@ def judge(vector: Vector, job: StreamJob, answer: Answer, rule: str) -> tuple[in
             continue
         row = difference.index
         halted_late = job.halt and row == len(expected) and len(actual) > row
-        blame = blame_stream(given, expected, actual, row, other)
-        rules = ("LIFE-003", "OP-255") if halted_late else blame.rules
-        owned = "count" if halted_late else blame.aspect
+        diagnosis = diagnose_stream(given, expected, actual, row, other)
+        rules = ("LIFE-003", "OP-255") if halted_late else diagnosis.rules
+        owned = "count" if halted_late else diagnosis.aspect
         if owned in vector.focus and rule not in rules:
             rules = (*rules, rule)
         text = f"{name} ring, {difference}"
-        if blame.aspect in ("order", "count", "ring"):
+        if diagnosis.aspect in ("order", "count", "ring"):
             text += {
                 "order": "; the completions are the right ones in another order",
                 "count": "; a completion is missing or comes twice",
                 "ring": "; a completion lies in the wrong ring",
-            }[blame.aspect]
+            }[diagnosis.aspect]
         return row, Failure(text, rules, _diff(name, row, given, expected, actual), answer.waves)
     return len(answers), None
 
