@@ -1,22 +1,33 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# Makes .venv ready: what pip can install comes from pip with exact versions, and what only the
+# Usage: bootstrap.sh [sim|dev]
+#
+# Makes .venv ready, for the simulations alone (sim) or for everything (dev, the default: four times
+# as much to install): what pip can install comes from pip with exact versions, and what only the
 # system can give is installed through apt where that is possible without a question, else named in
 # one line. Does nothing, quickly and quietly, when all is there. Exit code 2: something is missing.
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 venv=$root/.venv
-stamp=$venv/descring-bootstrap.stamp
+level=${1:-dev}
 native_stamp=$venv/descring-native.stamp
 log=$root/build/bootstrap.log
 # The versions that are installed; pyproject.toml has the ranges.
 tested=$root/requirements/tested.txt
 unset PYTHONHOME PYTHONPATH VIRTUAL_ENV
 
+# Says that this script has installed system packages here before.
+apt_stamp=$venv/descring-apt.stamp
+
 say() { printf 'descring: %s\n' "$*" >&2; }
 fail() { say "$*"; exit 2; }
+
+case $level in
+  sim | dev) ;;
+  *) fail "expected sim or dev, got '$level'" ;;
+esac
 
 # Python 3.11 or newer that can make an environment.
 python_makes_venv() {
@@ -99,18 +110,32 @@ apt_install() {
     >>"$log" 2>&1 </dev/null
 }
 
+# Prints what only saves time, or what one test needs that says so when it skips: the absence of
+# either is no reason to stop.
+optional_packages() {
+  command -v ccache >/dev/null || echo ccache
+  if [ "$level" = dev ] && ! command -v chromedriver >/dev/null; then
+    echo chromium chromium-driver
+  fi
+}
+
 ensure_system() {
   local missing optional
   missing=$(missing_packages | tr '\n' ' ')
   missing=${missing% }
-  [ -n "$missing" ] || return 0
+  optional=$(optional_packages | tr '\n' ' ')
+  if [ -z "$missing" ]; then
+    # A machine that had everything without this script is left as it is.
+    if [ -n "$optional" ] && [ -f "$apt_stamp" ] && can_install; then
+      say "installing system packages: $optional"
+      # shellcheck disable=SC2086  # a list of words on purpose
+      apt_install $optional || say "apt-get failed, carrying on without; log: $log"
+    fi
+    return 0
+  fi
   local advice="missing: $missing; install with: sudo apt-get install -y $missing"
   can_install || fail "$advice"
   say "installing system packages: $missing"
-  # ccache only saves time, and a browser is needed by one test, which says so when it skips: the
-  # absence of either is no reason to stop.
-  optional=$(command -v ccache >/dev/null || echo ccache)
-  command -v chromedriver >/dev/null || optional+=' chromium chromium-driver'
   # shellcheck disable=SC2086  # lists of words on purpose
   if ! apt_install $missing $optional; then
     as_root apt-get update -q >>"$log" 2>&1 </dev/null || say "apt-get update failed, see $log"
@@ -119,6 +144,7 @@ ensure_system() {
       fail "$advice (apt-get failed; log: $log)"
     }
   fi
+  installed_packages=yes
   missing=$(missing_packages | tr '\n' ' ')
   [ -z "$missing" ] || fail "still missing after apt-get: $missing (log: $log)"
 }
@@ -148,9 +174,9 @@ ensure_venv() {
     python=$(find_python)
     "$python" -m venv "$venv" >>"$log" 2>&1 || fail "$python -m venv failed; log: $log"
   fi
-  say 'installing Python packages into .venv, about a minute'
+  say 'installing Python packages into .venv, up to a minute'
   if ! "$venv/bin/python" -m pip install --disable-pip-version-check --progress-bar off \
-    --constraint "$tested" --editable "$root[dev]" 2>&1 </dev/null | show_progress; then
+    --constraint "$tested" --editable "$root[$level]" 2>&1 </dev/null | show_progress; then
     tail -n 5 "$log" >&2
     fail "pip could not install the packages; log: $log"
   fi
@@ -159,7 +185,7 @@ ensure_venv() {
 
 # What the native core is compiled from; an edit there needs no new environment.
 native_wanted() {
-  cat "$root"/host/native/*.[ch] "$root"/host/native/binding/*.c "$root"/host/native/build.py "$root"/host/include/*.h | sha256sum
+  cat "$root"/host/native/*.[ch] "$root"/host/native/binding/*.[ch] "$root"/host/native/build.py "$root"/host/include/*.h | sha256sum
 }
 
 native_ready() {
@@ -181,9 +207,19 @@ wanted() {
   } | sha256sum
 }
 
+# What is ready for everything is ready for the simulations.
+stamped() {
+  local stamp
+  for stamp in "$level" dev; do
+    stamp=$venv/descring-$stamp.stamp
+    if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$(wanted)" ]; then return; fi
+  done
+  return 1
+}
+
 ready() {
   local tool
-  [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$(wanted)" ] || return 1
+  stamped || return 1
   for tool in g++ make perl iverilog; do
     command -v "$tool" >/dev/null || return 1
   done
@@ -200,7 +236,8 @@ if ready && native_ready; then exit 0; fi
 if ! ready; then
   ensure_system
   ensure_venv
-  wanted >"$stamp"
+  if [ -n "${installed_packages:-}" ]; then : >"$apt_stamp"; fi
+  wanted >"$venv/descring-$level.stamp"
 fi
 if ! native_ready; then
   ensure_native

@@ -71,7 +71,8 @@ uint32_t bench_latency(void *segment, const hw_desc_t *lines, const hw_desc_t *c
   const table_t table = {lines, completions, period - 1u};
   hw_device_t *device = hd_open(segment);
   const hd_geometry_t rings = rings_of(device);
-  hw_queue_t *queue = hq_open(device, &rings);
+  int failure;
+  hw_queue_t *queue = hq_open(device, &rings, INT64_MAX, &failure);
   uint32_t good = 0;
   for (; good < samples; ++good) {
     hw_desc_t line, back;
@@ -85,7 +86,9 @@ uint32_t bench_latency(void *segment, const hw_desc_t *lines, const hw_desc_t *c
     took[good] = hw_now() - start;
   }
   hq_close(queue);
+  hq_free(queue);
   hd_close(device);
+  hd_free(device);
   return good;
 }
 
@@ -219,7 +222,8 @@ uint32_t bench_throughput(void *segment, const hw_desc_t *submissions,
   pthread_t threads[2 * THREADS_MAX];
   flow.device = hd_open(segment);
   flow.rings = rings_of(flow.device);
-  hw_queue_t *queue = hq_open(flow.device, &flow.rings);
+  int failure;
+  hw_queue_t *queue = hq_open(flow.device, &flow.rings, INT64_MAX, &failure);
   flow.first = hq_next_index(queue);
   atomic_store(&flow.last, UINT64_MAX);
   for (uint32_t at = 0; at < producers + checkers; ++at) {
@@ -246,7 +250,9 @@ uint32_t bench_throughput(void *segment, const hw_desc_t *submissions,
   }
   const int failed = (int)hw_get(&flow.failed);
   hq_close(queue);
+  hq_free(queue);
   hd_close(flow.device);
+  hd_free(flow.device);
   return failed ? 0 : samples;
 }
 
@@ -261,7 +267,8 @@ uint64_t bench_verify(void *segment, const hw_desc_t *lines, const hw_desc_t *co
   static hw_desc_t got[Take];
   hw_device_t *device = hd_open(segment);
   const hd_geometry_t rings = rings_of(device);
-  hw_queue_t *queue = hq_open(device, &rings);
+  int failure;
+  hw_queue_t *queue = hq_open(device, &rings, INT64_MAX, &failure);
   uint64_t sent = 0, good = 0;
   uint64_t seen = hw_now();
   *why = 0;
@@ -289,7 +296,7 @@ uint64_t bench_verify(void *segment, const hw_desc_t *lines, const hw_desc_t *co
       seen = hw_now();
       if (got[polled - 1].flags & HW_FLAG_STOPPED) {
         ++*stops;
-        hd_write32(device, HW_REG_CTRL, hd_read32(device, HW_REG_CTRL) | HW_BIT(HW_CTRL_RESUME_BIT));
+        hd_write32(device, HW_REG_CTRL, hd_read32(device, HW_REG_CTRL) | HW_BIT(HW_CTRL_RESUME_BIT), INT64_MAX);
       }
     } else if (hw_now() - seen > 3000000000u) {
       *why = 3;
@@ -297,6 +304,8 @@ uint64_t bench_verify(void *segment, const hw_desc_t *lines, const hw_desc_t *co
     }
   }
   hq_close(queue);
+  hq_free(queue);
   hd_close(device);
+  hd_free(device);
   return good;
 }

@@ -60,11 +60,12 @@ static bench_t open_bench(uint32_t log2, place_t place) {
   while (!atomic_load(&bench.device->segment->ack[0].alive)) {
     sched_yield();
   }
-  hd_write32(bench.device, HW_REG_RING_LOG2, rings.ring_log2);
-  hd_write32(bench.device, HW_REG_CMD_BASE_LO, (uint32_t)rings.cmd_base);
-  hd_write32(bench.device, HW_REG_DONE_BASE_LO, (uint32_t)rings.done_base);
-  hd_write32(bench.device, HW_REG_CTRL, HW_BIT(HW_CTRL_ENABLE_BIT));
-  bench.queue = hq_open(bench.device, &rings);
+  hd_write32(bench.device, HW_REG_RING_LOG2, rings.ring_log2, INT64_MAX);
+  hd_write32(bench.device, HW_REG_CMD_BASE_LO, (uint32_t)rings.cmd_base, INT64_MAX);
+  hd_write32(bench.device, HW_REG_DONE_BASE_LO, (uint32_t)rings.done_base, INT64_MAX);
+  hd_write32(bench.device, HW_REG_CTRL, HW_BIT(HW_CTRL_ENABLE_BIT), INT64_MAX);
+  int failure;
+  bench.queue = hq_open(bench.device, &rings, INT64_MAX, &failure);
   return bench;
 }
 
@@ -74,7 +75,9 @@ static void close_bench(bench_t *bench) {
     waitpid(bench->child, NULL, 0);
   }
   hq_close(bench->queue);
+  hq_free(bench->queue);
   hd_close(bench->device);
+  hd_free(bench->device);
   munmap(bench->memory, bench->bytes);
 }
 

@@ -13,6 +13,8 @@ CONFIGS: dict[str, dict[str, int]] = {
     "wide": {"DataWidth": 512},
 }
 
+QUICK = {"icarus": ("narrow",), "verilator": ("wide",)}
+
 
 @pytest.mark.parametrize("config", CONFIGS)
 def test_axi_monitor(cosim: Cosim, config: str) -> None:

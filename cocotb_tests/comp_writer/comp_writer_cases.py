@@ -9,6 +9,7 @@ from descring_model.lines import INDEX_MODULUS
 from descring_vip.axi.memory import DECERR, SLVERR, Latency
 from descring_vip.handles import parameter
 from descring_vip.stream.patterns import FOREVER, Idle, Ready, streaming
+from descring_vip.tier import sweep
 
 from comp_writer.tb_comp_writer import WriterTestbench
 
@@ -48,7 +49,7 @@ async def test_full_ring_stalls(dut: HierarchyObject, reward: float) -> None:
 
 
 @cocotb.test()
-@cocotb.parametrize(held=["w", "b"], reward=[0.0, 0.5])
+@sweep(held=["w", "b"], reward=[0.0, 0.5])
 async def test_full_buffer_holds_back(dut: HierarchyObject, held: str, reward: float) -> None:
     """[RING-006] [RING-009] As many lines as have a place, and not one more, till memory answers.
 
@@ -90,7 +91,7 @@ async def test_bursts_are_legal_and_long(dut: HierarchyObject, log2: int) -> Non
 
 
 @cocotb.test()
-@cocotb.parametrize(response=[SLVERR, DECERR], place=[0, 3, 9])
+@sweep(response=[SLVERR, DECERR], place=[0, 3, 9])
 async def test_error_names_one_completion(dut: HierarchyObject, response: int, place: int) -> None:
     """[RING-009] [CNT-001] What is before the error is posted; nothing behind it is, till mended.
 

@@ -6,10 +6,11 @@ from __future__ import annotations
 import cocotb
 from cocotb.handle import HierarchyObject
 from descring_vip.stream.patterns import Idle, Ready, streaming
+from descring_vip.tier import share, sweep
 
 from completion_ring.tb_completion_ring import CompletionRingTestbench
 
-_LINES = 300
+_LINES = share(300)
 
 
 @cocotb.test()
@@ -42,7 +43,7 @@ async def test_full_ring_stalls_its_producer(dut: HierarchyObject, log2_below_de
 
 
 @cocotb.test()
-@cocotb.parametrize(ready=[Ready.RANDOM, Ready.LATE, Ready.AFTER_VALID], log2_below_depth=[1, 2])
+@sweep(ready=[Ready.RANDOM, Ready.LATE, Ready.AFTER_VALID], log2_below_depth=[1, 2])
 async def test_smaller_ring_passes_in_order(
     dut: HierarchyObject, ready: Ready, log2_below_depth: int
 ) -> None:
@@ -55,7 +56,7 @@ async def test_smaller_ring_passes_in_order(
 
 
 @cocotb.test()
-@cocotb.parametrize(ready=[Ready.ALWAYS, Ready.RANDOM, Ready.LATE], before_wrap=[1, 2, 5])
+@sweep(ready=[Ready.ALWAYS, Ready.RANDOM, Ready.LATE], before_wrap=[1, 2, 5])
 async def test_indices_wrap(dut: HierarchyObject, ready: Ready, before_wrap: int) -> None:
     """[RING-002] [RING-012] Tail and head run through 2^32, with the ring full or nearly empty."""
     tb = CompletionRingTestbench(dut, idle=Idle.RANDOM)

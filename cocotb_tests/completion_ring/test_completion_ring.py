@@ -8,6 +8,8 @@ from descring_sim.cosim.pytest_plugin import Cosim
 
 CONFIGS = {f"depth{depth}": {"Depth": depth} for depth in (2, 4, 16, 256)}
 
+QUICK = {"icarus": ("depth2", "depth4"), "verilator": ("depth16", "depth256")}
+
 
 @pytest.mark.parametrize("config", CONFIGS)
 def test_completion_ring(cosim: Cosim, config: str) -> None:

@@ -9,6 +9,7 @@ from descring_model.lines import INDEX_MODULUS
 from descring_vip.axi.memory import DECERR, SLVERR, Latency
 from descring_vip.handles import parameter
 from descring_vip.stream.patterns import Idle, Ready, streaming
+from descring_vip.tier import sweep
 
 from desc_fetch.tb_desc_fetch import FetchTestbench
 
@@ -47,7 +48,7 @@ async def test_rings_of_any_size(dut: HierarchyObject, log2: int) -> None:
 
 
 @cocotb.test()
-@cocotb.parametrize(response=[SLVERR, DECERR], place=[0, 1, 6])
+@sweep(response=[SLVERR, DECERR], place=[0, 1, 6])
 async def test_failed_line_stops_at_its_place(
     dut: HierarchyObject, response: int, place: int
 ) -> None:

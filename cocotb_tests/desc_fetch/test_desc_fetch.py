@@ -12,6 +12,8 @@ CONFIGS: dict[str, dict[str, int]] = {
     "long": {"Depth": 128, "MaxBurst": 64},
 }
 
+QUICK = {"icarus": ("default", "small"), "verilator": ("default", "long")}
+
 
 @pytest.mark.parametrize("config", CONFIGS)
 def test_desc_fetch(cosim: Cosim, config: str) -> None:

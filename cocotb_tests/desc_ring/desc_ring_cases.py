@@ -6,10 +6,11 @@ from __future__ import annotations
 import cocotb
 from cocotb.handle import HierarchyObject
 from descring_vip.stream.patterns import Idle, Ready, streaming
+from descring_vip.tier import share, sweep
 
 from desc_ring.tb_desc_ring import DescRingTestbench
 
-_LINES = 300
+_LINES = share(300)
 
 
 @cocotb.test()
@@ -87,7 +88,7 @@ async def test_full_ring_stalls_its_producer(dut: HierarchyObject) -> None:
 
 
 @cocotb.test()
-@cocotb.parametrize(ready=[Ready.ALWAYS, Ready.RANDOM, Ready.LATE], before_wrap=[1, 2, 5])
+@sweep(ready=[Ready.ALWAYS, Ready.RANDOM, Ready.LATE], before_wrap=[1, 2, 5])
 async def test_indices_wrap(dut: HierarchyObject, ready: Ready, before_wrap: int) -> None:
     """[RING-002] [RING-012] Indices run through 2^32, full or nearly empty, and keep their slots.
 

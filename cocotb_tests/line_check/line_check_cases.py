@@ -9,6 +9,7 @@ import cocotb
 import numpy as np
 from cocotb.handle import HierarchyObject
 from descring_model import contract, seal
+from descring_vip.tier import sweep
 
 from line_check.tb_line_check import LineCheckTestbench
 
@@ -17,7 +18,7 @@ _BITS = contract.DESC_BITS
 
 
 @cocotb.test()
-@cocotb.parametrize(profile=["mixed", "checked", "errors", "nop"], require_checked=[False, True])
+@sweep(profile=["mixed", "checked", "errors", "nop"], require_checked=[False, True])
 async def test_stream(dut: HierarchyObject, profile: str, require_checked: bool) -> None:
     """[DESC-020] [DESC-022] [DESC-025] [ERR-011] Streams as the backends are replayed with."""
     tb = LineCheckTestbench(dut)

@@ -11,6 +11,7 @@ import itertools
 import cocotb
 from cocotb.handle import HierarchyObject
 from descring_vip.register_port import Access
+from descring_vip.tier import share, sweep
 
 from mmio_regs.register_reference import (
     ENABLE,
@@ -65,7 +66,7 @@ async def test_every_address_is_written(dut: HierarchyObject, enabled: bool) -> 
     await tb.start()
     if enabled:
         await tb.enable()
-    for address in range(ADDRESSES):
+    for address in (*range(256), *range(256, ADDRESSES, ADDRESSES // share(ADDRESSES))):
         if address == OFFSET["CTRL"]:
             continue
         value = int(tb.rng.integers(0, U32))
@@ -115,7 +116,7 @@ async def test_first_enable_locks_the_configuration(dut: HierarchyObject, modes:
 
 
 @cocotb.test()
-@cocotb.parametrize(ring=[0, 1, 2], modes=[0, SPLIT_REWARD])
+@sweep(ring=[0, 1, 2], modes=[0, SPLIT_REWARD])
 async def test_ring_sizes_out_of_range_are_refused(
     dut: HierarchyObject, ring: int, modes: int
 ) -> None:
@@ -137,9 +138,7 @@ async def test_ring_sizes_out_of_range_are_refused(
 
 
 @cocotb.test()
-@cocotb.parametrize(
-    ring=[0, 1, 2], window_last=[(1 << 14) - 1, (1 << 40) + 63, ALL_ONES - 64, ALL_ONES]
-)
+@sweep(ring=[0, 1, 2], window_last=[(1 << 14) - 1, (1 << 40) + 63, ALL_ONES - 64, ALL_ONES])
 async def test_bases_outside_the_window_are_refused(
     dut: HierarchyObject, ring: int, window_last: int
 ) -> None:
@@ -245,7 +244,7 @@ async def test_doorbell_while_disabled(dut: HierarchyObject) -> None:
 
 
 @cocotb.test()
-@cocotb.parametrize(ring=["DONE", "REWARD"], first_index=list(_NEAR_WRAP))
+@sweep(ring=["DONE", "REWARD"], first_index=list(_NEAR_WRAP))
 async def test_consumer_head_moves_up_to_the_tail(
     dut: HierarchyObject, ring: str, first_index: int
 ) -> None:

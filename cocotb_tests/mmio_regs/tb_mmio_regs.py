@@ -163,10 +163,13 @@ class RegistersTestbench(Testbench):
         """The accepted tail, as the design shows it to the core: stimulus wants to be near it."""
         return read_int(self._outputs["cmd_tail_o"])
 
+    def missing(self, *situations: str) -> list[str]:
+        """Those of ``situations`` that the reference has not met in this case."""
+        return [name for name in situations if not self.reference.seen[name]]
+
     def insist(self, *situations: str) -> None:
         """Fail unless the reference has met each of ``situations`` in this case."""
-        missing = [name for name in situations if not self.reference.seen[name]]
-        if missing:
+        if missing := self.missing(*situations):
             raise AssertionError(
                 f"the case never met: {', '.join(missing)}; it met {dict(self.reference.seen)} "
                 f"({self.time.context()})"

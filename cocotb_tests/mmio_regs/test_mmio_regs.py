@@ -10,24 +10,15 @@ CONFIGS = {
     "in_memory_small": {"OnChip": 0, "MaxCmdLog2": 1, "MaxDoneLog2": 3, "MaxRewardLog2": 2},
 }
 
+QUICK = {"icarus": ("on_chip", "in_memory_small"), "verilator": ("on_chip", "in_memory")}
+
 
 @pytest.mark.parametrize("config", CONFIGS)
 def test_mmio_regs(cosim: Cosim, config: str) -> None:
-    """Run the directed cases of the register file."""
+    """Run directed cases, counters, resets and random traffic of the register file."""
     cosim.run(
         top="mmio_regs",
-        cases="mmio_regs.mmio_regs_cases",
-        config=config,
-        parameters=CONFIGS[config],
-    )
-
-
-@pytest.mark.parametrize("config", CONFIGS)
-def test_mmio_regs_traffic(cosim: Cosim, config: str) -> None:
-    """Run counters, resets and random traffic of the register file."""
-    cosim.run(
-        top="mmio_regs",
-        cases="mmio_regs.mmio_regs_traffic_cases",
+        cases=["mmio_regs.mmio_regs_cases", "mmio_regs.mmio_regs_traffic_cases"],
         config=config,
         parameters=CONFIGS[config],
     )

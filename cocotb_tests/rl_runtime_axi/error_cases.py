@@ -8,6 +8,7 @@ from cocotb.handle import HierarchyObject
 from descring_vip.axi.memory import DECERR, SLVERR, Latency
 from descring_vip.handles import parameter
 from descring_vip.stream.patterns import Idle, Ready
+from descring_vip.tier import sweep
 from mmio_regs.register_reference import (
     BUS_ERROR,
     HALTED,
@@ -20,13 +21,13 @@ from mmio_regs.register_reference import (
 from rl_runtime_axi.tb_rl_runtime_axi import Layout, ShellTestbench
 
 _LINES = 16
+_STUCK_CYCLES = 20_000
+"""Longer than it takes to settle three times: an error, a halt and a completion."""
 _RESPONSES = {"slverr": SLVERR, "decerr": DECERR}
 
 
 @cocotb.test()
-@cocotb.parametrize(
-    ring=["CMD", "DONE", "REWARD"], response=list(_RESPONSES), publish=[0, PUBLISH_TAILS]
-)
+@sweep(ring=["CMD", "DONE", "REWARD"], response=list(_RESPONSES), publish=[0, PUBLISH_TAILS])
 async def test_error_at_every_line(
     dut: HierarchyObject, ring: str, response: str, publish: int
 ) -> None:
@@ -56,7 +57,7 @@ async def test_error_at_every_line(
 
 
 @cocotb.test()
-@cocotb.parametrize(ring=["CMD", "DONE", "REWARD"], count=[2, 3])
+@sweep(ring=["CMD", "DONE", "REWARD"], count=[2, 3])
 async def test_several_errors_are_met_one_by_one(
     dut: HierarchyObject, ring: str, count: int
 ) -> None:
@@ -83,7 +84,7 @@ async def test_several_errors_are_met_one_by_one(
 
 
 @cocotb.test()
-@cocotb.parametrize(response=list(_RESPONSES), publish=[0, PUBLISH_TAILS])
+@sweep(response=list(_RESPONSES), publish=[0, PUBLISH_TAILS])
 async def test_error_while_lines_are_under_way(
     dut: HierarchyObject, response: str, publish: int
 ) -> None:
@@ -157,7 +158,7 @@ async def test_error_with_a_full_done_ring(dut: HierarchyObject, ring: str) -> N
 
 
 @cocotb.test()
-@cocotb.parametrize(word=["DONE tail", "REWARD tail", "CMD head"], response=list(_RESPONSES))
+@sweep(word=["DONE tail", "REWARD tail", "CMD head"], response=list(_RESPONSES))
 async def test_error_of_a_word(dut: HierarchyObject, word: str, response: str) -> None:
     """[RING-013] [LIFE-005] Halts; RESUME stores the words again, and only then the event comes.
 
@@ -187,7 +188,7 @@ async def test_error_of_a_word(dut: HierarchyObject, word: str, response: str) -
 
 
 @cocotb.test()
-@cocotb.parametrize(response=list(_RESPONSES), publish=[0, PUBLISH_TAILS])
+@sweep(response=list(_RESPONSES), publish=[0, PUBLISH_TAILS])
 async def test_error_that_does_not_come_again(
     dut: HierarchyObject, response: str, publish: int
 ) -> None:
@@ -232,7 +233,12 @@ async def test_errors_at_random(dut: HierarchyObject, ready: Ready) -> None:
         await tb.submit(tb.stream(await tb.room()))
         # What is not reported may have been fetched already, so memory is mended and broken only
         # where that makes no difference.
+        last, since = tb.taken, tb.time.cycle
         while tb.taken != (tb.tail - tb.scoreboard.first_index) % U32:
+            if tb.taken != last:
+                last, since = tb.taken, tb.time.cycle
+            elif tb.time.cycle - since > _STUCK_CYCLES:
+                raise tb.timeout(f"no completion for {_STUCK_CYCLES} cycles")
             await tb.settle()
             status = await tb.read("STATUS")
             if status & BUS_ERROR:

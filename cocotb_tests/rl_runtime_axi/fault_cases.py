@@ -7,6 +7,7 @@ counts: ``count:first:folder``. A few seeds without it.
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 from collections import Counter
@@ -25,10 +26,13 @@ from descring_vip.handles import signal
 from descring_vip.scoreboard import ValueChecker
 from descring_vip.stream.patterns import Idle, Ready, idle_pattern, ready_pattern
 from descring_vip.testbench import Testbench
-from descring_vip.timebase import BASE_SEED
+from descring_vip.tier import share
+from descring_vip.timebase import base_seed
 
 FAULTS_ENV = "DESCRING_FAULTS"
-_FEW = "3:0:"
+_FEW = f"{share(3)}:0:"
+_MORE = 30
+"""Seeds that are added at most until there was a fault."""
 
 
 class FaultTestbench(Testbench):
@@ -126,9 +130,16 @@ async def test_fault(dut: HierarchyObject, kind: str) -> None:
 
     @bridge
     def run(number: int) -> None:
-        run_seed(kind, BASE_SEED, number, opener, counts)
+        run_seed(kind, base_seed(), number, opener, counts)
 
-    for number in range(int(first), int(first) + int(count)):
+    numbers = itertools.count(int(first))
+    for number in itertools.islice(numbers, int(count)):
+        await run(number)
+        tb.seeds.matched += 1
+    # Rings so small that a seed leaves no room for its fault are drawn too.
+    for number in itertools.islice(numbers, _MORE):
+        if counts["faults"]:
+            break
         await run(number)
         tb.seeds.matched += 1
     if not counts["faults"]:

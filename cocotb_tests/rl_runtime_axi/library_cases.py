@@ -26,6 +26,7 @@ from descring_vip.axi.monitor import AxiMonitor
 from descring_vip.handles import signal
 from descring_vip.scoreboard import LineChecker
 from descring_vip.testbench import Testbench
+from descring_vip.tier import sweep
 from mmio_regs.register_reference import ENABLE, PUBLISH_TAILS
 from rl_runtime_mmio.device_scoreboard import OFFSET
 
@@ -82,7 +83,7 @@ class LibraryTestbench(Testbench):
 
 
 @cocotb.test()
-@cocotb.parametrize(pauses=[False, True], publish=[0, PUBLISH_TAILS])
+@sweep(pauses=[False, True], publish=[0, PUBLISH_TAILS])
 async def test_library_memory_and_master(dut: HierarchyObject, pauses: bool, publish: int) -> None:
     """[DESC-015] [RING-001] [RING-006] [RING-007] [RING-013] [DB-004] Every line, in order."""
     tb = LibraryTestbench(dut)

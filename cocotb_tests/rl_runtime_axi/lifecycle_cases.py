@@ -7,6 +7,7 @@ import cocotb
 from cocotb.handle import HierarchyObject
 from descring_vip.axi.memory import Latency
 from descring_vip.stream.patterns import Idle, Ready
+from descring_vip.tier import sweep
 from mmio_regs.register_reference import (
     ENABLE,
     HALTED,
@@ -24,7 +25,7 @@ _RESETS = 40
 
 
 @cocotb.test()
-@cocotb.parametrize(latency=[2, 20], publish=[0, PUBLISH_TAILS])
+@sweep(latency=[2, 20], publish=[0, PUBLISH_TAILS])
 async def test_work_behind_a_stop_waits(dut: HierarchyObject, latency: int, publish: int) -> None:
     """[LIFE-003] [OP-255] [RING-009] STOP at each place among lines under way.
 
@@ -106,7 +107,7 @@ async def test_stop_waits_for_room(dut: HierarchyObject) -> None:
 
 
 @cocotb.test()
-@cocotb.parametrize(latency=[2, 20], publish=[PUBLISH_TAILS])
+@sweep(latency=[2, 20], publish=[PUBLISH_TAILS])
 async def test_pause_lets_accepted_lines_complete(
     dut: HierarchyObject, latency: int, publish: int
 ) -> None:
@@ -155,7 +156,7 @@ async def test_pause_keeps_a_halt(dut: HierarchyObject) -> None:
 
 
 @cocotb.test()
-@cocotb.parametrize(modes=[0, SPLIT_REWARD, MODES], ready=[Ready.ALWAYS, Ready.RANDOM])
+@sweep(modes=[0, SPLIT_REWARD, MODES], ready=[Ready.ALWAYS, Ready.RANDOM])
 async def test_soft_reset_at_any_moment(dut: HierarchyObject, modes: int, ready: Ready) -> None:
     """[LIFE-004] [LIFE-001] [RING-012] Mid-burst: nothing half-written, nothing after READY.
 

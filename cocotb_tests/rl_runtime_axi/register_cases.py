@@ -6,6 +6,7 @@ from __future__ import annotations
 import cocotb
 from cocotb.handle import HierarchyObject
 from descring_vip.stream.patterns import Idle, Ready
+from descring_vip.tier import sweep
 from mmio_regs.register_reference import BAD_CONFIG, ENABLE, MODES, PUBLISH_TAILS, SPLIT_REWARD, U32
 from rl_runtime_mmio.device_scoreboard import OFFSET
 
@@ -81,7 +82,7 @@ async def test_partial_writes_change_nothing(dut: HierarchyObject) -> None:
 
 
 @cocotb.test()
-@cocotb.parametrize(ring=["CMD", "DONE", "REWARD"], modes=[SPLIT_REWARD, PUBLISH_TAILS])
+@sweep(ring=["CMD", "DONE", "REWARD"], modes=[SPLIT_REWARD, PUBLISH_TAILS])
 async def test_bad_configurations_are_refused(dut: HierarchyObject, ring: str, modes: int) -> None:
     """[LIFE-002] [LIFE-006] [REG-02C] Sizes, alignment, window; nothing is read or written.
 
@@ -143,7 +144,7 @@ async def test_configuration_is_locked(dut: HierarchyObject, modes: int) -> None
 
 
 @cocotb.test()
-@cocotb.parametrize(first_index=[0, U32 - 4], prepared=[False, True])
+@sweep(first_index=[0, U32 - 4], prepared=[False, True])
 async def test_any_register_program(dut: HierarchyObject, first_index: int, prepared: bool) -> None:
     """[REG-008] [REG-00C] [REG-010] [REG-014] [REG-018] [REG-01C] [REG-020] [REG-024] [REG-028]
     [REG-02C] [REG-030] [REG-034] [REG-038] [REG-03C] [REG-040] [REG-044] [REG-048] [REG-04C]
@@ -201,7 +202,7 @@ def _draw(tb: ShellTestbench) -> tuple[str, int]:
 
 
 @cocotb.test()
-@cocotb.parametrize(idle=[Idle.NONE, Idle.RANDOM], ready=[Ready.RANDOM])
+@sweep(idle=[Idle.NONE, Idle.RANDOM], ready=[Ready.RANDOM])
 async def test_interrupt_masks(dut: HierarchyObject, idle: Idle, ready: Ready) -> None:
     """[IRQ-001] [REG-048] [REG-04C] Every mask against every event; clearing one keeps others."""
     tb = ShellTestbench(dut, layout=Layout(done=6), idle=idle, ready=ready)

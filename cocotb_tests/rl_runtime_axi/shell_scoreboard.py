@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 from descring_model import GoldenDevice, contract
-from descring_vip.axi.memory import Written
+from descring_vip.axi.memory import Burst, Written
 from descring_vip.scoreboard import LineChecker, ValueChecker
 from mmio_regs.register_reference import (
     ENABLE,
@@ -60,6 +60,11 @@ class Place(NamedTuple):
         """The bytes of the slot of ``index`` [RING-001]."""
         start = self.base + _LINE * (index % self.slots)
         return slice(start, start + _LINE)
+
+    def slots_of(self, burst: Burst) -> range:
+        """The slots that a burst covers; a burst does not pass the end of its ring."""
+        first = (burst.address - self.base) // _LINE
+        return range(first, first + burst.lines)
 
 
 class ShellScoreboard:

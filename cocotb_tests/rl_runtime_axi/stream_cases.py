@@ -7,6 +7,7 @@ import cocotb
 from cocotb.handle import HierarchyObject
 from descring_vip.axi.memory import Latency
 from descring_vip.stream.patterns import Idle, Ready, streaming
+from descring_vip.tier import sweep
 from mmio_regs.register_reference import MODES, PUBLISH_TAILS, SPLIT_REWARD, U32
 
 from rl_runtime_axi.tb_rl_runtime_axi import ShellTestbench
@@ -26,7 +27,7 @@ async def test_mixed_stream_under_backpressure(
 
 
 @cocotb.test()
-@cocotb.parametrize(modes=list(range(0, MODES + 8, 8)), profile=["mixed", "stops"])
+@sweep(modes=list(range(0, MODES + 8, 8)), profile=["mixed", "stops"])
 async def test_every_profile_in_every_mode(dut: HierarchyObject, modes: int, profile: str) -> None:
     """[RING-008] [RING-013] [DESC-023] [DESC-025] [LIFE-003] [REG-008] Bytes, and their order."""
     tb = ShellTestbench(dut, latency=Latency(2, 12))

@@ -17,6 +17,7 @@ from descring_vip.axi.monitor import AxiMonitor
 from descring_vip.handles import is_high, parameter, signal
 from descring_vip.stream.patterns import Idle, Ready, idle_pattern, ready_pattern
 from descring_vip.testbench import Testbench
+from descring_vip.tier import share
 from descring_vip.x_checker import simulator_has_x
 from mmio_regs.register_reference import ENABLE, HALTED, READY, RESET, RESUME, SPLIT_REWARD, U32
 from rl_runtime_mmio.device_scoreboard import OFFSET
@@ -180,8 +181,8 @@ class ShellTestbench(Testbench):
     # ------------------------------------------------------------------ what a case may set
 
     def share(self, count: int, least: int = 1) -> int:
-        """How much of ``count`` to do: all of it, or a quarter where a cycle costs five times."""
-        return max(least, count // 4) if simulator_has_x() else count
+        """How much of ``count`` to do: the tier's share, or a quarter where a cycle costs more."""
+        return max(least, count // 4) if simulator_has_x() else share(count, least)
 
     async def renew(self, layout: Layout, *, first_index: int = 0) -> None:
         """Reset, with other rings in a new memory."""
@@ -367,13 +368,16 @@ class ShellTestbench(Testbench):
             elif self.time.cycle - since > _PROGRESS_CYCLES:
                 raise self.timeout(f"no completion for {_PROGRESS_CYCLES} cycles")
 
-    async def serve_halts(self) -> None:
-        """Resume the device for as long as it halts."""
+    async def serve_halts(self) -> int:
+        """Resume the device for as long as it halts; how often it did."""
         await self.settle()
+        halts = 0
         while (await self.read("STATUS")) & HALTED:
+            halts += 1
             await self.resume()
             await self.take_all()
             await self.settle()
+        return halts
 
     def unchanged(self, what: str, before: int, after: int) -> None:
         """What the device showed before it must show again."""

@@ -22,50 +22,35 @@ CONFIGS: dict[str, dict[str, int]] = {
     },
 }
 
+QUICK = {"icarus": ("small",)}
+
 
 def _of(config: str) -> dict[str, Any]:
     return {"top": "rl_runtime_axi", "config": config, "parameters": CONFIGS[config]}
 
 
 @pytest.mark.parametrize("config", CONFIGS)
-def test_streams(cosim: Cosim, config: str) -> None:
-    """Streams under backpressure, in every mode."""
-    cosim.run(cases="rl_runtime_axi.stream_cases", **_of(config))
+def test_rl_runtime_axi(cosim: Cosim, config: str) -> None:
+    """Streams, rings, STOP, pause, reset and error responses."""
+    cosim.run(
+        cases=[
+            "rl_runtime_axi.stream_cases",
+            "rl_runtime_axi.ring_cases",
+            "rl_runtime_axi.lifecycle_cases",
+            "rl_runtime_axi.error_cases",
+        ],
+        **_of(config),
+    )
 
 
-@pytest.mark.parametrize("config", CONFIGS)
-def test_rings(cosim: Cosim, config: str) -> None:
-    """Doorbells, ring sizes, wraps, full rings, indices in memory."""
-    cosim.run(cases="rl_runtime_axi.ring_cases", **_of(config))
-
-
-@pytest.mark.parametrize("config", CONFIGS)
-def test_lifecycle(cosim: Cosim, config: str) -> None:
-    """STOP, RESUME, pause and reset."""
-    cosim.run(cases="rl_runtime_axi.lifecycle_cases", **_of(config))
-
-
-@pytest.mark.parametrize("config", CONFIGS)
-def test_errors(cosim: Cosim, config: str) -> None:
-    """Error responses of the memory."""
-    cosim.run(cases="rl_runtime_axi.error_cases", **_of(config))
-
-
-def test_registers(cosim: Cosim) -> None:
-    """The registers over AXI4-Lite."""
-    cosim.run(cases="rl_runtime_axi.register_cases", **_of("default"))
-
-
-def test_faults(cosim: Cosim) -> None:
-    """A few seeds of each row of the fault table."""
-    cosim.run(cases="rl_runtime_axi.fault_cases", **_of("default"))
-
-
-def test_library(cosim: Cosim) -> None:
-    """A master and a memory that others wrote."""
-    cosim.run(cases="rl_runtime_axi.library_cases", **_of("default"))
-
-
-def test_throughput(cosim: Cosim) -> None:
-    """Lines a cycle."""
-    cosim.run(cases="rl_runtime_axi.throughput_cases", **_of("default"))
+def test_once(cosim: Cosim) -> None:
+    """What one configuration shows for all: registers, faults, another's bus, lines a cycle."""
+    cosim.run(
+        cases=[
+            "rl_runtime_axi.register_cases",
+            "rl_runtime_axi.fault_cases",
+            "rl_runtime_axi.library_cases",
+            "rl_runtime_axi.throughput_cases",
+        ],
+        **_of("default"),
+    )

@@ -14,6 +14,7 @@ from pathlib import Path
 import cocotb
 from cocotb.handle import HierarchyObject
 from descring_vip.axi.memory import Latency, Written
+from descring_vip.tier import sweep
 from mmio_regs.register_reference import PUBLISH_TAILS
 
 from rl_runtime_axi.tb_rl_runtime_axi import Layout, ShellTestbench
@@ -26,7 +27,7 @@ _LEAST = 0.5
 
 
 @cocotb.test()
-@cocotb.parametrize(publish=[0, PUBLISH_TAILS], tokens=[1, 8])
+@sweep(publish=[0, PUBLISH_TAILS], tokens=[1, 8])
 async def test_stream_is_retired_at_the_memorys_pace(
     dut: HierarchyObject, publish: int, tokens: int
 ) -> None:

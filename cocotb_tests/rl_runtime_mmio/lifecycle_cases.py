@@ -8,6 +8,7 @@ import numpy as np
 from cocotb.handle import HierarchyObject
 from descring_model import contract, seal
 from descring_vip.stream.patterns import Idle, Ready
+from descring_vip.tier import share, sweep
 
 from rl_runtime_mmio.device_scoreboard import (
     ENABLE,
@@ -20,7 +21,7 @@ from rl_runtime_mmio.device_scoreboard import (
 )
 from rl_runtime_mmio.tb_rl_runtime_mmio import DeviceTestbench
 
-_RESETS = 6
+_RESETS = share(6, 2)
 _PAUSES = 8
 _STOP = contract.OPCODE["STOP"]
 _RESUME_MOMENTS = 6
@@ -237,7 +238,7 @@ async def test_pause_keeps_indices_and_halt(dut: HierarchyObject, modes: int) ->
 
 
 @cocotb.test()
-@cocotb.parametrize(profile=["mixed", "stops"], ready=[Ready.ALWAYS, Ready.RANDOM, Ready.LATE])
+@sweep(profile=["mixed", "stops"], ready=[Ready.ALWAYS, Ready.RANDOM, Ready.LATE])
 async def test_soft_reset_at_any_moment(dut: HierarchyObject, profile: str, ready: Ready) -> None:
     """[LIFE-004] [LIFE-001] [RING-012] [REG-008] CTRL.RESET under load, at random cycles.
 

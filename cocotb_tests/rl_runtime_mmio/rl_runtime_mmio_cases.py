@@ -6,11 +6,12 @@ from __future__ import annotations
 import cocotb
 from cocotb.handle import HierarchyObject
 from descring_vip.stream.patterns import Ready
+from descring_vip.tier import share
 
 from rl_runtime_mmio.device_scoreboard import ENABLE, SPLIT_REWARD, U32
 from rl_runtime_mmio.tb_rl_runtime_mmio import DeviceTestbench
 
-_LONG_WAIT = 2000
+_LONG_WAIT = share(2000)
 _FIRST_INDICES = (0, U32 - 3)
 
 

@@ -9,6 +9,7 @@ from cocotb.handle import HierarchyObject
 from descring_model import contract
 from descring_model.streams import PROFILES
 from descring_vip.stream.patterns import Idle, Ready, streaming
+from descring_vip.tier import share, sweep
 from descring_vip.timebase import case_rng
 
 from rl_runtime_mmio.device_scoreboard import REQUIRE_CHECKED, SPLIT_REWARD, U32
@@ -43,7 +44,7 @@ async def test_mixed_stream_under_backpressure(
 
 
 @cocotb.test()
-@cocotb.parametrize(profile=list(PROFILES), modes=list(_MODES))
+@sweep(profile=list(PROFILES), modes=list(_MODES))
 async def test_every_profile_in_every_mode(dut: HierarchyObject, profile: str, modes: int) -> None:
     """[DESC-001..DESC-013] [DESC-020..DESC-023] [DESC-025] [OP-000] [OP-001] [OP-002] [OP-003]
     [OP-255] [OP-ERR] [OP-010] [OP-011] [FLAG-000..FLAG-008] [FLAG-010] [FLAG-011]
@@ -59,7 +60,7 @@ async def test_every_profile_in_every_mode(dut: HierarchyObject, profile: str, m
 
 
 @cocotb.test()
-@cocotb.parametrize(
+@sweep(
     first_index=[U32 - 1, U32 - 9, (1 << 31) - 9], profile=["checked", "mixed"], modes=_MODES[1:3]
 )
 async def test_indices_wrap(
@@ -84,6 +85,8 @@ async def test_completions_are_resubmitted_until_done(dut: HierarchyObject) -> N
     lines = tb.stream(count, "decode")
     lines["seq_len"] = tb.rng.integers(0, 70, count)
     lines["max_tokens"] = lines["seq_len"] + tb.rng.integers(0, _CHAIN, count, dtype=np.uint32)
+    # One of them at least needs another descriptor, however few there are.
+    lines["max_tokens"][0] = lines["seq_len"][0] + _CHAIN
     done = np.uint16(contract.FLAG["DONE"])
     total = 0
     while len(lines):
@@ -101,4 +104,4 @@ async def test_completions_are_resubmitted_until_done(dut: HierarchyObject) -> N
 async def test_long_stream(dut: HierarchyObject) -> None:
     """[RING-007] [RING-006] [CNT-001] [LIFE-003] Many times through every ring."""
     tb = DeviceTestbench(dut, first_index=U32 - 300, idle=Idle.BURSTS)
-    await _run(tb, max(400, 2 * tb.depths[0]), "mixed", SPLIT_REWARD, Ready.BURSTS)
+    await _run(tb, max(share(400), 2 * tb.depths[0]), "mixed", SPLIT_REWARD, Ready.BURSTS)

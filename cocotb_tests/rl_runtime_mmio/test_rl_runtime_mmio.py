@@ -30,35 +30,22 @@ SATURATING = {
 the completion posted, so a ring of as many slots as workers leaves each worker waiting for the way
 from its completion to the doorbell and back."""
 
+QUICK = {
+    "icarus": ("tiny", "small", "lopsided", "single"),
+    "verilator": ("default", "deep", "wide", "wide_and_deep"),
+}
+
 
 @pytest.mark.parametrize("config", CONFIGS)
 def test_rl_runtime_mmio(cosim: Cosim, config: str) -> None:
-    """Doorbells, rings, configuration and interrupt in one configuration."""
+    """Doorbells, rings, interrupt, STOP, pause, reset and whole streams in one configuration."""
     cosim.run(
         top="rl_runtime_mmio",
-        cases="rl_runtime_mmio.rl_runtime_mmio_cases",
-        config=config,
-        parameters=CONFIGS[config],
-    )
-
-
-@pytest.mark.parametrize("config", CONFIGS)
-def test_lifecycle(cosim: Cosim, config: str) -> None:
-    """STOP, RESUME, pause and reset in one configuration."""
-    cosim.run(
-        top="rl_runtime_mmio",
-        cases="rl_runtime_mmio.lifecycle_cases",
-        config=config,
-        parameters=CONFIGS[config],
-    )
-
-
-@pytest.mark.parametrize("config", CONFIGS)
-def test_streams(cosim: Cosim, config: str) -> None:
-    """Whole streams in one configuration."""
-    cosim.run(
-        top="rl_runtime_mmio",
-        cases="rl_runtime_mmio.stream_cases",
+        cases=[
+            "rl_runtime_mmio.rl_runtime_mmio_cases",
+            "rl_runtime_mmio.lifecycle_cases",
+            "rl_runtime_mmio.stream_cases",
+        ],
         config=config,
         parameters=CONFIGS[config],
     )

@@ -9,6 +9,7 @@ from cocotb.handle import HierarchyObject
 from descring_model import DESC_DTYPE, contract, streams
 from descring_model.lines import INDEX_MODULUS, Lines
 from descring_vip.stream.patterns import Idle, Ready, idle_pattern, ready_pattern, streaming
+from descring_vip.tier import share, sweep
 
 from rl_runtime_top.tb_rl_runtime_top import Modes, TopTestbench
 
@@ -70,9 +71,7 @@ async def test_answers_every_line_once_in_order(
 
 
 @cocotb.test()
-@cocotb.parametrize(
-    require_checked=[False, True], split_reward=[False, True], profile=["mixed", "checked"]
-)
+@sweep(require_checked=[False, True], split_reward=[False, True], profile=["mixed", "checked"])
 async def test_obeys_its_modes_through_the_wrap(
     dut: HierarchyObject, require_checked: bool, split_reward: bool, profile: str
 ) -> None:
@@ -100,7 +99,7 @@ async def test_answers_lines_of_one_kind(dut: HierarchyObject, profile: str) -> 
     tb = await _started(dut, Modes(split_reward=True), ready=Ready.RANDOM)
     tb.resumer.start(tb.rng)
     tb.start_publishing()
-    tb.send(_draw(tb, 120, profile))
+    tb.send(_draw(tb, share(120, 60), profile))
     await tb.finish()
 
 
@@ -155,7 +154,7 @@ async def test_full_done_ring_of_any_size_stalls(dut: HierarchyObject, log2: int
 
 
 @cocotb.test()
-@cocotb.parametrize(full=["done", "reward"], log2=[None, 1])
+@sweep(full=["done", "reward"], log2=[None, 1])
 async def test_full_ring_holds_back_the_other(
     dut: HierarchyObject, full: str, log2: int | None
 ) -> None:

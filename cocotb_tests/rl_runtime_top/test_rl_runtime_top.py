@@ -12,6 +12,8 @@ CONFIGS = {
     "single": {"RingDepth": 2, "DoneDepth": 2, "RewardDepth": 2, "WorkerCount": 1},
 }
 
+QUICK = {"icarus": ("small", "single"), "verilator": ("default",)}
+
 
 @pytest.mark.parametrize("config", CONFIGS)
 def test_rl_runtime_top(cosim: Cosim, config: str) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 from cocotb.handle import HierarchyObject
 from descring_model import contract
 from descring_vip.stream.patterns import Idle, Ready, streaming
+from descring_vip.tier import sweep
 
 from rollout_worker_fsm.tb_rollout_worker_fsm import WorkerTestbench
 
@@ -34,7 +35,7 @@ async def test_mixed_stream(dut: HierarchyObject, idle: Idle, ready: Ready) -> N
 
 
 @cocotb.test()
-@cocotb.parametrize(profile=_PROFILES, require_checked=[False, True])
+@sweep(profile=_PROFILES, require_checked=[False, True])
 async def test_profile(dut: HierarchyObject, profile: str, require_checked: bool) -> None:
     """[DESC-014] [DESC-025] [ERR-010] [FLAG-011] Every kind of stream, in both modes."""
     tb = WorkerTestbench(dut, idle=Idle.RANDOM, require_checked=require_checked)
@@ -56,7 +57,7 @@ async def test_opcode_changes_only_what_it_may(dut: HierarchyObject, opcode: str
 
 
 @cocotb.test()
-@cocotb.parametrize(opcode=_OPCODES, require_checked=[False, True])
+@sweep(opcode=_OPCODES, require_checked=[False, True])
 async def test_flags_in_and_out(dut: HierarchyObject, opcode: str, require_checked: bool) -> None:
     """[FLAG-000..FLAG-008] [FLAG-010] [FLAG-011] [DESC-025] Every flag in, alone and mixed.
 

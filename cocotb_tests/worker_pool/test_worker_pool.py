@@ -8,6 +8,8 @@ from descring_sim.cosim.pytest_plugin import Cosim
 
 CONFIGS = {f"workers{count}": {"WorkerCount": count} for count in (1, 2, 3, 8, 16)}
 
+QUICK = {"icarus": ("workers1", "workers3"), "verilator": ("workers2", "workers16")}
+
 
 @pytest.mark.parametrize("config", CONFIGS)
 def test_worker_pool(cosim: Cosim, config: str) -> None:

@@ -9,6 +9,7 @@ from cocotb.handle import HierarchyObject
 from descring_model import DESC_DTYPE, contract, streams
 from descring_model.lines import Lines
 from descring_vip.stream.patterns import Idle, Ready, idle_pattern, ready_pattern, streaming
+from descring_vip.tier import share
 
 from worker_pool.tb_worker_pool import PoolTestbench
 
@@ -66,7 +67,7 @@ async def test_completes_lines_of_one_kind(dut: HierarchyObject, profile: str) -
     """
     tb = await _started(dut, ready=Ready.RANDOM)
     tb.resumer.start(tb.rng)
-    tb.send(_draw(tb, 150, profile))
+    tb.send(_draw(tb, share(150, 60), profile))
     await tb.finish()
 
 
@@ -175,7 +176,8 @@ async def test_pauses_without_enable_and_carries_on(dut: HierarchyObject) -> Non
     tb.send(_draw(tb, 12 * tb.workers, "decode"))
     for _ in range(6):
         await tb.time.cycles(int(tb.rng.integers(1, 30)))
-        if not tb.lines.queued:
+        # The pool may take one more at the edge that is just now.
+        if tb.lines.queued < 2:
             tb.send(_draw(tb, 2 * tb.workers, "decode"))
         tb.enable(False)
         await tb.time.edge()

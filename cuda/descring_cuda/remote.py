@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from descring_host import DeviceError, PeerDied
 from descring_host.native import ffi, lib, nanoseconds
-from descring_host.native_device import NativeDevice
+from descring_host.native_device import NativeDevice, open_native
 from descring_host.segment import Segment
 
 DEFAULT_MEMORY = 16 << 20
@@ -87,20 +87,16 @@ class RemoteDevice(NativeDevice):
         self._heartbeat_s = heartbeat_s
         self._deadline_s = deadline_s
         self._segment = Segment.within(launcher.allocate, memory, first_index)
-        device = lib.hd_open(self._segment.base)
-        if device == ffi.NULL:
-            raise MemoryError("no memory for a device handle")
-        self._device = device
+        device = self._device = open_native(self._segment)
         try:
             self._start()
         except BaseException:
             lib.hd_close(device)
             launcher.close()
             raise
-        self.memory = self._segment.window
+        self._window = self._segment.window
         # An exception that leaves the device unclosed must still end its worker.
         self._finalizer = weakref.finalize(self, _end, launcher, device, self._segment)
-        _OPEN.add(self)
 
     def _start(self) -> None:
         failed = lib.hd_serve_remote(
@@ -120,13 +116,16 @@ class RemoteDevice(NativeDevice):
     def check_peer(self) -> None:
         """Raise :class:`PeerDied` if the worker is gone."""
         handle = self._handle()
-        if self._launcher.running() and not lib.hd_remote_ended(handle):
+        running = self._launcher.running()
+        ended = self._open(lib.hd_remote_ended(handle))
+        if running and not ended:
             return
-        if not lib.hd_remote_ended(handle):
+        if not ended:
             lib.hd_lose_remote(handle)
+            ended = self._open(lib.hd_remote_ended(handle))
         counts = ffi.new("hd_counts_t *")
-        lib.hd_counts(handle, counts)
-        why = _ENDED[int(lib.hd_remote_ended(handle))].format(
+        self._open(lib.hd_counts(handle, counts))
+        why = _ENDED[ended].format(
             heartbeat_s=self._heartbeat_s,
             deadline_s=self._deadline_s,
             error=self._launcher.error(),
@@ -143,31 +142,27 @@ class RemoteDevice(NativeDevice):
         Raises:
             DeviceError: the last one still runs, or the new one does not start.
         """
-        handle = self._handle()
-        if self._launcher.running():
-            raise DeviceError("the worker is running; there is nothing to restart")
-        lib.hd_leave_remote(handle)
-        refusal = lib.hd_unrecoverable(handle)
-        if refusal:
-            raise DeviceError(f"cannot resume: {ffi.string(refusal).decode()}")
-        self._start()
+        with self._life:
+            handle = self._handle()
+            if self._launcher.running():
+                raise DeviceError("the worker is running; there is nothing to restart")
+            lib.hd_leave_remote(handle)
+            refusal = lib.hd_unrecoverable(handle)
+            if refusal:
+                raise DeviceError(f"cannot resume: {ffi.string(refusal).decode()}")
+            self._start()
 
-    def close(self) -> None:
-        """End the worker and give the device back; harmless if repeated.
+    def _end(self) -> None:
+        """End the worker; :class:`DeviceError` if it does not end."""
+        self._finalizer()
+        self._segment.close()
 
-        Raises:
-            DeviceError: the worker does not end.
-        """
-        if not self._closed:
-            self._closed = True
-            self._close_ports()
-            self._finalizer()
-            self._segment.close()
-
-    def _abandon(self) -> None:
+    def abandon(self) -> None:
         """In a forked child: the device is the parent's."""
-        self._closed = True
-        self._finalizer.detach()
+        super().abandon()
+        finalizer = getattr(self, "_finalizer", None)
+        if finalizer is not None:
+            finalizer.detach()
 
 
 _STUCK: list[Segment] = []
@@ -175,24 +170,15 @@ _STUCK: list[Segment] = []
 
 
 def _end(launcher: Launcher, device: Any, memory: Segment) -> None:
-    """Tell the worker to end and wait for it, while its memory is sure to be there."""
-    lib.hd_leave_remote(device)
-    deadline = time.monotonic() + _END_S
-    while launcher.running():
-        if time.monotonic() > deadline:
-            _STUCK.append(memory)
-            raise DeviceError(f"the worker did not end within {_END_S} s of being told to")
-        time.sleep(0.0001)
+    """Wake the callers, tell the worker to end, and wait for both before their memory goes."""
     lib.hd_close(device)
+    deadline = time.monotonic() + _END_S
+    try:
+        while launcher.running():
+            if time.monotonic() > deadline:
+                raise DeviceError(f"the worker did not end within {_END_S} s of being told to")
+            time.sleep(0.0001)
+    except BaseException:
+        _STUCK.append(memory)
+        raise
     launcher.close()
-
-
-_OPEN: weakref.WeakSet[RemoteDevice] = weakref.WeakSet()
-
-
-def _abandon_all() -> None:
-    for device in list(_OPEN):
-        device._abandon()
-
-
-os.register_at_fork(after_in_child=_abandon_all)

@@ -14,14 +14,16 @@ import weakref
 from dataclasses import dataclass
 from typing import Any
 
-from descring_host.errors import DeviceError, PeerDied
+from descring_host.errors import DEVICE_CLOSED, DeviceClosed, DeviceError, PeerDied
 from descring_host.native import check_u32, ffi, lib
-from descring_host.native_device import NativeDevice
+from descring_host.native_device import NativeDevice, open_native
 from descring_host.segment import MemoryReport, Segment
 
 WORKERS_MAX = 16
 _START_S = 60.0
 """How long a worker process may take to come up on a busy machine."""
+_END_S = 10.0
+"""How long it may take to end in order."""
 
 _STATES = {
     lib.HD_PEER_NONE: "none",
@@ -49,7 +51,8 @@ class Peer:
 def peer_of(device: Any) -> Peer:
     """Look at the peer of a native device now."""
     info = ffi.new("hd_peer_info_t *")
-    lib.hd_peer(device, info)
+    if lib.hd_peer(device, info):
+        raise DeviceClosed(DEVICE_CLOSED)
     return Peer(int(info.pid), _STATES[int(info.state)], int(info.incarnation), info.beat_age / 1e9)
 
 
@@ -121,17 +124,14 @@ class CpuDevice(NativeDevice):
                 )
             else:
                 self._segment = Segment.attach(attach)
-            self._open(shared=attach is not None)
+            self._start(shared=attach is not None)
         except BaseException:
             self._stop_server()
             raise
-        self.memory = self._segment.window
-        _OPEN.add(self)
+        self._window = self._segment.window
 
-    def _open(self, *, shared: bool) -> None:
-        device = lib.hd_open(self._segment.base)
-        if device == ffi.NULL:
-            raise MemoryError("no memory for a device handle")
+    def _start(self, *, shared: bool) -> None:
+        device = open_native(self._segment)
         try:
             if shared:
                 join(device, self._segment, lib.HD_ROLE_HOST, "host")
@@ -145,7 +145,7 @@ class CpuDevice(NativeDevice):
             raise
         self._device = device
         # An exception that leaves the device unclosed must still end its threads.
-        self._finalizer = weakref.finalize(self, _close_device, device, self._segment.base)
+        self._finalizer = weakref.finalize(self, lib.hd_close, device)
 
     @property
     def memory_report(self) -> MemoryReport:
@@ -169,7 +169,7 @@ class CpuDevice(NativeDevice):
         if peer.state == "alive":
             return
         counts = ffi.new("hd_counts_t *")
-        lib.hd_counts(handle, counts)
+        self._open(lib.hd_counts(handle, counts))
         raise PeerDied(
             f"worker process {peer.pid} {peer.state}; the oldest descriptor without a completion "
             f"is index {counts.cmd_head}; restart a worker (restart_worker(), or "
@@ -184,52 +184,40 @@ class CpuDevice(NativeDevice):
             DeviceError: the device has no worker process of its own, or it is alive, or the new
                 one refuses the state that it found.
         """
-        self._handle()
-        if self._server is None or self.name is None:
-            raise DeviceError("only a device opened with process=True can restart its worker")
-        if self._server.poll() is None:
-            raise DeviceError(f"the worker process {self._server.pid} is alive")
-        self._server = _start_server(
-            self.name, self._workers, len(self.memory), 0, False, None, restart=True
-        )
+        with self._life:
+            self._handle()
+            if self._server is None or self.name is None:
+                raise DeviceError("only a device opened with process=True can restart its worker")
+            if self._server.poll() is None:
+                raise DeviceError(f"the worker process {self._server.pid} is alive")
+            self._server = _start_server(
+                self.name, self._workers, len(self.memory), 0, False, None, restart=True
+            )
 
-    def close(self) -> None:
-        """End worker threads or leave the worker process; harmless if repeated."""
-        if not self._closed:
-            self._closed = True
-            self._close_ports()
-            self._finalizer()
-            self._stop_server()
-            self._segment.close()
+    def _end(self) -> None:
+        """End worker threads or leave the worker process."""
+        self._finalizer()
+        self._stop_server()
+        self._segment.close()
 
     def _stop_server(self) -> None:
         if self._server is None:
             return
-        self._server.terminate()
-        try:
-            self._server.wait(10)
-        except subprocess.TimeoutExpired:
-            self._server.kill()
-            self._server.wait()
-        if self._server.stdout is not None:
-            self._server.stdout.close()
+        _end_server(self._server)
         # A killed worker could not remove the memory's name itself.
         segment = getattr(self, "_segment", None)
         if segment is not None:
             segment.close(unlink=True)
 
-    def _abandon(self) -> None:
+    def abandon(self) -> None:
         """In a forked child: the device is the parent's; keep no hold on its roles."""
-        self._closed = True
-        self._finalizer.detach()
-        if self._segment.file is not None:
-            os.close(self._segment.file)
-            self._segment.file = None
-
-
-def _close_device(device: Any, _memory: Any) -> None:
-    """Close a native device while its memory is sure to be there."""
-    lib.hd_close(device)
+        super().abandon()
+        finalizer = getattr(self, "_finalizer", None)
+        if finalizer is not None:
+            finalizer.detach()
+        segment = getattr(self, "_segment", None)
+        if segment is not None:
+            segment.close(unlink=False)
 
 
 def _start_server(
@@ -243,7 +231,9 @@ def _start_server(
     restart: bool,
 ) -> subprocess.Popen[str]:
     """Run ``descring_host.serve`` and wait for its word that it is ready."""
-    command = [sys.executable, "-m", "descring_host.serve", name, "--exit-with-host"]
+    # -P: modules come from where this process could have them from, not from the current folder.
+    command = [sys.executable, "-P", "-m", "descring_host.serve", name, "--exit-with-host"]
+    command += ["--parent", str(os.getpid())]
     command += ["--workers", str(workers)]
     if restart:
         command.append("--restart")
@@ -251,27 +241,40 @@ def _start_server(
         command += ["--memory", str(memory), "--first-index", str(first_index)]
         command += ["--huge-pages"] if huge_pages else []
         command += ["--numa-node", str(numa_node)] if numa_node is not None else []
-    server = subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True)
-    assert server.stdout is not None
-    with selectors.DefaultSelector() as selector:
-        selector.register(server.stdout, selectors.EVENT_READ)
-        first = server.stdout.readline() if selector.select(_START_S) else ""
-    report = json.loads(first) if first.startswith("{") else {}
-    if report.get("event") != "ready":
-        server.kill()
-        server.wait()
-        server.stdout.close()
-        reason = report.get("reason", f"it said {first!r} and ended with {server.returncode}")
-        raise DeviceError(f"the worker process did not start: {reason}")
+    # A session of its own: the keys that stop or end a program at a terminal are for the host,
+    # which may want to drain, and its end ends the worker.
+    server = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stdin=subprocess.DEVNULL,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        assert server.stdout is not None
+        with selectors.DefaultSelector() as selector:
+            selector.register(server.stdout, selectors.EVENT_READ)
+            first = server.stdout.readline() if selector.select(_START_S) else ""
+        report = json.loads(first) if first.startswith("{") else {}
+        if report.get("event") != "ready":
+            _end_server(server)
+            reason = report.get("reason", f"it wrote {first!r} and ended with {server.returncode}")
+            raise DeviceError(f"the worker process did not start: {reason}")
+    except BaseException:
+        _end_server(server)
+        raise
     return server
 
 
-_OPEN: weakref.WeakSet[CpuDevice] = weakref.WeakSet()
-
-
-def _abandon_all() -> None:
-    for device in list(_OPEN):
-        device._abandon()
-
-
-os.register_at_fork(after_in_child=_abandon_all)
+def _end_server(server: subprocess.Popen[str]) -> None:
+    """End a worker process in order, or at once where that takes long or is interrupted."""
+    server.terminate()
+    try:
+        server.wait(_END_S)
+    except subprocess.TimeoutExpired:
+        pass
+    finally:
+        server.kill()
+        server.wait()
+        if server.stdout is not None:
+            server.stdout.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import functools
 import importlib.metadata
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Protocol, runtime_checkable
 
@@ -13,7 +14,8 @@ import numpy.typing as npt
 from descring_model import GoldenDevice, contract
 
 from descring_host.cpu import CpuDevice
-from descring_host.errors import ContractMismatch, DeviceError
+from descring_host.errors import DEVICE_CLOSED, ContractMismatch, DeviceClosed, DeviceError
+from descring_host.fork import BELONGS_TO_PARENT, belongs_to_this_process
 
 DEFAULT_MEMORY = 16 << 20
 """Bytes of the memory window of a backend opened without a size."""
@@ -54,7 +56,49 @@ class Device(Protocol):
 
 
 class ModelDevice(GoldenDevice):
-    """The golden model as a host opens it: also a context manager, as every backend."""
+    """The golden model as a host opens it: also a context manager, as every backend.
+
+    Several threads may use it, and close it; an access that a signal's handler interrupts goes on
+    in the next.
+    """
+
+    def __init__(self, memory: int, *, first_index: int = 0) -> None:
+        self._access = threading.RLock()
+        self._closed_because = ""
+        super().__init__(memory, first_index=first_index)
+        belongs_to_this_process(self)
+
+    def read32(self, offset: int) -> int:
+        """See :class:`Device`."""
+        with self._access:
+            return super().read32(offset)
+
+    def write32(self, offset: int, value: int) -> None:
+        """See :class:`Device`."""
+        with self._access:
+            super().write32(offset, value)
+
+    def wait(self, timeout_s: float) -> None:
+        """See :class:`Device`."""
+        with self._access:
+            super().wait(timeout_s)
+            self._run()
+
+    def close(self) -> None:
+        """See :class:`Device`."""
+        self._closed_because = self._closed_because or DEVICE_CLOSED
+        with self._access:
+            super().close()
+
+    def abandon(self) -> None:
+        """See :class:`descring_host.fork.Owned`."""
+        self._closed_because = f"the device is not this process's: {BELONGS_TO_PARENT}"
+        self._access = threading.RLock()  # a thread of the parent's may have held it
+        super().close()
+
+    def _check_open(self) -> None:
+        if self._closed_because:
+            raise DeviceClosed(self._closed_because)
 
     def __enter__(self) -> ModelDevice:
         return self

@@ -3,7 +3,11 @@
 
 from __future__ import annotations
 
-from descring_model import Lines
+import numpy as np
+from descring_model import DESC_DTYPE, Lines
+
+DEVICE_CLOSED = "the device is closed; open a new one"
+QUEUE_CLOSED = "the queue is closed; make a new one"
 
 
 class HostError(Exception):
@@ -19,7 +23,8 @@ class DeviceError(HostError):
 
 
 class DeviceClosed(DeviceError):
-    """A device or queue was used after its ``close()``."""
+    """A device or queue was used after its ``close()``, was closed while a call was inside, or
+    belongs to the process that this one was forked from."""
 
 
 class QueueFull(HostError):
@@ -36,9 +41,9 @@ class DeviceHalted(HostError):
     ``completions`` holds the lines that were taken before this was found, so that none is lost.
     """
 
-    def __init__(self, message: str, completions: Lines) -> None:
+    def __init__(self, message: str, completions: Lines | None = None) -> None:
         super().__init__(message)
-        self.completions = completions
+        self.completions = np.empty(0, dtype=DESC_DTYPE) if completions is None else completions
 
 
 class PeerDied(HostError):

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Literal, Self
 
@@ -13,8 +14,9 @@ from descring_model import DESC_DTYPE, Lines, as_lines, contract
 
 from descring_host.completion import LINE_STRUCT, Completion
 from descring_host.device import Device, check_identity
-from descring_host.errors import DeviceClosed, QueueFull
-from descring_host.native import PerLine, check_unsigned, ffi, lib, nanoseconds
+from descring_host.errors import QUEUE_CLOSED, DeviceClosed, QueueFull
+from descring_host.fork import BELONGS_TO_PARENT, belongs_to_this_process
+from descring_host.native import FastQueue, check_unsigned, ffi, lib, nanoseconds
 from descring_host.ports import DONE, REWARD, Geometry, NativePort, Port, RegisterPort
 from descring_host.setup import adopt, check_slots, configure, lay_out
 from descring_host.waiting import Patience, Watch
@@ -28,11 +30,73 @@ CHUNK = 65536
 WhenFull = Literal["block", "raise", "short"]
 
 
-class LineQueue(PerLine):
+@dataclass
+class Taking:
+    """Completions that are being moved from a ring into an array.
+
+    How many are there already stands in the ring's head alone, so an exception that a signal's
+    handler raises in the middle loses none.
+    """
+
+    ring: int
+    lines: Lines
+    first: int
+    """The ring's head before the first."""
+
+    def count(self, port: Port) -> int:
+        """How many completions lie in :attr:`lines`."""
+        return min(len(self.lines), (port.head(self.ring) - self.first) & _MASK)
+
+    def more(self, port: Port) -> int:
+        """Take what can be taken now and still fits; how many that is."""
+        rest = self.lines[self.count(port) :]
+        return port.take(self.ring, rest) if len(rest) else 0
+
+    def taken(self, port: Port) -> Lines:
+        """What was taken so far."""
+        return self.lines[: self.count(port)]
+
+
+class Kept(Taking):
+    """Completions that a call keeps until it returns."""
+
+    def count(self, port: Port) -> int:
+        """All of them."""
+        return len(self.lines)
+
+
+class Unsent(Taking):
+    """Completions whose next legs are to be submitted from ring index ``first`` on.
+
+    Those that were not submitted yet count as taken; the others are in flight.
+    """
+
+    def count(self, port: Port) -> int:
+        """How many are left."""
+        return max(0, len(self.lines) - ((port.next_index() - self.first) & _MASK))
+
+    def taken(self, port: Port) -> Lines:
+        """Those that are left."""
+        return self.lines[len(self.lines) - self.count(port) :]
+
+
+def as_array(held: Lines | Completion) -> Lines:
+    """What a queue holds, as lines."""
+    if isinstance(held, np.ndarray):
+        return held
+    return np.frombuffer(LINE_STRUCT.pack(*held), dtype=DESC_DTYPE).copy()
+
+
+class LineQueue(FastQueue):
     """What :class:`~descring_host.CommandQueue` does with lines, one call at a time.
 
-    The base has ``submit_decode`` and ``next_completion`` for what is common with a native device;
-    their slow forms here do the rest.
+    The base does what is common with a native device; the slow forms here do the rest.
+
+    A completion is taken once its ring's head is behind it, and delivered once a call has returned
+    it. Between the two an exception may come, from a signal's handler or from the device; then the
+    completion is held (``_held``), or lies in an array of ``_under_way``, and the calls that take
+    completions deliver it first. The interpreter runs handlers where a call begins or has ended and
+    where a loop starts over, so two plain assignments in a row are one step for them.
     """
 
     def __init__(
@@ -106,33 +170,37 @@ class LineQueue(PerLine):
             make_port(geometry) if make_port is not None else RegisterPort(device, geometry)
         )
         self._watch = Watch(device, self._port, geometry)
-        self._start = self._port.next_index()
-        self._submitted = self._unfinished()
-        self._start = (self._start - self._submitted) & _MASK
-        self._taken = 0
-        self._closed = False
+        self._rings = (DONE, REWARD) if geometry.split else (DONE,)
+        self._closed = ""
+        self._held = []
+        self._under_way: list[Taking] | None = None
         if isinstance(self._port, NativePort):
-            lib.hq_decode_fields(self._port.handle, self._arena, self._group, self._checked)
+            lib.hq_decode_fields(self._port.open_handle(), self._arena, self._group, self._checked)
             self._port.bind(self)
-        self._one = np.zeros(1, dtype=DESC_DTYPE)
-
-    def _unfinished(self) -> int:
-        """Descriptors published and not yet taken as completions."""
-        read = self.device.read32
-        answered = (read(_REG["DONE_TAIL"]) - read(_REG["DONE_HEAD"])) & _MASK
-        if self.geometry.split:
-            answered += (read(_REG["REWARD_TAIL"]) - read(_REG["REWARD_HEAD"])) & _MASK
-        return ((read(_REG["CMD_TAIL"]) - read(_REG["CMD_HEAD"])) & _MASK) + answered
+        belongs_to_this_process(self)
 
     @property
     def next_index(self) -> int:
         """The ring index of the next line submitted: the tag that a CHECKED line there needs."""
-        return (self._start + self._submitted) & _MASK
+        return self._port.next_index()
 
     @property
     def in_flight(self) -> int:
-        """Descriptors submitted whose completions were not taken yet."""
-        return self._submitted - self._taken
+        """Descriptors submitted whose completions no call has returned yet."""
+        return self._port.in_flight() + self._held_count()
+
+    def _held_count(self, ring: int | None = None) -> int:
+        """Completions that are taken from the rings (or from one) and not delivered."""
+        held = sum(
+            len(what) if isinstance(what, np.ndarray) else 1
+            for its_ring, what in tuple(self._held)
+            if ring in (None, its_ring)
+        )
+        return held + sum(
+            taking.count(self._port)
+            for taking in self._under_way or ()
+            if ring in (None, taking.ring)
+        )
 
     def seal(self, lines: npt.NDArray[Any]) -> Lines:
         """A copy of ``lines`` as CHECKED lines for the next indices [DESC-020] [DESC-022].
@@ -144,23 +212,7 @@ class LineQueue(PerLine):
             lib.hd_seal(ffi.from_buffer(sealed), len(sealed), self.next_index)
         return sealed
 
-    def submit(self, lines: npt.NDArray[Any], *, timeout_s: float | None = None) -> int:
-        """Write lines into the command ring: one tail store and one doorbell a batch.
-
-        Args:
-            lines: submissions; their bytes are taken as they are.
-            timeout_s: how long ``"block"`` waits for room; default: the queue's.
-
-        Returns:
-            How many were taken in; fewer than given only with ``"short"``.
-
-        Raises:
-            ValueError: another shape or dtype, or scattered memory; nothing was submitted.
-            QueueFull: with ``"raise"`` and not room for all; nothing was submitted.
-            QueueTimeout: with ``"block"``; the text says how many went in before.
-            PeerDied: the process behind the device is gone.
-            DeviceError: the device refused the doorbell.
-        """
+    def _submit_slowly(self, lines: npt.NDArray[Any], *, timeout_s: float | None = None) -> int:
         todo = self._lines(lines)
         self._check_open()
         if self.when_full == "raise" and self._port.room() < len(todo):
@@ -181,9 +233,7 @@ class LineQueue(PerLine):
         return done
 
     def _submit_some(self, lines: Lines) -> int:
-        count = self._port.submit(lines) if len(lines) else 0
-        self._submitted += count
-        return count
+        return self._port.submit(lines) if len(lines) else 0
 
     def _submit_decode_slowly(
         self,
@@ -217,8 +267,7 @@ class LineQueue(PerLine):
                 self._watch.check_device()
                 raise QueueFull("the command ring is full; take completions first")
             self._watch.for_room(wait, "the line did not go in")
-        self._submitted += 1
-        return (self._start + self._submitted - 1) & _MASK
+        return (self._port.next_index() - 1) & _MASK
 
     def _complain(self, code: int) -> None:
         assert isinstance(self._port, NativePort)  # only such answer so
@@ -234,6 +283,8 @@ class LineQueue(PerLine):
     ) -> Lines:
         """Take completions, oldest first.
 
+        An exception, also one raised by a signal's handler, loses none: the next call returns them.
+
         Args:
             max_lines: at most so many, 0 or more.
             timeout_s: how long to wait for the first, 0: not at all.
@@ -246,7 +297,17 @@ class LineQueue(PerLine):
         Raises:
             ValueError: a reward ring that there is not, or a bad ``out``.
             PeerDied, DeviceError: nothing came, because the device is gone or has failed.
+            DeviceClosed: the queue or its device is closed, meanwhile perhaps.
         """
+        try:
+            return self._poll(max_lines, timeout_s, reward, out)
+        except BaseException:
+            self._put_back()
+            raise
+
+    def _poll_slowly(
+        self, max_lines: int, timeout_s: float, reward: bool, out: npt.NDArray[Any] | None
+    ) -> Lines:
         self._check_open()
         if max_lines < 0:
             raise ValueError(f"max_lines: expected 0 or more, got {max_lines}")
@@ -255,28 +316,85 @@ class LineQueue(PerLine):
         if reward and not self.geometry.split:
             raise ValueError("this queue has no reward ring; make it with split_reward=True")
         ring = REWARD if reward else DONE
-        ready = self._port.ready(ring)
-        if ready == 0 and timeout_s > 0:
-            ready = self._watch.for_completion(ring, timeout_s)
-        if out is not None:
-            target = self._lines(out)
-            if not target.flags.writeable:
-                raise ValueError("out: expected a writable array")
-            target = target[: min(max_lines, ready)]
-        else:
-            target = np.empty(min(max_lines, ready), dtype=DESC_DTYPE)
-        taken = self._port.take(ring, target, 0.0) if len(target) else 0
-        self._taken += taken
-        return target[:taken]
+        if out is None:
+            return self._take(ring, max_lines, timeout_s)
+        target = self._lines(out)
+        if not target.flags.writeable:
+            raise ValueError("out: expected a writable array")
+        # What is taken stays the queue's own until the caller has it: the caller may reuse `out`.
+        lines = self._take(ring, min(max_lines, len(target)), timeout_s)
+        target[: len(lines)] = lines
+        return target[: len(lines)]
 
-    def _next_slowly(self, timeout_s: float | None = None) -> Completion | None:
+    def next_completion(self, timeout_s: float | None = None) -> Completion | None:
+        """Take one completion of the done ring as an object; None if none came in time.
+
+        An exception, also one raised by a signal's handler, loses none: the next call returns it.
+
+        Args:
+            timeout_s: seconds; default: the queue's.
+
+        Raises:
+            As :meth:`poll`.
+        """
+        try:
+            return self._next(timeout_s, False)
+        except BaseException:
+            self._put_back()
+            raise
+
+    def _next_slowly(self, timeout_s: float | None, reward: bool) -> Completion | None:
+        self._check_open()
         wait_s = self.timeout_s if timeout_s is None else timeout_s
-        lines = self.poll(1, wait_s, out=self._one)
+        if not wait_s >= 0:
+            raise ValueError(f"timeout_s: expected 0 or more, got {wait_s}")
+        lines = self._take(REWARD if reward else DONE, 1, wait_s)
         if len(lines):
             return Completion._make(LINE_STRUCT.unpack(lines.tobytes()))
         if wait_s == 0:
             self._watch.check_device()
         return None
+
+    def _take(self, ring: int, max_lines: int, timeout_s: float) -> Lines:
+        """Take up to ``max_lines`` of a ring.
+
+        At an exception, also behind it, the caller's caller calls ``_put_back()``.
+        """
+        self._hold_what_is_under_way()
+        for place, (its_ring, _) in enumerate(self._held):
+            if its_ring == ring:
+                return self._deliver(place, max_lines)
+        ready = self._port.ready(ring)
+        if ready == 0 and timeout_s > 0 and max_lines > 0:
+            ready = self._watch.for_completion(ring, timeout_s)
+        target = np.empty(min(max_lines, ready), dtype=DESC_DTYPE)
+        taking = Taking(ring, target, self._port.head(ring))
+        self._under_way = [taking]
+        taking.more(self._port)
+        taken = taking.taken(self._port)
+        self._last_ring, self._last = ring, taken
+        self._under_way = None
+        return taken
+
+    def _deliver(self, place: int, max_lines: int) -> Lines:
+        """Take of what is held at this place, as :meth:`_take`."""
+        ring, what = self._held[place][0], as_array(self._held[place][1])
+        taken, rest = what[:max_lines], (ring, what[max_lines:])
+        whole = len(taken) == len(what)
+        self._last_ring, self._last = ring, taken
+        if whole:
+            del self._held[place]
+        else:
+            self._held[place] = rest
+        return taken
+
+    def _hold_what_is_under_way(self) -> None:
+        """Hold what an interrupted call had taken; each ring's in its order."""
+        if self._under_way is not None:
+            parts = [(taking.ring, taking.taken(self._port)) for taking in self._under_way]
+            held = self._held + [part for part in parts if len(part[1])]
+            self._held = held
+            self._under_way = None
 
     def continue_after_stop(self) -> None:
         """Let a device that a STOP halted carry on with what lies behind it [LIFE-003]."""
@@ -288,7 +406,7 @@ class LineQueue(PerLine):
         """Completions that lie in the rings and can be taken now."""
         self._check_open()
         reward = self._port.ready(REWARD) if self.geometry.split else 0
-        return self._port.ready(DONE) + reward
+        return self._port.ready(DONE) + reward + self._held_count()
 
     @property
     def halted(self) -> bool:
@@ -297,8 +415,13 @@ class LineQueue(PerLine):
 
     def close(self) -> None:
         """Give up the rings; the device stays open and enabled. Harmless if repeated."""
-        self._closed = True
+        self._closed = self._closed or QUEUE_CLOSED
         self._port.close()
+
+    def abandon(self) -> None:
+        """See :class:`descring_host.fork.Owned`."""
+        self._closed = f"the queue is not this process's: {BELONGS_TO_PARENT}"
+        self._port.abandon()
 
     def __enter__(self) -> Self:
         return self
@@ -323,4 +446,4 @@ class LineQueue(PerLine):
 
     def _check_open(self) -> None:
         if self._closed:
-            raise DeviceClosed("the queue is closed; make a new one")
+            raise DeviceClosed(self._closed)

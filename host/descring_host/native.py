@@ -15,7 +15,7 @@ from descring_model import contract
 _BUILD_SCRIPT = Path(__file__).resolve().parents[1] / "native" / "build.py"
 
 
-_PER_LINE = "descring_host._per_line"
+_FAST_QUEUE = "descring_host._fast_queue"
 
 
 def _load() -> tuple[Any, Any]:
@@ -34,12 +34,12 @@ def _load() -> tuple[Any, Any]:
         )
     # Two modules in one library, so that both see the same queues.
     assert _native.__file__ is not None
-    loader = ExtensionFileLoader(_PER_LINE, _native.__file__)
-    second = importlib.util.spec_from_file_location(_PER_LINE, _native.__file__, loader=loader)
+    loader = ExtensionFileLoader(_FAST_QUEUE, _native.__file__)
+    second = importlib.util.spec_from_file_location(_FAST_QUEUE, _native.__file__, loader=loader)
     assert second is not None
-    per_line = importlib.util.module_from_spec(second)
-    loader.exec_module(per_line)
-    sys.modules[_PER_LINE] = per_line
+    fast_queue = importlib.util.module_from_spec(second)
+    loader.exec_module(fast_queue)
+    sys.modules[_FAST_QUEUE] = fast_queue
     return lib, ffi
 
 
@@ -49,7 +49,7 @@ ffi: Any
 lib, ffi = _load()
 
 # Only now: it was not there before.
-from descring_host._per_line import PerLine as PerLine  # noqa: E402
+from descring_host._fast_queue import FastQueue as FastQueue  # noqa: E402
 
 NANOSECONDS = 1_000_000_000
 

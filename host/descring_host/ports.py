@@ -6,6 +6,7 @@ A port moves lines and indices. What they mean, and when to wait or to complain,
 
 from __future__ import annotations
 
+import time
 import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,8 +17,9 @@ import numpy.typing as npt
 from descring_model import DESC_DTYPE, Lines, contract, seal
 
 from descring_host.completion import Completion
-from descring_host.errors import DeviceClosed, DeviceError
-from descring_host.native import PerLine, ffi, lib, nanoseconds
+from descring_host.errors import DEVICE_CLOSED, QUEUE_CLOSED, DeviceClosed, DeviceError
+from descring_host.fork import BELONGS_TO_PARENT
+from descring_host.native import FastQueue, ffi, lib
 
 _LINE = contract.DESC_BYTES
 _MASK = 0xFFFFFFFF
@@ -26,7 +28,12 @@ _FLAG = contract.FLAG
 DONE, REWARD = 0, 1
 """The completion rings, as ports number them."""
 SLICE_S = 0.05
-"""The longest uninterrupted wait, so that Ctrl-C and a dead peer are noticed."""
+"""The longest uninterrupted wait, so that Ctrl-C and a dead peer are seen."""
+STILL_S = 30.0
+"""How long a worker that is alive may take to stand still."""
+STILL_SLICE_NS = 200_000_000
+"""Of that, the longest uninterrupted piece; the workers of a busy machine must all get there in
+one."""
 
 
 @dataclass(frozen=True)
@@ -59,10 +66,22 @@ class Geometry:
 
 
 class Port(Protocol):
-    """Lines in, lines out. Indices are the ring's own, u32."""
+    """Lines in, lines out. Indices are the ring's own, u32.
+
+    What was submitted and taken stands in the rings' indices and nowhere else, so an exception
+    raised by a signal handler inside a call leaves it as true as before.
+    """
 
     def next_index(self) -> int:
         """The ring index of the next line to be submitted."""
+        ...
+
+    def head(self, ring: int) -> int:
+        """The index of the next completion to be taken from a ring."""
+        ...
+
+    def in_flight(self) -> int:
+        """Lines submitted whose completions were not taken from the rings."""
         ...
 
     def room(self) -> int:
@@ -82,25 +101,35 @@ class Port(Protocol):
         """Completions that can be taken from a ring now."""
         ...
 
-    def take(self, ring: int, lines: Lines, timeout_s: float) -> int:
-        """Fill ``lines`` with completions, waiting at most so long for the first; how many."""
+    def take(self, ring: int, lines: Lines) -> int:
+        """Fill ``lines`` with completions that can be taken now; how many. :meth:`head` moves over
+        them when they lie in ``lines``."""
         ...
 
     def close(self) -> None:
-        """Let the rings go; later calls raise :class:`DeviceClosed`."""
+        """Give the rings up; calls inside end, and they and later ones raise
+        :class:`DeviceClosed`."""
+        ...
+
+    def abandon(self) -> None:
+        """See :class:`descring_host.fork.Owned`."""
         ...
 
 
 class RegisterPort:
-    """Rings of any device, through ``memory``, ``read32``, ``write32`` and ``wait``."""
+    """Rings of any device, through ``memory``, ``read32``, ``write32`` and ``wait``.
+
+    The indices are the device's registers. To spare a simulator the reads, the last values are kept
+    while no access is under way that changes them.
+    """
 
     def __init__(self, device: Any, geometry: Geometry) -> None:
         self._device = device
+        self._closed = ""
         self._memory: npt.NDArray[np.uint8] = device.memory
         self._cmd = self._slots(geometry.cmd_base, geometry.cmd_log2)
-        self._tail = int(device.read32(_REG["CMD_TAIL"]))
+        self._known_tail: int | None = None
         self._cmd_tail_word = self._word(geometry.cmd_base, contract.RING_TAIL_OFFSET)
-        self._cmd_tail_word[0] = self._tail
         self._rings = [self._slots(geometry.done_base, geometry.done_log2)]
         bases = [geometry.done_base]
         if geometry.split:
@@ -108,10 +137,21 @@ class RegisterPort:
             bases.append(geometry.reward_base)
         self._head_registers = (_REG["DONE_HEAD"], _REG["REWARD_HEAD"])
         self._tail_registers = (_REG["DONE_TAIL"], _REG["REWARD_TAIL"])
-        self._heads = [int(device.read32(self._head_registers[ring])) for ring in range(len(bases))]
+        self._known_heads: list[int | None] = [None] * len(bases)
         self._head_words = [self._word(base, contract.RING_HEAD_OFFSET) for base in bases]
-        for word, head in zip(self._head_words, self._heads, strict=True):
-            word[0] = head
+        self._cmd_tail_word[0] = self.next_index()
+        for ring, word in enumerate(self._head_words):
+            word[0] = self.head(ring)
+        self._first_counts = self._counts_at_rest()
+
+    def _counts_at_rest(self) -> int:
+        """CMD_HEAD less the completion rings' tails, which never changes [RING-006]."""
+        registers = [_REG["CMD_HEAD"], *self._tail_registers[: len(self._rings)]]
+        for _ in range(1000):  # a device that runs moves them one after the other
+            first, second = ([int(self._device.read32(at)) for at in registers] for _ in range(2))
+            if first == second:
+                return first[0] - sum(first[1:])
+        raise DeviceError("the device's indices do not come to rest; reset it")
 
     def _slots(self, base: int, log2: int) -> Lines:
         return self._memory[base : base + (_LINE << log2)].view(DESC_DTYPE)
@@ -120,22 +160,45 @@ class RegisterPort:
         start = base - contract.RING_SLOTS_OFFSET + offset
         return self._memory[start : start + 4].view(np.uint32)
 
+    def _check_open(self) -> None:
+        if self._closed:
+            raise DeviceClosed(self._closed)
+
     def next_index(self) -> int:
         """See :class:`Port`."""
-        return self._tail
+        self._check_open()
+        tail = self._known_tail
+        if tail is None:
+            tail = self._known_tail = int(self._device.read32(_REG["CMD_TAIL"]))
+        return tail
+
+    def head(self, ring: int) -> int:
+        """See :class:`Port`."""
+        self._check_open()
+        head = self._known_heads[ring]
+        if head is None:
+            head = self._known_heads[ring] = int(self._device.read32(self._head_registers[ring]))
+        return head
+
+    def in_flight(self) -> int:
+        """See :class:`Port`."""
+        heads = sum(self.head(ring) for ring in range(len(self._rings)))
+        return (self.next_index() - heads - self._first_counts) & _MASK
 
     def room(self) -> int:
         """See :class:`Port`."""
+        self._check_open()
         head = int(self._device.read32(_REG["CMD_HEAD"]))
-        return len(self._cmd) - ((self._tail - head) & _MASK)
+        return len(self._cmd) - ((self.next_index() - head) & _MASK)
 
     def submit(self, lines: Lines) -> int:
         """See :class:`Port`."""
         count = min(len(lines), self.room())
         if count:
-            slots = (np.arange(count, dtype=np.int64) + self._tail) % len(self._cmd)
+            tail = self.next_index()
+            slots = (np.arange(count, dtype=np.int64) + tail) % len(self._cmd)
             self._cmd[slots] = lines[:count]
-            self._publish((self._tail + count) & _MASK)
+            self._publish(tail, (tail + count) & _MASK)
         return count
 
     def submit_decode(self, *words: int) -> int:
@@ -144,43 +207,44 @@ class RegisterPort:
             return 0
         line = decode_line(*words[:-1])
         if words[-1]:
-            line = seal(line, np.array([self._tail], dtype=np.uint32), set_flag=True)
+            line = seal(line, np.array([self.next_index()], dtype=np.uint32), set_flag=True)
         return self.submit(line)
 
-    def _publish(self, tail: int) -> None:
+    def _publish(self, before: int, tail: int) -> None:
         # The line, then the tail in memory, then the doorbell [DB-005].
+        self._known_tail = None
         self._cmd_tail_word[0] = tail
         self._device.write32(_REG["DOORBELL"], tail)
-        accepted = self._device.read32(_REG["CMD_TAIL"])
-        if accepted != tail:
-            self._cmd_tail_word[0] = self._tail
+        if self.next_index() != tail:
+            self._cmd_tail_word[0] = before
             raise refused_doorbell(tail)
-        self._tail = tail
 
     def ready(self, ring: int) -> int:
         """See :class:`Port`."""
+        self._check_open()
         tail = int(self._device.read32(self._tail_registers[ring]))
-        return (tail - self._heads[ring]) & _MASK
+        return (tail - self.head(ring)) & _MASK
 
-    def take(self, ring: int, lines: Lines, timeout_s: float) -> int:
+    def take(self, ring: int, lines: Lines) -> int:
         """See :class:`Port`."""
-        count = self.ready(ring)
-        if count == 0 and timeout_s > 0:
-            self._device.wait(timeout_s)
-            count = self.ready(ring)
-        count = min(count, len(lines))
+        count = min(self.ready(ring), len(lines))
         if count:
-            slots = self._rings[ring]
-            lines[:count] = slots[
-                (np.arange(count, dtype=np.int64) + self._heads[ring]) % len(slots)
-            ]
-            self._heads[ring] = (self._heads[ring] + count) & _MASK
-            self._head_words[ring][0] = self._heads[ring]
-            self._device.write32(self._head_registers[ring], self._heads[ring])
+            slots, head = self._rings[ring], self.head(ring)
+            lines[:count] = slots[(np.arange(count, dtype=np.int64) + head) % len(slots)]
+            after = (head + count) & _MASK
+            self._known_heads[ring] = None
+            self._head_words[ring][0] = after
+            self._device.write32(self._head_registers[ring], after)
+            self._known_heads[ring] = after
         return count
 
     def close(self) -> None:
-        """See :class:`Port`. The device itself refuses to be used once closed."""
+        """See :class:`Port`."""
+        self._closed = self._closed or QUEUE_CLOSED
+
+    def abandon(self) -> None:
+        """See :class:`Port`."""
+        self._closed = f"the queue is not this process's: {BELONGS_TO_PARENT}"
 
 
 class NativePort:
@@ -188,6 +252,9 @@ class NativePort:
 
     def __init__(self, device: Any, geometry: Geometry, check_peer: Callable[[], None]) -> None:
         self._check_peer = check_peer
+        self._closed = ""
+        self._served: weakref.ref[FastQueue] | None = None
+        self._split = geometry.split
         fields = ffi.new(
             "hd_geometry_t *",
             {
@@ -198,71 +265,97 @@ class NativePort:
                 "split": geometry.split,
             },
         )
-        self._device = device
-        self.handle = lib.hq_open(device, fields)
-        self._served: weakref.ref[PerLine] | None = None
-        if self.handle == ffi.NULL:
+        failure = ffi.new("int *")
+        deadline = time.monotonic() + STILL_S
+        while True:
+            handle = lib.hq_open(device, fields, STILL_SLICE_NS, failure)
+            if handle != ffi.NULL:
+                break
+            if failure[0] == lib.HD_CLOSED:
+                raise DeviceClosed(DEVICE_CLOSED)
+            if failure[0] == lib.HD_NO_MEMORY:
+                raise MemoryError("no memory for a queue")
             check_peer()
-            raise DeviceError("the worker did not let go of the device, or memory is exhausted")
+            if time.monotonic() > deadline:
+                raise stands_not_still()
+        # The device's handle lasts as long as the queue's, for a thread may be inside a call.
+        self._handle = ffi.gc(handle, lambda queue, _device=device: lib.hq_free(queue))
 
     def open_handle(self) -> Any:
         """The native queue; :class:`DeviceClosed` once it is closed."""
-        if self.handle == ffi.NULL:
-            raise DeviceClosed("the device or its queue is closed; open a new one")
-        return self.handle
+        if self._closed:
+            raise DeviceClosed(self._closed)
+        return self._handle
 
-    def bind(self, queue: PerLine) -> None:
+    def bind(self, queue: FastQueue) -> None:
         """Let this queue use the native one without asking here, until it is closed."""
         self._served = weakref.ref(queue)
-        queue._bind(int(ffi.cast("uintptr_t", self.open_handle())), Completion, SLICE_S)
+        address = int(ffi.cast("uintptr_t", self.open_handle()))
+        queue._bind(address, Completion, DESC_DTYPE, self._split, SLICE_S)
+
+    def _unbind(self) -> None:
+        served = self._served() if self._served is not None else None
+        if served is not None:
+            served._bind(0, Completion, DESC_DTYPE, self._split, 0.0)
 
     def next_index(self) -> int:
         """See :class:`Port`."""
         return int(lib.hq_next_index(self.open_handle()))
 
+    def head(self, ring: int) -> int:
+        """See :class:`Port`."""
+        return int(lib.hq_head(self.open_handle(), ring))
+
+    def in_flight(self) -> int:
+        """See :class:`Port`."""
+        return int(lib.hq_in_flight(self.open_handle()))
+
     def room(self) -> int:
         """See :class:`Port`."""
-        return int(lib.hq_room(self.open_handle()))
+        return self._count(lib.hq_room(self.open_handle()))
 
     def submit(self, lines: Lines) -> int:
         """See :class:`Port`."""
-        count = int(lib.hq_submit(self.handle, ffi.from_buffer(lines), len(lines)))
-        return count if count >= 0 else self.complain(count)
+        return self._count(lib.hq_submit(self.open_handle(), ffi.from_buffer(lines), len(lines)))
 
     def submit_decode(self, *words: int) -> int:
         """See :class:`Port`."""
         decode, fields = words[:7], words[7:]
         lib.hq_decode_fields(self.open_handle(), *fields)
-        taken = int(lib.hq_submit_decode(self.handle, *decode))
-        return taken if taken >= 0 else self.complain(taken)
+        return self._count(lib.hq_submit_decode(self._handle, *decode))
 
-    def complain(self, code: int) -> int:
-        """Raise what a negative answer of the native core means; 0 if it means no more."""
+    def _count(self, number: int) -> int:
+        return number if number >= 0 else self.complain(number)
+
+    def complain(self, failure: int) -> int:
+        """Raise what a negative result of the native core means; 0 if it means no more."""
         handle = self.open_handle()
-        if code == -2:
+        if failure == lib.HD_CLOSED:
+            raise DeviceClosed(DEVICE_CLOSED)
+        if failure == lib.HD_GONE:
             self._check_peer()
-            return 0  # a restarted worker, not yet noticed: nothing was taken in, so try again
+            return 0  # a restarted worker, not yet seen: nothing was taken in, so try again
         raise refused_doorbell(int(lib.hq_next_index(handle)))
 
     def ready(self, ring: int) -> int:
         """See :class:`Port`."""
-        return int(lib.hq_ready(self.open_handle(), ring))
+        return self._count(lib.hq_ready(self.open_handle(), ring))
 
-    def take(self, ring: int, lines: Lines, timeout_s: float) -> int:
+    def take(self, ring: int, lines: Lines) -> int:
         """See :class:`Port`."""
-        handle = self.open_handle()
-        wait = nanoseconds(timeout_s)
         target = ffi.from_buffer(lines, require_writable=True)
-        return int(lib.hq_poll(handle, ring, target, len(lines), wait))
+        return self._count(lib.hq_poll(self.open_handle(), ring, target, len(lines), 0))
 
     def close(self) -> None:
         """See :class:`Port`."""
-        if self.handle != ffi.NULL:
-            served = self._served() if self._served is not None else None
-            if served is not None:
-                served._bind(0, Completion, 0.0)
-            lib.hq_close(self.handle)
-            self.handle = ffi.NULL
+        self._closed = self._closed or QUEUE_CLOSED
+        self._unbind()
+        lib.hq_close(self._handle)
+
+    def abandon(self) -> None:
+        """See :class:`Port`."""
+        self._closed = f"the queue is not this process's: {BELONGS_TO_PARENT}"
+        self._unbind()
 
 
 def decode_line(
@@ -298,4 +391,11 @@ def refused_doorbell(tail: int) -> DeviceError:
     return DeviceError(
         f"the device refused doorbell {tail}: it is not enabled, or something else moves its "
         "indices; open a new queue (it resets the device)"
+    )
+
+
+def stands_not_still() -> DeviceError:
+    """The error of a worker that is alive and does not stand still for a host that waits."""
+    return DeviceError(
+        f"the worker is alive but did not stand still in {STILL_S:.0f} s; is it stopped?"
     )

@@ -4,18 +4,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from descring_model import DESC_DTYPE, Lines, as_lines, contract, goes_to_reward
-from descring_model import seal as seal_lines
+from descring_model import DESC_DTYPE, Lines, contract, goes_to_reward
 
 from descring_host.completion import Completion
-from descring_host.errors import DeviceError, QueueTimeout
-from descring_host.line_queue import CHUNK, LineQueue
-from descring_host.ports import SLICE_S
+from descring_host.errors import DeviceError, DeviceHalted, QueueTimeout
+from descring_host.line_queue import CHUNK, Kept, LineQueue, Taking, Unsent, as_array
+from descring_host.native import ffi, lib
+from descring_host.ports import DONE, REWARD, SLICE_S
 from descring_host.waiting import Patience
 
 _CHECKED = contract.FLAG["CHECKED"]
@@ -32,21 +32,42 @@ class CommandQueue(LineQueue):
     """
 
     def completions(self, timeout_s: float | None = None) -> Iterator[Completion]:
-        """Completions of the done ring one by one, until none is in flight.
+        """Completions one by one, until none is in flight; of two rings, whichever has one.
 
         Raises:
             QueueTimeout: none came within ``timeout_s`` (default: the queue's).
             DeviceHalted: those still in flight wait behind a STOP.
         """
+        wait = Patience(self.timeout_s if timeout_s is None else timeout_s)
         while self.in_flight:
-            completion = self.next_completion(0.0)
+            completion = self._next_of_any(0.0)
             if completion is None:
-                self._watch.check_halted([])
-                completion = self.next_completion(timeout_s)
+                self._watch.check_halted()
+                completion = self._next_of_any(wait.left_s)
             if completion is None:
-                self._watch.check_halted([])
-                raise self._too_late(timeout_s)
+                self._watch.check_halted()
+                if wait.over:
+                    raise self._too_late(timeout_s)
+                continue
             yield completion
+            wait.renew()
+
+    def _next_of_any(self, timeout_s: float) -> Completion | None:
+        if not self.geometry.split:
+            return self.next_completion(timeout_s)
+        completion = self.next_completion(0.0)
+        if completion is None:
+            completion = self._next_reward()
+        if completion is None and timeout_s > 0:
+            self.device.wait(min(SLICE_S, timeout_s))
+        return completion
+
+    def _next_reward(self) -> Completion | None:
+        try:
+            return self._next(0.0, True)
+        except BaseException:
+            self._put_back()
+            raise
 
     def __iter__(self) -> Iterator[Completion]:
         return self.completions()
@@ -79,102 +100,168 @@ class CommandQueue(LineQueue):
             QueueTimeout: no completion for ``timeout_s`` (default: the queue's).
             DeviceHalted: descriptors wait behind a STOP; its ``completions`` are those taken.
         """
-        parts: list[Lines] = []
-        rewards: list[Lines] = []
         wait = Patience(self.timeout_s if timeout_s is None else timeout_s)
-        while self.in_flight:
-            done = self.poll(timeout_s=0.0 if self.geometry.split else min(SLICE_S, wait.left_s))
-            parts.append(done)
-            count = len(done)
-            if self.geometry.split:
-                rewards.append(self.poll(reward=True))
-                count += len(rewards[-1])
-            if count:
-                wait.renew()
-            else:
-                self._watch.check_halted([*parts, *rewards])
+        self._hold_what_is_under_way()
+        takings: list[Taking] = []
+        self._under_way = takings
+        try:
+            while self._port.in_flight():
+                count = 0
+                for ring in self._rings:
+                    ready = self._port.ready(ring)
+                    if ready:
+                        lines = np.empty(ready, dtype=DESC_DTYPE)
+                        takings.append(Taking(ring, lines, self._port.head(ring)))
+                        count += takings[-1].more(self._port)
+                if count:
+                    wait.renew()
+                    continue
+                self._watch.check_halted()
                 if wait.over:
                     raise self._too_late(timeout_s)
-                if self.geometry.split:
-                    self.device.wait(min(SLICE_S, wait.left_s))
-        empty = np.empty(0, dtype=DESC_DTYPE)
-        return np.concatenate([empty, *parts, *rewards])
+                self._watch.rest(wait)
+        except DeviceHalted as halted:
+            halted.completions = self._all_taken()
+            self._under_way, self._held = None, []
+            raise
+        completions = self._all_taken()
+        self._under_way, self._held = None, []
+        return completions
+
+    def _all_taken(self) -> Lines:
+        """What was taken and not delivered, ring by ring, each in its order."""
+        parts: list[Lines] = [np.empty(0, dtype=DESC_DTYPE)]
+        for ring in self._rings:
+            parts += [as_array(what) for its_ring, what in self._held if its_ring == ring]
+            parts += [
+                taking.taken(self._port) for taking in self._under_way or () if taking.ring == ring
+            ]
+        return np.concatenate(parts)
 
     def exchange(self, lines: npt.NDArray[Any], *, seal: bool = False) -> Lines:
         """Submit any number of lines and return their completions in the same order.
 
-        With two completion rings ``user_data`` is borrowed to bring them back into order.
+        What had been taken when an exception comes that has no ``completions``, as a timeout, the
+        end of the worker, or that of a signal's handler, is returned by the next calls that take,
+        :meth:`drain` for one. ``next_index`` says how many of the lines went in.
 
         Args:
-            lines: submissions.
+            lines: submissions; their bytes go in as they are.
             seal: write each as a CHECKED line for the index at which it goes in.
 
         Raises:
             DeviceError: completions of other lines are still in flight (drain() first).
-            DeviceHalted: a STOP among them was answered; resume is the caller's decision.
+            DeviceHalted: a STOP among them was executed; resume is the caller's decision. Its
+                ``completions`` are those taken, in order of submission.
             As :meth:`submit` and :meth:`drain` for the rest.
         """
         todo = self._lines(lines)
-        if self.in_flight:
-            raise DeviceError(f"{self.in_flight} descriptors are in flight; call drain() first")
-        if self.geometry.split:
-            todo = todo.copy()
-            todo["user_data"] = np.arange(len(todo), dtype=np.uint64)
+        self._check_idle()
         if seal:
             todo = self.seal(todo)
-        answers = np.empty(len(todo), dtype=DESC_DTYPE)
+        completions = self._exchange(todo, [])
+        self._under_way = None
+        return completions
+
+    def _check_idle(self) -> None:
+        self._check_open()
+        if self.in_flight:
+            raise DeviceError(f"{self.in_flight} descriptors are in flight; call drain() first")
+
+    def _exchange(self, todo: Lines, beside: Sequence[Taking]) -> Lines:
+        """As :meth:`exchange`; what was taken stays under way, as does what stands ``beside``."""
+        first = self._port.next_index()
+        takings = [
+            Taking(ring, np.empty(len(todo), dtype=DESC_DTYPE), self._port.head(ring))
+            for ring in self._rings
+        ]
+        self._under_way = [*takings, *beside]
         sent = got = 0
         wait = Patience(self.timeout_s)
-        while got < len(todo):
-            now_sent = self._submit_some(todo[sent:])
-            sent += now_sent
-            now_got = len(self.poll(timeout_s=0.0, out=answers[got:]))
-            if self.geometry.split:
+        try:
+            while got < len(todo):
+                now_sent = self._submit_some(todo[sent:])
+                sent += now_sent
+                now_got = sum([taking.more(self._port) for taking in takings])
                 got += now_got
-                now_got = len(self.poll(reward=True, out=answers[got:]))
-            got += now_got
-            if now_sent or now_got:
-                wait.renew()
-            elif wait.over:
-                raise self._too_late(None)
-            else:
-                self._watch.check_halted([answers[:got]])
-                self.device.wait(min(SLICE_S, wait.left_s))
-        return self._reordered(answers, as_lines(lines)) if self.geometry.split else answers
+                if now_sent or now_got:
+                    wait.renew()
+                    continue
+                self._watch.check_halted()
+                if wait.over:
+                    raise self._too_late(None)
+                self._watch.rest(wait)
+        except DeviceHalted as halted:
+            completions = self._in_order(todo[:sent], first, takings)
+            left = len(todo) - sent
+            text = f"{halted}" + (f"; the last {left} lines were not submitted" if left else "")
+            error = DeviceHalted(text, completions)
+            self._under_way = list(beside)
+            raise error from None
+        return self._in_order(todo, first, takings)
 
-    @staticmethod
-    def _reordered(answers: Lines, lines: Lines) -> Lines:
-        ordered = np.empty_like(answers)
-        ordered[answers["user_data"].astype(np.int64)] = answers
-        ordered["user_data"] = lines["user_data"]
-        checked = (ordered["flags"] & _CHECKED) != 0
-        if checked.any():
-            tags = ordered["checksum_or_cookie"][checked].astype(np.uint32)
-            ordered[checked] = seal_lines(ordered[checked], tags)
+    def _in_order(self, lines: Lines, first: int, takings: Sequence[Taking]) -> Lines:
+        """The completions of ``lines``, submitted from index ``first`` on, in that order.
+
+        Which of two rings a completion goes to is a function of its line and index [RING-008].
+        """
+        taken = [taking.taken(self._port) for taking in takings]
+        if not self.geometry.split:
+            return taken[DONE]
+        routes = np.empty(len(lines), dtype=np.uint8)
+        if len(lines):
+            lib.hd_routes(
+                ffi.from_buffer(lines),
+                len(lines),
+                first,
+                self.require_checked,
+                ffi.from_buffer(routes, require_writable=True),
+            )
+        places = [np.flatnonzero(routes == ring) for ring in self._rings]
+        for ring, name in ((DONE, "done"), (REWARD, "reward")):
+            if len(taken[ring]) > len(places[ring]):
+                raise DeviceError(
+                    f"expected {len(places[ring])} completions in the {name} ring, got "
+                    f"{len(taken[ring])}: the device does not keep RING-008"
+                )
+        answered = [place[: len(part)] for place, part in zip(places, taken, strict=True)]
+        order = np.argsort(np.concatenate(answered), kind="stable")
+        ordered: Lines = np.concatenate(taken)[order]
         return ordered
 
     def resume(self, completions: npt.NDArray[Any]) -> Lines:
         """Carry rollouts on across reward boundaries until each is DONE [DEC-005].
+
+        An exception loses none: calls that take return the completions of rollouts that had ended
+        and of those whose next leg was not submitted; the others are in flight.
 
         Args:
             completions: as taken from the queue; nothing may be in flight.
 
         Returns:
             For each its last completion, in the same order: itself where it needed no reward.
-            CHECKED lines are sealed anew for every leg.
+            CHECKED lines are sealed again for every leg.
 
         Raises:
             As :meth:`exchange`.
         """
         last = self._lines(completions).copy()
         going = np.flatnonzero(goes_to_reward(last))
+        ended: list[Taking] = []
+        if len(going):
+            self._check_idle()
         while len(going):
             legs = last[going]
             checked = bool(self._checked or (legs["flags"] & _CHECKED).all())
             if not checked and (legs["flags"] & _CHECKED).any():
+                self._hold_what_is_under_way()
                 raise ValueError("expected all or none of the lines CHECKED; resume them apart")
-            last[going] = self.exchange(legs, seal=checked)
-            going = going[goes_to_reward(last[going])]
+            unsent = Unsent(self._rings[-1], legs, self._port.next_index())
+            last[going] = self._exchange(self.seal(legs) if checked else legs, [*ended, unsent])
+            more = goes_to_reward(last[going])
+            ended = [*ended, Kept(DONE, last[going[~more]], 0)]
+            going = going[more]
+        self._under_way = None
         return last
 
     def _too_late(self, timeout_s: float | None) -> QueueTimeout:

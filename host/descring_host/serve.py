@@ -8,29 +8,62 @@ died; with the indices), ``refused`` (and why), ``bye``.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import signal
 import sys
 import time
-from types import FrameType
 from typing import Any
 
 from descring_host.cpu import WORKERS_MAX, join, peer_of
 from descring_host.errors import HostError
 from descring_host.native import ffi, lib
+from descring_host.native_device import open_native
 from descring_host.segment import Segment
 
 _LOOK_S = 0.1
 """How often a worker process looks for its host; the native threads need no such rhythm."""
 
 
-class _Leave(Exception):
-    """A signal asks the process to end in order."""
-
-
 def _say(event: str, **facts: Any) -> None:
-    print(json.dumps({"event": event, "time": time.monotonic(), **facts}), flush=True)
+    """Report on stdout; who reads it may be gone, which is no reason to leave a host alone."""
+    try:
+        print(json.dumps({"event": event, "time": time.monotonic(), **facts}), flush=True)
+    except OSError as error:
+        # Whatever is still in the buffer goes there too, so that the end of the process is quiet.
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+        with contextlib.suppress(OSError):
+            print(
+                f"descring serve: cannot write to stdout ({error.strerror}); going on without",
+                file=sys.stderr,
+            )
+
+
+class _Signals:
+    """Signals that ask the process to end in order: they are blocked, and taken when it can end.
+
+    So none interrupts the making of the memory or its removal, and a second one changes nothing.
+    """
+
+    def __init__(self) -> None:
+        """Block them, in the threads that this one starts too."""
+        self._asking = {signal.SIGTERM, signal.SIGINT}
+        if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # as nohup wants it
+            self._asking.add(signal.SIGHUP)
+
+        self._before = signal.pthread_sigmask(signal.SIG_BLOCK, self._asking)
+
+    def unblock(self) -> None:
+        """Let them do again what they did before."""
+        signal.pthread_sigmask(signal.SIG_SETMASK, self._before)
+
+    def wait(self, timeout_s: float) -> str | None:
+        """The name of one that came within this time, or None."""
+        came = signal.sigtimedwait(self._asking, timeout_s)
+        return None if came is None else signal.Signals(came.si_signo).name
 
 
 def _indices(device: Any) -> dict[str, int]:
@@ -43,28 +76,37 @@ def _indices(device: Any) -> dict[str, int]:
     }
 
 
-def _watch(device: Any, exit_with_host: bool) -> None:
+def _watch(device: Any, signals: _Signals, exit_with_host: bool, parent: int | None) -> str | None:
+    """Report hosts until it is time to end: the name of the signal that asks for it, if any."""
     known = ("none", 0)
     while True:
-        time.sleep(_LOOK_S)
+        asked = signals.wait(_LOOK_S)
+        if asked is not None:
+            return asked
         host = peer_of(device)
+        if host.state == "none" and parent is not None and os.getppid() != parent:
+            return None
         if (host.state, host.incarnation) == known:
             continue
         known = (host.state, host.incarnation)
         _say("host", state=host.state, pid=host.pid, **_indices(device))
         if exit_with_host and host.state in ("died", "ended"):
-            return
+            return None
 
 
-def serve(segment: Segment, *, workers: int, exit_with_host: bool) -> None:
-    """Be the worker of a segment until a signal comes, or its host is gone.
+def _serve(
+    segment: Segment,
+    signals: _Signals,
+    workers: int,
+    exit_with_host: bool,
+    parent: int | None,
+) -> str | None:
+    """Be the worker of a segment until a signal asks for its end (its name), or its host is gone.
 
     Raises:
         HostError: it has a worker, or its state does not allow to carry on (the text says why).
     """
-    device = lib.hd_open(segment.base)
-    if device == ffi.NULL:
-        raise MemoryError("no memory for a device handle")
+    device = open_native(segment)
     try:
         join(device, segment, lib.HD_ROLE_WORKER, "worker")
         refusal = lib.hd_unrecoverable(device)
@@ -77,13 +119,9 @@ def serve(segment: Segment, *, workers: int, exit_with_host: bool) -> None:
         if failed:
             raise HostError(f"cannot start workers: {os.strerror(failed)}")
         _say("ready", name=segment.name, pid=os.getpid(), **_indices(device))
-        _watch(device, exit_with_host)
+        return _watch(device, signals, exit_with_host, parent)
     finally:
         lib.hd_close(device)
-
-
-def _stop(number: int, _frame: FrameType | None) -> None:
-    raise _Leave(signal.Signals(number).name)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -97,6 +135,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--numa-node", type=int, help="bind the memory to this node")
     parser.add_argument("--restart", action="store_true", help="carry on in existing memory")
     parser.add_argument("--exit-with-host", action="store_true", help="end when the host is gone")
+    parser.add_argument("--parent", type=int, help="end when this parent dies without a host")
     options = parser.parse_args(arguments)
     return run(**vars(options))
 
@@ -111,10 +150,15 @@ def run(
     numa_node: int | None,
     restart: bool,
     exit_with_host: bool,
+    parent: int | None = None,
 ) -> int:
-    """As the command line; every refusal is one JSON line with its reason and exit code 2."""
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, _stop)
+    """As the command line; every refusal is one JSON line with its reason and exit code 2.
+
+    SIGTERM, SIGINT and SIGHUP end it in order. They stay blocked then, so that a second one does
+    not disturb the end of the process, which is to follow. ``parent`` is a process without which
+    nobody is going to be its host.
+    """
+    signals = _Signals()
     segment: Segment | None = None
     served = False
     try:
@@ -134,9 +178,9 @@ def run(
             if huge_pages or numa_node is not None:
                 print(f"memory: {report}", file=sys.stderr, flush=True)
         served = True
-        serve(segment, workers=workers, exit_with_host=exit_with_host)
-    except _Leave as leave:
-        _say("bye", reason=str(leave))
+        asked = _serve(segment, signals, workers, exit_with_host, parent)
+        if asked is not None:
+            _say("bye", reason=asked)
     except (HostError, ValueError, MemoryError) as error:
         served = served and not restart
         _say("refused", reason=str(error))
@@ -144,6 +188,8 @@ def run(
     finally:
         if segment is not None:
             segment.close(unlink=served)
+        if not served:
+            signals.unblock()
     return 0
 
 

@@ -6,8 +6,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-import numpy as np
-from descring_model import DESC_DTYPE, Lines, contract
+from descring_model import contract
 
 from descring_host.errors import DeviceError, DeviceHalted, QueueTimeout
 from descring_host.native import nanoseconds
@@ -75,8 +74,8 @@ class Watch:
                 "and continue_after_stop()"
             )
 
-    def check_halted(self, parts: list[Lines]) -> None:
-        """Raise :class:`DeviceHalted` with the lines of ``parts`` if all that is left waits."""
+    def check_halted(self) -> None:
+        """Raise :class:`DeviceHalted` if all that is left waits behind a STOP."""
         self.check_device()
         if self.halted and not self._port.ready(DONE):
             if self._split and self._port.ready(REWARD):
@@ -84,8 +83,7 @@ class Watch:
             waiting = self._device.read32(_REG["CMD_TAIL"]) - self._device.read32(_REG["CMD_HEAD"])
             raise DeviceHalted(
                 f"a STOP halted the device at index {self._device.read32(_REG['CMD_HEAD'])}; "
-                f"{waiting & _MASK} descriptors wait behind it for continue_after_stop()",
-                np.concatenate([np.empty(0, dtype=DESC_DTYPE), *parts]),
+                f"{waiting & _MASK} descriptors wait behind it for continue_after_stop()"
             )
 
     def for_completion(self, ring: int, timeout_s: float) -> int:
@@ -99,6 +97,12 @@ class Watch:
             if wait.over:
                 self.check_device()
                 return 0
+            wait.rest()
+
+    def rest(self, wait: Patience) -> None:
+        """Let the device make progress, for a slice of what is left of ``wait``."""
+        self._device.wait(min(SLICE_S, wait.left_s))
+        if not self._port.ready(DONE) and not (self._split and self._port.ready(REWARD)):
             wait.rest()
 
     def for_room(self, wait: Patience, progress: str) -> None:

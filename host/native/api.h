@@ -37,6 +37,15 @@ typedef struct hd_peer_info {
   int state;             // enum hd_peer
 } hd_peer_info_t;
 
+// What calls return instead of a number that they have not got.
+enum hd_failure {
+  HD_REFUSED = -1,  // the device did not accept the doorbell
+  HD_GONE = -2,     // the worker is gone
+  HD_CLOSED = -3,   // the device or the queue is closed
+  HD_BUSY = -4,     // a worker did not stand still in time
+  HD_NO_MEMORY = -5
+};
+
 // Identity, for checks at import.
 uint32_t hd_contract_hash(void);
 uint64_t hd_header_bytes(void);
@@ -52,12 +61,18 @@ uint64_t hd_window_bytes(const void *segment);
 uint32_t hd_first_index(const void *segment);
 
 hw_device_t *hd_open(void *segment);
+// Wake every call that is inside the device, wait for the last one, and end all that it has
+// running; its queues are closed before. A call that comes later finds it closed and does not touch
+// the segment. The handle lasts until hd_free, which nobody may call beside another call.
 void hd_close(hw_device_t *device);
+void hd_free(hw_device_t *device);
 
-uint32_t hd_read32(hw_device_t *device, uint32_t offset);
-// 0, or -1 if a worker did not let go of the device within the time allowed.
-int hd_write32(hw_device_t *device, uint32_t offset, uint32_t value);
-void hd_counts(hw_device_t *device, hd_counts_t *counts);
+// The register's value, or HD_CLOSED.
+int64_t hd_read32(hw_device_t *device, uint32_t offset);
+// 0, HD_CLOSED, or HD_BUSY after patience_ns, with nothing written: CTRL waits for the workers.
+int hd_write32(hw_device_t *device, uint32_t offset, uint32_t value, int64_t patience_ns);
+// 0, or HD_CLOSED.
+int hd_counts(hw_device_t *device, hd_counts_t *counts);
 
 // NULL, or why a worker cannot carry on from the state found in the segment (static storage).
 const char *hd_unrecoverable(hw_device_t *device);
@@ -71,37 +86,57 @@ int hd_serve_remote(hw_device_t *device, int newest, uint64_t patience_ns, uint6
 uint64_t hd_link(hw_device_t *device);
 void hd_stop_remote(hw_device_t *device);
 void hd_leave_remote(hw_device_t *device);
-// Why the worker has ended (HW_ENDED_*; 0: it has not), and to say that it was lost.
-uint32_t hd_remote_ended(hw_device_t *device);
+// Why the worker has ended (HW_ENDED_*; 0: it has not) or HD_CLOSED, and to note that it was lost.
+int hd_remote_ended(hw_device_t *device);
 void hd_lose_remote(hw_device_t *device);
 
 // Take a role on a shared segment and watch the other one. 0, or an errno; EBUSY: it is taken.
 int hd_join(hw_device_t *device, int lock_file, int role);
 void hd_leave(hw_device_t *device);
-void hd_peer(hw_device_t *device, hd_peer_info_t *info);
+// 0, or HD_CLOSED.
+int hd_peer(hw_device_t *device, hd_peer_info_t *info);
 // Whether a role is held on a shared segment's file: 1, 0, or minus an errno.
 int hd_role_held(int lock_file, int role);
 
 // 1 as soon as a completion can be taken or the device halted; 0 at the end of timeout_ns or when
-// the worker is gone.
+// the worker is gone; HD_CLOSED as soon as the device is closed.
 int hd_wait(hw_device_t *device, int64_t timeout_ns);
 
 int hd_bind_numa(void *address, uint64_t bytes, int node);
 void hd_seal(void *lines, uint64_t count, uint32_t first_index);
+// For each line, submitted at consecutive indices to two completion rings, the one that its
+// completion goes to: 0 done, 1 reward [RING-008].
+void hd_routes(const void *lines, uint64_t count, uint32_t first_index, int require_checked,
+               uint8_t *to_reward);
 
-hw_queue_t *hq_open(hw_device_t *device, const hd_geometry_t *geometry);
+// One thread may submit while another takes; others may ask for room and for what is ready.
+// NULL with *failure as of hd_write32, or HD_NO_MEMORY.
+hw_queue_t *hq_open(hw_device_t *device, const hd_geometry_t *geometry, int64_t patience_ns,
+                    int *failure);
+// As hd_close and hd_free. The device's handle outlasts the queue's.
 void hq_close(hw_queue_t *queue);
+void hq_free(hw_queue_t *queue);
+// The ring index of the next line; that of the next completion to be taken; and how many of the
+// lines before the first have no completion before the second. They last as long as the handle.
 uint32_t hq_next_index(hw_queue_t *queue);
-uint32_t hq_room(hw_queue_t *queue);
-// How many lines were taken in; -1: the device refused the doorbell; -2: the worker is gone.
+uint32_t hq_head(hw_queue_t *queue, int reward);
+uint32_t hq_in_flight(hw_queue_t *queue);
+// Free slots, or HD_CLOSED.
+int64_t hq_room(hw_queue_t *queue);
+// How many lines were taken in, or HD_REFUSED, HD_GONE, HD_CLOSED.
 int64_t hq_submit(hw_queue_t *queue, const void *lines, uint32_t count);
+// Likewise, but all or none: 0 where there is not room for all.
+int64_t hq_submit_all(hw_queue_t *queue, const void *lines, uint32_t count);
 // What every DECODE line of this queue carries.
 void hq_decode_fields(hw_queue_t *queue, uint32_t kv_arena_id, uint32_t group, int checked);
-// One DECODE line [DESC-024]: 1, 0 if the ring is full, else as hq_submit; -3: no queue.
+// One DECODE line [DESC-024]: 1, 0 if the ring is full, else as hq_submit.
 int hq_submit_decode(hw_queue_t *queue, uint32_t rollout_id, uint64_t kv_offset,
                      uint64_t delta_offset, uint32_t prefix_id, uint32_t seq_len,
                      uint32_t max_tokens, uint64_t user_data);
 // Take up to max completions of the done (0) or reward (1) ring, waiting at most timeout_ns for
-// the first.
-uint32_t hq_poll(hw_queue_t *queue, int reward, void *lines, uint32_t max, int64_t timeout_ns);
-uint32_t hq_ready(hw_queue_t *queue, int reward);
+// the first; or HD_CLOSED.
+int64_t hq_poll(hw_queue_t *queue, int reward, void *lines, uint32_t max, int64_t timeout_ns);
+// Completions that can be taken now, or HD_CLOSED; hq_wait, of the taking thread, waits at most
+// timeout_ns for the first.
+int64_t hq_ready(hw_queue_t *queue, int reward);
+int64_t hq_wait(hw_queue_t *queue, int reward, int64_t timeout_ns);

@@ -36,7 +36,7 @@ CORE = (
     "device.c",
 )
 """In layers: each calls only what stands before it."""
-PER_LINE = "binding/per_line.c"
+BINDING = ("binding/arrays.c", "binding/fast_queue.c")
 FLAGS = (
     "-std=c11",
     "-O3",
@@ -76,12 +76,16 @@ def build(folder: Path = PACKAGE) -> Path:
     """Compile the extension module into ``folder`` and return its path.
 
     Raises:
-        NativeBuildError: compiler, Python's headers or cffi are missing, or the compiler refuses.
+        NativeBuildError: compiler, Python's headers, cffi or NumPy are missing, or the compiler
+            refuses.
     """
     try:
+        import numpy
         from cffi import FFI
-    except ImportError:
-        raise NativeBuildError("cffi is needed to build: pip install cffi") from None
+    except ImportError as error:
+        raise NativeBuildError(
+            f"cffi and numpy are needed to build ({error}): pip install cffi numpy"
+        ) from None
     include = Path(sysconfig.get_path("include"))
     if not (include / "Python.h").exists():
         raise NativeBuildError(
@@ -101,9 +105,11 @@ def build(folder: Path = PACKAGE) -> Path:
         for name in CORE:
             objects.append(str(Path(scratch) / f"{name}.o"))
             run([compiler(), *FLAGS, *common, "-c", str(HERE / name), "-o", objects[-1]])
-        objects.append(str(Path(scratch) / "per_line.o"))
-        per_line = [f"-I{include}", "-c", str(HERE / PER_LINE), "-o", objects[-1]]
-        run([compiler(), *FLAGS, *common, *per_line])
+        for name in BINDING:
+            objects.append(str(Path(scratch) / f"{Path(name).name}.o"))
+            # Headers of others are not ours to lint.
+            headers = [f"-I{include}", "-isystem", numpy.get_include()]
+            run([compiler(), *FLAGS, *common, *headers, "-c", str(HERE / name), "-o", objects[-1]])
         objects.append(str(Path(scratch) / "binding.o"))
         # What cffi writes is not ours to lint.
         lenient = [flag for flag in FLAGS if not flag.startswith("-W")]

@@ -4,6 +4,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "progress.h"
 
@@ -37,11 +38,12 @@ int hd_format(void *memory, uint64_t segment_bytes, uint64_t window_offset,
 
 hw_device_t *hd_open(void *memory) {
   hw_segment_t *segment = memory;
-  hw_device_t *device = calloc(1, sizeof *device);
+  hw_device_t *device = aligned_alloc(HW_CACHE_LINE_BYTES, sizeof *device);
   hd_counts_t counts;
   if (!device) {
     return NULL;
   }
+  memset(device, 0, sizeof *device);
   hw_snapshot(segment, &counts);
   device->segment = segment;
   device->window = (uint8_t *)memory + segment->window_offset;
@@ -51,8 +53,15 @@ hw_device_t *hd_open(void *memory) {
 }
 
 void hd_close(hw_device_t *device) {
+  if (atomic_exchange(&device->callers.closed, 1)) {
+    return;
+  }
+  atomic_fetch_add(&device->segment->host_wake, 1);
+  hw_futex_wake(&device->segment->host_wake);
+  hw_await_callers(&device->callers);
   hd_stop_workers(device);
   hd_leave_remote(device);
   hd_leave(device);
-  free(device);
 }
+
+void hd_free(hw_device_t *device) { free(device); }

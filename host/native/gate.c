@@ -9,7 +9,6 @@
 #include "link.h"
 #include "progress.h"
 
-static const int64_t GATE_PATIENCE_NS = 30ll * 1000 * 1000 * 1000;
 static const int64_t GATE_SLICE_NS = 20ll * 1000 * 1000;
 
 static void lift_gate(hw_segment_t *segment) {
@@ -33,7 +32,7 @@ void hw_lock(hw_device_t *device) {
 
 void hw_unlock(hw_device_t *device) { pthread_mutex_unlock(&device->segment->lock); }
 
-int hw_close_gate(hw_device_t *device) {
+int hw_close_gate(hw_device_t *device, int64_t patience_ns) {
   hw_segment_t *segment = device->segment;
   const uint64_t start = hw_now();
   hw_lock(device);
@@ -52,9 +51,10 @@ int hw_close_gate(hw_device_t *device) {
       } else {
         // A remote worker cannot wake anyone.
         hw_futex_wait(&ack->gate, seen, hw_get(&segment->remote) ? HW_NAP_NS : GATE_SLICE_NS);
-        if ((int64_t)(hw_now() - start) > GATE_PATIENCE_NS) {
+        const int closed_meanwhile = (int)atomic_load(&device->callers.closed);
+        if (closed_meanwhile || (int64_t)(hw_now() - start) > patience_ns) {
           hw_open_gate(device);
-          return -1;
+          return closed_meanwhile ? HD_CLOSED : HD_BUSY;
         }
       }
     }

@@ -9,8 +9,9 @@
 
 void hw_lock(hw_device_t *device);
 void hw_unlock(hw_device_t *device);
-// Stop the workers at a batch's end; 0, or -1 if one did not come. To be paired with hw_open_gate.
-int hw_close_gate(hw_device_t *device);
+// Stop the workers at a batch's end: 0, to be paired with hw_open_gate; HD_BUSY if one did not get
+// there in time, HD_CLOSED if the device is closed meanwhile.
+int hw_close_gate(hw_device_t *device, int64_t patience_ns);
 void hw_open_gate(hw_device_t *device);
 
 #endif  // HW_GATE_H

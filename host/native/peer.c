@@ -98,7 +98,7 @@ void hd_leave(hw_device_t *device) {
   device->lock_file = -1;
 }
 
-void hd_peer(hw_device_t *device, hd_peer_info_t *info) {
+static void peer_info(hw_device_t *device, hd_peer_info_t *info) {
   *info = (hd_peer_info_t){0, 0, 0, HD_PEER_ALIVE};
   if (device->lock_file < 0) {
     return;  // both sides live in this process
@@ -110,4 +110,13 @@ void hd_peer(hw_device_t *device, hd_peer_info_t *info) {
   info->pid = atomic_load(&peer->pid);
   info->incarnation = atomic_load(&peer->incarnation);
   info->beat_age = now > beat ? now - beat : 0;
+}
+
+int hd_peer(hw_device_t *device, hd_peer_info_t *info) {
+  if (!hw_enter(&device->callers)) {
+    return HD_CLOSED;
+  }
+  peer_info(device, info);
+  hw_leave(&device->callers);
+  return 0;
 }

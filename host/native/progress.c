@@ -59,7 +59,14 @@ void hw_publish(hw_device_t *device, const hd_counts_t *counts) {
   hw_put(hw_ring_word(window, geometry.cmd_base, HW_RING_HEAD_OFFSET), counts->cmd_head);
 }
 
-void hd_counts(hw_device_t *device, hd_counts_t *counts) { hw_snapshot(device->segment, counts); }
+int hd_counts(hw_device_t *device, hd_counts_t *counts) {
+  if (!hw_enter(&device->callers)) {
+    return HD_CLOSED;
+  }
+  hw_snapshot(device->segment, counts);
+  hw_leave(&device->callers);
+  return 0;
+}
 
 // `resetting` brackets it, so that who finds it set redoes it.
 void hw_reset(hw_segment_t *segment) {

@@ -4,6 +4,7 @@
 // The device's indices are cached and only looked at again when the cached ones do not suffice.
 #include <sched.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "fast_crc.h"
 #include "gate.h"
@@ -29,6 +30,8 @@ typedef struct side {
 } side_t;
 
 struct hw_queue {
+  hw_callers_t submitting;
+  hw_callers_t taking;
   hw_device_t *device;
   hw_desc_t *cmd;
   hw_word_t *cmd_tail_word;
@@ -36,6 +39,7 @@ struct hw_queue {
   uint32_t cmd_slots;
   uint32_t cmd_tail;
   uint32_t cmd_head;  // last seen
+  uint32_t first_counts;  // CMD_HEAD less the completion rings' tails, which never changes
   uint32_t kv_arena_id;
   uint32_t group;
   int checked;
@@ -56,14 +60,18 @@ static void open_side(hw_queue_t *queue, side_t *side, uint64_t base, uint32_t s
   hw_put(side->head_word, side->head);
 }
 
-hw_queue_t *hq_open(hw_device_t *device, const hd_geometry_t *geometry) {
+static hw_queue_t *open_inside(hw_device_t *device, const hd_geometry_t *geometry,
+                               int64_t patience_ns, int *failure) {
   hw_segment_t *segment = device->segment;
   hd_counts_t counts;
-  hw_queue_t *queue = calloc(1, sizeof *queue);
+  hw_queue_t *queue = aligned_alloc(HW_CACHE_LINE_BYTES, sizeof *queue);
   if (!queue) {
+    *failure = HD_NO_MEMORY;
     return NULL;
   }
-  if (hw_close_gate(device)) {
+  memset(queue, 0, sizeof *queue);
+  *failure = hw_close_gate(device, patience_ns);
+  if (*failure) {
     free(queue);
     return NULL;
   }
@@ -86,17 +94,49 @@ hw_queue_t *hq_open(hw_device_t *device, const hd_geometry_t *geometry) {
               hw_slots(geometry->ring_log2, HW_RING_LOG2_REWARD_LSB), &segment->reward_head,
               counts.reward_tail);
   }
+  queue->first_counts = counts.cmd_head - counts.done_tail - (queue->sides > 1 ? counts.reward_tail : 0);
   hw_put(&segment->publish, 1);
   hw_publish(device, &counts);
   hw_open_gate(device);
   return queue;
 }
 
-void hq_close(hw_queue_t *queue) { free(queue); }
+hw_queue_t *hq_open(hw_device_t *device, const hd_geometry_t *geometry, int64_t patience_ns,
+                    int *failure) {
+  if (!hw_enter(&device->callers)) {
+    *failure = HD_CLOSED;
+    return NULL;
+  }
+  hw_queue_t *queue = open_inside(device, geometry, patience_ns, failure);
+  hw_leave(&device->callers);
+  return queue;
+}
+
+void hq_close(hw_queue_t *queue) {
+  hw_device_t *device = queue->device;
+  atomic_store(&queue->submitting.closed, 1);
+  atomic_store(&queue->taking.closed, 1);
+  if (hw_enter(&device->callers)) {
+    atomic_fetch_add(&device->segment->host_wake, 1);
+    hw_futex_wake(&device->segment->host_wake);
+    hw_leave(&device->callers);
+  }
+  hw_await_callers(&queue->submitting);
+  hw_await_callers(&queue->taking);
+}
+
+void hq_free(hw_queue_t *queue) { free(queue); }
 
 uint32_t hq_next_index(hw_queue_t *queue) { return queue->cmd_tail; }
 
-uint32_t hq_room(hw_queue_t *queue) {
+uint32_t hq_head(hw_queue_t *queue, int reward) { return queue->side[reward].head; }
+
+// One completion for each line, whichever ring it goes to.
+uint32_t hq_in_flight(hw_queue_t *queue) {
+  return queue->cmd_tail - queue->side[0].head - queue->side[1].head - queue->first_counts;
+}
+
+static uint32_t room(hw_queue_t *queue) {
   if (hw_get(&queue->device->segment->remote)) {
     // Of a remote worker's words only those of its report are sure to be what the doorbell sees.
     hd_counts_t counts;
@@ -109,8 +149,18 @@ uint32_t hq_room(hw_queue_t *queue) {
 }
 
 static uint32_t room_for(hw_queue_t *queue, uint32_t wanted) {
-  const uint32_t room = queue->cmd_slots - (queue->cmd_tail - queue->cmd_head);
-  return room < wanted ? hq_room(queue) : room;
+  const uint32_t known = queue->cmd_slots - (queue->cmd_tail - queue->cmd_head);
+  return known < wanted ? room(queue) : known;
+}
+
+int64_t hq_room(hw_queue_t *queue) {
+  hw_device_t *device = queue->device;
+  if (hw_get(&queue->submitting.closed) || !hw_enter(&device->callers)) {
+    return HD_CLOSED;
+  }
+  const uint32_t free_slots = room(queue);
+  hw_leave(&device->callers);
+  return free_slots;
 }
 
 // Tail in memory first, then the doorbell [DB-005]. 0, or -1 with everything as it was before.
@@ -124,16 +174,13 @@ static int publish(hw_queue_t *queue, uint32_t tail) {
   return 0;
 }
 
-int64_t hq_submit(hw_queue_t *queue, const void *lines, uint32_t count) {
-  if (!queue) {
-    return -3;
-  }
+static int64_t submit(hw_queue_t *queue, const void *lines, uint32_t count, int all) {
   if (hw_peer_gone(queue->device)) {
-    return -2;
+    return HD_GONE;
   }
-  const uint32_t room = room_for(queue, count);
-  if (count > room) {
-    count = room;
+  const uint32_t free_slots = room_for(queue, count);
+  if (count > free_slots) {
+    count = all ? 0 : free_slots;
   }
   if (count == 0) {
     return 0;
@@ -143,17 +190,31 @@ int64_t hq_submit(hw_queue_t *queue, const void *lines, uint32_t count) {
   memcpy(queue->cmd + at, lines, (size_t)straight * HW_DESC_BYTES);
   memcpy(queue->cmd, (const uint8_t *)lines + (size_t)straight * HW_DESC_BYTES,
          (size_t)(count - straight) * HW_DESC_BYTES);
-  return publish(queue, queue->cmd_tail + count) ? -1 : (int64_t)count;
+  return publish(queue, queue->cmd_tail + count) ? HD_REFUSED : (int64_t)count;
 }
 
-int hq_submit_decode(hw_queue_t *queue, uint32_t rollout_id, uint64_t kv_offset,
-                     uint64_t delta_offset, uint32_t prefix_id, uint32_t seq_len,
-                     uint32_t max_tokens, uint64_t user_data) {
-  if (!queue) {
-    return -3;
+static int64_t counted_submit(hw_queue_t *queue, const void *lines, uint32_t count, int all) {
+  if (!hw_enter(&queue->submitting)) {
+    return HD_CLOSED;
   }
+  const int64_t taken = submit(queue, lines, count, all);
+  hw_leave(&queue->submitting);
+  return taken;
+}
+
+int64_t hq_submit(hw_queue_t *queue, const void *lines, uint32_t count) {
+  return counted_submit(queue, lines, count, 0);
+}
+
+int64_t hq_submit_all(hw_queue_t *queue, const void *lines, uint32_t count) {
+  return counted_submit(queue, lines, count, 1);
+}
+
+static int submit_decode(hw_queue_t *queue, uint32_t rollout_id, uint64_t kv_offset,
+                         uint64_t delta_offset, uint32_t prefix_id, uint32_t seq_len,
+                         uint32_t max_tokens, uint64_t user_data) {
   if (hw_peer_gone(queue->device)) {
-    return -2;
+    return HD_GONE;
   }
   if (room_for(queue, 1) == 0) {
     return 0;
@@ -177,7 +238,19 @@ int hq_submit_decode(hw_queue_t *queue, uint32_t rollout_id, uint64_t kv_offset,
   }
   queue->cmd[queue->cmd_tail & (queue->cmd_slots - 1u)] = line;
   __builtin_prefetch(&queue->cmd[(queue->cmd_tail + AHEAD) & (queue->cmd_slots - 1u)], 1);
-  return publish(queue, queue->cmd_tail + 1u) ? -1 : 1;
+  return publish(queue, queue->cmd_tail + 1u) ? HD_REFUSED : 1;
+}
+
+int hq_submit_decode(hw_queue_t *queue, uint32_t rollout_id, uint64_t kv_offset,
+                     uint64_t delta_offset, uint32_t prefix_id, uint32_t seq_len,
+                     uint32_t max_tokens, uint64_t user_data) {
+  if (!hw_enter(&queue->submitting)) {
+    return HD_CLOSED;
+  }
+  const int taken = submit_decode(queue, rollout_id, kv_offset, delta_offset, prefix_id, seq_len,
+                                  max_tokens, user_data);
+  hw_leave(&queue->submitting);
+  return taken;
 }
 
 void hq_decode_fields(hw_queue_t *queue, uint32_t kv_arena_id, uint32_t group, int checked) {
@@ -194,6 +267,17 @@ void hd_seal(void *lines, uint64_t count, uint32_t first_index) {
     sealed.flags |= HW_FLAG_CHECKED;
     hw_worker_seal(&sealed, first_index + (uint32_t)line);
     memcpy(at, &sealed, sizeof sealed);
+  }
+}
+
+void hd_routes(const void *lines, uint64_t count, uint32_t first_index, int require_checked,
+               uint8_t *to_reward) {
+  const uint8_t *at = lines;
+  for (uint64_t line = 0; line < count; ++line, at += HW_DESC_BYTES) {
+    hw_desc_t copy;
+    memcpy(&copy, at, sizeof copy);
+    const hw_step_t step = hw_worker_step(&copy, first_index + (uint32_t)line, require_checked);
+    to_reward[line] = step.reward != 0;
   }
 }
 
@@ -219,8 +303,10 @@ static int has_any_of(void *argument) {
 
 static int has_any(void *device) { return can_be_taken(device); }
 
-// Spin, yield, then sleep until the worker rouses the host or is gone.
-static int wait_for(hw_device_t *device, int (*ready)(void *), void *argument, int64_t timeout_ns) {
+// Spin, yield, then sleep until the worker rouses the host or is gone, or `callers` is closed, which
+// its closer says by raising host_wake.
+static int wait_for(hw_device_t *device, hw_callers_t *callers, int (*ready)(void *), void *argument,
+                    int64_t timeout_ns) {
   hw_segment_t *segment = device->segment;
   const uint64_t start = timeout_ns > 0 ? hw_now() : 0;
   for (uint32_t turn = 0;; ++turn) {
@@ -229,6 +315,9 @@ static int wait_for(hw_device_t *device, int (*ready)(void *), void *argument, i
     }
     if (timeout_ns <= 0) {
       return 0;
+    }
+    if (hw_get(&callers->closed)) {
+      return HD_CLOSED;
     }
     if (turn < SPINS) {
       hw_pause();
@@ -247,7 +336,7 @@ static int wait_for(hw_device_t *device, int (*ready)(void *), void *argument, i
     }
     const uint32_t wake = atomic_load(&segment->host_wake);
     atomic_fetch_add(&segment->host_sleeping, 1);
-    if (!ready(argument)) {
+    if (!ready(argument) && !atomic_load(&callers->closed)) {
       const int64_t longest = hw_get(&segment->remote) ? HW_NAP_NS : SLEEP_NS;
       hw_futex_wait(&segment->host_wake, wake, left < longest ? left : longest);
     }
@@ -256,13 +345,24 @@ static int wait_for(hw_device_t *device, int (*ready)(void *), void *argument, i
 }
 
 int hd_wait(hw_device_t *device, int64_t timeout_ns) {
-  return wait_for(device, has_any, device, timeout_ns);
+  if (!hw_enter(&device->callers)) {
+    return HD_CLOSED;
+  }
+  const int came = wait_for(device, &device->callers, has_any, device, timeout_ns);
+  hw_leave(&device->callers);
+  return came;
 }
 
-uint32_t hq_ready(hw_queue_t *queue, int reward) {
+int64_t hq_ready(hw_queue_t *queue, int reward) {
+  hw_device_t *device = queue->device;
   side_t *side = &queue->side[reward];
+  if (hw_get(&queue->taking.closed) || !hw_enter(&device->callers)) {
+    return HD_CLOSED;
+  }
   const uint32_t count = in_ring(side);
-  return count ? count : (uint32_t)has_any_of(side);
+  const int64_t ready = count ? (int64_t)count : has_any_of(side);
+  hw_leave(&device->callers);
+  return ready;
 }
 
 static void took(hw_queue_t *queue, side_t *side, uint32_t count) {
@@ -272,15 +372,19 @@ static void took(hw_queue_t *queue, side_t *side, uint32_t count) {
   hw_rouse(&queue->device->segment->worker_wake, &queue->device->segment->worker_sleeping);
 }
 
-uint32_t hq_poll(hw_queue_t *queue, int reward, void *lines, uint32_t max, int64_t timeout_ns) {
-  if (!queue || reward >= queue->sides || max == 0) {
+static int64_t poll(hw_queue_t *queue, int reward, void *lines, uint32_t max,
+                    int64_t timeout_ns) {
+  if (reward >= queue->sides || max == 0) {
     return 0;
   }
   side_t *side = &queue->side[reward];
   const int32_t known = (int32_t)(side->tail - side->head);
   uint32_t count = known > 0 ? (uint32_t)known : 0;
   if (count == 0 && timeout_ns > 0) {
-    wait_for(queue->device, has_any_of, side, timeout_ns);
+    const int came = wait_for(queue->device, &queue->taking, has_any_of, side, timeout_ns);
+    if (came < 0) {
+      return came;
+    }
   }
   if (count < max) {
     count = in_ring(side);
@@ -305,4 +409,29 @@ uint32_t hq_poll(hw_queue_t *queue, int reward, void *lines, uint32_t max, int64
          (size_t)(count - straight) * HW_DESC_BYTES);
   took(queue, side, count);
   return count;
+}
+
+int64_t hq_wait(hw_queue_t *queue, int reward, int64_t timeout_ns) {
+  side_t *side = &queue->side[reward];
+  if (!hw_enter(&queue->taking)) {
+    return HD_CLOSED;
+  }
+  int64_t ready = in_ring(side);
+  if (ready == 0) {
+    ready = wait_for(queue->device, &queue->taking, has_any_of, side, timeout_ns);
+    if (ready > 0 && in_ring(side)) {
+      ready = side->tail - side->head;
+    }
+  }
+  hw_leave(&queue->taking);
+  return ready;
+}
+
+int64_t hq_poll(hw_queue_t *queue, int reward, void *lines, uint32_t max, int64_t timeout_ns) {
+  if (!hw_enter(&queue->taking)) {
+    return HD_CLOSED;
+  }
+  const int64_t taken = poll(queue, reward, lines, max, timeout_ns);
+  hw_leave(&queue->taking);
+  return taken;
 }

@@ -138,7 +138,7 @@ static uint32_t read_events(hw_device_t *device, uint32_t clear) {
   return atomic_fetch_and(&segment->irq_status, ~clear);
 }
 
-uint32_t hd_read32(hw_device_t *device, uint32_t offset) {
+static uint32_t read_register(hw_device_t *device, uint32_t offset) {
   hw_segment_t *segment = device->segment;
   hd_counts_t counts;
   hw_snapshot(segment, &counts);
@@ -174,16 +174,28 @@ uint32_t hd_read32(hw_device_t *device, uint32_t offset) {
   }
 }
 
-int hd_write32(hw_device_t *device, uint32_t offset, uint32_t value) {
+int64_t hd_read32(hw_device_t *device, uint32_t offset) {
+  if (!hw_enter(&device->callers)) {
+    return HD_CLOSED;
+  }
+  const uint32_t value = read_register(device, offset);
+  hw_leave(&device->callers);
+  return value;
+}
+
+static int write_register(hw_device_t *device, uint32_t offset, uint32_t value,
+                          int64_t patience_ns) {
   hw_segment_t *segment = device->segment;
   switch (offset) {
-    case HW_REG_CTRL:
-      if (hw_close_gate(device)) {
-        return -1;
+    case HW_REG_CTRL: {
+      const int failed = hw_close_gate(device, patience_ns);
+      if (failed) {
+        return failed;
       }
       control(device, value);
       hw_open_gate(device);
       return 0;
+    }
     case HW_REG_STATUS:
       atomic_fetch_and(&segment->status_errors, ~(value & STATUS_ERRORS));
       return 0;
@@ -216,4 +228,13 @@ int hd_write32(hw_device_t *device, uint32_t offset, uint32_t value) {
     default:
       return 0;  // read-only and unknown addresses [DB-004]
   }
+}
+
+int hd_write32(hw_device_t *device, uint32_t offset, uint32_t value, int64_t patience_ns) {
+  if (!hw_enter(&device->callers)) {
+    return HD_CLOSED;
+  }
+  const int failed = write_register(device, offset, value, patience_ns);
+  hw_leave(&device->callers);
+  return failed;
 }

@@ -72,6 +72,18 @@ void hd_leave_remote(hw_device_t *device) {
   pthread_join(device->watcher, NULL);
 }
 
-uint32_t hd_remote_ended(hw_device_t *device) { return hw_get(&device->segment->remote_ended); }
+int hd_remote_ended(hw_device_t *device) {
+  if (!hw_enter(&device->callers)) {
+    return HD_CLOSED;
+  }
+  const uint32_t ended = hw_get(&device->segment->remote_ended);
+  hw_leave(&device->callers);
+  return (int)ended;
+}
 
-void hd_lose_remote(hw_device_t *device) { hw_put(&device->segment->remote_ended, HW_ENDED_LOST); }
+void hd_lose_remote(hw_device_t *device) {
+  if (hw_enter(&device->callers)) {
+    hw_put(&device->segment->remote_ended, HW_ENDED_LOST);
+    hw_leave(&device->callers);
+  }
+}

@@ -109,6 +109,7 @@ struct hw_device {
   hw_segment_t *segment;
   uint8_t *window;
   struct hw_pool *pool;        // worker threads of this process
+  hw_callers_t callers;        // of hd_* and of hq_open, hq_room, hq_ready; a queue counts its own
   hw_word_t cmd_head_seen;     // a lower bound of CMD_HEAD, to spare a cache miss
   int lock_file;               // -1: not shared
   int role;

@@ -10,6 +10,8 @@
 
 #include "sync.h"
 
+static const int64_t AWAIT_NS = 1000 * 1000;  // one who leaves wakes only the last one's waiter
+
 uint64_t hw_now(void) {
   struct timespec now;
   clock_gettime(CLOCK_MONOTONIC, &now);
@@ -23,4 +25,10 @@ void hw_futex_wait(hw_word_t *word, uint32_t expected, int64_t timeout_ns) {
 
 void hw_futex_wake(hw_word_t *word) {
   syscall(SYS_futex, word, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
+}
+
+void hw_await_callers(hw_callers_t *callers) {
+  for (uint32_t inside; (inside = atomic_load(&callers->inside)) != 0;) {
+    hw_futex_wait(&callers->inside, inside, AWAIT_NS);
+  }
 }

@@ -27,6 +27,14 @@ static inline void hw_pause(void) {
 #endif
 }
 
+// The calls that are inside an object at the moment, so that closing it can wake them, wait for the
+// last and only then take away what they use. Memory of the object itself outlives the close: a
+// call that comes late finds it closed.
+typedef struct hw_callers {
+  _Alignas(64) hw_word_t inside;
+  hw_word_t closed;
+} hw_callers_t;
+
 uint64_t hw_now(void);
 void hw_futex_wait(hw_word_t *word, uint32_t expected, int64_t timeout_ns);
 void hw_futex_wake(hw_word_t *word);
@@ -41,6 +49,25 @@ static inline void hw_rouse(hw_word_t *wake, hw_word_t *sleeping) {
     sched_yield();
   }
 }
+
+static inline void hw_leave(hw_callers_t *callers) {
+  if (atomic_fetch_sub(&callers->inside, 1) == 1 && hw_get(&callers->closed)) {
+    hw_futex_wake(&callers->inside);
+  }
+}
+
+// 1, to be paired with hw_leave; 0: it is closed.
+static inline int hw_enter(hw_callers_t *callers) {
+  atomic_fetch_add(&callers->inside, 1);
+  if (atomic_load(&callers->closed)) {
+    hw_leave(callers);
+    return 0;
+  }
+  return 1;
+}
+
+// Wait for the last caller; `closed` is set and who waits inside was woken.
+void hw_await_callers(hw_callers_t *callers);
 
 static inline void hw_spin_lock(hw_word_t *lock) {
   while (atomic_exchange_explicit(lock, 1, memory_order_acquire)) {

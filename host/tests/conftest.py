@@ -42,7 +42,8 @@ WHOLE_STREAMS = "DESCRING_WHOLE_STREAMS"
 class OpenBackend:
     """Opens the backend under test, as often as a test likes."""
 
-    def __init__(self, name: str, options: dict[str, Any], share: float) -> None:
+    def __init__(self, param: str, name: str, options: dict[str, Any], share: float) -> None:
+        self.name = param
         self._name = name
         self._options = options
         self._share = 1.0 if os.environ.get(WHOLE_STREAMS) else share
@@ -76,7 +77,7 @@ def open_backend(request: pytest.FixtureRequest) -> Iterator[OpenBackend]:
     name, options, share = BACKENDS[request.param]
     if name == "cuda" and _no_gpu():
         pytest.skip(_no_gpu())
-    backend = OpenBackend(name, options, share)
+    backend = OpenBackend(request.param, name, options, share)
     yield backend
     for device in backend.opened:
         device.close()

@@ -118,6 +118,25 @@ def test_the_stress_program_finds_nothing(tmp_path: Path) -> None:
     assert result.stdout.count("good") == 16
 
 
+@pytest.mark.parametrize("kind", ["thread", "address,undefined"])
+def test_closing_while_another_thread_is_inside_a_call(tmp_path: Path, kind: str) -> None:
+    """[LIFE-001]: each call ends and finds it closed; what it uses goes behind it. Under sanitizers.
+
+    `make sanitize` runs more rounds, `make nightly` 10000 of each.
+    """
+    sources = [*map(str, NATIVE.glob("*.c")), str(NATIVE / "check" / "closing.c")]
+    program = tmp_path / "closing"
+    flags = ["-std=c11", "-g", "-O1", "-fno-strict-aliasing", "-pthread", f"-fsanitize={kind}"]
+    flags += ["-fno-sanitize-recover=all", f"-I{NATIVE}", f"-I{INCLUDE}"]
+    subprocess.run(["cc", *flags, *sources, "-o", str(program)], check=True, timeout=120)
+    environment = {**os.environ, "TSAN_OPTIONS": "halt_on_error=1 exitcode=66"}
+    result = subprocess.run(
+        [str(program), "4"], capture_output=True, text=True, timeout=300, env=environment
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert result.stdout.count("good") == 3
+
+
 def test_each_file_of_the_core_calls_only_what_stands_before_it(tmp_path: Path) -> None:
     """The layers that ``build.CORE`` lists; a file that is not in the list is not in the core."""
     script = importlib.util.spec_from_file_location("native_build", NATIVE / "build.py")

@@ -68,7 +68,7 @@ def test_both_ways_have_one_signature() -> None:
     """What help() says of the C method is what its slow form in Python takes."""
     for fast, slow in (
         (CommandQueue.submit_decode, CommandQueue._submit_decode_slowly),
-        (CommandQueue.next_completion, CommandQueue._next_slowly),
+        (CommandQueue.submit, CommandQueue._submit_slowly),
     ):
         names = [str(item).split(":")[0] for item in inspect.signature(slow).parameters.values()]
         assert [str(item) for item in inspect.signature(fast).parameters.values()][1:] == [
@@ -119,7 +119,7 @@ def test_python_waits_for_what_is_left() -> None:
     left: list[float | None] = []
 
     class Recording(CommandQueue):
-        def _next_slowly(self, timeout_s: float | None = None) -> Completion | None:
+        def _next_slowly(self, timeout_s: float | None, reward: bool) -> Completion | None:
             left.append(timeout_s)
             return None
 
@@ -143,7 +143,8 @@ def test_other_threads_run_while_one_waits(queue: CommandQueue) -> None:
     """One may take while another submits: the wait lets the interpreter's lock go."""
     assert isinstance(queue._port, NativePort)
     # One piece, however long, so that nothing but the wait itself can let go.
-    queue._bind(int(ffi.cast("uintptr_t", queue._port.handle)), Completion, PATIENCE_S)
+    address = int(ffi.cast("uintptr_t", queue._port.open_handle()))
+    queue._bind(address, Completion, DESC_DTYPE, False, PATIENCE_S)
     got: list[Completion | None] = []
     taker = threading.Thread(target=lambda: got.append(queue.next_completion(PATIENCE_S)))
     taker.start()

@@ -1,14 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The golden model of the descriptor ring: the contract as NumPy, without simulator or GPU."""
+"""The golden model of the descriptor ring: the contract as NumPy, without simulator or GPU.
 
-from descring_model import contract, streams
-from descring_model.compare import Difference, describe, first_difference, status_of
-from descring_model.completion import complete, decoded_tokens, goes_to_reward, seal
-from descring_model.core import CompletionRing, GoldenCore, Ring
-from descring_model.crc import crc32c
-from descring_model.device import GoldenDevice, GoldenLineDevice
-from descring_model.lines import DESC_DTYPE, Lines, as_lines, line_bytes
-from descring_model.registers import ring_log2
+Names are imported when they are first used, so that what needs no array does not wait for NumPy.
+"""
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from descring_model import contract, streams
+    from descring_model.compare import Difference, describe, first_difference, status_of
+    from descring_model.completion import complete, decoded_tokens, goes_to_reward, seal
+    from descring_model.core import CompletionRing, GoldenCore, Ring
+    from descring_model.crc import crc32c
+    from descring_model.device import GoldenDevice, GoldenLineDevice
+    from descring_model.lines import DESC_DTYPE, Lines, as_lines, line_bytes
+    from descring_model.registers import ring_log2
 
 __all__ = [
     "DESC_DTYPE",
@@ -33,3 +40,41 @@ __all__ = [
     "status_of",
     "streams",
 ]
+
+_HOMES = {
+    "Difference": "compare",
+    "describe": "compare",
+    "first_difference": "compare",
+    "status_of": "compare",
+    "complete": "completion",
+    "decoded_tokens": "completion",
+    "goes_to_reward": "completion",
+    "seal": "completion",
+    "CompletionRing": "core",
+    "GoldenCore": "core",
+    "Ring": "core",
+    "crc32c": "crc",
+    "GoldenDevice": "device",
+    "GoldenLineDevice": "device",
+    "DESC_DTYPE": "lines",
+    "Lines": "lines",
+    "as_lines": "lines",
+    "line_bytes": "lines",
+    "ring_log2": "registers",
+}
+"""The module of each name that is not a module itself."""
+
+
+def __getattr__(name: str) -> object:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name in _HOMES:
+        value = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+    else:
+        value = importlib.import_module(f"{__name__}.{name}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -140,6 +140,8 @@ class GoldenCore:
     """Index of the last descriptor whose completion found no room."""
     _unpublished: bool = field(default=False, init=False)
     """Whether the words in memory are behind the indices [RING-013]."""
+    _posting: bool = field(default=False, init=False)
+    """Whether the indices have moved over completions and nobody was told yet."""
 
     def __post_init__(self) -> None:
         self.first_index = check_index(self.first_index, "first_index")
@@ -164,6 +166,8 @@ class GoldenCore:
 
     def run(self) -> None:
         """Execute everything that can be executed now."""
+        if self._posting:
+            self._end_post()
         while self.enabled and not self.halted:
             if self._unpublished and not self._publish():
                 return
@@ -228,21 +232,35 @@ class GoldenCore:
         posts: npt.NDArray[np.uint32],
         to_reward: npt.NDArray[np.bool_],
     ) -> None:
-        if not len(results):
+        count = len(results)
+        if not count:
             return
         seal_checked(results, posts)
         for ring, where in ((Ring.DONE, ~to_reward), (Ring.REWARD, to_reward)):
             self.port.write(ring, posts[where], results[where])
-            indices = self.rings[ring]
-            indices.tail = (indices.tail + int(np.count_nonzero(where))) % INDEX_MODULUS
-        self.head = (self.head + len(results)) % INDEX_MODULUS
+        to_rewards = int(np.count_nonzero(to_reward))
+        tokens = int(decoded_tokens(lines, results).sum(dtype=np.uint64))
+        errors = int(np.count_nonzero(results["flags"] & _ERROR))
+        stopped = bool(results["flags"][-1] & _STOPPED)
+        done, reward, counters, events = *self.rings.values(), self.counters, self.events
+        # Up to here nothing has happened that would not happen again just so. The interpreter runs
+        # a signal's handler, which may raise, at calls and loops: with none among these assignments
+        # they are one step.
+        done.tail = (done.tail + count - to_rewards) % INDEX_MODULUS
+        reward.tail = (reward.tail + to_rewards) % INDEX_MODULUS
+        self.head = (self.head + count) % INDEX_MODULUS
+        counters.descriptors += count
+        counters.tokens += tokens
+        counters.errors += errors
+        self.halted |= stopped
+        events.halted |= stopped
+        self._posting = True
+        self._end_post()
+
+    def _end_post(self) -> None:
         self.port.release(self.head)
-        self.counters.descriptors += len(results)
-        self.counters.tokens += int(decoded_tokens(lines, results).sum(dtype=np.uint64))
-        self.counters.errors += int(np.count_nonzero(results["flags"] & _ERROR))
-        if results["flags"][-1] & _STOPPED:
-            self._halt()
         self._publish()
+        self._posting = False
 
     def _publish(self) -> bool:
         """Tell the host of what was posted: words first, then the event [RING-013]."""

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from functools import partial
 
 from descring_model import contract
-from descring_model.core import GoldenCore, Port, Ring
+from descring_model.core import Events, GoldenCore, Port, Ring
 from descring_model.lines import INDEX_MODULUS, check_index
 
 _ENABLE = contract.register_bit("CTRL", "ENABLE")
@@ -187,14 +187,18 @@ class RegisterFile(ABC):
         self._core = GoldenCore(self._make_port(), done, reward, self._first_index)
 
     def _run(self) -> None:
-        self._core.run()
-        events = self._core.take_events()
-        if events.completion:
-            self._irq_status |= _IRQ_COMPLETION
-        if events.halted:
-            self._irq_status |= _IRQ_HALTED
-        if events.bus_error:
-            self._raise_error(_BUS_ERROR)
+        core = self._core
+        core.run()
+        none = Events()
+        # Without a call in between, so that a signal's handler which raises loses no event.
+        events = core.events
+        core.events = none
+        self._irq_status |= (
+            _IRQ_COMPLETION * events.completion
+            | _IRQ_HALTED * events.halted
+            | _IRQ_ERROR * events.bus_error
+        )
+        self._errors |= _BUS_ERROR * events.bus_error
 
     def _raise_error(self, bit: int) -> None:
         self._errors |= bit
@@ -240,10 +244,10 @@ class RegisterFile(ABC):
 
     def _lock(self) -> None:
         """Put the configuration in force until the next reset [LIFE-006]."""
-        self._locked = True
         _, done, reward = self._sizes()
         self._core.rings[Ring.DONE].log2 = done
         self._core.rings[Ring.REWARD].log2 = reward
+        self._locked = True
 
     def _read_status(self) -> int:
         # An eager device accepts a line only when it can complete it; it never drains [LIFE-007].

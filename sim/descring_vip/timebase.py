@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import os
+
 import cocotb
 import numpy as np
 from cocotb.clock import Clock
@@ -13,9 +15,14 @@ from cocotb.utils import get_sim_steps
 
 CLOCK_PERIOD_NS = 10
 
-BASE_SEED = cocotb.RANDOM_SEED
-"""The seed of the whole run, which a rerun needs. While a case runs, ``cocotb.RANDOM_SEED`` is
-derived from it and the case's name, so a case alone draws the same numbers."""
+
+def base_seed() -> int:
+    """Return the seed of the whole run, which a rerun needs.
+
+    While a case runs, ``cocotb.RANDOM_SEED`` is derived from it and the case's name, so a case
+    alone draws the same numbers.
+    """
+    return int(os.environ["COCOTB_RANDOM_SEED"])
 
 
 def case_rng() -> np.random.Generator:
@@ -47,7 +54,7 @@ class Timebase:
 
     def context(self) -> str:
         """Cycle and seed, for the text of a failure."""
-        return f"cycle {self.cycle}, seed {BASE_SEED}"
+        return f"cycle {self.cycle}, seed {base_seed()}"
 
     async def start(self) -> None:
         """Start the clock with the design in reset."""

@@ -34,7 +34,7 @@ INFO = "toy-1.dist-info"
 def build_editable(directory, config_settings=None, metadata_directory=None):
     with zipfile.ZipFile(f"{directory}/toy-1-py3-none-any.whl", "w") as wheel:
         wheel.writestr(f"{INFO}/METADATA", "Metadata-Version: 2.1\\nName: toy\\nVersion: 1\\n"
-                       "Provides-Extra: dev\\n")
+                       "Provides-Extra: dev\\nProvides-Extra: sim\\n")
         wheel.writestr(f"{INFO}/WHEEL", "Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\n"
                        "Tag: py3-none-any\\n")
         wheel.writestr("toy.py", "")
@@ -71,10 +71,10 @@ class Machine:
         path.write_text(f"#!/bin/bash\n{text}\n")
         path.chmod(path.stat().st_mode | stat.S_IXUSR)
 
-    def bootstrap(self) -> subprocess.CompletedProcess[str]:
+    def bootstrap(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run the script with an empty home and nothing but this machine's commands."""
         return subprocess.run(
-            ["bash", str(self.root / "sim" / "bootstrap.sh")],
+            ["bash", str(self.root / "sim" / "bootstrap.sh"), *arguments],
             env={"PATH": str(self.commands), "HOME": str(self.home), "LC_ALL": "C"}
             | {name: value for name, value in os.environ.items() if name.startswith("PIP_")},
             capture_output=True,
@@ -168,3 +168,24 @@ def test_the_environment_is_made_once_and_again_when_its_inputs_change(machine: 
     python.unlink()
     assert "making it anew" in machine.bootstrap().stderr
     subprocess.run([python, "-c", "import toy"], check=True)
+
+
+def test_the_simulations_alone_need_less_than_everything(machine: Machine) -> None:
+    """What is ready for everything is ready for the simulations, and not the reverse."""
+    assert machine.bootstrap("all").stderr == "descring: expected sim or dev, got 'all'\n"
+    machine.command("id", "echo 0")
+    machine.command(
+        "apt-get",
+        'echo "$*" >> "$HOME/apt"\n'
+        'printf "#!/bin/bash\n" > "${0%/*}/iverilog"; /bin/chmod +x "${0%/*}/iverilog"',
+    )
+    assert machine.bootstrap("sim").returncode == 0
+    assert machine.bootstrap("sim").stderr == ""
+    assert "Python packages ready" in machine.bootstrap("dev").stderr
+    for level in ("sim", "dev"):
+        assert machine.bootstrap(level).stderr == ""
+    install = "install -y -q --no-install-recommends "
+    assert (machine.home / "apt").read_text().splitlines() == [
+        f"{install}iverilog ccache",
+        f"{install}ccache chromium chromium-driver",
+    ]

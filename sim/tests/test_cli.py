@@ -11,11 +11,10 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 import pytest
-from descring_model import DESC_DTYPE, Lines, streams
+from descring_model import DESC_DTYPE, streams
 from descring_sim.replay.stream_file import read_stream
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
@@ -124,7 +123,7 @@ def test_a_pickled_file_is_never_loaded(tmp_path: Path) -> None:
 
 
 TARGETS = {
-    "directory": ("", "is a directory"),
+    "directory": ("", "got a directory"),
     "missing parent": ("no/such/out.npy", "does not exist"),
     "parent is a file": ("file/out.npy", "does not exist"),
     "device": ("/dev/null", "device"),
@@ -252,19 +251,20 @@ def test_a_failed_write_leaves_the_old_file(
     """A full disk in the middle of the second of two outputs touches neither."""
     source = good(tmp_path / "in.npy")
     old = good(tmp_path / "out.npy", 2).read_bytes()
-    save, calls = np.save, []
+    fsync, calls = os.fsync, []
 
-    def fail_second(file: IO[bytes], lines: Lines, *, allow_pickle: bool) -> None:
+    def fail_second(file: int) -> None:
         calls.append(file)
         if len(calls) == 2:
             raise OSError(28, "No space left on device")
-        save(file, lines, allow_pickle=allow_pickle)
+        fsync(file)
 
-    monkeypatch.setattr(np, "save", fail_second)
+    monkeypatch.setattr(os, "fsync", fail_second)
     outputs = ["-o", tmp_path / "out.npy", "--split-reward", tmp_path / "reward.npy"]
     refused(descring("replay", source, "--backend", "model", *outputs), "No space left on device")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.npy", "out.npy"]
     assert (tmp_path / "out.npy").read_bytes() == old
+    assert len(calls) == 2
 
 
 def test_an_output_may_replace_a_file_through_a_link(tmp_path: Path, descring: Command) -> None:

@@ -62,8 +62,11 @@ def test_every_run_names_cases_that_exist() -> None:
     ("run", "said"),
     [
         (Run("no_block", "default"), "there is no"),
-        (Run("worker_pool", "workers99"), "expected a configuration of workers1"),
-        (Run("worker_pool", "workers2", "no_such_case"), "no case matches"),
+        (Run("worker_pool", "workers99"), "CONFIG='workers99'; near: workers"),
+        (
+            Run("worker_pool", "workers2", "no_such_case"),
+            "no case is selected by TEST='no_such_case'",
+        ),
     ],
 )
 def test_run_that_selects_nothing_is_refused(run: Run, said: str) -> None:

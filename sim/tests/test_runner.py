@@ -88,7 +88,7 @@ def test_a_failing_case_says_how_to_repeat_it_and_leaves_waves(toy: Toy, simulat
         "1 of 2 cases failed",
         "index 3: field seq_len: expected 6, actual 5",
         f"seed:  {SEED}",
-        f"make sim SIM={simulator} TEST=toy.test_bad CONFIG=narrow SEED={SEED}",
+        f"make sim FULL=1 SIM={simulator} TEST=toy.test_bad CONFIG=narrow SEED={SEED}",
         str(result.log),
         str(again.waves),
     ):
@@ -259,7 +259,8 @@ class TestPlugin:
         """A random base seed is drawn once for the whole run."""
         done = toy.pytest("--case", "test_bad", "-n", "2")
         assert done.returncode == 1
-        assert len(re.findall(r"rerun: make sim SIM=icarus TEST=toy.test_bad", done.stdout)) == 2
+        reruns = re.findall(r"rerun: make sim FULL=1 SIM=icarus TEST=toy.test_bad", done.stdout)
+        assert len(reruns) == 2
         assert len(set(re.findall(r"(?:SEED=|seed:? +)(\d+)", done.stdout))) == 1
         assert "waves.fst" in done.stdout
 

@@ -101,7 +101,10 @@ def test_a_failure_leaves_waves_of_its_last_cycles(toy: Toy, simulator: str) -> 
     options = ("--sim", simulator, "--case", "toy.test_(good|late)", "--config", "narrow")
     done = toy.pytest(*options, "--seed", str(SEED), "--wave-cycles", "50")
     assert done.returncode == 1, done.stdout + done.stderr
-    assert f"make sim SIM={simulator} TEST=toy.test_late CONFIG=narrow SEED={SEED}" in done.stdout
+    assert (
+        f"make sim FULL=1 SIM={simulator} TEST=toy.test_late CONFIG=narrow SEED={SEED}"
+        in done.stdout
+    )
     file = Path(re.findall(r"waves: (\S+/waves\.fst)$", done.stdout, re.MULTILINE)[0])
     view, table = file.with_suffix(".sucl"), file.with_suffix(".gtkw")
     assert f"open:  surfer -c {view} {file}\n" in done.stdout

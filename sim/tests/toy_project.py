@@ -33,9 +33,13 @@ CASES = """
 import json, os, time
 import cocotb
 from cocotb.clock import Clock
+from cocotb.task import current_task
 from cocotb.triggers import RisingEdge
 
 def report(matched, case):
+    # A batch of seeds names a case case@seed.
+    _, at, seed = current_task().get_name().partition("@")
+    case += at + seed
     with open(os.environ["DESCRING_COSIM_REPORT"], "a") as file:
         file.write(json.dumps({"case": case, "matched": matched, "seed": 0, "cycles": 3}) + "\\n")
 

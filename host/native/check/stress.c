@@ -113,11 +113,11 @@ static void *meddle(void *argument) {
   const uint32_t modes = hd_read32(round->device, HW_REG_CTRL);
   for (uint32_t turn = 0; hw_get(&round->taken) < round->lines && !hw_get(&round->failed); ++turn) {
     if (turn % 7u == 0) {
-      hd_write32(round->device, HW_REG_CTRL, modes & ~HW_BIT(HW_CTRL_ENABLE_BIT));
-      hd_write32(round->device, HW_REG_CTRL, modes);
+      hd_write32(round->device, HW_REG_CTRL, modes & ~HW_BIT(HW_CTRL_ENABLE_BIT), INT64_MAX);
+      hd_write32(round->device, HW_REG_CTRL, modes, INT64_MAX);
     }
     if (hd_read32(round->device, HW_REG_STATUS) & HW_BIT(HW_STATUS_HALTED_BIT)) {
-      hd_write32(round->device, HW_REG_CTRL, modes | HW_BIT(HW_CTRL_RESUME_BIT));
+      hd_write32(round->device, HW_REG_CTRL, modes | HW_BIT(HW_CTRL_RESUME_BIT), INT64_MAX);
     }
     hd_counts_t counts;
     hd_counts(round->device, &counts);
@@ -126,7 +126,7 @@ static void *meddle(void *argument) {
               counts.reward_tail);
       hw_put(&round->failed, 1);
     }
-    hd_write32(round->device, HW_REG_IRQ_STATUS, 7);
+    hd_write32(round->device, HW_REG_IRQ_STATUS, 7, INT64_MAX);
     sched_yield();
   }
   return NULL;
@@ -144,14 +144,15 @@ static int run_round(uint32_t lines, uint32_t workers, int split, int require_ch
   const hd_geometry_t rings = {128, 8192 + 128, 16384 + 128, 6u | 4u << 8 | 2u << 16,
                                (uint32_t)split};
   hd_start_workers(round.device, workers);
-  hd_write32(round.device, HW_REG_RING_LOG2, rings.ring_log2);
-  hd_write32(round.device, HW_REG_CMD_BASE_LO, (uint32_t)rings.cmd_base);
-  hd_write32(round.device, HW_REG_DONE_BASE_LO, (uint32_t)rings.done_base);
-  hd_write32(round.device, HW_REG_REWARD_BASE_LO, (uint32_t)rings.reward_base);
+  hd_write32(round.device, HW_REG_RING_LOG2, rings.ring_log2, INT64_MAX);
+  hd_write32(round.device, HW_REG_CMD_BASE_LO, (uint32_t)rings.cmd_base, INT64_MAX);
+  hd_write32(round.device, HW_REG_DONE_BASE_LO, (uint32_t)rings.done_base, INT64_MAX);
+  hd_write32(round.device, HW_REG_REWARD_BASE_LO, (uint32_t)rings.reward_base, INT64_MAX);
   hd_write32(round.device, HW_REG_CTRL,
              HW_BIT(HW_CTRL_ENABLE_BIT) | (split ? HW_BIT(HW_CTRL_SPLIT_REWARD_BIT) : 0u) |
-                 (require_checked ? HW_BIT(HW_CTRL_REQUIRE_CHECKED_BIT) : 0u));
-  round.queue = hq_open(round.device, &rings);
+                 (require_checked ? HW_BIT(HW_CTRL_REQUIRE_CHECKED_BIT) : 0u), INT64_MAX);
+  int failure;
+  round.queue = hq_open(round.device, &rings, INT64_MAX, &failure);
   pthread_t threads[3];
   pthread_create(&threads[0], NULL, submit, &round);
   pthread_create(&threads[1], NULL, take, &round);
@@ -168,7 +169,9 @@ static int run_round(uint32_t lines, uint32_t workers, int split, int require_ch
     wrong = 1;
   }
   hq_close(round.queue);
+  hq_free(round.queue);
   hd_close(round.device);
+  hd_free(round.device);
   free(segment);
   printf("%u lines, %u workers%s%s: %s\n", lines, workers, split ? ", two completion rings" : "",
          require_checked ? ", require checked" : "", wrong ? "WRONG" : "good");

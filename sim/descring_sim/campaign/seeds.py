@@ -7,7 +7,9 @@ file, so an interrupted campaign continues after the last of them.
 
 from __future__ import annotations
 
+import itertools
 import json
+import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -20,8 +22,11 @@ from descring_sim.campaign.records import from_record, merge, to_record
 from descring_sim.conform.errors import ConformError
 from descring_sim.conform.status import TestResult
 from descring_sim.conform.worker_pool import Task, run_all
+from descring_sim.support.files import FileError, opened, reason, write_files
 
 SHARD_SEEDS = 4
+MAX_LINE = 1 << 24
+"""Bytes of a line of the state file; four seeds of the whole suite take a hundredth of it."""
 
 
 @dataclass(frozen=True)
@@ -79,50 +84,85 @@ class State:
         self.done: set[int] = set()
         if path is None:
             return
-        lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
         head = {"campaign": campaign.identity()}
         try:
-            entries = list(_entries(lines))
-        except ValueError as error:
+            entries = list(_entries(path))
+            if entries and entries[0] != head:
+                raise ConformError(
+                    f"--state {path}: it is of another implementation, contract or choice of "
+                    "tests; name another file, or remove it"
+                )
+            for entry in entries[1:]:
+                self._take(entry, campaign)
+            # Without the torn end of a run that was killed.
+            whole = "".join(json.dumps(entry) + "\n" for entry in entries or [head])
+            write_files({path: whole})
+        except FileError as error:
+            raise ConformError(f"--state {error}") from error
+        except (ValueError, RecursionError) as error:
             raise ConformError(
-                f"--state {path}: this is no state of a campaign: {error}"
+                f"--state {path}: expected the state of a campaign, as this version writes it: "
+                f"{' '.join(str(error).split())[:200]}; name another file, or remove it"
             ) from error
-        if not entries:
-            path.write_text(json.dumps(head) + "\n", encoding="utf-8")
+
+    def _take(self, entry: Any, campaign: Campaign) -> None:
+        """Count an entry, if its seeds are of this campaign; ``ValueError`` if it is none."""
+        if not isinstance(entry, dict) or set(entry) != {"seeds", "results"}:
+            raise ValueError("a line that has not seeds and results")
+        seeds, records = entry["seeds"], entry["results"]
+        if not isinstance(seeds, list) or not all(type(seed) is int for seed in seeds):
+            raise ValueError("seeds that are no numbers")
+        if not isinstance(records, list):
+            raise ValueError("results that are no list")
+        results = [from_record(record) for record in records]
+        if set(seeds) <= set(campaign.seeds):
+            if {result.test for result in results} != set(campaign.tests):
+                raise ValueError("results of other tests than the campaign's")
+            self.done |= set(seeds)
+            self.results += results
+
+    def add(self, campaign: Campaign, seeds: Sequence[int], records: list[dict[str, Any]]) -> None:
+        """A shard is finished.
+
+        Raises:
+            ConformError: the state file cannot be written.
+        """
+        entry = {"seeds": list(seeds), "results": records}
+        self._take(entry, campaign)
+        if self._path is None:
             return
-        if entries[0] != head:
-            raise ConformError(
-                f"--state {path}: it is of another implementation, contract or choice of tests; "
-                "name another file, or remove it"
-            )
-        # Rewritten without the torn end of a run that was killed.
-        whole = "".join(json.dumps(entry) + "\n" for entry in entries)
-        part = path.with_name(path.name + ".part")
-        part.write_text(whole, encoding="utf-8")
-        part.replace(path)
-        for entry in entries[1:]:
-            if set(entry["seeds"]) <= set(campaign.seeds):
-                self._take(entry["seeds"], entry["results"])
-
-    def _take(self, seeds: Sequence[int], records: list[dict[str, Any]]) -> None:
-        self.done |= set(seeds)
-        self.results += [from_record(record) for record in records]
-
-    def add(self, seeds: Sequence[int], records: list[dict[str, Any]]) -> None:
-        """A shard is finished."""
-        self._take(seeds, records)
-        if self._path is not None:
-            with self._path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps({"seeds": list(seeds), "results": records}) + "\n")
-
-
-def _entries(lines: list[str]) -> Iterator[Any]:
-    for number, line in enumerate(lines):
         try:
-            yield json.loads(line)
-        except ValueError:
-            if number == 0 or number != len(lines) - 1:
-                raise
+            with self._path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(entry) + "\n")
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise ConformError(
+                f"--state {self._path}: cannot be written: {reason(error)}; what is in it counts "
+                "when the campaign is run again"
+            ) from error
+
+
+def _entries(path: Path) -> Iterator[Any]:
+    """The entries of a state file, which may end in a torn one; nothing if there is no file."""
+    if not os.path.lexists(path):
+        return
+    torn: ValueError | None = None
+    with opened(path) as (file, _):
+        for number in itertools.count():
+            line = file.readline(MAX_LINE)
+            if not line:
+                return
+            if torn is not None:
+                raise torn
+            if len(line) == MAX_LINE:
+                raise ValueError(f"a line longer than {MAX_LINE} bytes")
+            try:
+                yield json.loads(line)
+            except ValueError as error:
+                if number == 0:
+                    raise
+                torn = error
 
 
 Shards = Callable[[Campaign, list[tuple[int, ...]], int], Iterator[tuple[tuple[int, ...], Any]]]
@@ -157,7 +197,7 @@ def run_campaign(
     """
     progress(len(state.done))
     for seeds, records in shards(campaign, campaign.shards(state.done), jobs):
-        state.add(seeds, records)
+        state.add(campaign, seeds, records)
         progress(len(state.done))
     found = {result.test: result for result in merge(state.results)}
     missing = [test for test in campaign.tests if test not in found]

@@ -10,6 +10,7 @@ recorded once, it is replayed there on another backend and compared byte by byte
 from __future__ import annotations
 
 import json
+import shlex
 from dataclasses import asdict
 from pathlib import Path
 
@@ -18,17 +19,11 @@ import numpy as np
 import numpy.typing as npt
 from descring_model import contract, first_difference, line_bytes, streams
 
-from descring_sim.replay.bundle import (
-    CASES,
-    RINGS,
-    Case,
-    answers,
-    lines_of,
-    read_bundle,
-    write_bundle,
-)
+from descring_sim.replay.bundle import CASES, MAX_COUNT, RINGS, Bundle, answers, write_bundle
 from descring_sim.replay.registry import BACKENDS, open_backend
+from descring_sim.replay.stream_file import StreamError
 from descring_sim.support.click_options import MISMATCH
+from descring_sim.support.files import outputs
 
 
 @click.command()
@@ -42,12 +37,16 @@ from descring_sim.support.click_options import MISMATCH
     metavar="NAME",
     help=f"Whose answers to record; may be repeated. One of {', '.join(BACKENDS)}.",
 )
-@click.option("--count", type=click.IntRange(1), default=500, show_default=True, help="Lines each.")
+@click.option(
+    "--count", type=click.IntRange(1, MAX_COUNT), default=500, show_default=True, help="Lines each."
+)
 @click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="Of the lines.")
 def record(bundle: Path, backends: tuple[str, ...], count: int, seed: int) -> None:
     """Replay a set of streams on several backends and keep their answers in one file."""
     for name in backends:
         open_backend(name)
+    with outputs(bundle):
+        pass  # refused now, and not after the work
     arrays: dict[str, npt.NDArray[np.uint8]] = {}
     for case in CASES:
         lines = streams.generate(
@@ -74,23 +73,26 @@ def record(bundle: Path, backends: tuple[str, ...], count: int, seed: int) -> No
 def check(bundle: Path, backend: str) -> int:
     """Replay a recorded bundle on a backend and compare with every recorded answer."""
     open_backend(backend)
-    manifest, arrays = read_bundle(bundle)
     compared = 0
-    for case in (Case(**fields) for fields in manifest["cases"]):
-        lines = lines_of(bundle, arrays, f"{case.name}/lines")
-        got = answers(backend, lines, case)
-        for name in manifest["backends"]:
-            for ring in RINGS:
-                expected = lines_of(bundle, arrays, f"{case.name}/{name}/{ring}")
-                difference = first_difference(expected, got[ring])
-                if difference is not None:
-                    click.echo(f"{case.name}, {ring} ring, against {name}: {difference}")
-                    click.echo(f"rerun: descring check {bundle} --backend {backend}")
-                    return MISMATCH
-                compared += len(expected)
+    with Bundle.open(bundle) as recorded:
+        for case in recorded.cases:
+            lines = recorded.lines(f"{case.name}/lines")
+            if not len(lines):
+                raise StreamError(f"{bundle}: {case.name} has no lines; record it again")
+            got = answers(backend, lines, case)
+            for name in recorded.backends:
+                for ring in RINGS:
+                    expected = recorded.lines(f"{case.name}/{name}/{ring}")
+                    difference = first_difference(expected, got[ring])
+                    if difference is not None:
+                        click.echo(f"{case.name}, {ring} ring, against {name}: {difference}")
+                        command = ["descring", "check", str(bundle), "--backend", backend]
+                        click.echo(f"rerun: {shlex.join(command)}")
+                        return MISMATCH
+                    compared += len(expected)
     if compared == 0:
         click.echo(f"nothing was compared: {bundle} holds no completions")
         return MISMATCH
-    names = ", ".join(manifest["backends"])
-    click.echo(f"{backend}: {len(manifest['cases'])} cases, {compared} lines as {names}")
+    names = ", ".join(recorded.backends)
+    click.echo(f"{backend}: {len(recorded.cases)} cases, {compared} lines as {names}")
     return 0

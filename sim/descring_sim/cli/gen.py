@@ -9,13 +9,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
+from descring_model.program import DescringError
 
 from descring_sim.gen import outputs
 from descring_sim.gen import requirements as requirement_table
 from descring_sim.gen.citations import scan
 from descring_sim.hdl.part_selects import lint_rtl_selects
 from descring_sim.support import paths
-from descring_sim.support.errors import SimulationError
 
 
 class CommandError(click.ClickException):
@@ -51,7 +51,7 @@ def gen(root: Path | None) -> None:
     folder = _root(root)
     try:
         changed = outputs.write(folder, outputs.render_all(folder))
-    except (SimulationError, OSError) as error:
+    except (DescringError, OSError) as error:
         raise CommandError(str(error)) from error
     for path in changed:
         click.echo(f"wrote {path}")
@@ -66,7 +66,7 @@ def gen_check(context: click.Context, root: Path | None) -> None:
     try:
         texts = outputs.render_all(folder)
         found = outputs.stale(folder, texts)
-    except (SimulationError, OSError) as error:
+    except (DescringError, OSError) as error:
         raise CommandError(str(error)) from error
     for item in found:
         click.echo(f"{item.path} is stale; `make gen` mends it:\n{item.diff}\n", err=True)
@@ -84,7 +84,7 @@ def requirements(context: click.Context, check: bool, root: Path | None) -> None
     folder = _root(root)
     try:
         result = scan(folder)
-    except SimulationError as error:
+    except DescringError as error:
         raise CommandError(str(error)) from error
     click.echo(requirement_table.summary(result), nl=False)
     found = requirement_table.findings(result)
@@ -102,7 +102,7 @@ def lint_rtl(context: click.Context, files: tuple[Path, ...]) -> None:
     """Find hand-written part-selects of a descriptor in the RTL (default: all of rtl/)."""
     try:
         result = lint_rtl_selects(list(files) or [paths.rtl_dir()])
-    except (SimulationError, FileNotFoundError) as error:
+    except (DescringError, FileNotFoundError) as error:
         raise CommandError(str(error)) from error
     for finding in result.findings:
         click.echo(str(finding), err=True)

@@ -3,77 +3,77 @@
 
 Exit codes: 0 all well, 1 a mismatch or nothing compared, 2 an error in what was asked for or in
 carrying it out. An error is one line on stderr, and leaves no output file.
+:mod:`descring_model.program` has the rest.
 """
 
 from __future__ import annotations
 
-import signal
-import sys
+import importlib
 from collections.abc import Sequence
-from types import FrameType
 
 import click
+from descring_model.program import guarded, run_program
 
-from descring_sim.cli.bundle import check, record
-from descring_sim.cli.campaign import campaign
-from descring_sim.cli.compare import compare
-from descring_sim.cli.conform import conform
-from descring_sim.cli.gen import gen, gen_check, lint_rtl, requirements
-from descring_sim.cli.replay import replay
-from descring_sim.cli.serve import clean, serve
-from descring_sim.cli.shell import shell
-from descring_sim.cli.stream import stream
-from descring_sim.cli.waves import waves
-from descring_sim.replay.backend import ReplayError
-from descring_sim.replay.stream_file import StreamError
-from descring_sim.support.errors import SimulationError
+from descring_sim.support.click_program import run_click
 
-ERROR = 2
+NAME = "descring"
+
+COMMANDS = {
+    "stream": ("cli.stream:stream", "Write a stream of descriptors."),
+    "replay": ("cli.replay:replay", "Answer the descriptor stream IN and write the completions."),
+    "compare": ("cli.compare:compare", "Compare two streams; the exit code is 1 when they differ."),
+    "record": ("cli.bundle:record", "Keep the answers of several backends in one file."),
+    "check": ("cli.bundle:check", "Compare a backend with every recorded answer."),
+    "conform": ("cli.conform:conform", "Judge implementations of the contract, rule by rule."),
+    "campaign": ("cli.campaign:campaign", "Compare an implementation with the model at length."),
+    "shell": ("cli.shell:shell", "A prompt on any backend: submit, ring, poll, step, wave."),
+    "waves": ("cli.waves:waves", "Write views of a wave file, and print what opens them."),
+    "gen": ("cli.gen:gen", "Write the files that are generated from the contract."),
+    "gen-check": ("cli.gen:gen_check", "Fail if a generated file is stale."),
+    "requirements": ("cli.gen:requirements", "Show which rules each suite tests."),
+    "lint-rtl": ("cli.gen:lint_rtl", "Find hand-written part-selects of a descriptor."),
+    "serve": ("cli.serve:serve", "Be the worker process of a device in shared memory."),
+    "clean": ("cli.serve:clean", "Remove shared memory that dead processes left behind."),
+}
+"""Where each command is, and its line in the list of commands.
+
+A command is imported when it runs: all of them together take the better part of a second.
+"""
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class _Commands(click.Group):
+    """The commands of :data:`COMMANDS`, imported one by one."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names, in the order of the table."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import one command; None if there is none of that name."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, name = COMMANDS[cmd_name][0].partition(":")
+        command = getattr(importlib.import_module(f"descring_sim.{module}"), name)
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="descring")
 def cli() -> None:
     """RTL-first co-simulation of 64-byte descriptor rings."""
 
 
-COMMANDS = (
-    *(stream, replay, compare, record, check),
-    *(conform, campaign, shell, waves),
-    *(gen, gen_check, requirements, lint_rtl),
-    *(serve, clean),
-)
-for command in COMMANDS:
-    cli.add_command(command)
-
-
-def _terminated(number: int, _frame: FrameType | None) -> None:
-    """Leave by an exception, so that temporary files and simulators are cleaned up."""
-    sys.exit(128 + number)
-
-
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run the command with ``arguments`` (default: the process's) and return its exit code."""
-    try:
-        code = cli.main(args=arguments, prog_name="descring", standalone_mode=False)
-    except click.exceptions.NoArgsIsHelpError as error:
-        error.show()
-        return ERROR
-    except click.ClickException as error:
-        return _say(error.format_message())
-    except click.Abort:
-        return _say("interrupted")
-    except (ReplayError, SimulationError, StreamError) as error:
-        return _say(str(error))
-    return code if isinstance(code, int) else 0
-
-
-def _say(text: str) -> int:
-    click.echo(f"descring: error: {text}", err=True)
-    return ERROR
+    return guarded(NAME, lambda: run_click(NAME, cli, arguments))
 
 
 def main() -> None:
     """The console script."""
-    signal.signal(signal.SIGTERM, _terminated)
-    sys.exit(run())
+    run_program(NAME, lambda: run_click(NAME, cli))

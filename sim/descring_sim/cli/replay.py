@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 
@@ -11,14 +12,15 @@ from descring_model import contract
 
 from descring_sim.replay.backend import ReplayError, ReplayOptions, ReplayResult
 from descring_sim.replay.registry import BACKENDS, open_backend
-from descring_sim.replay.stream_file import StreamError, outputs, read_stream
+from descring_sim.replay.stream_file import BYTES_PER_LINE, StreamError, outputs, read_stream, save
+from descring_sim.support import memory
 from descring_sim.support.click_options import INDEX
 from descring_sim.support.progress import progress_bar
 
 
 def _check_paths(source: Path, targets: list[Path]) -> None:
-    resolved = [path.resolve() for path in targets]
-    if source.resolve() in resolved:
+    resolved = [os.path.realpath(path) for path in targets]
+    if os.path.realpath(source) in resolved:
         raise StreamError(f"{source}: the output would replace the input; name another file")
     if len(set(resolved)) != len(resolved):
         raise StreamError(
@@ -109,6 +111,8 @@ def replay(
     if len(lines) == 0:
         raise StreamError(f"{source}: expected at least one line to replay, but it holds none")
 
+    memory.require(len(lines) * BYTES_PER_LINE, f"{source}", "replay it in parts")
+
     with outputs(*targets) as files:
         began = time.monotonic()
         with progress_bar() as bar:
@@ -117,7 +121,7 @@ def replay(
         seconds = time.monotonic() - began
         _check_result(result, len(lines), options)
         streams = [result.done] if split_reward is None else [result.done, result.reward]
-        files.commit(streams)
+        save(files, streams)
     for path, completions in zip(targets, streams, strict=True):
         click.echo(f"{path}: {len(completions)} completions")
     click.echo(f"{backend}: {len(lines)} lines in {seconds:.1f} s, {result.note}")

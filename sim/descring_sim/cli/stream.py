@@ -7,9 +7,10 @@ import secrets
 from pathlib import Path
 
 import click
-from descring_model import streams
+from descring_model import contract, streams
 
-from descring_sim.replay.stream_file import outputs
+from descring_sim.replay import stream_file
+from descring_sim.support import memory
 from descring_sim.support.click_options import INDEX
 
 
@@ -43,8 +44,15 @@ def stream(count: int, seed: int | None, profile: str, first_index: int, output:
     """Write a stream of descriptors."""
     if seed is None:
         seed = secrets.randbelow(2**32)
-    with outputs(output) as files:
-        files.commit([streams.generate(count, seed=seed, profile=profile, first_index=first_index)])
+    with stream_file.outputs(output) as files:
+        files.expect(count * contract.DESC_BYTES)
+        memory.require(
+            count * stream_file.BYTES_PER_LINE,
+            f"--count {count}",
+            "write several files, each with a seed",
+        )
+        lines = streams.generate(count, seed=seed, profile=profile, first_index=first_index)
+        stream_file.save(files, [lines])
     click.echo(
         f"{output}: {count} lines, profile {profile}, seed {seed}, first index {first_index}"
     )

@@ -24,7 +24,10 @@ class Status(enum.StrEnum):
 
 
 Bin = tuple[str, str, str, str, str]
-"""Opcode, ring position, occupancy, wrap, fault."""
+"""One value on each of the axes of coverage."""
+
+BIN_AXES = ("opcode", "ring position", "occupancy", "wrap", "fault")
+"""What the parts of a :data:`Bin` are."""
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,8 @@ import weakref
 import numpy as np
 import numpy.typing as npt
 from descring_host.device import DEFAULT_MEMORY
-from descring_host.errors import DeviceClosed, DeviceError
+from descring_host.errors import DEVICE_CLOSED, DeviceClosed, DeviceError
+from descring_host.fork import BELONGS_TO_PARENT, belongs_to_this_process
 from descring_host.native import check_u32
 
 from descring_sim.cosim.device_process import (
@@ -109,8 +110,9 @@ class SimulatorDevice:
             waves = os.environ.get(WAVES_VARIABLE, "0") not in ("", "0")
         self.seed = _seed(seed)
         self._closed = False
+        self._closed_because = DEVICE_CLOSED
         self._lock = threading.Lock()
-        self._waiting = 0  # threads that want the lock
+        self._waiting = 0  # threads that have the lock or want it
         self._poked = threading.Event()
         self._posted: list[Operation] = []  # writes that are not sent off yet
         options = ProcessOptions(
@@ -137,7 +139,7 @@ class SimulatorDevice:
         self.memory: npt.NDArray[np.uint8] = np.frombuffer(mapping, dtype=np.uint8)
         # A device that is not closed must still end its simulator.
         self._finalizer = weakref.finalize(self, self._process.kill)
-        _OPEN.add(self)
+        belongs_to_this_process(self)
 
     @property
     def waves(self) -> str | None:
@@ -227,10 +229,11 @@ class SimulatorDevice:
         Raises:
             DeviceError: something was found wrong at the end, or the simulator was gone.
         """
+        if self._closed:
+            return
+        self._closed = True  # a thread in wait() ends between two requests
+        self._poked.set()
         with self._lock:
-            if self._closed:
-                return
-            self._closed = True
             self._finalizer.detach()
             self._process.close()
 
@@ -242,34 +245,29 @@ class SimulatorDevice:
 
     def _check_open(self) -> None:
         if self._closed:
-            raise DeviceClosed("the device is closed; open a new one")
+            raise DeviceClosed(self._closed_because)
 
     def _exchange(self, operations: list[Operation]) -> int:
         """Send off the posted writes, then ``operations``; the number of the last one."""
+        self._check_open()
         self._waiting += 1
-        with self._lock:
+        try:
+            with self._lock:
+                self._check_open()
+                posted, self._posted = self._posted, []
+                return self._process.exchange([*posted, *operations])[-1]
+        finally:
             self._waiting -= 1
-            self._check_open()
-            posted, self._posted = self._posted, []
-            return self._process.exchange([*posted, *operations])[-1]
 
-    def _abandon(self) -> None:
+    def abandon(self) -> None:
         """In a forked child: the simulator is the parent's."""
+        self._lock = threading.Lock()  # a thread of the parent's may have held it
+        self._poked = threading.Event()  # likewise
         if not self._closed:
             self._closed = True
+            self._closed_because = f"the device is not this process's: {BELONGS_TO_PARENT}"
             self._finalizer.detach()
             self._process.abandon()
-
-
-_OPEN: weakref.WeakSet[SimulatorDevice] = weakref.WeakSet()
-
-
-def _abandon_all() -> None:
-    for device in list(_OPEN):
-        device._abandon()
-
-
-os.register_at_fork(after_in_child=_abandon_all)
 
 
 def _seed(seed: int | None) -> int:

@@ -7,21 +7,22 @@ A test that uses ``cosim`` runs once for each simulator that ``--sim`` names. It
 
 from __future__ import annotations
 
+import argparse
 import ast
 import contextlib
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import pytest
 
 from descring_sim.cosim import build as builds
-from descring_sim.cosim import results, runner, simulators
+from descring_sim.cosim import longest_first, results, runner, simulators
 from descring_sim.cosim import testcases as case_names
 from descring_sim.cosim.runner import RunResult
 from descring_sim.cosim.testcases import Selection
-from descring_sim.support import seeds, suggest
+from descring_sim.support import paths, seeds, suggest
 from descring_sim.support.errors import SimulationError
 
 _PROPERTY = "descring_cosim"
@@ -34,11 +35,26 @@ RERUNS = 3
 """
 
 
+def _seed(text: str) -> int | None:
+    """Read a seed; None for a random one."""
+    if text == "random":
+        return None
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"expected a number from 0 or random, got {text!r}")
+    return int(text)
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options of the co-simulation."""
     group = parser.getgroup("cosim", "co-simulation of SystemVerilog against the golden model")
     group.addoption("--sim", default="all", choices=("all", *simulators.SIMULATORS))
-    group.addoption("--seed", type=int, help="base seed (default: random, printed)")
+    group.addoption("--seed", type=_seed, help="base seed, or random (the default; printed)")
+    group.addoption(
+        "--tier",
+        default="full",
+        choices=runner.TIERS,
+        help="quick: every case of every block, shorter and in fewer configurations",
+    )
     group.addoption("--config", metavar="NAME", help="run this named configuration only")
     group.addoption(
         "--case", metavar="REGEX", help="run the cocotb cases whose block.name matches only"
@@ -68,8 +84,6 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(
             f"--wave-cycles: expected a number from 0, got {config.option.wave_cycles}"
         )
-    if config.option.seed < 0:
-        raise pytest.UsageError(f"--seed: expected a number from 0, got {config.option.seed}")
     if config.option.case is not None:
         try:
             Selection(config.option.case)
@@ -93,7 +107,14 @@ def pytest_configure_node(node: Any) -> None:
 
 def pytest_report_header(config: pytest.Config) -> str:
     """Print the seed before anything can hang."""
-    return f"cosim: seed {config.option.seed}"
+    return f"cosim: {config.option.tier} tier, seed {config.option.seed}"
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Print the seed before anything can hang, also where pytest is told to be quiet."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is not None and session.config.option.verbose < 0:
+        reporter.write_line(pytest_report_header(session.config))
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -134,8 +155,18 @@ def _configs_of(item: pytest.Function) -> set[str]:
     return configs or {runner.DEFAULT_CONFIG}
 
 
+def _is_run(item: pytest.Item) -> TypeGuard[pytest.Function]:
+    """Whether a test runs a simulator by way of the fixture ``cosim``."""
+    return isinstance(item, pytest.Function) and "cosim" in item.fixturenames
+
+
+def _build_root(config: pytest.Config) -> Path:
+    chosen: Path | None = config.option.build_dir
+    return chosen or paths.build_dir() / "sim"
+
+
 def _is_wanted(item: pytest.Item, config: pytest.Config) -> bool:
-    if not isinstance(item, pytest.Function) or "cosim" not in item.fixturenames:
+    if not _is_run(item):
         return False  # a filter names cases of a simulator; nothing else is meant
     if config.option.config is not None and config.option.config not in _configs_of(item):
         return False
@@ -156,13 +187,35 @@ def _has_filter(config: pytest.Config) -> bool:
     return config.option.case is not None or config.option.config is not None
 
 
+def _is_in_tier(item: pytest.Item, config: pytest.Config) -> bool:
+    """Whether the tier has the configuration; one that ``--config`` asks for is in every tier.
+
+    ``QUICK`` of a test's module names the configurations that the quick tier builds, a tuple for
+    each simulator; of a simulator that it does not name, the quick tier has all.
+    """
+    if config.option.tier == "full" or config.option.config is not None:
+        return True
+    if not _is_run(item) or "config" not in item.callspec.params:
+        return True
+    quick = getattr(item.module, "QUICK", {}).get(item.callspec.params["cosim"])
+    return quick is None or item.callspec.params["config"] in quick
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what ``--case`` and ``--config`` do not select."""
-    if not _has_filter(config):
-        return
-    wanted = [item for item in items if _is_wanted(item, config)]
-    config.hook.pytest_deselected(items=[item for item in items if item not in wanted])
-    items[:] = wanted
+    """Leave out what ``--case``, ``--config`` and ``--tier`` do not select; the longest go first.
+
+    Workers of xdist must agree on the order, so it depends on what all of them see alike.
+    """
+    wanted = [item for item in items if _is_in_tier(item, config)]
+    if _has_filter(config):
+        wanted = [item for item in wanted if _is_wanted(item, config)]
+    kept = set(wanted)
+    config.hook.pytest_deselected(items=[item for item in items if item not in kept])
+    weight = longest_first.weight(_build_root(config))
+    runs: dict[pytest.Item, float] = {
+        item: weight(item.nodeid, item.path.parent.name) for item in wanted if _is_run(item)
+    }
+    items[:] = sorted(wanted, key=lambda item: -runs.get(item, 0.0))
 
 
 def _claimed(folder: Path) -> bool:
@@ -185,7 +238,7 @@ class Cosim:
         self,
         *,
         top: str,
-        cases: str,
+        cases: str | Sequence[str],
         config: str = runner.DEFAULT_CONFIG,
         parameters: builds.Parameters | None = None,
         extra_env: Mapping[str, str] | None = None,
@@ -209,6 +262,7 @@ class Cosim:
             "parameters": parameters,
             "seed": option.seed,
             "case": option.case,
+            "tier": option.tier,
             "waves": option.waves,
             "rtl_dir": rtl_dir or option.rtl_dir,
             "tests_dir": self._request.path.parent.parent,
@@ -279,6 +333,14 @@ def _known_names(config: pytest.Config) -> tuple[list[str], list[str]]:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Print simulators, tests, lines matched and the seed; or why a filter selected nothing."""
     config = terminalreporter.config
+    longest_first.keep(
+        _build_root(config),
+        {
+            entry.nodeid: round(entry.duration, 1)
+            for entry in terminalreporter.stats.get("passed", ())
+            if any(name == _PROPERTY for name, _ in entry.user_properties)
+        },
+    )
     summaries = list(_summaries(terminalreporter))
     if summaries:
         terminalreporter.section("cosim")

@@ -14,7 +14,8 @@ import math
 import re
 import shlex
 import time
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,18 @@ DEFAULT_TIMEOUT_S = 600.0
 WAVE_CYCLES = 1000
 """Cycles before a failure that the waves of its repetition show, unless told otherwise."""
 
+TIERS = ("quick", "full")
+"""How much of each case is done; ``descring_vip.tier`` says what quick leaves out."""
+
+DEFAULT_TIER = "full"
+"""What runs unless the quick tier is asked for."""
+
+TIER_VARIABLE = "DESCRING_TIER"
+"""Environment variable that names the tier inside the simulator."""
+
+EVERY_VARIABLE = "DESCRING_EVERY"
+"""Environment variable that makes every combination of a case exist in the quick tier too."""
+
 
 @dataclass(frozen=True)
 class RunResult:
@@ -50,6 +63,7 @@ class RunResult:
     module: str
     config: str
     seed: int
+    tier: str
     outcome: Outcome
     log: Path
     waves: Path | None
@@ -70,10 +84,7 @@ class RunResult:
     def rerun_line(self, case: CaseResult | None) -> str:
         """Return the command that repeats ``case``, or the whole run for None."""
         test = case_names.block_of(self.module) if case is None else case.label
-        return (
-            f"make sim SIM={self.simulator} TEST={shlex.quote(test)} "
-            f"CONFIG={shlex.quote(self.config)} SEED={self.seed}"
-        )
+        return rerun_line(self.simulator, test, self.config, self.seed, tier=self.tier)
 
     def summary(self) -> dict[str, Any]:
         """Return what the closing lines need, as plain values."""
@@ -126,6 +137,16 @@ class RunResult:
         return [*lines, f"  open:  {surfer}", f"  or:    {gtkwave}"]
 
 
+def rerun_line(
+    simulator: str, test: str, config: str, seed: int, *, tier: str = DEFAULT_TIER
+) -> str:
+    """Return the command that repeats the cases ``test`` of a configuration with a seed."""
+    return (
+        f"make sim {'FULL=1 ' * (tier == 'full')}SIM={simulator} TEST={shlex.quote(test)} "
+        f"CONFIG={shlex.quote(config)} SEED={seed}"
+    )
+
+
 def essence(message: str) -> list[str]:
     """Return the lines of an exception's text that people need: all of a short one, else its end.
 
@@ -157,11 +178,12 @@ def run(
     *,
     simulator: str,
     top: str,
-    cases: str,
+    cases: str | Sequence[str],
     parameters: builds.Parameters | None = None,
     config: str = DEFAULT_CONFIG,
     seed: int | None = None,
     case: str | None = None,
+    tier: str = DEFAULT_TIER,
     waves: bool = False,
     waves_from_ns: float = 0.0,
     rtl_dir: Path | None = None,
@@ -172,17 +194,18 @@ def run(
     timeout_s: float = DEFAULT_TIMEOUT_S,
     coverage: bool = False,
 ) -> RunResult:
-    """Build ``top``, run the cocotb module ``cases`` on it, and judge the outcome.
+    """Build ``top``, run cocotb modules on it in one process, and judge the outcome.
 
     Args:
         simulator: ``icarus`` or ``verilator``.
         top: the module under test.
-        cases: dotted name of the cocotb module below ``tests_dir``.
+        cases: dotted names of cocotb modules of one block below ``tests_dir``, or of one module.
         parameters: parameters of ``top``.
         config: the name that the user knows these parameters by.
         seed: base seed of everything random in the run; random when None.
         case: regular expression as in :class:`descring_sim.cosim.testcases.Selection`; all cases
             when None.
+        tier: ``quick`` or ``full``; a case that is asked for by its parameters exists in both.
         waves: write waves (FST).
         waves_from_ns: simulated time at which they begin.
         rtl_dir: other sources than the project's own.
@@ -204,16 +227,11 @@ def run(
     rtl_dir = (rtl_dir or paths.rtl_dir()).resolve()
     tests_dir = (tests_dir or paths.cocotb_tests_dir()).resolve()
     build_root = (build_root or paths.build_dir() / "sim").resolve()
-    run_dir = run_dir or _run_dir(build_root, simulator, cases, config, rtl_dir, waves)
-
-    known = case_names.functions(case_names.module_file(tests_dir, cases))
-    test_filter = None
-    if case is not None:
-        test_filter = Selection(case).cocotb_filter(cases, known)
-        if test_filter is None:
-            raise SimulationError(
-                f"no case of {cases} matches {case!r}; near: {', '.join(suggest.near(case, known))}"
-            )
+    modules = [cases] if isinstance(cases, str) else list(cases)
+    module = modules[0] if len(modules) == 1 else case_names.block_of(modules[0])
+    run_dir = run_dir or _run_dir(build_root, simulator, module, config, rtl_dir, waves)
+    known = _known_cases(modules, tests_dir)
+    modules, test_filter = _selected(case, known)
 
     started = time.monotonic()
     product = builds.build(
@@ -236,7 +254,7 @@ def run(
                 found,
                 product,
                 top=top,
-                cases=cases,
+                cases=modules,
                 test_filter=test_filter,
                 seed=seed,
                 run_dir=run_dir,
@@ -246,9 +264,11 @@ def run(
             file=run_dir / "run.json",
             log=files["sim.log"],
             timeout_s=timeout_s,
-            env=environment(run_dir, tests_dir) | dict(extra_env or {}),
+            env=environment(run_dir, tests_dir)
+            | {TIER_VARIABLE: tier, EVERY_VARIABLE: "1" * ("/" in (case or ""))}
+            | dict(extra_env or {}),
         )
-        outcome = _judge(code, files, timeout_s)
+        outcome = judge(code, run_dir, timeout_s)
         if wave_file is not None and wave_file.is_file():
             # What a killed simulator leaves behind is no whole file.
             with contextlib.suppress(SimulationError):
@@ -257,9 +277,10 @@ def run(
         simulator=simulator,
         version=found.version,
         top=top,
-        module=cases,
+        module=module,
         config=config,
         seed=seed,
+        tier=tier,
         outcome=outcome,
         log=files["sim.log"],
         waves=wave_file if wave_file is not None and wave_file.is_file() else None,
@@ -269,12 +290,44 @@ def run(
     )
 
 
+def _known_cases(modules: Sequence[str], tests_dir: Path) -> dict[str, list[str]]:
+    """Return the names of the cases of each module; one that two modules use names neither."""
+    known = {
+        module: case_names.functions(case_names.module_file(tests_dir, module))
+        for module in modules
+    }
+    uses = Counter(name for names in known.values() for name in set(names))
+    twice = sorted(name for name, count in uses.items() if count > 1)
+    if twice:
+        raise SimulationError(
+            f"{', '.join(modules)} are one run and share the case {twice[0]}; rename one of them"
+        )
+    return known
+
+
+def _selected(case: str | None, known: Mapping[str, Sequence[str]]) -> tuple[list[str], str | None]:
+    """Return the modules with a case that ``case`` selects, and cocotb's filter for these cases."""
+    if case is None:
+        return list(known), None
+    filters = {
+        module: text
+        for module, names in known.items()
+        if (text := Selection(case).cocotb_filter(module, names)) is not None
+    }
+    if not filters:
+        near = suggest.near(case, [name for names in known.values() for name in names])
+        raise SimulationError(
+            f"no case of {', '.join(known)} matches {case!r}; near: {', '.join(near)}"
+        )
+    return list(filters), "|".join(filters.values())
+
+
 def specification(
     simulator: Simulator,
     product: builds.Build,
     *,
     top: str,
-    cases: str,
+    cases: str | Sequence[str],
     test_filter: str | None,
     seed: int,
     run_dir: Path,
@@ -310,12 +363,14 @@ def environment(run_dir: Path, tests_dir: Path) -> dict[str, str]:
     }
 
 
-def _judge(code: int | None, files: Mapping[str, Path], timeout_s: float) -> Outcome:
+def judge(code: int | None, run_dir: Path, timeout_s: float) -> Outcome:
+    """Return the outcome of the run in ``run_dir`` that ended with ``code``, None if killed."""
     if code is None:
-        running = re.findall(r"running (\S+) \(\d+/\d+\)", files["sim.log"].read_text("utf-8"))
+        log = (run_dir / "sim.log").read_text("utf-8")
+        running = re.findall(r"running (\S+) \(\d+/\d+\)", log)
         case = f" in {running[-1]}" if running else ""
         return Outcome(problems=(f"killed{case}: no end after {timeout_s:.0f} s of wall-clock",))
-    outcome = results.evaluate(files["results.xml"], files["report.jsonl"])
+    outcome = results.evaluate(run_dir / "results.xml", run_dir / "report.jsonl")
     if code != 0 and not outcome.problems and outcome.first_failed is None:
         problem = f"every case passed, but the simulator ended with exit code {code}"
         return replace(outcome, problems=(problem,))

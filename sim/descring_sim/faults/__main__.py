@@ -27,6 +27,7 @@ from descring_sim.faults.kinds import KINDS, run_seed
 from descring_sim.faults.lockstep_host import FaultError, FaultyDevice, Setting
 from descring_sim.faults.report import Chunk
 from descring_sim.support import paths, provenance
+from descring_sim.support.click_program import run_module
 from descring_sim.support.errors import SimulationError
 
 DEFAULT_SEEDS = {"verilator": 1000, "icarus": 63}
@@ -165,4 +166,4 @@ def main(
 
 
 if __name__ == "__main__":
-    main()
+    run_module("descring_sim.faults", main)

@@ -20,6 +20,7 @@ from descring_sim.formal.proofs import Outcome
 from descring_sim.formal.session import SOURCES, chosen, failure_text, out_dir
 from descring_sim.formal.tasks import Task
 from descring_sim.support import paths, provenance
+from descring_sim.support.click_program import run_module
 from descring_sim.support.errors import SimulationError
 
 
@@ -92,4 +93,4 @@ def main(
 
 
 if __name__ == "__main__":
-    main()
+    run_module("descring_sim.formal", main)

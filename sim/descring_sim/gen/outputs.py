@@ -4,8 +4,6 @@
 from __future__ import annotations
 
 import difflib
-import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import islice
@@ -13,6 +11,7 @@ from pathlib import Path
 
 from descring_sim.gen import c_header, contract_doc, dut_header, requirements, systemverilog
 from descring_sim.gen.citations import scan
+from descring_sim.support.files import write_files
 
 PACKAGE = "rtl/hw_desc_pkg.sv"
 HEADER = "host/include/hw_desc.h"
@@ -53,26 +52,12 @@ def _present(path: Path) -> str | None:
         return None
 
 
-def _write(path: Path, text: str) -> None:
-    """Put ``text`` in place in one step, so that no build ever reads half a file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    temporary = Path(name)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(text.encode("utf-8"))
-        temporary.chmod(0o644)
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-
-
 def write(root: Path, texts: Mapping[str, str]) -> list[str]:
     """Bring the files of ``texts`` up to date and return the paths of those that changed."""
     changed = [path for path, text in texts.items() if _present(root / path) != text]
     for path in changed:
-        _write(root / path, texts[path])
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        write_files({root / path: texts[path]})
     return changed
 
 

@@ -18,6 +18,7 @@ from typing import Any
 
 from descring_host import CommandQueue, HostError
 from descring_model import contract
+from descring_model.program import run_program
 
 from descring_sim.cosim.device import SimulatorDevice
 from descring_sim.cosim.device_process import TOP
@@ -209,4 +210,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program("python -m descring_sim.gen.timing_diagram", main)

@@ -29,6 +29,7 @@ from descring_sim.mutation import session
 from descring_sim.mutation.mutant import Mutant, MutantError
 from descring_sim.mutation.session import Status, Verdict
 from descring_sim.support import paths
+from descring_sim.support.click_program import run_module
 from descring_sim.support.errors import SimulationError
 
 TAG = "mutants"
@@ -129,4 +130,4 @@ def main(jobs: int, only: tuple[str, ...], list_only: bool, write: bool) -> None
 
 
 if __name__ == "__main__":
-    main()
+    run_module("descring_sim.mutation.formal", main)

@@ -29,6 +29,7 @@ from descring_sim.mutation import session
 from descring_sim.mutation.mutant import Mutant, MutantError, Run
 from descring_sim.mutation.session import Status, Verdict
 from descring_sim.support import paths
+from descring_sim.support.click_program import run_module
 
 FEWEST = 60
 """Fewer mutants than this prove little about the suite."""
@@ -199,4 +200,4 @@ def main(jobs: int, only: tuple[str, ...], list_only: bool, write: bool) -> None
 
 
 if __name__ == "__main__":
-    main()
+    run_module("descring_sim.mutation.host", main)

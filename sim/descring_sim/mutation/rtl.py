@@ -11,27 +11,23 @@ Exit codes: 0 all killed, 1 a survivor or an invalid mutant, 2 an error in what 
 
 from __future__ import annotations
 
-import importlib.util
 import re
 import shutil
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import click
 
-from descring_sim.cosim import build as builds
-from descring_sim.cosim import runner
-from descring_sim.cosim import testcases as case_names
+from descring_sim.cosim import plan, runner
 from descring_sim.cosim.runner import RunResult
-from descring_sim.cosim.testcases import Selection
 from descring_sim.mutation import session
 from descring_sim.mutation.mutant import Mutant, MutantError, Run
 from descring_sim.mutation.session import Status, Verdict
 from descring_sim.support import paths
+from descring_sim.support.click_program import run_module
 from descring_sim.support.errors import SimulationError
 
 LAST_RUNS = (Run("rl_runtime_top", "small"), Run("rl_runtime_mmio", "small"))
@@ -76,34 +72,6 @@ class Job:
         )
 
 
-class _Recorder:
-    """Replaces the fixture ``cosim``: notes what a test would run."""
-
-    def __init__(self) -> None:
-        self.calls: list[dict[str, Any]] = []
-
-    def run(
-        self,
-        *,
-        top: str,
-        cases: str,
-        config: str = "default",
-        parameters: builds.Parameters | None = None,
-    ) -> None:
-        """Note one run; a test that asks for more than this cannot be planned."""
-        self.calls.append(
-            {"top": top, "cases": cases, "config": config, "parameters": dict(parameters or {})}
-        )
-
-
-def _configs_of(test: Any) -> list[str] | None:
-    """The configurations that pytest would call ``test`` with, None if it takes none."""
-    for mark in getattr(test, "pytestmark", ()):
-        if mark.name == "parametrize" and mark.args[0] == "config":
-            return list(mark.args[1])
-    return None
-
-
 def jobs_of(run: Run) -> list[Job]:
     """The simulator runs of ``run``: what the block's own pytest file would run.
 
@@ -111,36 +79,14 @@ def jobs_of(run: Run) -> list[Job]:
         MutantError: there is no such block, configuration or case.
     """
     tests_dir = paths.cocotb_tests_dir()
-    file = tests_dir / run.block / f"test_{run.block}.py"
-    if not file.is_file():
-        raise MutantError(f"{run}: there is no {file}")
-    spec = importlib.util.spec_from_file_location(f"_planned_{run.block}", file)
-    assert spec is not None and spec.loader is not None
-    tests = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tests)
-    configs: Mapping[str, Any] = getattr(tests, "CONFIGS", {"default": {}})
-    if run.config not in configs:
-        raise MutantError(f"{run}: expected a configuration of {', '.join(configs)}")
-    recorder = _Recorder()
-    for name, function in vars(tests).items():
-        if not name.startswith("test_"):
-            continue
-        configs_of_test = _configs_of(function)
-        if configs_of_test is None:
-            function(recorder)
-        elif run.config in configs_of_test:
-            function(recorder, run.config)
-    jobs = []
-    for call in recorder.calls:
-        known = case_names.functions(case_names.module_file(tests_dir, call["cases"]))
-        if call["config"] != run.config:
-            continue
-        if run.case is None or Selection(run.case).matching(run.block, known):
-            parameters = tuple(sorted(call["parameters"].items()))
-            jobs.append(Job(call["top"], call["cases"], run.config, parameters, run.case))
-    if not jobs:
-        raise MutantError(f"{run}: no case matches")
-    return jobs
+    try:
+        suites = plan.of_block(tests_dir, run.block)
+        chosen = plan.select(suites, tests_dir, case=run.case, config=run.config)
+    except SimulationError as error:
+        raise MutantError(f"{run}: {error}") from error
+    return [
+        Job(suite.top, suite.cases, suite.config, suite.parameters, run.case) for suite in chosen
+    ]
 
 
 @dataclass
@@ -270,4 +216,4 @@ def main(
 
 
 if __name__ == "__main__":
-    main()
+    run_module("descring_sim.mutation.rtl", main)

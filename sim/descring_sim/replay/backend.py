@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Protocol
 
 from descring_model import Lines
+from descring_model.program import DescringError
 
 Progress = Callable[[int], None]
 """Called now and then with the number of completions so far."""
 
 
-class ReplayError(Exception):
+class ReplayError(DescringError):
     """A replay that could not be carried out; the text is meant for the user."""
 
 

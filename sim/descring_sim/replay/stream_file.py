@@ -2,144 +2,147 @@
 """Streams of descriptors and completions as ``.npy`` files.
 
 A stream file holds the structured dtype of the contract, shape ``(n,)``, or plain bytes, shape
-``(n, 64)`` and dtype ``uint8``. It is read without ever unpickling, and written beside its target
-and renamed over it, so that a reader sees either the old file or the whole new one.
+``(n, 64)`` and dtype ``uint8``. It is read without ever unpickling, and its header is checked
+against its size before it is used. :mod:`descring_sim.support.files` writes it.
 """
 
 from __future__ import annotations
 
-import contextlib
-import os
-from collections.abc import Iterator, Sequence
+import io
+import math
+import mmap
+import warnings
+from collections.abc import Sequence
 from pathlib import Path
-from typing import IO
 
 import numpy as np
+import numpy.typing as npt
 from descring_model import DESC_DTYPE, Lines, as_lines
 
+from descring_sim.support import files
+from descring_sim.support.files import Content, FileError, outputs
+
+__all__ = ["BYTES_PER_LINE", "StreamError", "content", "lines_of", "outputs", "read_stream", "save"]
+
+BYTES_PER_LINE = 320
+"""What a line needs of memory while it is generated or replayed; measured, and rounded up."""
+
 NPY_MAGIC = b"\x93NUMPY"
+_PREFIX = len(NPY_MAGIC) + 2
+"""Bytes before the length of the header: the magic and the version of the format."""
+_LENGTH_BYTES = {1: 2, 2: 4, 3: 4}
+"""Bytes of the length of the header, by the version of the format."""
+_MAX_HEADER = 1 << 16
+_MAPPED_FROM = 1 << 24
+"""Files from this size on are mapped; smaller ones are read, so that no one can change them."""
 
 
-class StreamError(Exception):
+class StreamError(FileError):
     """A file that cannot be read or written as a stream; the text is meant for the user."""
 
 
-def _reason(error: OSError) -> str:
-    return error.strerror or str(error)
-
-
 def read_stream(path: Path) -> Lines:
-    """The lines of stream file ``path``: shape ``(n,)``, dtype ``DESC_DTYPE``, mapped read-only.
+    """The lines of stream file ``path``: shape ``(n,)``, dtype ``DESC_DTYPE``, read-only.
 
     Raises:
-        StreamError: the file is missing, unreadable, not ``.npy``, pickled, truncated, longer than
-            its header requires, or of another shape or dtype.
+        FileError: the file is missing, unreadable, no regular file, not ``.npy``, pickled,
+            truncated, longer than its header states, or of another shape or dtype.
+    """
+    with files.opened(path) as (file, size):
+        if size < _MAPPED_FROM:
+            return lines_of(file.read(size), str(path))
+        return lines_of(mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ), str(path))
+
+
+def lines_of(data: bytes | mmap.mmap, where: str) -> Lines:
+    """The lines in the bytes of a ``.npy`` file, as :func:`read_stream` gives them.
+
+    Raises:
+        StreamError: naming ``where``.
     """
     try:
-        with path.open("rb") as file:
-            magic = file.read(len(NPY_MAGIC))
-            size = os.fstat(file.fileno()).st_size
-    except OSError as error:
-        raise StreamError(f"{path}: cannot be read: {_reason(error)}") from error
+        return as_lines(np.ascontiguousarray(array_of(data, where)))
+    except ValueError as error:
+        raise StreamError(f"{where}: {_one_line(error)}") from error
+
+
+def array_of(data: bytes | mmap.mmap, where: str) -> npt.NDArray[np.generic]:
+    """The array in the bytes of a ``.npy`` file, which it shares.
+
+    Raises:
+        StreamError: naming ``where``.
+    """
+    shape, fortran, dtype, offset = _header(data, where)
+    if dtype.hasobject:
+        raise StreamError(
+            f"{where}: expected plain numbers, but the file holds pickled Python objects, which "
+            "are never loaded; save an array of the descriptor dtype or of uint8"
+        )
+    expected = offset + math.prod(shape) * dtype.itemsize
+    if len(data) < expected:
+        raise StreamError(
+            f"{where}: the .npy file is truncated or damaged: expected {expected} bytes, as its "
+            f"header states, got {len(data)}; write it again"
+        )
+    if len(data) > expected:
+        raise StreamError(
+            f"{where}: expected {expected} bytes, as its header states, but the file has "
+            f"{len(data)}; it is damaged, write it again"
+        )
+    return np.ndarray(shape, dtype, data, offset, order="F" if fortran else "C")
+
+
+def _header(data: bytes | mmap.mmap, where: str) -> tuple[tuple[int, ...], bool, np.dtype, int]:
+    """Shape, order, dtype, and where the data begin."""
+    magic = bytes(data[: len(NPY_MAGIC)])
     if magic != NPY_MAGIC:
         raise StreamError(
-            f"{path}: expected a .npy file, which starts with {NPY_MAGIC!r}, "
+            f"{where}: expected a .npy file, which starts with {NPY_MAGIC!r}, "
             f"but it starts with {magic!r}; write streams with numpy.save or `descring stream`"
         )
-    try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, EOFError, OSError) as error:
-        if "object" in str(error).lower():
-            raise StreamError(
-                f"{path}: expected plain numbers, but the file holds pickled Python objects, which "
-                "are never loaded; save an array of the descriptor dtype or of uint8"
-            ) from error
+    damaged = f"{where}: the .npy file is truncated or damaged"
+    version = tuple(data[len(NPY_MAGIC) : _PREFIX])
+    if len(version) != 2 or version[0] not in _LENGTH_BYTES or version[1] != 0:
         raise StreamError(
-            f"{path}: the .npy file is truncated or damaged ({_one_line(error)}); write it again"
-        ) from error
-    expected = array.offset + array.nbytes
-    if size != expected:
-        raise StreamError(
-            f"{path}: expected {expected} bytes, as its header requires, but the file has {size}; "
-            "it is damaged, write it again"
+            f"{damaged}: expected version 1.0, 2.0 or 3.0 of the format, got "
+            f"{'.'.join(map(str, version)) or 'none'}"
         )
+    start = _PREFIX + _LENGTH_BYTES[version[0]]
+    length = int.from_bytes(data[_PREFIX:start], "little")
+    if length > _MAX_HEADER or start + length > len(data):
+        raise StreamError(f"{damaged}: a header of {length} bytes; write it again")
+    read = np.lib.format.read_array_header_1_0
+    if version[0] > 1:
+        read = np.lib.format.read_array_header_2_0
     try:
-        return as_lines(np.ascontiguousarray(array))
-    except ValueError as error:
-        raise StreamError(f"{path}: {_one_line(error)}") from error
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            shape, fortran, dtype = read(io.BytesIO(data[_PREFIX : start + length]))
+    # The header is a Python literal: what a damaged one raises depends on where Python's parser,
+    # tokenizer or NumPy trips over it.
+    except Exception as error:
+        raise StreamError(f"{damaged} ({_one_line(error)}); write it again") from error
+    if any(extent < 0 for extent in shape):
+        raise StreamError(f"{damaged}: shape {shape}; write it again")
+    return shape, fortran, dtype, start + length
 
 
 def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())
+    return " ".join(str(error).split())[:200]
 
 
-class Outputs:
-    """Stream files that are written whole or not at all.
+def content(lines: Lines) -> Content:
+    """The pieces of the ``.npy`` file that holds ``lines``."""
+    array = np.ascontiguousarray(lines, dtype=DESC_DTYPE)
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, np.lib.format.header_data_from_array_1_0(array))
+    return [header.getvalue(), array.view(np.uint8).data] if len(array) else [header.getvalue()]
 
-    Temporary files are opened at once, so that a target that cannot be written is refused before
-    the work and not after it; :meth:`commit` renames all of them over their targets.
+
+def save(targets: files.Outputs, streams: Sequence[Lines]) -> None:
+    """Put ``streams`` into ``targets``, one for each.
+
+    Raises:
+        FileError: one cannot be written; no target has been touched then.
     """
-
-    def __init__(self, paths: Sequence[Path]) -> None:
-        self._targets = [_checked_target(path) for path in paths]
-        self._parts = [
-            target.with_name(f".{target.name}.{os.getpid()}.part") for target in self._targets
-        ]
-        self._files: list[IO[bytes]] = []
-        try:
-            for path, part in zip(paths, self._parts, strict=True):
-                try:
-                    self._files.append(part.open("xb"))
-                except OSError as error:
-                    raise StreamError(f"{path}: cannot be written: {_reason(error)}") from error
-        except BaseException:
-            self.discard()
-            raise
-
-    def commit(self, streams: Sequence[Lines]) -> None:
-        """Write ``streams``, one for each path, and put them in place.
-
-        Raises:
-            StreamError: a file could not be written; no target has been touched then.
-        """
-        try:
-            for target, file, lines in zip(self._targets, self._files, streams, strict=True):
-                try:
-                    np.save(file, np.asarray(lines, dtype=DESC_DTYPE), allow_pickle=False)
-                    file.flush()
-                    os.fsync(file.fileno())
-                    file.close()
-                except OSError as error:
-                    raise StreamError(f"{target}: cannot be written: {_reason(error)}") from error
-            for part, target in zip(self._parts, self._targets, strict=True):
-                part.replace(target)
-        finally:
-            self.discard()
-
-    def discard(self) -> None:
-        """Close and remove the temporary files that are still there."""
-        for file, part in zip(self._files, self._parts, strict=False):
-            file.close()
-            part.unlink(missing_ok=True)
-
-
-def _checked_target(path: Path) -> Path:
-    """``path`` with links followed, when a regular file can stand there."""
-    target = path.resolve()
-    if target.is_dir():
-        raise StreamError(f"{path}: expected the name of a file, but this is a directory")
-    if target.exists() and not target.is_file():
-        raise StreamError(f"{path}: expected a regular file, but this is a device or a pipe")
-    if not target.parent.is_dir():
-        raise StreamError(f"{path}: its directory {target.parent} does not exist; make it first")
-    return target
-
-
-@contextlib.contextmanager
-def outputs(*paths: Path) -> Iterator[Outputs]:
-    """Temporary files for ``paths``, removed on leaving unless they were committed."""
-    opened = Outputs(paths)
-    try:
-        yield opened
-    finally:
-        opened.discard()
+    targets.commit([content(lines) for lines in streams])

@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from pathlib import Path
 
+from descring_model.program import run_program
 from gcovr.data_model.version import FORMAT_VERSION
 
 from descring_sim.cosim import simulators
@@ -365,4 +366,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program("python -m descring_sim.signoff.coverage", main)

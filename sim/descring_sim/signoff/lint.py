@@ -12,6 +12,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from descring_model.program import run_program
+
 from descring_sim.cosim import simulators
 from descring_sim.hdl import filelist
 from descring_sim.support import paths
@@ -101,4 +103,4 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    run_program("python -m descring_sim.signoff.lint", lambda: main(sys.argv[1:]))

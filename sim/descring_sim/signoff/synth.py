@@ -27,6 +27,7 @@ import click
 from descring_sim.formal import toolchain
 from descring_sim.hdl import filelist
 from descring_sim.support import paths, processes, provenance
+from descring_sim.support.click_program import run_module
 from descring_sim.support.errors import SimulationError
 from descring_sim.support.markdown import table
 
@@ -239,4 +240,4 @@ def main(modules: tuple[str, ...], rtl_dir: Path | None, jobs: int, write: bool)
 
 
 if __name__ == "__main__":
-    main()
+    run_module("descring_sim.signoff.synth", main)

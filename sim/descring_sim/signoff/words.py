@@ -23,6 +23,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from descring_model.program import run_program
+
 from descring_sim.signoff import prose
 
 DEFAULT_LIST = Path("sim/words.toml")
@@ -267,4 +269,4 @@ def _rerun(paths: list[str]) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program("python -m descring_sim.signoff.words", main)

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The error that every command of the simulation layer turns into a clear line and exit code 2."""
+"""The error of everything that builds or starts a simulation."""
 
 from __future__ import annotations
 
+from descring_model.program import DescringError
 
-class SimulationError(Exception):
-    """A simulation cannot be built or started: ``expected X, got Y``, and what to do."""
+
+class SimulationError(DescringError):
+    """A simulation could not be built or started; programs turn it into a line and exit code 2."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import secrets
 import threading
 import time
+import weakref
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from descring_host.device import DEFAULT_MEMORY
-from descring_host.errors import DeviceClosed, DeviceError
+from descring_host.errors import DEVICE_CLOSED, DeviceClosed, DeviceError
+from descring_host.fork import BELONGS_TO_PARENT, belongs_to_this_process
 from descring_host.native import check_u32, nanoseconds
 from descring_model import contract
 
@@ -137,6 +139,18 @@ class VerilatedDevice:
         self._device = self._lib.dx_open(window, memory, first_index, bus, reason, _ERROR_BYTES)
         if self._device == self._ffi.NULL:
             raise DeviceError(self._ffi.string(reason).decode())
+        self._closed = ""
+        # Also at the end of the process, where a thread may be inside a call: the lock is its own.
+        self._finalizer = weakref.finalize(
+            self,
+            _end,
+            weakref.ref(self),
+            self._lib.dx_close,
+            self._device,
+            self._lock,
+            self.memory,
+        )
+        belongs_to_this_process(self)
 
     def read32(self, offset: int) -> int:
         """Read the register at this byte address; 0 for an unknown one [DB-004].
@@ -235,10 +249,15 @@ class VerilatedDevice:
 
     def close(self) -> None:
         """Give the device back; harmless if repeated."""
+        self._closed = self._closed or DEVICE_CLOSED  # a thread in wait() ends behind its slice
         with self._lock:
-            device, self._device = self._device, self._ffi.NULL
-            if device != self._ffi.NULL:
-                self._lib.dx_close(device)
+            self._finalizer()
+
+    def abandon(self) -> None:
+        """See :class:`descring_host.fork.Owned`."""
+        self._closed = f"the device is not this process's: {BELONGS_TO_PARENT}"
+        self._finalizer.detach()
+        self._lock = threading.RLock()  # a thread of the parent's may have held it
 
     def __enter__(self) -> VerilatedDevice:
         return self
@@ -246,13 +265,9 @@ class VerilatedDevice:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def __del__(self) -> None:
-        if hasattr(self, "_device"):
-            self.close()
-
     def _open_device(self) -> Any:
-        if self._device == self._ffi.NULL:
-            raise DeviceClosed("the device is closed; open a new one")
+        if self._closed:
+            raise DeviceClosed(self._closed)
         return self._device
 
     def _state(self) -> Any:
@@ -266,6 +281,21 @@ class VerilatedDevice:
             return code
         text = self._ffi.string(self._lib.dx_error(self._device)).decode()
         raise DeviceError(f"the RTL failed: {text}; it stays failed, open a new device")
+
+
+def _end(
+    opened: weakref.ref[VerilatedDevice],
+    close: Any,
+    device: Any,
+    lock: threading.RLock,
+    _memory: object,
+) -> None:
+    """Close a device while its memory is sure to be there, and no call is inside."""
+    still_open = opened()
+    if still_open is not None:
+        still_open._closed = still_open._closed or DEVICE_CLOSED
+    with lock:
+        close(device)
 
 
 def open_verilated(**options: Any) -> VerilatedDevice:

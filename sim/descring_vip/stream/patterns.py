@@ -2,7 +2,7 @@
 """Idle and backpressure patterns: the axis along which every streaming test is swept.
 
 A pattern is an endless generator of ``(on, off)`` cycle counts, the form that the drivers of
-cocotb-bus take. ``@streaming`` sweeps a case over every pair of them.
+cocotb-bus take. ``@streaming`` sweeps a case over the pairs of them.
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from enum import Enum
 
-import cocotb
 import numpy as np
+
+from descring_vip.tier import sweep
 
 Pattern = Iterator[tuple[int, int]]
 
@@ -94,5 +95,5 @@ def _random(rng: np.random.Generator, *, on: tuple[int, int], off: tuple[int, in
         yield from zip(ons, offs, strict=True)
 
 
-streaming = cocotb.parametrize(idle=list(Idle), ready=list(Ready))
-"""Sweep a case ``(dut, idle, ready)`` over every pair of idle and backpressure pattern."""
+streaming = sweep(idle=list(Idle), ready=list(Ready))
+"""Sweep a case ``(dut, idle, ready)`` over the pairs of idle and backpressure pattern."""

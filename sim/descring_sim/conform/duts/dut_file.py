@@ -15,8 +15,11 @@ from descring_sim.conform.capabilities import Capabilities
 from descring_sim.conform.dut import Description
 from descring_sim.conform.errors import ConformError, DutError
 from descring_sim.support import paths
+from descring_sim.support.files import FileError, read_text
 
 BUILD_TIMEOUT_S = 600.0
+MAX_BYTES = 1 << 20
+"""Of a description; a file that is longer is none."""
 
 KINDS = ("library", "command", "rtl", "shell")
 """What ``dut.kind`` can be; the table of that name has the rest."""
@@ -43,7 +46,7 @@ class DutFile:
     def text(self, key: str, default: str | None = None) -> str:
         """A text of the kind's table."""
         value = self.table.get(key, default)
-        if not isinstance(value, str) or not value:
+        if not isinstance(value, str) or not value or "\0" in value:
             raise self.complain(key, "a text", value)
         return value
 
@@ -87,7 +90,9 @@ class DutFile:
 
 def words(value: Any, where: str) -> list[str]:
     """``value`` as a list of texts; :class:`ConformError` naming ``where`` if it is none."""
-    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+    if not isinstance(value, list) or not all(
+        isinstance(item, str) and "\0" not in item for item in value
+    ):
         raise ConformError(f"{where}: expected a list of texts, got {value!r}")
     return value
 
@@ -99,10 +104,10 @@ def read_file(path: Path) -> DutFile:
         ConformError: it is missing, is no TOML, or lacks or has what it should not.
     """
     try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConformError(f"{path}: cannot be read: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        data = tomllib.loads(read_text(path, MAX_BYTES))
+    except FileError as error:
+        raise ConformError(str(error)) from error
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise ConformError(f"{path}: this is no TOML: {error}") from error
     dut = data.get("dut")
     if not isinstance(dut, dict):

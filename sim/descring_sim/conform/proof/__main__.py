@@ -21,6 +21,7 @@ from descring_sim.conform.status import TestResult
 from descring_sim.conform.suite.declare import NOT_APPLICABLE
 from descring_sim.support import paths
 from descring_sim.support.click_options import jobs_option
+from descring_sim.support.click_program import run_module
 from descring_sim.support.provenance import commit_of
 
 PAGE = "docs/results/conformance.md"
@@ -162,4 +163,4 @@ def main(language: tuple[str, ...], only: tuple[str, ...], jobs: int, write: boo
 
 
 if __name__ == "__main__":
-    main()
+    run_module("descring_sim.conform.proof", main)

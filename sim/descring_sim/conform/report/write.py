@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
 from pathlib import Path
 
 from descring_sim.conform.errors import ConformError
@@ -12,6 +10,7 @@ from descring_sim.conform.report.badge import badge
 from descring_sim.conform.report.machine import to_json, to_junit
 from descring_sim.conform.report.page import to_page
 from descring_sim.conform.verdict import Verdict
+from descring_sim.support.files import FileError, reason, write_files
 
 FILES = ("report.html", "verdict.json", "junit.xml", "badge.svg")
 
@@ -26,19 +25,9 @@ def write_report(folder: Path, verdict: Verdict) -> list[Path]:
     targets = [folder / name for name in FILES]
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        _replace(targets, texts)
+        write_files(dict(zip(targets, texts, strict=True)))
     except OSError as error:
-        raise ConformError(f"--output {folder}: cannot be written: {error.strerror}") from error
+        raise ConformError(f"--output {folder}: cannot be written: {reason(error)}") from error
+    except FileError as error:
+        raise ConformError(f"--output {error}") from error
     return targets
-
-
-def _replace(targets: Sequence[Path], texts: Sequence[str]) -> None:
-    parts = [target.with_name(f".{target.name}.{os.getpid()}") for target in targets]
-    try:
-        for part, text in zip(parts, texts, strict=True):
-            part.write_text(text, encoding="utf-8")
-        for part, target in zip(parts, targets, strict=True):
-            part.replace(target)
-    finally:
-        for part in parts:
-            part.unlink(missing_ok=True)
