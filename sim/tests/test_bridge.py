@@ -32,12 +32,12 @@ def bridge(built: Bridge) -> Iterator[Bridge]:
 
 
 def completions_of(lines: Lines) -> list[Completion]:
-    """What the golden model answers, as the bridge gives it."""
+    """What the golden model results, as the bridge gives it."""
     return [Completion(*LINE_STRUCT.unpack(line.tobytes())) for line in complete(lines)]
 
 
 def polled(bridge: Bridge, count: int) -> list[Completion]:
-    """Poll every cycle until so many completions came."""
+    """Poll every cycle until so many completions arrive."""
     actual: list[Completion] = []
     for _ in range(PATIENCE):
         completion = bridge.poll_completion()
@@ -61,7 +61,7 @@ def test_a_completion_carries_every_field(bridge: Bridge) -> None:
 
 
 def test_decode_and_stop_are_submitted_as_the_host_writes_them(bridge: Bridge) -> None:
-    """[DESC-024] [DEC-002] [LIFE-003]: a STOP halts, and resume() carries on."""
+    """[DESC-024] [DEC-002] [LIFE-003]: a STOP halts, and resume() continues."""
     bridge.set_completion_ready(True)
     assert bridge.submit_decode(70000, 1 << 40, 5, 3, seq_len=30, max_tokens=40, checked=True)
     assert bridge.submit_stop(user_data=9)
@@ -79,7 +79,7 @@ def test_decode_and_stop_are_submitted_as_the_host_writes_them(bridge: Bridge) -
 
 
 def test_a_poll_without_ready_never_returns_a_line_twice(bridge: Bridge) -> None:
-    """It may be looked at once; raising ready afterwards does not bring it back."""
+    """It may be examined once; raising ready afterwards does not bring it back."""
     for number in range(2):
         assert bridge.submit_decode(number + 1)
     bridge.tick(20)

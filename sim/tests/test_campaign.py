@@ -10,7 +10,7 @@ from collections.abc import Callable
 import pytest
 from descring_model import Lines, streams
 from descring_sim.campaign import fuzz
-from descring_sim.conform.dut import Answer, StreamJob
+from descring_sim.conform.dut import StreamJob, StreamResult
 from descring_sim.conform.duts.backends import BackendDut
 from descring_sim.verilated.core import Replay, RtlFault, VerilatedCore
 
@@ -31,13 +31,13 @@ def test_a_million_random_lines_match_the_model(descring: Command) -> None:
 
 def test_the_outcome_does_not_depend_on_the_number_of_processes(descring: Command) -> None:
     """Same seed, same digest; one chunk alone is one of them."""
-    said = []
+    message = []
     for jobs in (1, 3):
         result = descring("campaign", "--lines", LINES, "--seed", SEED, "--jobs", jobs)
         assert result.returncode == 0, result.stderr
-        said.append(re.sub(r" in [\d.]+ s", "", result.stdout))
-    assert said[0] == said[1]
-    assert said[0].startswith(f"matched {LINES} lines, ")
+        message.append(re.sub(r" in [\d.]+ s", "", result.stdout))
+    assert message[0] == message[1]
+    assert message[0].startswith(f"matched {LINES} lines, ")
     result = descring("campaign", "--lines", LINES, "--seed", SEED, "--chunk", 3)
     assert result.stdout.startswith("matched 7 lines in ")
     result = descring("campaign", "--lines", LINES, "--seed", SEED, "--chunk", 4)
@@ -47,13 +47,13 @@ def test_the_outcome_does_not_depend_on_the_number_of_processes(descring: Comman
 
 def test_other_backends_by_lines(descring: Command) -> None:
     """Any backend of ours but the model can be compared; simulators in smaller chunks."""
-    said = []
+    message = []
     for jobs in (1, 2):
         result = descring("campaign", "cpu", "--lines", 60_000, "--seed", SEED, "--jobs", jobs)
         assert result.returncode == 0, result.stderr
-        said.append(re.sub(r" in [\d.]+ s", "", result.stdout))
-    assert said[0] == said[1]
-    assert said[0].startswith("matched 60000 lines, cpu, seed 20, digest ")
+        message.append(re.sub(r" in [\d.]+ s", "", result.stdout))
+    assert message[0] == message[1]
+    assert message[0].startswith("matched 60000 lines, cpu, seed 20, digest ")
     size = fuzz.SIMULATOR_CHUNK_LINES
     assert [chunk.lines for chunk in fuzz.chunks(1, size + 3, "icarus")] == [size, 3]
 
@@ -64,11 +64,11 @@ def test_a_difference_of_another_backend_ends_the_campaign(
     """Exit code 1, and the rerun line names the backend."""
     run = BackendDut.run
 
-    def wrong(self: BackendDut, job: StreamJob) -> Answer:
+    def wrong(self: BackendDut, job: StreamJob) -> StreamResult:
         result = run(self, job)
         done = result.done.copy()
         done["user_data"][5] ^= 1
-        return Answer(done, result.reward)
+        return StreamResult(done, result.reward)
 
     monkeypatch.setattr(BackendDut, "run", wrong)
     result = descring("campaign", "cpu", "--lines", 100, "--seed", SEED, "--jobs", 1)
@@ -77,21 +77,21 @@ def test_a_difference_of_another_backend_ends_the_campaign(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "says"),
+    ("arguments", "message"),
     [
         (("--lines", 10, "--smoke"), "--smoke means nothing with --lines"),
         (("model", "--count", 2, "--chunk", 1), "--chunk means nothing with --count"),
         (("model", "--count", 2, "--lines", 9), "--lines means nothing with --count"),
-        (("mine.toml",), "came 'mine.toml'. For any other implementation give --count"),
+        (("mine.toml",), "got 'mine.toml'. For any other implementation give --count"),
     ],
 )
 def test_options_of_the_other_kind_are_refused(
-    arguments: tuple[object, ...], says: str, descring: Command
+    arguments: tuple[object, ...], message: str, descring: Command
 ) -> None:
     """Lines or seeds: what has no meaning is an error, in one line."""
     result = descring("campaign", *arguments)
     assert result.returncode == 2
-    assert says in result.stderr
+    assert message in result.stderr
     assert len(result.stderr.splitlines()) == 1
 
 

@@ -54,7 +54,7 @@ def test_streams_share_a_simulation(name: str, started: list[StreamSimulation]) 
 
 
 def test_a_hang_and_a_death_start_another(started: list[StreamSimulation]) -> None:
-    """What is killed for its time has hung, and the next stream is answered."""
+    """What is killed for its time has hung, and the next stream is completed."""
     dut = BackendDut("verilator")
     expected = dut.run(JOB).done.tobytes()
     os.killpg(started[0]._process.pid, signal.SIGSTOP)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``descring replay`` without a simulator: the golden model, and answers that are not whole."""
+"""``descring replay`` without a simulator: the golden model, and results that are not whole."""
 
 from __future__ import annotations
 
@@ -85,11 +85,11 @@ def test_halt_without_a_stop_answers_everything(tmp_path: Path, descring: Comman
 
 @dataclass
 class Faulty:
-    """A backend that answers with the wrong number of lines."""
+    """A backend that responds with the wrong number of lines."""
 
     done: int
     reward: int = 0
-    description: str = "answers wrongly"
+    description: str = "wrong completions"
 
     def replay(self, lines: Lines, options: ReplayOptions, progress: Progress) -> ReplayResult:
         """As many lines as it was told."""
@@ -98,20 +98,20 @@ class Faulty:
 
 
 @pytest.mark.parametrize(
-    ("faulty", "options", "says"),
+    ("faulty", "options", "message"),
     [
-        (Faulty(done=7), [], "expected 8 completions, but 7 came"),
-        (Faulty(done=9), [], "expected 8 completions, but 9 came"),
-        (Faulty(done=9), ["--halt"], "expected 8 completions, but 9 came"),
-        (Faulty(done=0), ["--halt"], "none came"),
+        (Faulty(done=7), [], "expected 8 completions, got 7"),
+        (Faulty(done=9), [], "expected 8 completions, got 9"),
+        (Faulty(done=9), ["--halt"], "expected 8 completions, got 9"),
+        (Faulty(done=0), ["--halt"], "got none"),
         (Faulty(done=4), ["--halt"], "last of the done ring is no STOPPED"),
-        (Faulty(done=5, reward=3), [], "3 came in the reward ring"),
+        (Faulty(done=5, reward=3), [], "got 3 in the reward ring"),
     ],
 )
 def test_an_answer_that_is_not_whole_is_an_error(
     faulty: Faulty,
     options: list[str],
-    says: str,
+    message: str,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     descring: Command,
@@ -124,5 +124,5 @@ def test_an_answer_that_is_not_whole_is_an_error(
         *("-o", tmp_path / "out.npy"),
     )
     assert result.returncode == 2
-    assert says in result.stderr
+    assert message in result.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["in.npy"]

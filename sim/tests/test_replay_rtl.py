@@ -158,7 +158,7 @@ FAULTS = {
         "hw_desc_pkg.sv",
         f"{contract.CONTRACT_HASH:08x}",
         "12345678",
-        rf"expected a device of contract hash 0x{contract.CONTRACT_HASH:08x}, but it says "
+        rf"expected a device of contract hash 0x{contract.CONTRACT_HASH:08x}, but it message "
         r"0x12345678; run `make gen`",
     ),
     "completions are miscounted": (
@@ -181,8 +181,8 @@ FAULTS = {
 def test_an_answer_that_is_not_whole_is_an_error(
     fault: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, descring: Command
 ) -> None:
-    """It says what was expected and where host and device stand, and no file is written."""
-    name, old, new, says = FAULTS[fault]
+    """It states what was expected and where host and device stand, and no file is written."""
+    name, old, new, message = FAULTS[fault]
     rtl = shutil.copytree(paths.rtl_dir(), tmp_path / "rtl")
     text = re.sub(r" +", " ", (rtl / name).read_text())
     assert re.search(re.escape(old), text, re.IGNORECASE), f"{name} has no {old!r} to break"
@@ -199,7 +199,7 @@ def test_an_answer_that_is_not_whole_is_an_error(
     )
     assert result.returncode == 2
     assert result.stdout == ""
-    assert re.search(says, result.stderr, re.DOTALL), result.stderr
+    assert re.search(message, result.stderr, re.DOTALL), result.stderr
     assert sorted(path.name for path in tmp_path.iterdir()) == ["build", "in.npy", "rtl"]
 
 

@@ -66,7 +66,7 @@ def test_a_script_runs_on_every_backend(script: Script, backend: str) -> None:
 
 
 def test_completions_are_the_models(script: Script) -> None:
-    """What is printed is what complete() says."""
+    """What is printed is what complete() states."""
     line = np.zeros(1, dtype=DESC_DTYPE)
     line["opcode"], line["max_tokens"] = 1, 5
     result = script("submit decode max_tokens=5\nring\npoll\n", "--backend", "model")
@@ -74,7 +74,7 @@ def test_completions_are_the_models(script: Script) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "code", "says"),
+    ("text", "code", "message"),
     [
         ("expect ID 1\n", 1, "mismatch: ID: expected 0x00000001, got 0x474e5244"),
         ("nonsense\nexpect ID 1\n", 2, "unknown command 'nonsense'"),
@@ -85,15 +85,15 @@ def test_completions_are_the_models(script: Script) -> None:
         ("quit\nnonsense\n", 0, ""),
     ],
 )
-def test_exit_codes_and_messages(script: Script, text: str, code: int, says: str) -> None:
+def test_exit_codes_and_messages(script: Script, text: str, code: int, message: str) -> None:
     """2 for a command that failed, 1 for an expectation that did not hold, else 0."""
     result = script(text)
     assert result.returncode == code
-    assert says in result.stdout
+    assert message in result.stdout
 
 
 @pytest.mark.parametrize(
-    ("options", "says"),
+    ("options", "message"),
     [
         (["--backend", "fpga"], "expected a backend out of model, cpu"),
         (["--set", "workers"], "expected NAME=VALUE"),
@@ -102,11 +102,11 @@ def test_exit_codes_and_messages(script: Script, text: str, code: int, says: str
         (["--waves"], "options of backend model"),
     ],
 )
-def test_what_cannot_be_opened_is_refused(script: Script, options: list[str], says: str) -> None:
+def test_what_cannot_be_opened_is_refused(script: Script, options: list[str], message: str) -> None:
     """Exit code 2, one line."""
     result = script("", *options)
     assert result.returncode == 2
-    assert says in result.stderr
+    assert message in result.stderr
     assert result.stderr.count("\n") == 1
 
 
@@ -131,7 +131,7 @@ def session() -> prompt.Shell:
 
 
 @pytest.mark.parametrize(
-    ("typed", "offered"),
+    ("typed", "completions"),
     [
         ("su", {"submit"}),
         ("submit dec", {"decode"}),
@@ -141,11 +141,11 @@ def session() -> prompt.Shell:
         ("help wa", {"wait", "wave"}),
     ],
 )
-def test_tab_completes(session: prompt.Shell, typed: str, offered: set[str]) -> None:
+def test_tab_completes(session: prompt.Shell, typed: str, completions: set[str]) -> None:
     """Commands, opcodes, fields, registers, rings."""
     document = Document(typed, len(typed))
     found = session.completer().get_completions(document, CompleteEvent(completion_requested=True))
-    assert {completion.text for completion in found} == offered
+    assert {completion.text for completion in found} == completions
 
 
 def test_a_terminal_session_keeps_its_history(

@@ -105,7 +105,7 @@ def test_devices_side_by_side_make_up_one_stream(devices: int) -> None:
 
 
 def test_other_threads_run_meanwhile(small: VerilatedCore) -> None:
-    """The interpreter's lock is released: a thread gets on while a replay is under way."""
+    """The interpreter's lock is released: a thread gets on while a replay is in flight."""
     ended = threading.Event()
     ticks = 0
 
@@ -145,7 +145,7 @@ def test_a_closed_device_says_so() -> None:
 
 
 def broken_rtl(tmp_path: Path, name: str, old: str, new: str) -> Path:
-    """A copy of the RTL with a mistake in it."""
+    """A copy of the RTL with a fault in it."""
     rtl = shutil.copytree(paths.rtl_dir(), tmp_path / "rtl")
     text = (rtl / name).read_text()
     assert text.count(old) == 1, f"{name} has no {old!r} to break"
@@ -248,7 +248,7 @@ def test_a_library_is_made_once_for_its_inputs(
 
 
 def fake_compiler(file: Path, version: str) -> Path:
-    """A compiler that can say its version and nothing else."""
+    """A compiler that can report its version and nothing else."""
     file.write_text(f"#!/bin/sh\necho '{version}'\n")
     file.chmod(0o755)
     return file

@@ -30,7 +30,7 @@ def verilated_wave(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def assert_names_exist(wave: Path) -> tuple[str, str]:
-    """Every signal of both views stands in the wave; the texts of the views."""
+    """Every signal of both views is in the wave; the texts of the views."""
     known = {signal.path + signal.span for signal in views.signals(wave)}
     gtkwave, surfer = (file.read_text() for file in views.save(wave))
     shown = [line for line in gtkwave.splitlines() if re.match(r"[A-Za-z]", line)]

@@ -20,10 +20,10 @@ NAME = "descring"
 
 COMMANDS = {
     "stream": ("cli.stream:stream", "Write a stream of descriptors."),
-    "replay": ("cli.replay:replay", "Answer the descriptor stream IN and write the completions."),
+    "replay": ("cli.replay:replay", "Run the descriptor stream IN and write the completions."),
     "compare": ("cli.compare:compare", "Compare two streams; the exit code is 1 when they differ."),
-    "record": ("cli.bundle:record", "Keep the answers of several backends in one file."),
-    "check": ("cli.bundle:check", "Compare a backend with every recorded answer."),
+    "record": ("cli.bundle:record", "Keep the results of several backends in one file."),
+    "check": ("cli.bundle:check", "Compare a backend with every recorded result."),
     "conform": ("cli.conform:conform", "Judge implementations of the contract, rule by rule."),
     "campaign": ("cli.campaign:campaign", "Compare an implementation with the model at length."),
     "shell": ("cli.shell:shell", "A prompt on any backend: submit, ring, poll, step, wave."),

@@ -119,7 +119,7 @@ class Violation:
 
 
 @dataclass(frozen=True)
-class Answer:
+class StreamResult:
     """The result of a job: the completions of both rings; both empty after a :class:`DeviceJob`."""
 
     done: Lines = field(default_factory=no_lines)
@@ -127,6 +127,10 @@ class Answer:
     note: str = ""
     waves: str | None = None
     violation: Violation | None = None
+
+
+Answer = StreamResult
+"""The name of :class:`StreamResult` up to 0.1."""
 
 
 class Dut(Protocol):
@@ -144,7 +148,7 @@ class Dut(Protocol):
         """
         ...
 
-    def run(self, job: StreamJob | DeviceJob) -> Answer:
+    def run(self, job: StreamJob | DeviceJob) -> StreamResult:
         """Carry out ``job``, each from reset.
 
         Raises:

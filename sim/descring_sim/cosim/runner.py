@@ -41,7 +41,7 @@ WAVE_CYCLES = 1000
 """Cycles before a failure that the waves of its repetition show, unless told otherwise."""
 
 TIERS = ("quick", "full")
-"""How much of each case is done; ``descring_vip.tier`` says what quick leaves out."""
+"""How much of each case is done; ``descring_vip.tier`` states what quick leaves out."""
 
 DEFAULT_TIER = "full"
 """What runs unless the quick tier is asked for."""

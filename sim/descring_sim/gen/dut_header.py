@@ -54,8 +54,8 @@ typedef struct descring_stream {{
 uint32_t descring_dut_abi(void);
 
 // Execute `count` lines. `done` and `reward` have room for `count` lines each; on return
-// *done_count and *reward_count are the numbers written. Without DESCRING_SPLIT_REWARD all go to `done`.
-// Returns 0, or any other number if there is no result, which is an error of the test.
+// *done_count and *reward_count are the numbers written. Without DESCRING_SPLIT_REWARD all lines go
+// to `done`. Returns 0, or any other number if there is no result, which is an error of the test.
 int descring_dut_run(const descring_stream_t *stream, const void *lines, size_t count, void *done,
                      size_t *done_count, void *reward, size_t *reward_count);
 

@@ -354,7 +354,7 @@ def _build(workers: int, depth: int, say: Say) -> Path:
             "quiet": False,
         }
         log = folder / "build.log"
-        # pyverilator prints what the compilers say: in a process of its own, that is a log.
+        # pyverilator prints the output of the compilers: in a process of its own, that is a log.
         code = (
             "import json, sys; from pyverilator import PyVerilator; "
             "PyVerilator.build(**json.load(sys.stdin))"

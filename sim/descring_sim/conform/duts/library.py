@@ -13,7 +13,7 @@ import numpy.typing as npt
 from descring_model import DESC_DTYPE, Lines, contract, line_bytes
 
 from descring_sim.conform.abi import ABI, STREAM_FLAGS
-from descring_sim.conform.dut import Answer, Description, DeviceJob, StreamJob
+from descring_sim.conform.dut import Description, DeviceJob, StreamJob, StreamResult
 from descring_sim.conform.duts.dut_file import DutFile
 from descring_sim.conform.errors import DutError
 
@@ -95,16 +95,16 @@ class LibraryDut:
             raise DutError(f"{self._path}: expected ABI {ABI}, got {actual}; compile it again")
         self._library = library
 
-    def run(self, job: StreamJob | DeviceJob) -> Answer:
+    def run(self, job: StreamJob | DeviceJob) -> StreamResult:
         """See :class:`descring_sim.conform.dut.Dut`."""
         assert self._library is not None
         if isinstance(job, DeviceJob):
             with _LibraryDevice(self._library, job) as device:
                 job.program(device)
-            return Answer()
+            return StreamResult()
         return self._stream(self._library, job)
 
-    def _stream(self, library: ctypes.CDLL, job: StreamJob) -> Answer:
+    def _stream(self, library: ctypes.CDLL, job: StreamJob) -> StreamResult:
         stream = _Stream(
             size=ctypes.sizeof(_Stream),
             flags=sum(bit for name, bit in STREAM_FLAGS.items() if getattr(job, name)),
@@ -138,7 +138,7 @@ class LibraryDut:
             _lines(ring, int(written.value), count)
             for ring, written in zip(rings, counts, strict=True)
         )
-        return Answer(done, reward)
+        return StreamResult(done, reward)
 
 
 def _aligned(count: int) -> npt.NDArray[np.uint8]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from descring_model import Lines
 
-from descring_sim.conform.dut import Answer
+from descring_sim.conform.dut import StreamResult
 from descring_sim.conform.errors import DutError, DutHung
 from descring_sim.cosim.stream_server import StreamFailed, StreamHung, StreamSimulation
 from descring_sim.protocol.replay_job import Job, Summary
@@ -29,7 +29,7 @@ class CoreStreams:
         self._simulator = simulator
         self._live: dict[tuple[int, int], StreamSimulation] = {}
 
-    def answer(self, lines: Lines, options: ReplayOptions, timeout_s: float) -> Answer:
+    def answer(self, lines: Lines, options: ReplayOptions, timeout_s: float) -> StreamResult:
         """The completions of ``lines``.
 
         Raises:
@@ -43,7 +43,7 @@ class CoreStreams:
             job = cosim.write_job(Path(folder), lines, options, depth)
             self._carry_out(job, (depth, workers), options.seed or 0, timeout_s)
             summary = Summary.load(job.summary)
-            return Answer(
+            return StreamResult(
                 cosim.completions(job.done, summary.done),
                 cosim.completions(job.reward, summary.reward),
                 f"{summary.cycles} cycles",
