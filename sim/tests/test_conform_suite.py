@@ -22,7 +22,7 @@ from descring_sim.conform.suite.declare import NOT_APPLICABLE
 from descring_sim.conform.suite.vector import Draw, Vector
 
 SLOW = ("verilated-16-workers", "acme-slow")
-"""To build or to run; ``python -m descring_sim.conform.proof`` tries all of them."""
+"""To build or to run; ``descring dev conform-proof`` tries all of them."""
 
 
 def test_every_rule_has_a_test_or_a_reason() -> None:

@@ -104,7 +104,7 @@ def parts(total: Total, kind: str, head: str) -> str:
 _PAGE = """\
 # The fault table
 
-`python -m descring_sim.faults --write`, {today}, commit {commit}, seed {seed}.
+`descring dev faults --write`, {today}, commit {commit}, seed {seed}.
 
 Each seed draws ring sizes, places, modes, first index, memory latency and pauses, then makes faults
 between a host and the device. A golden device gets the same accesses and the same memory; at the

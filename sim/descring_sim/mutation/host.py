@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Breaks the host runtime in many small ways and checks that its suite kills every one of them.
 
-``python -m descring_sim.mutation.host`` applies each mutant of ``sim/mutants/host`` to a copy of
+``descring dev mutants-host`` applies each mutant of ``sim/mutants/host`` to a copy of
 ``host/``, builds the native core there if it is C that was changed, and runs the test files that
 the mutant names until a test fails. A run ``host@queue_take/stop`` is the file
 ``host/tests/test_queue_take.py`` with pytest's ``-k stop``; it counts only if it passes on the

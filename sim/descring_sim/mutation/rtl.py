@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Breaks the RTL in many small ways and checks that the testbenches notice every one of them.
 
-``python -m descring_sim.mutation.rtl`` applies each mutant of ``sim/mutants`` to a copy of the RTL
+``descring dev mutants`` applies each mutant of ``sim/mutants`` to a copy of the RTL
 and runs, on Icarus, the runs that the mutant names and then :data:`LAST_RUNS`, until a case fails.
 A case counts only if it passes on the RTL as it is. What does not build, or does not end, is no
 mutant: nothing was learned about the testbenches.

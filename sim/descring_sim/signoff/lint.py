@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Elaborates every RTL module alone as top, on both simulators, and accepts no warning.
 
-Run as ``python -m descring_sim.signoff.lint [RTL_DIR]``.
+Run as ``descring dev elaborate [RTL_DIR]``.
 """
 
 from __future__ import annotations
 
+import argparse
 import concurrent.futures
 import os
 import subprocess
@@ -88,10 +89,13 @@ def elaborate(rtl_dir: Path) -> tuple[int, list[str]]:
     return len(tops), report
 
 
-def main(arguments: list[str]) -> int:
-    """Elaborate the folder in ``arguments`` (default: the project's) and return the exit code."""
+def main(arguments: list[str] | None = None) -> int:
+    """Elaborate a folder (default: the project's) and return the exit code."""
+    parser = argparse.ArgumentParser("descring dev elaborate", description=__doc__)
+    parser.add_argument("rtl_dir", nargs="?", type=Path, metavar="RTL_DIR", help="default: rtl/")
+    chosen: Path | None = parser.parse_args(arguments).rtl_dir
     try:
-        count, report = elaborate(Path(arguments[0]) if arguments else paths.rtl_dir())
+        count, report = elaborate(chosen or paths.rtl_dir())
     except (SimulationError, FileNotFoundError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -103,4 +107,4 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    run_program("python -m descring_sim.signoff.lint", lambda: main(sys.argv[1:]))
+    run_program("descring dev elaborate", main)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Synthesises every RTL module alone: cells, flip-flops, logic depth; no latch, no loop.
 
-``python -m descring_sim.signoff.synth`` reads the sources with Yosys as a synthesis tool would,
+``descring dev synth`` reads the sources with Yosys as a synthesis tool would,
 without assertions, and maps them to gates of two inputs and to lookup tables of six. Depth is the
 longest path between registers, ports and memories, in such gates and tables: an estimate for
 comparing modules and versions, no timing. Memories stay memories, as technologies have blocks for

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``python -m descring_sim.conform.proof``: wrong implementations, and the page about them."""
+"""``descring dev conform-proof``: wrong implementations, and the page about them."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def write_page(root: Path, trials: Sequence[Trial], accepted: Sequence[Acceptanc
     lines = [
         HEADING,
         "",
-        f"`python -m descring_sim.conform.proof --write` on {date}, commit {commit_of(root)}.",
+        f"`descring dev conform-proof --write` on {date}, commit {commit_of(root)}.",
         "",
         f"**{score(trials)}.** Each is a copy of the golden model (python), of the worker's header "
         "behind the C ABI (c), of the example core (rtl) or of the example shell with the "
