@@ -3,7 +3,8 @@
 # Every target first prepares .venv; nothing else has to be installed by hand.
 
 SHELL := /bin/bash
-.SHELLFLAGS := -eu -o pipefail -c
+# -p: a recipe's shell takes no functions, options or start-up files from the environment.
+.SHELLFLAGS := -p -eu -o pipefail -c
 .DEFAULT_GOAL := help
 
 # What `make sim` narrows down; empty means all. FULL=1: the full tier in place of the quick one.
@@ -20,6 +21,12 @@ JOBS ?= $(shell nproc)
 
 # A recipe reads them as shell variables, so that no character of theirs is special.
 export SIM TEST CONFIG SEED SEEDS FULL WAVES WAVE_CYCLES JOBS
+
+# What is exported for other programs (PYTEST_ADDOPTS, GIT_DIR, CDPATH, ...) reaches no recipe.
+FOREIGN := sim/descring_sim/support/foreign_variables.txt
+unexport $(filter-out $(shell sed -n 's/^!//p' $(FOREIGN)),\
+	$(filter $(shell sed '/^[\#!]/d; s/\*$$/%/' $(FOREIGN)),$(.VARIABLES)))
+export LC_ALL := C.UTF-8
 
 BIN := .venv/bin
 PYTHON_SOURCES := pymodel host cuda sim cocotb_tests bench examples hatch_build.py
@@ -116,7 +123,8 @@ synth: setup  ## synthesise every RTL module: cells, flip-flops, logic depth, no
 	@$(BIN)/descring dev synth
 
 # What takes too long for `make test`; one target after the other.
-NIGHTLY := campaign ci-snippet conform-proof faults formal formal-mutants mutants mutants-cuda sim soak synth test
+NIGHTLY := campaign ci-snippet conform-proof faults formal formal-mutants host-models host-sanitize mutants \
+	mutants-cuda sim soak synth test
 
 .PHONY: nightly
 nightly:  ## everything in full, with a seed that is drawn and printed
@@ -162,6 +170,14 @@ mutants-cuda: setup  ## mutate the CUDA kernels; runs on the CPU must kill every
 .PHONY: sanitize
 sanitize: setup  ## stress the native core under ThreadSanitizer and AddressSanitizer
 	@host/native/check/sanitize.sh
+
+.PHONY: host-sanitize
+host-sanitize: setup  ## the same at length: 10^4 closings of each call, 10^6 random stores into each region
+	@host/native/check/sanitize.sh --nightly
+
+.PHONY: host-models
+host-models: setup  ## model checks of the host runtime's protocols (spin), exhaustive at small sizes
+	@host/native/models/check.sh --nightly
 
 .PHONY: coverage
 coverage: setup  ## line, branch and toggle coverage of the RTL by its testbenches, as HTML

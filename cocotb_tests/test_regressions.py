@@ -21,6 +21,7 @@ class Regression(NamedTuple):
 
     case: str
     config: str
+    simulator: str
     seeds: list[int]
     found: str
     tier: str = "full"
@@ -33,16 +34,15 @@ def regressions() -> list[Regression]:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run every entry on each simulator that ``--sim`` names."""
+    """Run the entries of each simulator that ``--sim`` names."""
     if "regression" in metafunc.fixturenames:
         chosen = metafunc.config.option.sim
-        names = simulators.SIMULATORS if chosen == "all" else (chosen,)
-        entries = regressions()
-        metafunc.parametrize("regression", entries, ids=[f"{e.case}:{e.config}" for e in entries])
-        metafunc.parametrize("simulator", names)
+        entries = [e for e in regressions() if chosen in ("all", e.simulator)]
+        names = [f"{e.simulator}:{e.case}:{e.config}" for e in entries]
+        metafunc.parametrize("regression", entries, ids=names)
 
 
-def test_regression(regression: Regression, simulator: str, request: pytest.FixtureRequest) -> None:
+def test_regression(regression: Regression, request: pytest.FixtureRequest) -> None:
     """The case passes now with every seed that it has failed with, in one simulation."""
     option = request.config.option
     suites = plan.select(
@@ -61,7 +61,7 @@ def test_regression(regression: Regression, simulator: str, request: pytest.Fixt
         tier=regression.tier,
     )
     for suite in suites:
-        work = Work(simulators.find(simulator), suite, "", [], len(regression.seeds))
+        work = Work(simulators.find(regression.simulator), suite, "", [], len(regression.seeds))
         record = engine.run_seeds(work, regression.seeds)
         assert record.cases >= len(regression.seeds)
         if record.failures:

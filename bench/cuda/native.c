@@ -69,7 +69,7 @@ int bench_pingpong(uint32_t *request, uint32_t *response, uint32_t first, uint32
 uint32_t bench_latency(void *segment, const hw_desc_t *lines, const hw_desc_t *completions,
                        uint32_t period, uint32_t samples, uint64_t *took) {
   const table_t table = {lines, completions, period - 1u};
-  hw_device_t *device = hd_open(segment);
+  hw_device_t *device = hd_open(segment, ((const hw_segment_t *)segment)->segment_bytes);
   const hd_geometry_t rings = rings_of(device);
   int failure;
   hw_queue_t *queue = hq_open(device, &rings, INT64_MAX, &failure);
@@ -220,7 +220,7 @@ uint32_t bench_throughput(void *segment, const hw_desc_t *submissions,
                  .producers = producers, .checkers = checkers, .touch = touch};
   part_t parts[2 * THREADS_MAX];
   pthread_t threads[2 * THREADS_MAX];
-  flow.device = hd_open(segment);
+  flow.device = hd_open(segment, ((const hw_segment_t *)segment)->segment_bytes);
   flow.rings = rings_of(flow.device);
   int failure;
   hw_queue_t *queue = hq_open(flow.device, &flow.rings, INT64_MAX, &failure);
@@ -265,7 +265,7 @@ uint64_t bench_verify(void *segment, const hw_desc_t *lines, const hw_desc_t *co
                       uint64_t count, uint64_t *stops, uint32_t *why) {
   enum { Take = 4096 };
   static hw_desc_t got[Take];
-  hw_device_t *device = hd_open(segment);
+  hw_device_t *device = hd_open(segment, ((const hw_segment_t *)segment)->segment_bytes);
   const hd_geometry_t rings = rings_of(device);
   int failure;
   hw_queue_t *queue = hq_open(device, &rings, INT64_MAX, &failure);

@@ -42,7 +42,7 @@ static bench_t open_bench(uint32_t log2, place_t place) {
   if (bench.memory == MAP_FAILED || hd_format(bench.memory, bench.bytes, SEGMENT, window, 0)) {
     fail("no memory for a device", 0);
   }
-  bench.device = hd_open(bench.memory);
+  bench.device = hd_open(bench.memory, bench.bytes);
   run_on(place == ON_SAME_CPU ? 0 : 1);
   if (place != IN_PROCESS) {
     if (hd_start_workers(bench.device, 1)) {
@@ -50,7 +50,7 @@ static bench_t open_bench(uint32_t log2, place_t place) {
     }
   } else if ((bench.child = fork()) == 0) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
-    hw_device_t *other = hd_open(bench.memory);
+    hw_device_t *other = hd_open(bench.memory, bench.bytes);
     if (hd_start_workers(other, 1) == 0) {
       pause();
     }

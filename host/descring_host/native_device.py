@@ -20,6 +20,7 @@ from descring_host.ports import (
     STILL_SLICE_NS,
     Geometry,
     NativePort,
+    corrupt,
     stands_not_still,
 )
 from descring_host.segment import Segment
@@ -32,7 +33,7 @@ def open_native(segment: Segment) -> Any:
     reference, of which such a call has one.
     """
     base = segment.base
-    device = lib.hd_open(base)
+    device = lib.hd_open(base, len(base))
     if device == ffi.NULL:
         raise MemoryError("no memory for a device handle")
     return ffi.gc(device, lambda handle, _memory=base: lib.hd_free(handle))
@@ -147,7 +148,9 @@ class NativeDevice:
         return self._device
 
     def _open(self, number: int) -> int:
-        """A result of the native core, unless it is that the device was closed."""
+        """A result of the native core, unless it is that the device is closed or corrupt."""
         if number == lib.HD_CLOSED:
             raise DeviceClosed(self._closed or DEVICE_CLOSED)
+        if number == lib.HD_CORRUPT:
+            raise corrupt(self._device)
         return number

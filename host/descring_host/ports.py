@@ -255,6 +255,7 @@ class NativePort:
         self._closed = ""
         self._served: weakref.ref[FastQueue] | None = None
         self._split = geometry.split
+        self._device = device
         fields = ffi.new(
             "hd_geometry_t *",
             {
@@ -275,6 +276,8 @@ class NativePort:
                 raise DeviceClosed(DEVICE_CLOSED)
             if failure[0] == lib.HD_NO_MEMORY:
                 raise MemoryError("no memory for a queue")
+            if failure[0] == lib.HD_CORRUPT:
+                raise corrupt(device)
             check_peer()
             if time.monotonic() > deadline:
                 raise stands_not_still()
@@ -335,6 +338,8 @@ class NativePort:
         if failure == lib.HD_GONE:
             self._check_peer()
             return 0  # a restarted worker, not yet seen: nothing was taken in, so try again
+        if failure == lib.HD_CORRUPT:
+            raise corrupt(self._device)
         raise refused_doorbell(int(lib.hq_next_index(handle)))
 
     def ready(self, ring: int) -> int:
@@ -384,6 +389,22 @@ def decode_line(
     line["user_data"] = user_data
     line["checksum_or_cookie"] = kv_offset ^ delta_offset ^ rollout_id << 32
     return line
+
+
+def fault_of(device: Any) -> str:
+    """The word that a native device found out of range, with what was expected; empty: none."""
+    text = ffi.new("char[]", 200)
+    found = lib.hd_fault(device, text, len(text))
+    return ffi.string(text).decode() if found else ""
+
+
+def corrupt(device: Any) -> DeviceError:
+    """The error of a native device that has found a word of its memory out of range."""
+    word = fault_of(device) or "a word that was reset in the meantime"
+    return DeviceError(
+        f"the device's memory is corrupt: {word}; another process, or a store through "
+        "device.memory, has written it; open a new queue (it resets the device)"
+    )
 
 
 def refused_doorbell(tail: int) -> DeviceError:

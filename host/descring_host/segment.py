@@ -7,8 +7,10 @@ import contextlib
 import ctypes
 import errno
 import mmap
+import operator
 import os
 import re
+import stat
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -28,6 +30,7 @@ _NAME = re.compile(r"[A-Za-z0-9._-]{1,200}")
 _PAGE = 4096
 _HUGE = 2 << 20
 _MAP_HUGETLB = 0x40000
+_NODES = 1024  # as many as hd_bind_numa can name
 _YOUNG_S = 5.0
 """A segment younger than this may be one whose creator has not taken its role yet."""
 
@@ -70,6 +73,9 @@ class Segment:
         self._owner = owner
         self.base: Any = ffi.from_buffer(mapping)
         self.report = MemoryReport(len(mapping), 0, "not asked for", "not asked for")
+        # Read once: another process may write the header at any time.
+        self._offset = int(lib.hd_window_offset(self.base))
+        self._window_bytes = int(lib.hd_window_bytes(self.base))
 
     @property
     def window(self) -> npt.NDArray[np.uint8]:
@@ -77,8 +83,8 @@ class Segment:
         return np.frombuffer(
             memoryview(self._mapping),
             dtype=np.uint8,
-            count=lib.hd_window_bytes(self.base),
-            offset=lib.hd_window_offset(self.base),
+            count=self._window_bytes,
+            offset=self._offset,
         )
 
     @classmethod
@@ -101,10 +107,12 @@ class Segment:
             numa_node: bind the memory to this node; likewise.
 
         Raises:
-            ValueError: a size, name or index out of range.
+            ValueError: a size, name, index or node out of range.
             DeviceError: the name exists, or the system refuses the memory.
         """
         offset, total = _sizes(window_bytes, first_index)
+        if numa_node is not None and not 0 <= operator.index(numa_node) < _NODES:
+            raise ValueError(f"numa_node: expected 0 to {_NODES - 1}, got {numa_node}")
         if huge_pages:
             total = -(-total // _HUGE) * _HUGE
         file = None
@@ -155,6 +163,7 @@ class Segment:
         failed = lib.hd_format(self.base, total, offset, window_bytes, first_index)
         if failed:
             raise DeviceError(f"cannot lay out the segment: {os.strerror(failed)}")
+        self._offset, self._window_bytes = offset, window_bytes
 
     @classmethod
     def attach(cls, name: str) -> Segment:
@@ -162,18 +171,19 @@ class Segment:
 
         Raises:
             ValueError: a malformed name.
-            DeviceError: there is none of that name, or it is damaged or of another version.
+            DeviceError: there is none of that name, another user's, or it is damaged or of another
+                version.
             ContractMismatch: it was made from another contract.
         """
-        path = _path(name)
         try:
-            file = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+            file, size = _open_own(_path(name))
         except FileNotFoundError:
             raise DeviceError(
                 f"there is no shared memory named {name!r}; start it with: descring serve {name}"
             ) from None
+        except OSError as error:
+            raise DeviceError(f"cannot use shared memory {name!r}: {error.strerror}") from None
         try:
-            size = os.fstat(file).st_size
             if size < lib.hd_header_bytes():
                 raise DeviceError(f"shared memory {name!r} is too small ({size} bytes) to be ours")
             mapping = mmap.mmap(file, size)
@@ -187,6 +197,8 @@ class Segment:
                     kind = ContractMismatch
                     text += f": it has {theirs:08x}, this program {contract.CONTRACT_HASH:08x}"
                 raise kind(f"cannot use shared memory {name!r}: {text}")
+            if segment._offset + segment._window_bytes > size:
+                raise DeviceError(f"cannot use shared memory {name!r}: its size was changed")
         except BaseException:
             os.close(file)
             raise
@@ -223,6 +235,30 @@ def _path(name: str) -> Path:
     if not _NAME.fullmatch(name):
         raise ValueError(f"name: expected 1 to 200 of A-Z a-z 0-9 . _ -, got {name!r}")
     return SHM_FOLDER / f"{PREFIX}{name}"
+
+
+def _open_own(path: Path) -> tuple[int, int]:
+    """A regular file of this user, open to be mapped, and its size in bytes.
+
+    Raises:
+        OSError: it is missing, a link, no regular file, or another user's.
+    """
+    # O_NONBLOCK: a pipe must not hold up the opening.
+    file = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    try:
+        status = os.fstat(file)
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(errno.EINVAL, "it is not a regular file")
+        if status.st_uid != os.geteuid():
+            raise OSError(
+                errno.EPERM,
+                f"expected memory of user {os.geteuid()}, got memory of user {status.st_uid}, who "
+                "could write anything into it",
+            )
+    except BaseException:
+        os.close(file)
+        raise
+    return file, status.st_size
 
 
 def _create_file(name: str, size: int) -> int:
@@ -283,33 +319,70 @@ def _huge_bytes(base: Any) -> int:
 
 @dataclass(frozen=True)
 class Leftover:
-    """A segment found by :func:`clean`: its name, and who holds it (empty: nobody, removed)."""
+    """What :func:`clean` found below a segment's name.
+
+    ``held_by`` names who holds it, ``reason`` is why it is left alone otherwise. Both are empty for
+    what was removed, or would be with ``dry_run``.
+    """
 
     name: str
-    held_by: tuple[str, ...]
+    held_by: tuple[str, ...] = ()
+    reason: str = ""
+
+    @property
+    def removed(self) -> bool:
+        """Whether nothing speaks against removing it."""
+        return not self.held_by and not self.reason
 
 
-def clean() -> Iterator[Leftover]:
+def clean(*, dry_run: bool = False) -> Iterator[Leftover]:
     """Remove every segment of this user whose worker and host are both gone; yield what was found.
 
     A segment that a living process holds is left alone, and so is one so young that its creator
-    may not have taken its role yet.
+    may not have taken its role yet, and whatever is no segment of this user.
+
+    Args:
+        dry_run: only report what would be removed.
     """
     for path in sorted(SHM_FOLDER.glob(f"{PREFIX}*")):
+        name = path.name.removeprefix(PREFIX)
         try:
-            file = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-        except (FileNotFoundError, PermissionError):
-            continue  # gone meanwhile, or another user's
+            file, size = _open_own(path)
+        except FileNotFoundError:
+            continue  # removed by somebody else in the meantime
+        except OSError as error:
+            yield Leftover(name, reason=_why_not(error))
+            continue
         try:
-            holders = tuple(
-                who
-                for who, role in (("worker", lib.HD_ROLE_WORKER), ("host", lib.HD_ROLE_HOST))
-                if lib.hd_role_held(file, role)
-            )
-            if not holders and time.time() - os.fstat(file).st_mtime < _YOUNG_S:
-                holders = (f"its creator perhaps (less than {_YOUNG_S:.0f} s old)",)
-            if not holders:
+            found = _examine(name, file, size)
+            if found.removed and not dry_run:
                 path.unlink(missing_ok=True)
+        except OSError as error:
+            found = Leftover(name, reason=_why_not(error))
         finally:
             os.close(file)
-        yield Leftover(path.name.removeprefix(PREFIX), holders)
+        yield found
+
+
+def _why_not(error: OSError) -> str:
+    if error.errno == errno.ELOOP:
+        return "it is a link"
+    if error.errno == errno.EISDIR:
+        return "it is a directory"
+    return error.strerror or str(error)
+
+
+def _examine(name: str, file: int, size: int) -> Leftover:
+    header = os.pread(file, lib.hd_header_bytes(), 0)
+    # A creator that was killed half-way leaves zeros; the magic is written last.
+    magic = int.from_bytes(header[:8], "little")
+    if size < lib.hd_header_bytes() or (magic != lib.hd_magic() and any(header)):
+        return Leftover(name, reason="it is no segment of descring")
+    holders = tuple(
+        who
+        for who, role in (("worker", lib.HD_ROLE_WORKER), ("host", lib.HD_ROLE_HOST))
+        if lib.hd_role_held(file, role)
+    )
+    if not holders and time.time() - os.fstat(file).st_mtime < _YOUNG_S:
+        holders = (f"its creator perhaps (less than {_YOUNG_S:.0f} s old)",)
+    return Leftover(name, holders)

@@ -2,7 +2,8 @@
 """The worker process: ``descring serve``, or ``python -m descring_host.serve``.
 
 It says what happens on stdout, one JSON object a line: ``ready``, ``host`` (a host came, ended or
-died; with the indices), ``refused`` (and why), ``bye``.
+died; with the indices), ``corrupt`` (a word of the memory is out of range; which), ``refused`` (and
+why), ``bye``.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from descring_host.cpu import WORKERS_MAX, join, peer_of
 from descring_host.errors import HostError
 from descring_host.native import ffi, lib
 from descring_host.native_device import open_native
+from descring_host.ports import fault_of
 from descring_host.segment import Segment
 
 _LOOK_S = 0.1
@@ -79,10 +81,13 @@ def _indices(device: Any) -> dict[str, int]:
 def _watch(device: Any, signals: _Signals, exit_with_host: bool, parent: int | None) -> str | None:
     """Report hosts until it is time to end: the name of the signal that asks for it, if any."""
     known = ("none", 0)
+    fault = ""
     while True:
         asked = signals.wait(_LOOK_S)
         if asked is not None:
             return asked
+        if fault != (fault := fault_of(device)) and fault:
+            _say("corrupt", word=fault, **_indices(device))
         host = peer_of(device)
         if host.state == "none" and parent is not None and os.getppid() != parent:
             return None
@@ -109,11 +114,10 @@ def _serve(
     device = open_native(segment)
     try:
         join(device, segment, lib.HD_ROLE_WORKER, "worker")
-        refusal = lib.hd_unrecoverable(device)
-        if refusal:
+        if lib.hd_unrecoverable(device):
             raise HostError(
-                f"cannot carry on with shared memory {segment.name!r}: "
-                f"{ffi.string(refusal).decode()}; reset the device or make a new one"
+                f"cannot carry on with shared memory {segment.name!r}: {fault_of(device)}; reset "
+                "the device or make a new one"
             )
         failed = lib.hd_start_workers(device, workers)
         if failed:

@@ -43,12 +43,14 @@ enum hd_failure {
   HD_GONE = -2,     // the worker is gone
   HD_CLOSED = -3,   // the device or the queue is closed
   HD_BUSY = -4,     // a worker did not stand still in time
-  HD_NO_MEMORY = -5
+  HD_NO_MEMORY = -5,
+  HD_CORRUPT = -6  // a word of the shared memory is out of range: hd_fault
 };
 
 // Identity, for checks at import.
 uint32_t hd_contract_hash(void);
 uint64_t hd_header_bytes(void);
+uint64_t hd_magic(void);  // the first word of every segment
 
 // Lay out a fresh, zeroed segment. The window starts at window_offset.
 int hd_format(void *segment, uint64_t segment_bytes, uint64_t window_offset,
@@ -60,22 +62,28 @@ uint64_t hd_window_offset(const void *segment);
 uint64_t hd_window_bytes(const void *segment);
 uint32_t hd_first_index(const void *segment);
 
-hw_device_t *hd_open(void *segment);
+// NULL: no memory, or hd_refusal has a reason.
+hw_device_t *hd_open(void *segment, uint64_t segment_bytes);
 // Wake every call that is inside the device, wait for the last one, and end all that it has
 // running; its queues are closed before. A call that comes later finds it closed and does not touch
 // the segment. The handle lasts until hd_free, which nobody may call beside another call.
 void hd_close(hw_device_t *device);
 void hd_free(hw_device_t *device);
 
-// The register's value, or HD_CLOSED.
+// The register's value, or HD_CLOSED, HD_CORRUPT.
 int64_t hd_read32(hw_device_t *device, uint32_t offset);
-// 0, HD_CLOSED, or HD_BUSY after patience_ns, with nothing written: CTRL waits for the workers.
+// 0, HD_CLOSED, HD_CORRUPT, or HD_BUSY after patience_ns, with nothing written: CTRL waits for the
+// workers.
 int hd_write32(hw_device_t *device, uint32_t offset, uint32_t value, int64_t patience_ns);
-// 0, or HD_CLOSED.
+// 0, or HD_CLOSED, HD_CORRUPT.
 int hd_counts(hw_device_t *device, hd_counts_t *counts);
 
-// NULL, or why a worker cannot carry on from the state found in the segment (static storage).
-const char *hd_unrecoverable(hw_device_t *device);
+// 1 with the word of the shared memory that was found out of range since the last reset, what was
+// expected and what was found, as text of at most `size` bytes; 0: none.
+int hd_fault(hw_device_t *device, char *text, uint32_t size);
+
+// 0, or HD_CORRUPT: a worker cannot carry on from the state found in the segment (hd_fault).
+int hd_unrecoverable(hw_device_t *device);
 int hd_start_workers(hw_device_t *device, uint32_t workers);
 void hd_stop_workers(hw_device_t *device);
 
@@ -99,7 +107,7 @@ int hd_peer(hw_device_t *device, hd_peer_info_t *info);
 int hd_role_held(int lock_file, int role);
 
 // 1 as soon as a completion can be taken or the device halted; 0 at the end of timeout_ns or when
-// the worker is gone; HD_CLOSED as soon as the device is closed.
+// the worker is gone; HD_CLOSED as soon as the device is closed; HD_CORRUPT.
 int hd_wait(hw_device_t *device, int64_t timeout_ns);
 
 int hd_bind_numa(void *address, uint64_t bytes, int node);
@@ -121,9 +129,9 @@ void hq_free(hw_queue_t *queue);
 uint32_t hq_next_index(hw_queue_t *queue);
 uint32_t hq_head(hw_queue_t *queue, int reward);
 uint32_t hq_in_flight(hw_queue_t *queue);
-// Free slots, or HD_CLOSED.
+// Free slots, or HD_CLOSED, HD_CORRUPT.
 int64_t hq_room(hw_queue_t *queue);
-// How many lines were taken in, or HD_REFUSED, HD_GONE, HD_CLOSED.
+// How many lines were taken in, or HD_REFUSED, HD_GONE, HD_CLOSED, HD_CORRUPT.
 int64_t hq_submit(hw_queue_t *queue, const void *lines, uint32_t count);
 // Likewise, but all or none: 0 where there is not room for all.
 int64_t hq_submit_all(hw_queue_t *queue, const void *lines, uint32_t count);
@@ -134,9 +142,9 @@ int hq_submit_decode(hw_queue_t *queue, uint32_t rollout_id, uint64_t kv_offset,
                      uint64_t delta_offset, uint32_t prefix_id, uint32_t seq_len,
                      uint32_t max_tokens, uint64_t user_data);
 // Take up to max completions of the done (0) or reward (1) ring, waiting at most timeout_ns for
-// the first; or HD_CLOSED.
+// the first; or HD_CLOSED, HD_CORRUPT.
 int64_t hq_poll(hw_queue_t *queue, int reward, void *lines, uint32_t max, int64_t timeout_ns);
-// Completions that can be taken now, or HD_CLOSED; hq_wait, of the taking thread, waits at most
+// Completions that can be taken now, or HD_CLOSED, HD_CORRUPT; hq_wait, of the taking thread, waits at most
 // timeout_ns for the first.
 int64_t hq_ready(hw_queue_t *queue, int reward);
 int64_t hq_wait(hw_queue_t *queue, int reward, int64_t timeout_ns);

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A device: the memory it is laid out in, the handle on it, and the end of all that it has running.
-#define _GNU_SOURCE
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,18 +10,9 @@
 int hd_format(void *memory, uint64_t segment_bytes, uint64_t window_offset,
               uint64_t window_bytes, uint32_t first_index) {
   hw_segment_t *segment = memory;
-  pthread_mutexattr_t attributes;
   if (window_offset < sizeof *segment || window_offset > segment_bytes ||
       window_bytes > segment_bytes - window_offset) {
     return EINVAL;
-  }
-  pthread_mutexattr_init(&attributes);
-  pthread_mutexattr_setpshared(&attributes, PTHREAD_PROCESS_SHARED);
-  pthread_mutexattr_setrobust(&attributes, PTHREAD_MUTEX_ROBUST);
-  const int failed = pthread_mutex_init(&segment->lock, &attributes);
-  pthread_mutexattr_destroy(&attributes);
-  if (failed) {
-    return failed;
   }
   segment->layout = HW_SEGMENT_LAYOUT;
   segment->contract_hash = HW_CONTRACT_HASH;
@@ -30,24 +20,38 @@ int hd_format(void *memory, uint64_t segment_bytes, uint64_t window_offset,
   segment->window_offset = window_offset;
   segment->window_bytes = window_bytes;
   segment->first_index = first_index;
-  hw_reset(segment);
+  hw_reset(&(hw_device_t){.segment = segment, .first_index = first_index, .lock_file = -1});
   // The magic last: who sees it sees a segment that is ready.
   __atomic_store_n(&segment->magic, HW_SEGMENT_MAGIC, __ATOMIC_RELEASE);
   return 0;
 }
 
-hw_device_t *hd_open(void *memory) {
+hw_device_t *hd_open(void *memory, uint64_t segment_bytes) {
   hw_segment_t *segment = memory;
-  hw_device_t *device = aligned_alloc(HW_CACHE_LINE_BYTES, sizeof *device);
   hd_counts_t counts;
+  if (hd_refusal(memory, segment_bytes)) {
+    return NULL;
+  }
+  const uint64_t offset = segment->window_offset, window_bytes = segment->window_bytes;
+  if (offset % HW_CACHE_LINE_BYTES != 0 || offset > segment_bytes ||
+      window_bytes > segment_bytes - offset) {
+    return NULL;  // it was changed behind the look above
+  }
+  hw_device_t *device = aligned_alloc(HW_CACHE_LINE_BYTES, sizeof *device);
   if (!device) {
     return NULL;
   }
   memset(device, 0, sizeof *device);
-  hw_snapshot(segment, &counts);
   device->segment = segment;
-  device->window = (uint8_t *)memory + segment->window_offset;
+  device->window = (uint8_t *)memory + offset;
+  device->window_bytes = window_bytes;
+  device->first_index = segment->first_index;
   device->lock_file = -1;
+  device->remote = hw_get(&segment->remote) != 0;
+  if (!hw_fence_register()) {
+    hw_put(&segment->fenced, 1);
+  }
+  hw_snapshot(device, &counts);  // of one that is corrupt the first call makes a report
   hw_put(&device->cmd_head_seen, counts.cmd_head);
   return device;
 }

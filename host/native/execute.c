@@ -9,6 +9,8 @@
 #include "pool.h"
 #include "progress.h"
 
+enum { AHEAD = 8 };
+
 static void count(hd_counts_t *now, const hw_step_t *step) {
   ++now->cmd_head;
   ++now->descriptors;
@@ -18,16 +20,26 @@ static void count(hd_counts_t *now, const hw_step_t *step) {
 }
 
 // Make all that `now` says visible: the record first, then the words that a host polls, so that a
-// host never sees a completion that a restarted worker would not know of.
+// host never sees a completion that a restarted worker would not know of. Plain stores only: a locked
+// instruction would wait here until the host's CPU has given up the lines just written. So the
+// completion event is left to who reads IRQ_STATUS, who finds it in the record.
 static void publish(worker_t *worker) {
   hw_pool_t *pool = worker->pool;
   hw_segment_t *segment = pool->segment;
+  const rings_t *rings = &worker->rings;
   const hd_counts_t *now = &pool->now;
-  hw_commit(segment, now);
-  hw_publish(pool->device, now);
-  hw_raise(segment, HW_BIT(HW_IRQ_STATUS_COMPLETION_BIT) |
-                        (now->halted ? HW_BIT(HW_IRQ_STATUS_HALTED_BIT) : 0u));
-  hw_rouse(&segment->host_wake, &segment->host_sleeping);
+  hw_commit(pool->device, now);
+  if (rings->cmd_head_word) {
+    hw_put(rings->done_tail_word, now->done_tail);
+    if (rings->split) {
+      hw_put(rings->reward_tail_word, now->reward_tail);
+    }
+    hw_put(rings->cmd_head_word, now->cmd_head);
+  }
+  if (now->halted) {
+    hw_raise(segment, HW_BIT(HW_IRQ_STATUS_HALTED_BIT));
+  }
+  hw_rouse(&segment->fenced, &segment->host_wake, &segment->host_sleeping);
 }
 
 static void note_block(worker_t *worker) {
@@ -38,45 +50,71 @@ static void note_block(worker_t *worker) {
   atomic_fetch_add_explicit(&pool->segment->stalls, 1, memory_order_relaxed);
 }
 
+// Free slots of a completion ring whose host took up to *seen when it was last looked at; 0, recorded,
+// if its head is behind that or beyond the tail.
+static uint32_t room(worker_t *worker, uint32_t slots, uint32_t tail, hw_word_t *head_word,
+                     uint32_t *seen, uint32_t wanted, enum hw_fault word) {
+  if (slots - (tail - *seen) < wanted) {
+    const uint32_t head = hw_get(head_word);
+    if (head - *seen > tail - *seen) {
+      hw_fail(worker->pool->device, word, head, *seen, tail);
+      return 0;
+    }
+    *seen = head;
+  }
+  return slots - (tail - *seen);
+}
+
 static uint32_t done_room(worker_t *worker, uint32_t wanted) {
   hw_pool_t *pool = worker->pool;
-  const uint32_t slots = worker->rings.done_slots;
-  if (slots - (pool->now.done_tail - pool->done_head) < wanted) {
-    pool->done_head = hw_get(&pool->segment->done_head);
-  }
-  return slots - (pool->now.done_tail - pool->done_head);
+  return room(worker, worker->rings.done_slots, pool->now.done_tail, &pool->segment->done_head,
+              &pool->done_head, wanted, HW_FAULT_DONE_HEAD);
 }
 
 static uint32_t reward_room(worker_t *worker) {
   hw_pool_t *pool = worker->pool;
-  const uint32_t slots = worker->rings.reward_slots;
-  if (slots == pool->now.reward_tail - pool->reward_head) {
-    pool->reward_head = hw_get(&pool->segment->reward_head);
+  return room(worker, worker->rings.reward_slots, pool->now.reward_tail, &pool->segment->reward_head,
+              &pool->reward_head, 1, HW_FAULT_REWARD_HEAD);
+}
+
+// Lines published from index `next` on, at most a batch; 0, recorded, if the tail is behind the one
+// seen before or further ahead of `head` than the ring is long.
+static uint32_t published(worker_t *worker, uint32_t next, uint32_t head) {
+  hw_pool_t *pool = worker->pool;
+  const uint32_t tail = hw_get(&pool->segment->cmd_tail);
+  const uint32_t last = head + worker->rings.cmd_mask + 1u;
+  if (tail - pool->cmd_tail > last - pool->cmd_tail) {
+    hw_fail(pool->device, HW_FAULT_CMD_TAIL, tail, pool->cmd_tail, last);
+    return 0;
   }
-  return slots - (pool->now.reward_tail - pool->reward_head);
+  pool->cmd_tail = tail;
+  return tail - next < HW_BATCH ? tail - next : HW_BATCH;
 }
 
 // One worker, one completion ring: no copy but the one from ring to ring.
 static uint32_t run_straight(worker_t *worker) {
   const rings_t *rings = &worker->rings;
   hd_counts_t *now = &worker->pool->now;
-  uint32_t count_left = hw_get(&worker->pool->segment->cmd_tail) - now->cmd_head;
+  uint32_t count_left = published(worker, now->cmd_head, now->cmd_head);
   if (count_left == 0) {
     return 0;
   }
-  if (count_left > HW_BATCH) {
-    count_left = HW_BATCH;
-  }
-  const uint32_t room = done_room(worker, count_left);
-  if (room == 0) {
+  const uint32_t free_slots = done_room(worker, count_left);
+  if (free_slots == 0) {
     note_block(worker);
     return 0;
   }
-  if (count_left > room) {
-    count_left = room;
+  if (count_left > free_slots) {
+    count_left = free_slots;
   }
   const uint32_t first = now->cmd_head;
   while (count_left-- && !now->halted) {
+    if (count_left >= AHEAD) {
+      // From the host's cache, where a line takes as long to arrive as several take to compute; the slot
+      // to be written has to be taken out of it as well. Not those that the host still writes.
+      __builtin_prefetch(&rings->cmd[(now->cmd_head + AHEAD) & rings->cmd_mask]);
+      __builtin_prefetch(&rings->done[(now->done_tail + AHEAD) & (rings->done_slots - 1u)], 1);
+    }
     hw_desc_t line = rings->cmd[now->cmd_head & rings->cmd_mask];
     const hw_step_t step = hw_worker_step(&line, now->cmd_head, rings->require_checked);
     if (step.seal) {
@@ -138,11 +176,10 @@ static uint32_t run_in_turn(worker_t *worker) {
     return 0;  // spares the lock to a worker that would find nothing
   }
   hw_spin_lock(&pool->claiming);
-  uint32_t lines = hw_get(&pool->segment->cmd_tail) - pool->claim_next;
-  if (lines > HW_BATCH) {
-    lines = HW_BATCH;
-  }
-  if (lines == 0 || pool->gate != worker->gate) {
+  // CMD_HEAD belongs to another worker now, but it is not ahead of the tail seen last.
+  const uint32_t lines =
+      pool->gate == worker->gate ? published(worker, pool->claim_next, pool->cmd_tail) : 0;
+  if (lines == 0) {
     hw_spin_unlock(&pool->claiming);
     return 0;
   }
@@ -188,10 +225,7 @@ uint32_t hw_execute(worker_t *worker) {
   if (!worker->rings.split) {
     return run_straight(worker);
   }
-  uint32_t lines = hw_get(&pool->segment->cmd_tail) - pool->now.cmd_head;
-  if (lines > HW_BATCH) {
-    lines = HW_BATCH;
-  }
+  const uint32_t lines = published(worker, pool->now.cmd_head, pool->now.cmd_head);
   if (lines == 0) {
     return 0;
   }

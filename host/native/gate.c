@@ -1,42 +1,64 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The gate and the lock. A host killed with either leaves a robust mutex behind, and the next one
-// completes what was half-done.
-#define _GNU_SOURCE
-#include <errno.h>
-
+// The gate and the lock. Only threads of one process compete for the lock, as there is one host; a host
+// killed with either leaves them taken, and the next one completes what was half-done. A robust mutex
+// would do the same, but it is a list of pointers, which no side could check.
 #include "gate.h"
 #include "link.h"
 #include "progress.h"
 
+enum { FREE, TAKEN, WAITED_FOR };  // the lock
 static const int64_t GATE_SLICE_NS = 20ll * 1000 * 1000;
+// Longer than anybody holds the lock, who waits for the workers in pieces of its patience.
+static const int64_t LOCK_NS = HW_PATIENCE_NS(5000);
 
 static void lift_gate(hw_segment_t *segment) {
-  atomic_fetch_add(&segment->gate, 1);
+  atomic_store(&segment->gate, (hw_get(&segment->gate) | 1u) + 1u);
   hw_futex_wake(&segment->gate);
 }
 
-// Take the lock; where its last holder was killed, first mend what it may have left half-done.
-void hw_lock(hw_device_t *device) {
-  hw_segment_t *segment = device->segment;
-  if (pthread_mutex_lock(&segment->lock) == EOWNERDEAD) {
-    pthread_mutex_consistent(&segment->lock);
-    if (hw_get(&segment->gate) & 1u) {
-      if (hw_get(&segment->resetting)) {
-        hw_reset(segment);
-      }
-      lift_gate(segment);
+int hw_lock(hw_device_t *device) {
+  hw_word_t *lock = &device->segment->lock;
+  uint32_t found = FREE;
+  if (atomic_compare_exchange_strong(lock, &found, TAKEN)) {
+    return 0;
+  }
+  const uint64_t start = hw_now();
+  while ((found = atomic_exchange(lock, WAITED_FOR)) != FREE) {
+    if ((int64_t)(hw_now() - start) > LOCK_NS) {
+      return hw_fail(device, HW_FAULT_LOCK, found, FREE, FREE);
     }
+    hw_futex_wait(lock, WAITED_FOR, GATE_SLICE_NS);
+  }
+  return 0;
+}
+
+void hw_unlock(hw_device_t *device) {
+  if (atomic_exchange(&device->segment->lock, FREE) == WAITED_FOR) {
+    hw_futex_wake(&device->segment->lock);
   }
 }
 
-void hw_unlock(hw_device_t *device) { pthread_mutex_unlock(&device->segment->lock); }
+void hw_recover(hw_device_t *device) {
+  hw_segment_t *segment = device->segment;
+  hw_put(&segment->lock, FREE);
+  if (hw_get(&segment->gate) & 1u) {
+    if (hw_get(&segment->resetting)) {
+      hw_reset(device);
+    }
+    lift_gate(segment);
+  }
+}
 
 int hw_close_gate(hw_device_t *device, int64_t patience_ns) {
   hw_segment_t *segment = device->segment;
   const uint64_t start = hw_now();
-  hw_lock(device);
-  const uint32_t closed = atomic_fetch_add(&segment->gate, 1) + 1u;
+  const int failed = hw_lock(device);
+  if (failed) {
+    return failed;
+  }
+  const uint32_t closed = (hw_get(&segment->gate) + 1u) | 1u;
+  atomic_store(&segment->gate, closed);
   atomic_fetch_add(&segment->worker_wake, 1);
   hw_futex_wake(&segment->worker_wake);
   for (uint32_t worker = 0; worker < HW_WORKERS_MAX; ++worker) {
@@ -50,7 +72,7 @@ int hw_close_gate(hw_device_t *device, int64_t patience_ns) {
         hw_pause();
       } else {
         // A remote worker cannot wake anyone.
-        hw_futex_wait(&ack->gate, seen, hw_get(&segment->remote) ? HW_NAP_NS : GATE_SLICE_NS);
+        hw_futex_wait(&ack->gate, seen, device->remote ? HW_NAP_NS : GATE_SLICE_NS);
         const int closed_meanwhile = (int)atomic_load(&device->callers.closed);
         if (closed_meanwhile || (int64_t)(hw_now() - start) > patience_ns) {
           hw_open_gate(device);
@@ -63,7 +85,7 @@ int hw_close_gate(hw_device_t *device, int64_t patience_ns) {
 }
 
 void hw_open_gate(hw_device_t *device) {
-  hw_remote_configure(device->segment);
+  hw_remote_configure(device);
   lift_gate(device->segment);
   hw_unlock(device);
 }

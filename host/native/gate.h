@@ -7,11 +7,15 @@
 
 #include "segment.h"
 
-void hw_lock(hw_device_t *device);
+// 0, or HD_CORRUPT if nobody gave it back in time.
+int hw_lock(hw_device_t *device);
 void hw_unlock(hw_device_t *device);
 // Stop the workers at a batch's end: 0, to be paired with hw_open_gate; HD_BUSY if one did not get
-// there in time, HD_CLOSED if the device is closed meanwhile.
+// there in time, HD_CLOSED if the device is closed meanwhile, HD_CORRUPT as hw_lock.
 int hw_close_gate(hw_device_t *device, int64_t patience_ns);
 void hw_open_gate(hw_device_t *device);
+// By a host that is the only one, and has no other thread inside yet: complete what a predecessor that
+// was killed with lock or gate left half-done.
+void hw_recover(hw_device_t *device);
 
 #endif  // HW_GATE_H

@@ -13,6 +13,9 @@
 #endif
 
 static const uint64_t WORDS_NS = 100ull * 1000;
+// A worker stores a report within microseconds; one that stays torn, or behind the heads, for so long
+// was written by something else, or by a worker that was lost half-way.
+static const uint64_t REPORT_NS = HW_PATIENCE_NS(200);
 // Marks a report that the host is rewriting; a worker's sequence numbers reach it after weeks only,
 // and then a reader looks once more.
 static const uint32_t REWRITING = 0x80000000u;
@@ -95,14 +98,22 @@ static int copy_whole(hw_chunk_t *chunks, int count, uint32_t *to, uint32_t sequ
 
 typedef uint32_t report_t[HW_REPORT_CHUNKS][HW_CHUNK_SEQUENCE];
 
-static uint32_t read_report(hw_segment_t *segment, report_t report) {
-  for (;;) {
-    uint32_t sequence;
-    if (same_sequence(segment->report, HW_REPORT_CHUNKS, &sequence) &&
-        copy_whole(segment->report, HW_REPORT_CHUNKS, report[0], sequence)) {
-      return sequence;
+// 0, or -1 if no whole report was seen in time.
+static int read_report(hw_segment_t *segment, report_t report, uint32_t *sequence) {
+  for (uint64_t start = 0;;) {
+    for (int tries = 0; tries < 256; ++tries) {
+      if (same_sequence(segment->report, HW_REPORT_CHUNKS, sequence) &&
+          copy_whole(segment->report, HW_REPORT_CHUNKS, report[0], *sequence)) {
+        return 0;
+      }
+      hw_pause();
     }
-    hw_pause();
+    const uint64_t now = hw_now();
+    if (start == 0) {
+      start = now;
+    } else if (now - start > REPORT_NS) {
+      return -1;
+    }
   }
 }
 
@@ -122,30 +133,39 @@ static void write_report(hw_segment_t *segment, report_t report, uint32_t sequen
 
 // A host that has taken a completion which was sent ahead, or whose tail in memory came first, knows
 // more than the report says; what the report then says is on its way [CNT-001].
-void hw_remote_snapshot(hw_segment_t *segment, hd_counts_t *counts) {
+int hw_remote_snapshot(hw_segment_t *segment, hd_counts_t *counts) {
   report_t report;
-  do {
+  uint32_t sequence;
+  for (const uint64_t start = hw_now();;) {
     const uint32_t done_head = hw_get(&segment->done_head);
     const uint32_t reward_head = hw_get(&segment->reward_head);
-    read_report(segment, report);
+    if (read_report(segment, report, &sequence)) {
+      return -1;
+    }
     counts->done_tail = report[0][HW_REPORT_DONE_TAIL];
     counts->reward_tail = report[0][HW_REPORT_REWARD_TAIL];
-    if ((int32_t)(done_head - counts->done_tail) <= 0 &&
-        (int32_t)(reward_head - counts->reward_tail) <= 0) {
+    if (((int32_t)(done_head - counts->done_tail) <= 0 &&
+         (int32_t)(reward_head - counts->reward_tail) <= 0) ||
+        hw_get(&segment->remote_ended) != HW_ENDED_NOT) {
       break;
     }
+    if (hw_now() - start > REPORT_NS) {
+      return -1;
+    }
     hw_pause();
-  } while (hw_get(&segment->remote_ended) == HW_ENDED_NOT);
+  }
   counts->cmd_head = report[0][HW_REPORT_CMD_HEAD];
   counts->descriptors = report[1][HW_REPORT_DESCRIPTORS];
   counts->errors = report[1][HW_REPORT_ERRORS];
   counts->halted = report[1][HW_REPORT_HALTED];
   counts->tokens = report[2][HW_REPORT_TOKENS_LOW] | (uint64_t)report[2][HW_REPORT_TOKENS_HIGH] << 32;
+  return 0;
 }
 
 void hw_remote_commit(hw_segment_t *segment, const hd_counts_t *counts) {
-  report_t report;
-  const uint32_t sequence = read_report(segment, report) + 1u;
+  report_t report = {{0}};
+  uint32_t sequence;
+  read_report(segment, report, &sequence);  // a torn one is replaced by a whole one
   report[0][HW_REPORT_CMD_HEAD] = counts->cmd_head;
   report[0][HW_REPORT_DONE_TAIL] = counts->done_tail;
   report[0][HW_REPORT_REWARD_TAIL] = counts->reward_tail;
@@ -154,35 +174,37 @@ void hw_remote_commit(hw_segment_t *segment, const hd_counts_t *counts) {
   report[1][HW_REPORT_HALTED] = counts->halted;
   report[2][HW_REPORT_TOKENS_LOW] = (uint32_t)counts->tokens;
   report[2][HW_REPORT_TOKENS_HIGH] = (uint32_t)(counts->tokens >> 32);
-  write_report(segment, report, sequence);
+  write_report(segment, report, sequence + 1u);
 }
 
 uint32_t hw_remote_stalls(hw_segment_t *segment) {
   report_t report;
-  read_report(segment, report);
-  return report[2][HW_REPORT_STALLS];
+  uint32_t sequence;
+  return read_report(segment, report, &sequence) ? 0 : report[2][HW_REPORT_STALLS];
 }
 
-void hw_remote_reset(hw_segment_t *segment) {
+void hw_remote_reset(hw_device_t *device, uint32_t first_index) {
+  hw_segment_t *segment = device->segment;
   // No line and no completion of this life has that index yet, and a later one will replace it.
-  const uint32_t none = segment->first_index - 1u;
+  const uint32_t none = first_index - 1u;
   for (int at = 0; at < HW_LINE_CHUNKS; ++at) {
     hw_put(word_of(&segment->newest[at], HW_CHUNK_SEQUENCE), none);
     hw_put(word_of(&segment->reply[at], HW_CHUNK_SEQUENCE), none);
   }
-  hw_put(&segment->seen_descriptors, 0);
   hw_put(&segment->seen_halts, 0);
-  if (hw_get(&segment->remote)) {
-    report_t report;
-    const uint32_t sequence = read_report(segment, report) + 1u;
+  if (device->remote) {
+    report_t report = {{0}};
+    uint32_t sequence;
+    read_report(segment, report, &sequence);
     report[2][HW_REPORT_STALLS] = 0;
     report[3][HW_REPORT_HALTS] = 0;
-    write_report(segment, report, sequence);
+    write_report(segment, report, sequence + 1u);
   }
 }
 
-void hw_remote_configure(hw_segment_t *segment) {
-  if (!hw_get(&segment->remote)) {
+void hw_remote_configure(hw_device_t *device) {
+  hw_segment_t *segment = device->segment;
+  if (!device->remote) {
     return;
   }
   hw_put(&segment->config[HW_CONFIG_ENABLE], hw_get(&segment->enable));
@@ -203,6 +225,9 @@ void hw_remote_ring(hw_device_t *device, uint32_t tail) {
     return;
   }
   const hd_geometry_t rings = hw_geometry(segment);
+  if (hw_check_rings(device, &rings, 0)) {
+    return;
+  }
   const uint32_t slots = hw_slots(rings.ring_log2, HW_RING_LOG2_CMD_LSB);
   const uint32_t *line =
       (const uint32_t *)(hw_ring_lines(device->window, rings.cmd_base) + ((tail - 1u) & (slots - 1u)));
@@ -216,8 +241,11 @@ static void await_words(hw_device_t *device, uint32_t cmd_head) {
   if (!hw_get(&segment->locked) || !hw_has_mode(segment, HW_CTRL_PUBLISH_TAILS_BIT)) {
     return;
   }
-  hw_word_t *word =
-      hw_ring_word(device->window, hw_geometry(segment).cmd_base, HW_RING_HEAD_OFFSET);
+  const hd_geometry_t rings = hw_geometry(segment);
+  if (hw_check_rings(device, &rings, HW_RING_SLOTS_OFFSET)) {
+    return;
+  }
+  hw_word_t *word = hw_ring_word(device->window, rings.cmd_base, HW_RING_HEAD_OFFSET);
   for (const uint64_t start = hw_now(); hw_get(word) != cmd_head && hw_now() - start < WORDS_NS;) {
     hw_pause();
   }
@@ -227,9 +255,11 @@ void hw_remote_events(hw_device_t *device) {
   hw_segment_t *segment = device->segment;
   report_t report;
   hd_counts_t counts;
-  hw_remote_snapshot(segment, &counts);
-  read_report(segment, report);
+  uint32_t sequence;
   uint32_t events = 0;
+  if (hw_remote_snapshot(segment, &counts) || read_report(segment, report, &sequence)) {
+    return;  // hw_read_progress reports it
+  }
   if (report[1][HW_REPORT_DESCRIPTORS] != hw_get(&segment->seen_descriptors)) {
     hw_put(&segment->seen_descriptors, report[1][HW_REPORT_DESCRIPTORS]);
     events |= HW_BIT(HW_IRQ_STATUS_COMPLETION_BIT);

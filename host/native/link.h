@@ -10,10 +10,11 @@
 // Whether this CPU stores 16 aligned bytes whole, as AVX guarantees. Where it does not, a worker is
 // not told the newest line, and fetches it from the ring.
 int hw_link_stores_chunks_whole(void);
-void hw_remote_snapshot(hw_segment_t *segment, hd_counts_t *counts);
+// 0, or -1 if no whole report was seen in time.
+int hw_remote_snapshot(hw_segment_t *segment, hd_counts_t *counts);
 void hw_remote_commit(hw_segment_t *segment, const hd_counts_t *counts);
-void hw_remote_reset(hw_segment_t *segment);
-void hw_remote_configure(hw_segment_t *segment);
+void hw_remote_reset(hw_device_t *device, uint32_t first_index);
+void hw_remote_configure(hw_device_t *device);
 void hw_remote_ring(hw_device_t *device, uint32_t tail);
 // Raise what happened since it was last called; under the lock.
 void hw_remote_events(hw_device_t *device);

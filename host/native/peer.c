@@ -64,13 +64,12 @@ int hd_join(hw_device_t *device, int lock_file, int role) {
   device->role = role;
   atomic_store(&own->beat, hw_now());
   hw_put(&own->ended, 0);
+  hw_put(&own->fault, HW_FAULT_NONE);
   atomic_store(&own->pid, (uint64_t)getpid());
   atomic_fetch_add(&own->incarnation, 1);
   look(device);
   if (role == HD_ROLE_HOST) {
-    // If the host before was killed holding the lock, this mends what it left half-done.
-    hw_lock(device);
-    hw_unlock(device);
+    hw_recover(device);
   }
   hw_put(&device->watching, 1);
   hw_put(&device->watch_wake, 0);

@@ -14,6 +14,9 @@ typedef struct rings {
   hw_desc_t *cmd;
   hw_desc_t *done;
   hw_desc_t *reward;
+  hw_word_t *cmd_head_word;  // in memory; NULL: the rings have no heads and tails there
+  hw_word_t *done_tail_word;
+  hw_word_t *reward_tail_word;
   uint32_t cmd_mask;
   uint32_t done_slots;
   uint32_t reward_slots;
@@ -47,6 +50,7 @@ typedef struct hw_pool {
   HW_LINE hw_word_t claiming;
   uint32_t gate;         // for which `now` and `claim_next` hold
   uint32_t claim_next;   // the next index to be claimed
+  uint32_t cmd_tail;     // last seen
   uint32_t ticket_next;
   uint32_t claim_round;  // raised when claims made before are void
 
@@ -57,6 +61,7 @@ typedef struct hw_pool {
   worker_t worker[];
 } hw_pool_t;
 
+// The rings as the registers have them: not enabled if they do not fit, which is recorded.
 rings_t hw_read_rings(hw_device_t *device);
 // Answer what can be answered now, at most a batch; how many lines that were.
 uint32_t hw_execute(worker_t *worker);

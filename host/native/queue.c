@@ -14,8 +14,8 @@
 
 enum { SPINS = 4000, YIELDS = 20 };
 // Slots ahead that a program which goes line by line has on their way: from the other CPU's cache
-// one takes as long as a few lines in Python.
-enum { AHEAD = 4 };
+// one takes as long as a few lines.
+enum { AHEAD = 8 };
 static const int64_t SLEEP_NS = 50ll * 1000 * 1000;
 
 typedef struct side {
@@ -23,6 +23,7 @@ typedef struct side {
   hw_word_t *tail_word;  // in memory, the device's
   hw_word_t *head_word;  // in memory, ours
   hw_word_t *head_register;
+  enum hw_fault tail_fault;
   hw_segment_t *replies;  // NULL unless a remote worker sends this ring's newest completion ahead
   uint32_t slots;
   uint32_t head;
@@ -43,61 +44,95 @@ struct hw_queue {
   uint32_t kv_arena_id;
   uint32_t group;
   int checked;
+  int remote;
   int sides;
   side_t side[2];
 };
 
-static void open_side(hw_queue_t *queue, side_t *side, uint64_t base, uint32_t slots,
-                      hw_word_t *head_register, uint32_t tail) {
+// What lies in free slots would pass for a line of this life if an index were wrong: tag and checksum of
+// an earlier life are right as well.
+static void clear_free(hw_desc_t *lines, uint32_t slots, uint32_t head, uint32_t tail) {
+  for (uint32_t at = tail; at != head + slots; ++at) {
+    lines[at & (slots - 1u)] = (hw_desc_t){0};
+  }
+}
+
+// 0, or HD_CORRUPT: more completions than the ring has slots.
+static int open_side(hw_queue_t *queue, side_t *side, int reward, uint64_t base, uint32_t slots,
+                     uint32_t tail) {
+  hw_segment_t *segment = queue->device->segment;
   uint8_t *window = queue->device->window;
   side->lines = hw_ring_lines(window, base);
   side->tail_word = hw_ring_word(window, base, HW_RING_TAIL_OFFSET);
   side->head_word = hw_ring_word(window, base, HW_RING_HEAD_OFFSET);
-  side->head_register = head_register;
+  side->head_register = reward ? &segment->reward_head : &segment->done_head;
+  side->tail_fault = reward ? HW_FAULT_REWARD_TAIL : HW_FAULT_DONE_TAIL;
   side->slots = slots;
-  side->head = hw_get(head_register);
+  side->head = hw_get(side->head_register);
   side->tail = tail;
+  if (tail - side->head > slots) {
+    return hw_fail(queue->device, reward ? HW_FAULT_REWARD_HEAD : HW_FAULT_DONE_HEAD, side->head,
+                   tail - slots, tail);
+  }
+  clear_free(side->lines, slots, side->head, tail);
   hw_put(side->head_word, side->head);
+  return 0;
 }
 
-static hw_queue_t *open_inside(hw_device_t *device, const hd_geometry_t *geometry,
-                               int64_t patience_ns, int *failure) {
+// With the gate closed.
+static int lay_out(hw_queue_t *queue, const hd_geometry_t *geometry) {
+  hw_device_t *device = queue->device;
   hw_segment_t *segment = device->segment;
   hd_counts_t counts;
-  hw_queue_t *queue = aligned_alloc(HW_CACHE_LINE_BYTES, sizeof *queue);
-  if (!queue) {
-    *failure = HD_NO_MEMORY;
-    return NULL;
+  if (hw_check_rings(device, geometry, HW_RING_SLOTS_OFFSET) || hw_read_progress(device, &counts)) {
+    return HD_CORRUPT;
   }
-  memset(queue, 0, sizeof *queue);
-  *failure = hw_close_gate(device, patience_ns);
-  if (*failure) {
-    free(queue);
-    return NULL;
-  }
-  hw_snapshot(segment, &counts);
-  queue->device = device;
+  queue->remote = device->remote;
   queue->cmd = hw_ring_lines(device->window, geometry->cmd_base);
   queue->cmd_tail_word = hw_ring_word(device->window, geometry->cmd_base, HW_RING_TAIL_OFFSET);
   queue->cmd_head_word = hw_ring_word(device->window, geometry->cmd_base, HW_RING_HEAD_OFFSET);
   queue->cmd_slots = hw_slots(geometry->ring_log2, HW_RING_LOG2_CMD_LSB);
   queue->cmd_tail = hw_get(&segment->cmd_tail);
   queue->cmd_head = counts.cmd_head;
-  hw_put(queue->cmd_tail_word, queue->cmd_tail);
-  queue->sides = geometry->split ? 2 : 1;
-  open_side(queue, &queue->side[0], geometry->done_base,
-            hw_slots(geometry->ring_log2, HW_RING_LOG2_DONE_LSB), &segment->done_head,
-            counts.done_tail);
-  queue->side[0].replies = hw_get(&segment->remote_newest) ? segment : NULL;
-  if (geometry->split) {
-    open_side(queue, &queue->side[1], geometry->reward_base,
-              hw_slots(geometry->ring_log2, HW_RING_LOG2_REWARD_LSB), &segment->reward_head,
-              counts.reward_tail);
+  if (queue->cmd_tail - queue->cmd_head > queue->cmd_slots) {
+    return hw_fail(device, HW_FAULT_CMD_TAIL, queue->cmd_tail, queue->cmd_head,
+                   queue->cmd_head + queue->cmd_slots);
   }
-  queue->first_counts = counts.cmd_head - counts.done_tail - (queue->sides > 1 ? counts.reward_tail : 0);
+  clear_free(queue->cmd, queue->cmd_slots, queue->cmd_head, queue->cmd_tail);
+  queue->sides = geometry->split ? 2 : 1;
+  if (open_side(queue, &queue->side[0], 0, geometry->done_base,
+                hw_slots(geometry->ring_log2, HW_RING_LOG2_DONE_LSB), counts.done_tail) ||
+      (geometry->split &&
+       open_side(queue, &queue->side[1], 1, geometry->reward_base,
+                 hw_slots(geometry->ring_log2, HW_RING_LOG2_REWARD_LSB), counts.reward_tail))) {
+    return HD_CORRUPT;
+  }
+  queue->side[0].replies = hw_get(&segment->remote_newest) ? segment : NULL;
+  queue->first_counts =
+      counts.cmd_head - counts.done_tail - (queue->sides > 1 ? counts.reward_tail : 0);
+  hw_put(queue->cmd_tail_word, queue->cmd_tail);
   hw_put(&segment->publish, 1);
-  hw_publish(device, &counts);
-  hw_open_gate(device);
+  return hw_publish(device, &counts);
+}
+
+static hw_queue_t *open_inside(hw_device_t *device, const hd_geometry_t *geometry,
+                               int64_t patience_ns, int *failure) {
+  hw_queue_t *queue = aligned_alloc(HW_CACHE_LINE_BYTES, sizeof *queue);
+  if (!queue) {
+    *failure = HD_NO_MEMORY;
+    return NULL;
+  }
+  memset(queue, 0, sizeof *queue);
+  queue->device = device;
+  *failure = hw_close_gate(device, patience_ns);
+  if (!*failure) {
+    *failure = lay_out(queue, geometry);
+    hw_open_gate(device);
+  }
+  if (*failure) {
+    free(queue);
+    return NULL;
+  }
   return queue;
 }
 
@@ -136,19 +171,35 @@ uint32_t hq_in_flight(hw_queue_t *queue) {
   return queue->cmd_tail - queue->side[0].head - queue->side[1].head - queue->first_counts;
 }
 
-static uint32_t room(hw_queue_t *queue) {
-  if (hw_get(&queue->device->segment->remote)) {
-    // Of a remote worker's words only those of its report are sure to be what the doorbell sees.
-    hd_counts_t counts;
-    hw_snapshot(queue->device->segment, &counts);
-    queue->cmd_head = counts.cmd_head;
-  } else {
-    queue->cmd_head = hw_get(queue->cmd_head_word);
+// What makes a call pointless: the worker is gone, or a word was found out of range.
+static int obstacle(hw_device_t *device) {
+  if (hw_is_corrupt(device)) {
+    return HD_CORRUPT;
   }
-  return queue->cmd_slots - (queue->cmd_tail - queue->cmd_head);
+  return hw_peer_gone(device) ? HD_GONE : 0;
 }
 
-static uint32_t room_for(hw_queue_t *queue, uint32_t wanted) {
+static int64_t room(hw_queue_t *queue) {
+  uint32_t head;
+  if (queue->remote) {
+    // Of a remote worker's words only those of its report are sure to be what the doorbell sees.
+    hd_counts_t counts;
+    if (hw_read_progress(queue->device, &counts)) {
+      return HD_CORRUPT;
+    }
+    head = counts.cmd_head;
+  } else {
+    head = hw_get(queue->cmd_head_word);
+  }
+  // It moves from where it was last seen towards the tail.
+  if (head - queue->cmd_head > queue->cmd_tail - queue->cmd_head) {
+    return hw_fail(queue->device, HW_FAULT_CMD_HEAD, head, queue->cmd_head, queue->cmd_tail);
+  }
+  queue->cmd_head = head;
+  return queue->cmd_slots - (queue->cmd_tail - head);
+}
+
+static int64_t room_for(hw_queue_t *queue, uint32_t wanted) {
   const uint32_t known = queue->cmd_slots - (queue->cmd_tail - queue->cmd_head);
   return known < wanted ? room(queue) : known;
 }
@@ -158,47 +209,80 @@ int64_t hq_room(hw_queue_t *queue) {
   if (hw_get(&queue->submitting.closed) || !hw_enter(&device->callers)) {
     return HD_CLOSED;
   }
-  const uint32_t free_slots = room(queue);
+  const int64_t free_slots = room(queue);
   hw_leave(&device->callers);
   return free_slots;
 }
 
-// Tail in memory first, then the doorbell [DB-005]. 0, or -1 with everything as it was before.
+// The doorbell of who alone rings it, and knows that there is room: a plain store, for a locked
+// instruction would wait until the lines just written have reached the worker's CPU. 0 where it is not
+// that simple.
+static int ring(hw_queue_t *queue, uint32_t tail) {
+  hw_device_t *device = queue->device;
+  hw_segment_t *segment = device->segment;
+  hw_word_t *moving = &device->index[0].moving;
+  if (queue->remote) {
+    return 0;
+  }
+  atomic_store_explicit(moving, 1, memory_order_relaxed);
+  hw_light_fence();  // see stop_moving in registers.c
+  const int simple = hw_get(&segment->enable) && hw_get(&segment->cmd_tail) == queue->cmd_tail;
+  if (simple) {
+    hw_put(&segment->cmd_tail, tail);
+  }
+  hw_put(moving, 0);
+  if (simple) {
+    hw_rouse(&segment->fenced, &segment->worker_wake, &segment->worker_sleeping);
+  }
+  return simple;
+}
+
+// Tail in memory first, then the doorbell [DB-005]. 0, or HD_REFUSED with everything as it was before.
 static int publish(hw_queue_t *queue, uint32_t tail) {
   hw_put(queue->cmd_tail_word, tail);
-  if (!hw_doorbell(queue->device, tail)) {
+  if (!ring(queue, tail) && !hw_doorbell(queue->device, tail)) {
     hw_put(queue->cmd_tail_word, queue->cmd_tail);
-    return -1;
+    return hw_is_corrupt(queue->device) ? HD_CORRUPT : HD_REFUSED;
   }
   queue->cmd_tail = tail;
   return 0;
 }
 
 static int64_t submit(hw_queue_t *queue, const void *lines, uint32_t count, int all) {
-  if (hw_peer_gone(queue->device)) {
-    return HD_GONE;
+  const int hindrance = obstacle(queue->device);
+  if (hindrance) {
+    return hindrance;
   }
-  const uint32_t free_slots = room_for(queue, count);
+  const int64_t free_slots = room_for(queue, count);
+  if (free_slots < 0) {
+    return free_slots;
+  }
   if (count > free_slots) {
-    count = all ? 0 : free_slots;
+    count = all ? 0 : (uint32_t)free_slots;
   }
   if (count == 0) {
     return 0;
   }
   const uint32_t at = queue->cmd_tail & (queue->cmd_slots - 1u);
   const uint32_t straight = count < queue->cmd_slots - at ? count : queue->cmd_slots - at;
-  memcpy(queue->cmd + at, lines, (size_t)straight * HW_DESC_BYTES);
-  memcpy(queue->cmd, (const uint8_t *)lines + (size_t)straight * HW_DESC_BYTES,
-         (size_t)(count - straight) * HW_DESC_BYTES);
-  return publish(queue, queue->cmd_tail + count) ? HD_REFUSED : (int64_t)count;
+  if (count == 1) {
+    memcpy(queue->cmd + at, lines, HW_DESC_BYTES);
+    __builtin_prefetch(&queue->cmd[(at + AHEAD) & (queue->cmd_slots - 1u)], 1);
+  } else {
+    memcpy(queue->cmd + at, lines, (size_t)straight * HW_DESC_BYTES);
+    memcpy(queue->cmd, (const uint8_t *)lines + (size_t)straight * HW_DESC_BYTES,
+           (size_t)(count - straight) * HW_DESC_BYTES);
+  }
+  const int failed = publish(queue, queue->cmd_tail + count);
+  return failed ? failed : (int64_t)count;
 }
 
 static int64_t counted_submit(hw_queue_t *queue, const void *lines, uint32_t count, int all) {
-  if (!hw_enter(&queue->submitting)) {
+  if (!hw_enter_alone(&queue->submitting)) {
     return HD_CLOSED;
   }
   const int64_t taken = submit(queue, lines, count, all);
-  hw_leave(&queue->submitting);
+  hw_leave_alone(&queue->submitting);
   return taken;
 }
 
@@ -213,11 +297,13 @@ int64_t hq_submit_all(hw_queue_t *queue, const void *lines, uint32_t count) {
 static int submit_decode(hw_queue_t *queue, uint32_t rollout_id, uint64_t kv_offset,
                          uint64_t delta_offset, uint32_t prefix_id, uint32_t seq_len,
                          uint32_t max_tokens, uint64_t user_data) {
-  if (hw_peer_gone(queue->device)) {
-    return HD_GONE;
+  const int hindrance = obstacle(queue->device);
+  if (hindrance) {
+    return hindrance;
   }
-  if (room_for(queue, 1) == 0) {
-    return 0;
+  const int64_t free_slots = room_for(queue, 1);
+  if (free_slots <= 0) {
+    return (int)free_slots;
   }
   hw_desc_t line = {0};
   line.opcode = HW_OPCODE_DECODE;
@@ -238,18 +324,19 @@ static int submit_decode(hw_queue_t *queue, uint32_t rollout_id, uint64_t kv_off
   }
   queue->cmd[queue->cmd_tail & (queue->cmd_slots - 1u)] = line;
   __builtin_prefetch(&queue->cmd[(queue->cmd_tail + AHEAD) & (queue->cmd_slots - 1u)], 1);
-  return publish(queue, queue->cmd_tail + 1u) ? HD_REFUSED : 1;
+  const int failed = publish(queue, queue->cmd_tail + 1u);
+  return failed ? failed : 1;
 }
 
 int hq_submit_decode(hw_queue_t *queue, uint32_t rollout_id, uint64_t kv_offset,
                      uint64_t delta_offset, uint32_t prefix_id, uint32_t seq_len,
                      uint32_t max_tokens, uint64_t user_data) {
-  if (!hw_enter(&queue->submitting)) {
+  if (!hw_enter_alone(&queue->submitting)) {
     return HD_CLOSED;
   }
   const int taken = submit_decode(queue, rollout_id, kv_offset, delta_offset, prefix_id, seq_len,
                                   max_tokens, user_data);
-  hw_leave(&queue->submitting);
+  hw_leave_alone(&queue->submitting);
   return taken;
 }
 
@@ -281,40 +368,50 @@ void hd_routes(const void *lines, uint64_t count, uint32_t first_index, int requ
   }
 }
 
-static int can_be_taken(hw_device_t *device) {
+static int has_any(hw_device_t *device) {
   hw_segment_t *segment = device->segment;
   hd_counts_t counts;
-  hw_snapshot(segment, &counts);
-  return counts.done_tail != atomic_load(&segment->done_head) ||
-         counts.reward_tail != atomic_load(&segment->reward_head) || counts.halted;
+  if (hw_read_progress(device, &counts)) {
+    return HD_CORRUPT;
+  }
+  return counts.done_tail != hw_get(&segment->done_head) ||
+         counts.reward_tail != hw_get(&segment->reward_head) || counts.halted;
 }
 
-// Completions in the ring. A remote worker's reply may have been taken before its tail came.
-static uint32_t in_ring(side_t *side) {
-  side->tail = hw_get(side->tail_word);
-  const int32_t count = (int32_t)(side->tail - side->head);
-  return count > 0 ? (uint32_t)count : 0;
+// Completions in the ring, or HD_CORRUPT. Of a remote worker a reply may have been taken before its
+// tail was in memory.
+static int64_t in_ring(hw_device_t *device, side_t *side) {
+  const uint32_t tail = hw_get(side->tail_word);
+  const uint32_t count = tail - side->head;
+  if (count <= side->slots) {
+    side->tail = tail;
+    return count;
+  }
+  if (side->replies && side->head - tail <= side->slots) {
+    return 0;
+  }
+  return hw_fail(device, side->tail_fault, tail, side->head, side->head + side->slots);
 }
 
-static int has_any_of(void *argument) {
-  side_t *side = argument;
-  return in_ring(side) || (side->replies && hw_remote_reply(side->replies, side->head, NULL));
+// What a waiter waits for: a completion in this ring, or with no side whatever hd_wait ends for.
+static int64_t is_ready(hw_device_t *device, side_t *side) {
+  if (!side) {
+    return has_any(device);
+  }
+  const int64_t count = in_ring(device, side);
+  return count == 0 && side->replies ? hw_remote_reply(side->replies, side->head, NULL) : count;
 }
-
-static int has_any(void *device) { return can_be_taken(device); }
 
 // Spin, yield, then sleep until the worker rouses the host or is gone, or `callers` is closed, which
 // its closer says by raising host_wake.
-static int wait_for(hw_device_t *device, hw_callers_t *callers, int (*ready)(void *), void *argument,
-                    int64_t timeout_ns) {
+static int64_t wait_for(hw_device_t *device, hw_callers_t *callers, side_t *side,
+                        int64_t timeout_ns) {
   hw_segment_t *segment = device->segment;
   const uint64_t start = timeout_ns > 0 ? hw_now() : 0;
   for (uint32_t turn = 0;; ++turn) {
-    if (ready(argument)) {
-      return 1;
-    }
-    if (timeout_ns <= 0) {
-      return 0;
+    const int64_t ready = is_ready(device, side);
+    if (ready || timeout_ns <= 0) {
+      return ready;
     }
     if (hw_get(&callers->closed)) {
       return HD_CLOSED;
@@ -325,19 +422,23 @@ static int wait_for(hw_device_t *device, hw_callers_t *callers, int (*ready)(voi
     }
     const int64_t left = timeout_ns - (int64_t)(hw_now() - start);
     if (left <= 0) {
-      return ready(argument);
+      return is_ready(device, side);
+    }
+    if (hw_is_corrupt(device)) {
+      return HD_CORRUPT;
     }
     if (turn < SPINS + YIELDS) {
       sched_yield();
       continue;
     }
     if (hw_peer_gone(device)) {
-      return ready(argument);
+      return is_ready(device, side);
     }
-    const uint32_t wake = atomic_load(&segment->host_wake);
+    const uint32_t wake = hw_get(&segment->host_wake);
     atomic_fetch_add(&segment->host_sleeping, 1);
-    if (!ready(argument) && !atomic_load(&callers->closed)) {
-      const int64_t longest = hw_get(&segment->remote) ? HW_NAP_NS : SLEEP_NS;
+    hw_fence_all();
+    if (!is_ready(device, side) && !hw_get(&callers->closed) && !hw_is_corrupt(device)) {
+      const int64_t longest = device->remote ? HW_NAP_NS : SLEEP_NS;
       hw_futex_wait(&segment->host_wake, wake, left < longest ? left : longest);
     }
     atomic_fetch_sub(&segment->host_sleeping, 1);
@@ -348,28 +449,35 @@ int hd_wait(hw_device_t *device, int64_t timeout_ns) {
   if (!hw_enter(&device->callers)) {
     return HD_CLOSED;
   }
-  const int came = wait_for(device, &device->callers, has_any, device, timeout_ns);
+  const int64_t ready = wait_for(device, &device->callers, NULL, timeout_ns);
   hw_leave(&device->callers);
-  return came;
+  return (int)ready;
 }
 
 int64_t hq_ready(hw_queue_t *queue, int reward) {
   hw_device_t *device = queue->device;
-  side_t *side = &queue->side[reward];
   if (hw_get(&queue->taking.closed) || !hw_enter(&device->callers)) {
     return HD_CLOSED;
   }
-  const uint32_t count = in_ring(side);
-  const int64_t ready = count ? (int64_t)count : has_any_of(side);
+  const int64_t ready = reward < queue->sides ? is_ready(device, &queue->side[reward]) : 0;
   hw_leave(&device->callers);
   return ready;
 }
 
+// Move the head over taken lines: a plain store, as in ring(), unless a reset has moved it.
 static void took(hw_queue_t *queue, side_t *side, uint32_t count) {
+  hw_device_t *device = queue->device;
+  hw_segment_t *segment = device->segment;
+  hw_word_t *moving = &device->index[1].moving;
+  atomic_store_explicit(moving, 1, memory_order_relaxed);
+  hw_light_fence();
+  if (hw_get(side->head_register) == side->head) {
+    hw_put(side->head_register, side->head + count);
+  }
+  hw_put(moving, 0);
   side->head += count;
   hw_put(side->head_word, side->head);
-  atomic_exchange(side->head_register, side->head);
-  hw_rouse(&queue->device->segment->worker_wake, &queue->device->segment->worker_sleeping);
+  hw_rouse(&segment->fenced, &segment->worker_wake, &segment->worker_sleeping);
 }
 
 static int64_t poll(hw_queue_t *queue, int reward, void *lines, uint32_t max,
@@ -377,17 +485,22 @@ static int64_t poll(hw_queue_t *queue, int reward, void *lines, uint32_t max,
   if (reward >= queue->sides || max == 0) {
     return 0;
   }
+  hw_device_t *device = queue->device;
   side_t *side = &queue->side[reward];
-  const int32_t known = (int32_t)(side->tail - side->head);
-  uint32_t count = known > 0 ? (uint32_t)known : 0;
-  if (count == 0 && timeout_ns > 0) {
-    const int came = wait_for(queue->device, &queue->taking, has_any_of, side, timeout_ns);
-    if (came < 0) {
-      return came;
-    }
-  }
+  const uint32_t known = side->tail - side->head;
+  int64_t count = known <= side->slots ? known : 0;  // a reply may have been taken before its tail
   if (count < max) {
-    count = in_ring(side);
+    count = in_ring(device, side);
+  }
+  if (count == 0 && timeout_ns > 0) {
+    const int64_t ready = wait_for(device, &queue->taking, side, timeout_ns);
+    if (ready < 0) {
+      return ready;
+    }
+    count = in_ring(device, side);
+  }
+  if (count < 0) {
+    return count;
   }
   if (count > AHEAD) {  // not one that the device still writes
     __builtin_prefetch(&side->lines[(side->head + AHEAD) & (side->slots - 1u)]);
@@ -400,38 +513,39 @@ static int64_t poll(hw_queue_t *queue, int reward, void *lines, uint32_t max,
       took(queue, side, 1);
       return 1;
     }
-    return 0;
+    // Completions that were posted can be taken whatever has become of the worker since.
+    return hw_is_corrupt(device) ? HD_CORRUPT : 0;
   }
   const uint32_t at = side->head & (side->slots - 1u);
-  const uint32_t straight = count < side->slots - at ? count : side->slots - at;
-  memcpy(lines, side->lines + at, (size_t)straight * HW_DESC_BYTES);
-  memcpy((uint8_t *)lines + (size_t)straight * HW_DESC_BYTES, side->lines,
-         (size_t)(count - straight) * HW_DESC_BYTES);
-  took(queue, side, count);
+  const uint32_t straight = count < side->slots - at ? (uint32_t)count : side->slots - at;
+  if (count == 1) {
+    memcpy(lines, side->lines + at, HW_DESC_BYTES);
+  } else {
+    memcpy(lines, side->lines + at, (size_t)straight * HW_DESC_BYTES);
+    memcpy((uint8_t *)lines + (size_t)straight * HW_DESC_BYTES, side->lines,
+           (size_t)((uint32_t)count - straight) * HW_DESC_BYTES);
+  }
+  took(queue, side, (uint32_t)count);
   return count;
 }
 
 int64_t hq_wait(hw_queue_t *queue, int reward, int64_t timeout_ns) {
-  side_t *side = &queue->side[reward];
-  if (!hw_enter(&queue->taking)) {
+  if (!hw_enter_alone(&queue->taking)) {
     return HD_CLOSED;
   }
-  int64_t ready = in_ring(side);
-  if (ready == 0) {
-    ready = wait_for(queue->device, &queue->taking, has_any_of, side, timeout_ns);
-    if (ready > 0 && in_ring(side)) {
-      ready = side->tail - side->head;
-    }
-  }
-  hw_leave(&queue->taking);
+  const int64_t ready =
+      reward < queue->sides
+          ? wait_for(queue->device, &queue->taking, &queue->side[reward], timeout_ns)
+          : 0;
+  hw_leave_alone(&queue->taking);
   return ready;
 }
 
 int64_t hq_poll(hw_queue_t *queue, int reward, void *lines, uint32_t max, int64_t timeout_ns) {
-  if (!hw_enter(&queue->taking)) {
+  if (!hw_enter_alone(&queue->taking)) {
     return HD_CLOSED;
   }
   const int64_t taken = poll(queue, reward, lines, max, timeout_ns);
-  hw_leave(&queue->taking);
+  hw_leave_alone(&queue->taking);
   return taken;
 }

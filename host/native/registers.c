@@ -18,52 +18,67 @@ static const uint32_t IRQ_BITS = HW_BIT(HW_IRQ_STATUS_COMPLETION_BIT) |
                                  HW_BIT(HW_IRQ_STATUS_HALTED_BIT) |
                                  HW_BIT(HW_IRQ_STATUS_ERROR_BIT);
 static const uint32_t RING_LOG2_BITS = 0x00FFFFFFu;
+static const int64_t MOVING_NS = HW_PATIENCE_NS(1000);
 
 static void raise_error(hw_segment_t *segment, int status_bit) {
   atomic_fetch_or(&segment->status_errors, HW_BIT(status_bit));
   hw_raise(segment, HW_BIT(HW_IRQ_STATUS_ERROR_BIT));
 }
 
-static int ring_fits(hw_segment_t *segment, uint64_t base, uint32_t log2) {
-  const uint64_t before = hw_has_mode(segment, HW_CTRL_PUBLISH_TAILS_BIT) ? HW_RING_SLOTS_OFFSET : 0;
-  return log2 >= HW_RING_LOG2_MIN && log2 <= HW_RING_LOG2_MAX && base % HW_DESC_BYTES == 0 &&
-         base >= before && base <= segment->window_bytes &&
-         ((uint64_t)HW_DESC_BYTES << log2) <= segment->window_bytes - base;
+static int configuration_is_good(hw_device_t *device) {
+  const hd_geometry_t rings = hw_geometry(device->segment);
+  const int words = hw_has_mode(device->segment, HW_CTRL_PUBLISH_TAILS_BIT);
+  return hw_misfit(device, &rings, words ? HW_RING_SLOTS_OFFSET : 0) == 0;
 }
 
-static int configuration_is_good(hw_segment_t *segment) {
-  const hd_geometry_t rings = hw_geometry(segment);
-  return ring_fits(segment, rings.cmd_base, rings.ring_log2 >> HW_RING_LOG2_CMD_LSB & 0xFFu) &&
-         ring_fits(segment, rings.done_base, rings.ring_log2 >> HW_RING_LOG2_DONE_LSB & 0xFFu) &&
-         (!rings.split || ring_fits(segment, rings.reward_base,
-                                    rings.ring_log2 >> HW_RING_LOG2_REWARD_LSB & 0xFFu));
+// Let no queue of this host move an index from here on: `enable` is 0, and the one that has seen it
+// set is waited for; -1 if it did not end.
+static int stop_moving(hw_device_t *device) {
+  hw_put(&device->segment->enable, 0);
+  hw_fence_all();
+  const uint64_t start = hw_now();
+  for (int which = 0; which < 2; ++which) {
+    while (hw_get(&device->index[which].moving)) {
+      sched_yield();
+      if ((int64_t)(hw_now() - start) > MOVING_NS) {
+        return -1;
+      }
+    }
+  }
+  return 0;
 }
 
 // With the gate closed.
-static void control(hw_device_t *device, uint32_t value) {
+static int control(hw_device_t *device, uint32_t value) {
   hw_segment_t *segment = device->segment;
   hd_counts_t counts;
   if (value & HW_BIT(HW_CTRL_RESET_BIT)) {
-    hw_reset(segment);
-    hw_put(&device->cmd_head_seen, segment->first_index);
-    return;
+    if (stop_moving(device)) {
+      return HD_BUSY;
+    }
+    hw_reset(device);
+    hw_put(&device->cmd_head_seen, device->first_index);
+    return 0;
   }
   if (!hw_get(&segment->locked)) {
     hw_put(&segment->mode, value & MODE_BITS);
   }
   if (!(value & HW_BIT(HW_CTRL_ENABLE_BIT))) {
     hw_put(&segment->enable, 0);
-  } else if (hw_get(&segment->locked) || configuration_is_good(segment)) {
+  } else if (hw_get(&segment->locked) || configuration_is_good(device)) {
     hw_put(&segment->locked, 1);
     hw_put(&segment->enable, 1);
   } else {
     raise_error(segment, HW_STATUS_BAD_CONFIG_BIT);
   }
-  hw_snapshot(segment, &counts);
+  if (hw_read_progress(device, &counts)) {
+    return HD_CORRUPT;
+  }
   if (value & HW_BIT(HW_CTRL_RESUME_BIT) && counts.halted) {
     counts.halted = 0;
-    hw_commit(segment, &counts);
+    hw_commit(device, &counts);
   }
+  return 0;
 }
 
 int hw_doorbell(hw_device_t *device, uint32_t tail) {
@@ -76,7 +91,9 @@ int hw_doorbell(hw_device_t *device, uint32_t tail) {
       uint32_t head = hw_get(&device->cmd_head_seen);
       if (tail - head > slots) {
         hd_counts_t counts;
-        hw_snapshot(segment, &counts);
+        if (hw_read_progress(device, &counts)) {
+          return 0;
+        }
         head = counts.cmd_head;
         hw_put(&device->cmd_head_seen, head);
       }
@@ -91,7 +108,7 @@ int hw_doorbell(hw_device_t *device, uint32_t tail) {
       hw_remote_ring(device, tail);
     }
     if (atomic_compare_exchange_strong(&segment->cmd_tail, &accepted, tail)) {
-      hw_rouse(&segment->worker_wake, &segment->worker_sleeping);
+      hw_rouse(&segment->fenced, &segment->worker_wake, &segment->worker_sleeping);
       return 1;
     }
   }
@@ -103,14 +120,16 @@ static void move_head(hw_device_t *device, int reward, uint32_t head) {
   hw_word_t *word = reward ? &segment->reward_head : &segment->done_head;
   uint32_t present = atomic_load(word);
   hd_counts_t counts;
-  hw_snapshot(segment, &counts);
+  if (hw_read_progress(device, &counts)) {
+    return;
+  }
   const uint32_t tail = reward ? counts.reward_tail : counts.done_tail;
   do {
     if (head - present > tail - present) {
       return;
     }
   } while (!atomic_compare_exchange_strong(word, &present, head));
-  hw_rouse(&segment->worker_wake, &segment->worker_sleeping);
+  hw_rouse(&segment->fenced, &segment->worker_wake, &segment->worker_sleeping);
 }
 
 static uint32_t read_control(hw_segment_t *segment) {
@@ -127,24 +146,40 @@ static uint32_t read_status(hw_segment_t *segment, const hd_counts_t *counts) {
   return status;
 }
 
-// IRQ_STATUS as it was, and clear these bits of it.
-static uint32_t read_events(hw_device_t *device, uint32_t clear) {
-  hw_segment_t *segment = device->segment;
-  if (hw_get(&segment->remote)) {
-    hw_lock(device);
-    hw_remote_events(device);
-    hw_unlock(device);
-  }
-  return atomic_fetch_and(&segment->irq_status, ~clear);
-}
-
-static uint32_t read_register(hw_device_t *device, uint32_t offset) {
+// IRQ_STATUS as it was, and clear these bits of it. A completion is an event from when it is in the
+// record; the worker does not raise it (execute.c).
+static int64_t read_events(hw_device_t *device, uint32_t clear) {
   hw_segment_t *segment = device->segment;
   hd_counts_t counts;
-  hw_snapshot(segment, &counts);
+  const int failed = hw_lock(device);
+  if (failed) {
+    return failed;
+  }
+  if (device->remote) {
+    hw_remote_events(device);
+  } else if (hw_snapshot(device, &counts) == 0 &&
+             counts.descriptors != hw_get(&segment->seen_descriptors)) {
+    hw_put(&segment->seen_descriptors, counts.descriptors);
+    hw_raise(segment, HW_BIT(HW_IRQ_STATUS_COMPLETION_BIT));
+  }
+  const uint32_t events = atomic_fetch_and(&segment->irq_status, ~clear);
+  hw_unlock(device);
+  return events;
+}
+
+static int64_t read_register(hw_device_t *device, uint32_t offset) {
+  hw_segment_t *segment = device->segment;
+  hd_counts_t counts;
   switch (offset) {
     case HW_REG_ID: return HW_DEVICE_ID;
     case HW_REG_VERSION: return HW_CONTRACT_VERSION;
+    case HW_REG_CONTRACT_HASH: return HW_CONTRACT_HASH;
+    default: break;
+  }
+  if (hw_read_progress(device, &counts)) {
+    return HD_CORRUPT;
+  }
+  switch (offset) {
     case HW_REG_CTRL: return read_control(segment);
     case HW_REG_STATUS: return read_status(segment, &counts);
     case HW_REG_CMD_HEAD: return counts.cmd_head;
@@ -167,9 +202,8 @@ static uint32_t read_register(hw_device_t *device, uint32_t offset) {
     case HW_REG_CNT_TOKENS_HI: return hw_get(&segment->tokens_high);
     case HW_REG_CNT_ERRORS: return counts.errors;
     case HW_REG_CNT_STALL_CYCLES:
-      return hw_get(&segment->remote) ? hw_remote_stalls(segment) : hw_get(&segment->stalls);
+      return device->remote ? hw_remote_stalls(segment) : hw_get(&segment->stalls);
     case HW_REG_CNT_BAD_DOORBELLS: return hw_get(&segment->bad_doorbells);
-    case HW_REG_CONTRACT_HASH: return segment->contract_hash;
     default: return 0;  // DOORBELL, which is write-only, and unknown addresses [DB-004]
   }
 }
@@ -178,7 +212,7 @@ int64_t hd_read32(hw_device_t *device, uint32_t offset) {
   if (!hw_enter(&device->callers)) {
     return HD_CLOSED;
   }
-  const uint32_t value = read_register(device, offset);
+  const int64_t value = read_register(device, offset);
   hw_leave(&device->callers);
   return value;
 }
@@ -192,9 +226,9 @@ static int write_register(hw_device_t *device, uint32_t offset, uint32_t value,
       if (failed) {
         return failed;
       }
-      control(device, value);
+      const int refused = control(device, value);
       hw_open_gate(device);
-      return 0;
+      return refused;
     }
     case HW_REG_STATUS:
       atomic_fetch_and(&segment->status_errors, ~(value & STATUS_ERRORS));
@@ -209,7 +243,9 @@ static int write_register(hw_device_t *device, uint32_t offset, uint32_t value,
     case HW_REG_CMD_BASE_LO: case HW_REG_CMD_BASE_HI:
     case HW_REG_DONE_BASE_LO: case HW_REG_DONE_BASE_HI:
     case HW_REG_REWARD_BASE_LO: case HW_REG_REWARD_BASE_HI:
-      hw_lock(device);
+      if (hw_lock(device)) {
+        return HD_CORRUPT;
+      }
       if (!hw_get(&segment->locked)) {  // [LIFE-006]
         if (offset == HW_REG_RING_LOG2) {
           hw_put(&segment->ring_log2, value & RING_LOG2_BITS);
@@ -220,8 +256,7 @@ static int write_register(hw_device_t *device, uint32_t offset, uint32_t value,
       hw_unlock(device);
       return 0;
     case HW_REG_IRQ_STATUS:
-      read_events(device, value);
-      return 0;
+      return read_events(device, value) < 0 ? HD_CORRUPT : 0;
     case HW_REG_IRQ_MASK:
       hw_put(&segment->irq_mask, value & IRQ_BITS);
       return 0;

@@ -24,10 +24,11 @@ int hd_serve_remote(hw_device_t *device, int newest, uint64_t patience_ns, uint6
   if (device->pool || hw_get(&device->watching)) {
     return EBUSY;
   }
-  hw_snapshot(segment, &counts);
-  if (!hw_get(&segment->remote)) {
+  hw_snapshot(device, &counts);
+  if (!device->remote) {
     hw_put(&segment->remote, 1);
-    hw_commit(segment, &counts);
+    device->remote = 1;
+    hw_commit(device, &counts);
   }
   hw_put(&segment->remote_newest, newest && hw_link_stores_chunks_whole());
   segment->link = (hw_link_t){
@@ -46,7 +47,7 @@ int hd_serve_remote(hw_device_t *device, int newest, uint64_t patience_ns, uint6
   };
   hw_put(&segment->remote_stop, 0);
   hw_put(&segment->remote_ended, HW_ENDED_NOT);
-  hw_remote_configure(segment);
+  hw_remote_configure(device);
   atomic_store(&segment->ack[0].alive, 1);
   hw_put(&device->watching, 1);
   hw_put(&device->watch_wake, 0);
@@ -62,7 +63,7 @@ uint64_t hd_link(hw_device_t *device) { return (uint64_t)(uintptr_t)&device->seg
 void hd_stop_remote(hw_device_t *device) { hw_put(&device->segment->remote_stop, 1); }
 
 void hd_leave_remote(hw_device_t *device) {
-  if (!hw_get(&device->segment->remote) || !hw_get(&device->watching)) {
+  if (!device->remote || !hw_get(&device->watching)) {
     return;
   }
   hd_stop_remote(device);

@@ -11,6 +11,12 @@
 
 typedef _Atomic uint32_t hw_word_t;
 
+// A test that breaks what is waited for makes the waits shorter.
+#ifndef HW_PATIENCE_DIVISOR
+#define HW_PATIENCE_DIVISOR 1
+#endif
+#define HW_PATIENCE_NS(milliseconds) ((milliseconds) * 1000ll * 1000 / HW_PATIENCE_DIVISOR)
+
 static inline uint32_t hw_get(hw_word_t *word) {
   return atomic_load_explicit(word, memory_order_acquire);
 }
@@ -38,12 +44,41 @@ typedef struct hw_callers {
 uint64_t hw_now(void);
 void hw_futex_wait(hw_word_t *word, uint32_t expected, int64_t timeout_ns);
 void hw_futex_wake(hw_word_t *word);
-// Wake whoever sleeps on `wake` if somebody does. The caller has just made its news visible with a
-// sequentially consistent read-modify-write; the sleeper announces itself with one before it looks.
-// The kernel may put the sleeper on this very core, where a caller that goes on to spin would keep
-// it waiting for a whole time slice: so the caller gives way once.
-static inline void hw_rouse(hw_word_t *wake, hw_word_t *sleeping) {
-  if (atomic_load(sleeping)) {
+
+// Sleeping and waking: who publishes stores its news and then loads `sleeping`; who goes to sleep
+// stores `sleeping` and then looks for news. One of the two must see the other's store, so each needs
+// a full fence in between, and one on the side that publishes would cost every line the time in which
+// its stores reach the other CPU. Sleeping is rare: the sleeper fences for both, with
+// sys_membarrier, which runs a full fence on every CPU that runs a thread of a registered process.
+// Where a kernel does not offer it, `fenced` in the segment makes those who publish fence as well.
+// host/native/models/sleep.pml checks both against store buffers.
+
+// 1 if this process can fence for others from now on.
+int hw_fence_register(void);
+extern hw_word_t hw_fences_for_others;
+// The other half of hw_fence_all within this process: keeps the compiler from moving a load before a
+// store, and leaves the CPU to hw_fence_all.
+static inline void hw_light_fence(void) {
+  if (atomic_load_explicit(&hw_fences_for_others, memory_order_relaxed)) {
+    atomic_signal_fence(memory_order_seq_cst);
+  } else {
+    atomic_thread_fence(memory_order_seq_cst);
+  }
+}
+// The sleeper's fence, between its announcement and its look; as good as atomic_thread_fence where
+// hw_fence_register has returned 0.
+void hw_fence_all(void);
+
+// Wake whoever sleeps on `wake` if somebody does; the caller has just published something. The kernel
+// may put the sleeper on this very core, where a caller that goes on to spin would keep it waiting for
+// a whole time slice: so the caller gives way once.
+static inline void hw_rouse(hw_word_t *fenced, hw_word_t *wake, hw_word_t *sleeping) {
+  if (atomic_load_explicit(fenced, memory_order_relaxed)) {
+    atomic_thread_fence(memory_order_seq_cst);
+  } else {
+    atomic_signal_fence(memory_order_seq_cst);
+  }
+  if (atomic_load_explicit(sleeping, memory_order_relaxed)) {
     atomic_fetch_add(wake, 1);
     hw_futex_wake(wake);
     sched_yield();
@@ -61,6 +96,25 @@ static inline int hw_enter(hw_callers_t *callers) {
   atomic_fetch_add(&callers->inside, 1);
   if (atomic_load(&callers->closed)) {
     hw_leave(callers);
+    return 0;
+  }
+  return 1;
+}
+
+// The same where one thread at a time calls, without locked instructions, which would wait for the
+// lines that were just written to reach the other CPU.
+static inline void hw_leave_alone(hw_callers_t *callers) {
+  hw_put(&callers->inside, 0);
+  if (hw_get(&callers->closed)) {
+    hw_futex_wake(&callers->inside);
+  }
+}
+
+static inline int hw_enter_alone(hw_callers_t *callers) {
+  atomic_store_explicit(&callers->inside, 1, memory_order_relaxed);
+  hw_light_fence();
+  if (hw_get(&callers->closed)) {
+    hw_leave_alone(callers);
     return 0;
   }
   return 1;

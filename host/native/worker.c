@@ -11,6 +11,9 @@
 #include "progress.h"
 
 enum { SPINS = 3000, YIELDS = 20 };
+// Behind fewer lines than that a worker looks at the doorbell a moment later: each look takes the word
+// out of the cache of a host that submits line by line, which then waits for it with every line.
+enum { FEW = 4 };
 static const int64_t SLEEP_NS = 100ll * 1000 * 1000;
 static const uint32_t NO_GATE = 0xFFFFFFFFu;
 
@@ -18,20 +21,54 @@ rings_t hw_read_rings(hw_device_t *device) {
   hw_segment_t *segment = device->segment;
   const hd_geometry_t geometry = hw_geometry(segment);
   rings_t rings = {0};
-  rings.enabled = (int)hw_get(&segment->enable);
-  if (rings.enabled) {
-    rings.cmd = hw_ring_lines(device->window, geometry.cmd_base);
-    rings.done = hw_ring_lines(device->window, geometry.done_base);
-    rings.cmd_mask = hw_slots(geometry.ring_log2, HW_RING_LOG2_CMD_LSB) - 1u;
-    rings.done_slots = hw_slots(geometry.ring_log2, HW_RING_LOG2_DONE_LSB);
-    rings.split = (int)geometry.split;
-    if (rings.split) {
-      rings.reward = hw_ring_lines(device->window, geometry.reward_base);
-      rings.reward_slots = hw_slots(geometry.ring_log2, HW_RING_LOG2_REWARD_LSB);
-    }
-    rings.require_checked = hw_has_mode(segment, HW_CTRL_REQUIRE_CHECKED_BIT);
+  if (!hw_get(&segment->enable)) {
+    return rings;
   }
+  const int words = hw_get(&segment->publish) || hw_has_mode(segment, HW_CTRL_PUBLISH_TAILS_BIT);
+  if (hw_check_rings(device, &geometry, words ? HW_RING_SLOTS_OFFSET : 0)) {
+    return rings;
+  }
+  uint8_t *window = device->window;
+  rings.enabled = 1;
+  rings.cmd = hw_ring_lines(window, geometry.cmd_base);
+  rings.done = hw_ring_lines(window, geometry.done_base);
+  rings.cmd_mask = hw_slots(geometry.ring_log2, HW_RING_LOG2_CMD_LSB) - 1u;
+  rings.done_slots = hw_slots(geometry.ring_log2, HW_RING_LOG2_DONE_LSB);
+  rings.split = (int)geometry.split;
+  if (rings.split) {
+    rings.reward = hw_ring_lines(window, geometry.reward_base);
+    rings.reward_slots = hw_slots(geometry.ring_log2, HW_RING_LOG2_REWARD_LSB);
+  }
+  if (words) {
+    rings.cmd_head_word = hw_ring_word(window, geometry.cmd_base, HW_RING_HEAD_OFFSET);
+    rings.done_tail_word = hw_ring_word(window, geometry.done_base, HW_RING_TAIL_OFFSET);
+    rings.reward_tail_word =
+        rings.split ? hw_ring_word(window, geometry.reward_base, HW_RING_TAIL_OFFSET) : NULL;
+  }
+  rings.require_checked = hw_has_mode(segment, HW_CTRL_REQUIRE_CHECKED_BIT);
   return rings;
+}
+
+// Whether published descriptors and completions not taken fit into the rings.
+static int indices_fit(hw_device_t *device, const rings_t *rings, const hd_counts_t *counts,
+                       uint32_t done_head, uint32_t reward_head) {
+  const uint32_t cmd_tail = hw_get(&device->segment->cmd_tail);
+  if (cmd_tail - counts->cmd_head > rings->cmd_mask + 1u) {
+    hw_fail(device, HW_FAULT_CMD_TAIL, cmd_tail, counts->cmd_head,
+            counts->cmd_head + rings->cmd_mask + 1u);
+    return 0;
+  }
+  if (counts->done_tail - done_head > rings->done_slots) {
+    hw_fail(device, HW_FAULT_DONE_HEAD, done_head, counts->done_tail - rings->done_slots,
+            counts->done_tail);
+    return 0;
+  }
+  if (rings->split && counts->reward_tail - reward_head > rings->reward_slots) {
+    hw_fail(device, HW_FAULT_REWARD_HEAD, reward_head, counts->reward_tail - rings->reward_slots,
+            counts->reward_tail);
+    return 0;
+  }
+  return 1;
 }
 
 // Stand before a closed gate until it opens, then learn what changed behind it.
@@ -53,34 +90,39 @@ static void pass_gate(worker_t *worker, uint32_t gate) {
     }
     gate = hw_get(&segment->gate);
   }
+  hw_device_t *device = pool->device;
   hw_spin_lock(&pool->claiming);
   if (pool->gate != gate) {
     pool->gate = gate;
-    hw_snapshot(segment, &pool->now);
-    pool->claim_next = pool->now.cmd_head;
+    hw_clear_fault(device);  // if it is still there, it is found again
     pool->done_head = hw_get(&segment->done_head);
     pool->reward_head = hw_get(&segment->reward_head);
+    const rings_t rings = hw_read_rings(device);
+    if (hw_read_progress(device, &pool->now) == 0 && rings.enabled) {
+      indices_fit(device, &rings, &pool->now, pool->done_head, pool->reward_head);
+    }
+    pool->claim_next = pool->now.cmd_head;
+    pool->cmd_tail = pool->now.cmd_head;
   }
   hw_spin_unlock(&pool->claiming);
-  worker->rings = hw_read_rings(pool->device);
+  worker->rings = hw_read_rings(device);
   worker->gate = gate;
   worker->blocked = 0;
 }
 
-// Whether it is worth running, from words that a sleeper may look at. Sequentially consistent: see
-// hw_rouse.
+// Whether it is worth running. A sleeper looks after hw_fence_all.
 static int something_to_do(worker_t *worker) {
   hw_segment_t *segment = worker->pool->segment;
   hd_counts_t counts;
-  if (hw_get(&worker->pool->stop) || atomic_load(&segment->gate) != worker->gate) {
+  if (hw_get(&worker->pool->stop) || hw_get(&segment->gate) != worker->gate) {
     return 1;
   }
-  hw_snapshot(segment, &counts);
-  if (!worker->rings.enabled || counts.halted || atomic_load(&segment->cmd_tail) == counts.cmd_head) {
+  if (!worker->rings.enabled || hw_get(&worker->pool->device->fault) || hw_read_progress(worker->pool->device, &counts) || counts.halted ||
+      hw_get(&segment->cmd_tail) == counts.cmd_head) {
     return 0;
   }
-  return !worker->blocked || atomic_load(&segment->done_head) != worker->blocked_done_head ||
-         atomic_load(&segment->reward_head) != worker->blocked_reward_head;
+  return !worker->blocked || hw_get(&segment->done_head) != worker->blocked_done_head ||
+         hw_get(&segment->reward_head) != worker->blocked_reward_head;
 }
 
 // Spin, then give the core away, then sleep until roused: an idle worker costs next to nothing.
@@ -94,6 +136,7 @@ static void idle(worker_t *worker) {
   } else {
     const uint32_t wake = atomic_load(&segment->worker_wake);
     atomic_fetch_add(&segment->worker_sleeping, 1);
+    hw_fence_all();
     if (!something_to_do(worker)) {
       hw_futex_wait(&segment->worker_wake, wake, SLEEP_NS);
       worker->woken = 1;
@@ -113,10 +156,15 @@ static void *work(void *argument) {
       worker->idle = 0;
       continue;
     }
-    if (worker->rings.enabled && (!worker->blocked || something_to_do(worker))) {
+    if (worker->rings.enabled && !hw_get(&worker->pool->device->fault) &&
+        (!worker->blocked || something_to_do(worker))) {
       worker->blocked = 0;
-      if (hw_execute(worker)) {
+      const uint32_t lines = hw_execute(worker);
+      if (lines) {
         worker->idle = 0;
+        if (lines < FEW) {
+          hw_pause();
+        }
         if (worker->woken) {
           worker->woken = 0;
           sched_yield();  // the host that woke it may wait for this very core: see hw_rouse
@@ -131,26 +179,17 @@ static void *work(void *argument) {
   return NULL;
 }
 
-const char *hd_unrecoverable(hw_device_t *device) {
-  hw_segment_t *segment = device->segment;
+int hd_unrecoverable(hw_device_t *device) {
   hd_counts_t counts;
-  hw_snapshot(segment, &counts);
-  if (!hw_get(&segment->enable)) {
-    return NULL;
+  if (hw_read_progress(device, &counts)) {
+    return HD_CORRUPT;
   }
   const rings_t rings = hw_read_rings(device);
-  if (hw_get(&segment->cmd_tail) - counts.cmd_head > rings.cmd_mask + 1u) {
-    return "the published tail and CMD_HEAD are further apart than the command ring is long";
+  if (rings.enabled) {
+    indices_fit(device, &rings, &counts, hw_get(&device->segment->done_head),
+                hw_get(&device->segment->reward_head));
   }
-  if (counts.done_tail - hw_get(&segment->done_head) > rings.done_slots ||
-      (rings.split && counts.reward_tail - hw_get(&segment->reward_head) > rings.reward_slots)) {
-    return "head and tail of a completion ring are further apart than the ring is long";
-  }
-  if (counts.done_tail - segment->first_index + (counts.reward_tail - segment->first_index) !=
-      counts.cmd_head - segment->first_index) {
-    return "CMD_HEAD is not the sum of the completions posted";
-  }
-  return NULL;
+  return hw_get(&device->fault) ? HD_CORRUPT : 0;
 }
 
 int hd_start_workers(hw_device_t *device, uint32_t workers) {
@@ -171,8 +210,9 @@ int hd_start_workers(hw_device_t *device, uint32_t workers) {
   device->pool = pool;
   // What a killed predecessor had committed but not yet published.
   atomic_store(&segment->worker_sleeping, 0);
-  hw_snapshot(segment, &counts);
-  hw_publish(device, &counts);
+  if (hw_read_progress(device, &counts) == 0) {
+    hw_publish(device, &counts);
+  }
   for (uint32_t number = 0; number < HW_WORKERS_MAX; ++number) {
     atomic_store(&segment->ack[number].alive, number < workers);
   }

@@ -305,9 +305,9 @@ def test_a_worker_refuses_a_state_that_cannot_be() -> None:
         runs = np.lib.stride_tricks.sliding_window_view(words, len(record))
         (cmd_head,) = np.flatnonzero((runs == record).all(axis=1))
         for place, value, said in (
-            (tail, 999, "further apart than the command ring"),
-            (head, 999, "further apart than the ring"),
-            (cmd_head, 4, "not the sum of the completions"),
+            (tail, 999, "CMD_TAIL: expected"),
+            (head, 999, "DONE_HEAD: expected"),
+            (cmd_head, 4, "the record of progress: expected"),
         ):
             saved = words[place]
             words[place] = value

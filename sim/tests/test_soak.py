@@ -132,11 +132,12 @@ def test_an_edited_source_runs_again_and_says_so(toy: Toy, soaked: Soak) -> None
 
 def test_failures_end_with_1_and_errors_with_2(toy: Toy, soaked: Soak) -> None:
     """No traceback; a name that selects nothing brings near ones."""
-    failed = soaked("--case", "test_bad", "--seeds", "1", "--seed", "3")
-    assert failed.exit_code == 1
-    assert (
-        "rerun: make sim FULL=1 SIM=icarus TEST=toy.test_bad CONFIG=narrow SEED=3" in failed.output
-    )
+    options = ("--case", "test_bad", "--seeds", "1", "--seed", "3")
+    for tier, word in (("quick", ""), ("full", "FULL=1 ")):
+        failed = soaked(*options, "--tier", tier)
+        assert failed.exit_code == 1
+        line = f"rerun: make sim {word}SIM=icarus TEST=toy.test_bad CONFIG=narrow SEED=3"
+        assert line in failed.output
     unknown = soaked("--case", "test_god")
     assert unknown.exit_code == 2 and "near: toy.test_good" in unknown.output
     (toy.root / "build/soak/journal.jsonl").write_text("no JSON\n")

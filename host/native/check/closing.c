@@ -143,12 +143,12 @@ static int run_round(kind_t kind, const struct call *call, unsigned *seed) {
     memset(segment, 0, BYTES);
   }
   hd_format(segment, BYTES, OFFSET, WINDOW, 0xFFFFFFF0u);
-  trial_t trial = {.device = hd_open(segment)};
+  trial_t trial = {.device = hd_open(segment, BYTES)};
   hw_device_t *worker = trial.device;
   stand_in_t stand_in = {.segment = (hw_segment_t *)segment};
   pthread_t acknowledging, thread;
   if (kind == PROCESS) {
-    worker = hd_open(segment);
+    worker = hd_open(segment, BYTES);
     hd_join(worker, worker_file, HD_ROLE_WORKER);
     hd_start_workers(worker, 1);
     hd_join(trial.device, host_file, HD_ROLE_HOST);

@@ -140,7 +140,7 @@ static int run_round(uint32_t lines, uint32_t workers, int split, int require_ch
     return 1;
   }
   round_t round = {.lines = lines, .split = split, .require_checked = require_checked};
-  round.device = hd_open(segment);
+  round.device = hd_open(segment, OFFSET + WINDOW);
   const hd_geometry_t rings = {128, 8192 + 128, 16384 + 128, 6u | 4u << 8 | 2u << 16,
                                (uint32_t)split};
   hd_start_workers(round.device, workers);

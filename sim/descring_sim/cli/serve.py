@@ -53,12 +53,18 @@ def serve(
 
 
 @click.command()
-def clean() -> None:
-    """Remove shared memory that dead processes left behind."""
+@click.option("--dry-run", is_flag=True, help="Remove nothing, only report what would be removed.")
+def clean(dry_run: bool) -> None:
+    """Remove shared memory that dead processes left behind.
+
+    What a living process holds is kept, and so is whatever is no segment of this user.
+    """
     from descring_host import clean as clean_up
 
-    for found in clean_up():
+    for found in clean_up(dry_run=dry_run):
         if found.held_by:
             click.echo(f"kept {found.name}: in use by {' and '.join(found.held_by)}")
+        elif found.reason:
+            click.echo(f"kept {found.name}: {found.reason}")
         else:
-            click.echo(f"removed {found.name}")
+            click.echo(f"{'would remove' if dry_run else 'removed'} {found.name}")

@@ -26,7 +26,7 @@ from descring_sim.cosim import testcases as case_names
 from descring_sim.cosim.results import CaseResult, Outcome
 from descring_sim.cosim.simulators import Simulator
 from descring_sim.cosim.testcases import Selection
-from descring_sim.support import build_cache, paths, processes, suggest
+from descring_sim.support import build_cache, paths, plain_paths, processes, suggest
 from descring_sim.support.errors import SimulationError
 from descring_sim.support.seeds import new_seed
 from descring_sim.waves import views, window
@@ -358,7 +358,7 @@ def specification(
 def environment(run_dir: Path, tests_dir: Path) -> dict[str, str]:
     """Return the environment of a run in ``run_dir``."""
     return simulators.environment() | {
-        "PYTHONPATH": str(tests_dir),
+        "PYTHONPATH": str(plain_paths.plain(tests_dir)),
         results.REPORT_VARIABLE: str(run_dir / "report.jsonl"),
     }
 

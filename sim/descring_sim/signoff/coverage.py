@@ -26,7 +26,7 @@ from descring_model.program import run_program
 from gcovr.data_model.version import FORMAT_VERSION
 
 from descring_sim.cosim import simulators
-from descring_sim.support import paths, provenance
+from descring_sim.support import environment, paths, provenance
 from descring_sim.support.errors import SimulationError
 
 SEED = 1
@@ -226,7 +226,7 @@ def write_html(counts: dict[Point, int], rtl_dir: Path, folder: Path) -> list[Pa
         command = [sys.executable, "-m", "gcovr", "--root", str(rtl_dir.parent)]
         command += ["--json-add-tracefile", str(data), "--html-details", str(page)]
         command += ["--html-title", f"descring RTL: {name.replace('-', ' ')}"]
-        subprocess.run(command, check=True, capture_output=True)
+        subprocess.run(command, env=environment.tools(), check=True, capture_output=True)
         pages.append(page)
     return pages
 
@@ -315,7 +315,7 @@ def run_testbenches(folder: Path, configs: Iterable[str], arguments: list[str]) 
     command += ["--build-dir", str(folder / "sim")]
     for narrow in [["--config", config] for config in configs] or [[]]:
         whole = [*command, *narrow, *arguments, str(paths.cocotb_tests_dir())]
-        if subprocess.run(whole).returncode:
+        if subprocess.run(whole, env=environment.tools()).returncode:
             raise SimulationError("a testbench failed, so that its coverage means nothing")
 
 

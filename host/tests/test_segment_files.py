@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Files below /dev/shm with a segment's name: whose they are, what they are, what is removed."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from click.testing import CliRunner
+from descring_host import CpuDevice, DeviceError, clean
+from descring_host import segment as segment_module
+from descring_host.segment import PREFIX, SHM_FOLDER, Segment
+from host_support import shm_name
+
+HEADER = 8192
+
+
+def _path(name: str) -> Path:
+    return SHM_FOLDER / f"{PREFIX}{name}"
+
+
+@pytest.fixture
+def name() -> Iterator[str]:
+    """A name below which a test makes what it likes."""
+    chosen = shm_name("file")
+    yield chosen
+    path = _path(chosen)
+    if path.is_dir() and not path.is_symlink():
+        path.rmdir()
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _make(kind: str, path: Path) -> None:
+    if kind == "directory":
+        path.mkdir()
+    elif kind == "fifo":
+        os.mkfifo(path)
+    elif kind == "socket":
+        with socket.socket(socket.AF_UNIX) as server:
+            server.bind(str(path))
+    elif kind == "dangling link":
+        path.symlink_to("/nonexistent")
+    elif kind == "link loop":
+        path.symlink_to(path)
+    elif kind == "notes":
+        path.write_bytes(b"x" * HEADER)
+    elif kind == "short":
+        path.write_bytes(b"")
+
+
+KINDS = ["directory", "fifo", "socket", "dangling link", "link loop", "notes", "short"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_clean_keeps_what_is_no_segment_and_removes_the_rest(kind: str, name: str) -> None:
+    """[LIFE-001]: one odd file does not save those behind it."""
+    _make(kind, _path(name))
+    behind = f"{name}-zz"
+    segment = Segment.create(1 << 12, name=behind)
+    assert segment.file is not None
+    os.close(segment.file)  # as a killed creator leaves it
+    segment.file = None
+    for path in (_path(name), _path(behind)):
+        if not path.is_symlink():
+            os.utime(path, (0, 0))
+    try:
+        found = {item.name: item for item in clean()}
+        assert not found[name].removed
+        assert found[name].reason
+        assert os.path.lexists(_path(name))
+        assert found[behind].removed
+        assert not _path(behind).exists()
+    finally:
+        _path(behind).unlink(missing_ok=True)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_attach_refuses_what_is_no_segment(kind: str, name: str) -> None:
+    """[HASH-001]: with a reason, never with an OSError, and without waiting for a pipe's writer."""
+    _make(kind, _path(name))
+    with pytest.raises(DeviceError, match="shared memory"):
+        CpuDevice(attach=name)
+
+
+def test_clean_removes_a_segment_that_was_never_finished(name: str) -> None:
+    """[LIFE-001]: a creator killed before it wrote the header leaves zeros."""
+    _path(name).write_bytes(bytes(HEADER))
+    os.utime(_path(name), (0, 0))
+    assert {item.name: item.removed for item in clean()}[name]
+    assert not _path(name).exists()
+
+
+def test_a_dry_run_reports_and_removes_nothing(name: str) -> None:
+    """[LIFE-001]: ``descring clean --dry-run``."""
+    from descring_sim.cli.main import cli
+
+    _path(name).write_bytes(bytes(HEADER))
+    os.utime(_path(name), (0, 0))
+    result = CliRunner().invoke(cli, ["clean", "--dry-run"])
+    assert result.exit_code == 0, result.output
+    assert f"would remove {name}" in result.output
+    assert _path(name).exists()
+    result = CliRunner().invoke(cli, ["clean"])
+    assert f"removed {name}" in result.output
+    assert not _path(name).exists()
+
+
+def test_another_users_segment_is_refused_and_kept(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """[LIFE-001]: who owns the memory may write anything into it at any time."""
+    segment = Segment.create(1 << 12, name=name)
+    os.utime(_path(name), (0, 0))
+    segment.close(unlink=False)
+    owner = os.geteuid()
+    if owner == 0:
+        os.chown(_path(name), 65534, 65534)
+    else:
+        monkeypatch.setattr(os, "geteuid", lambda: owner + 1)
+    with pytest.raises(DeviceError, match="expected memory of user"):
+        CpuDevice(attach=name)
+    found = {item.name: item for item in clean()}
+    assert "expected memory of user" in found[name].reason
+    assert _path(name).exists()
+
+
+def test_a_segment_that_may_not_be_opened_is_an_error_in_words(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """[LIFE-001]: permission denied, as a mode of 0600 gives another user."""
+    Segment.create(1 << 12, name=name).close(unlink=False)
+
+    def refuse(*_: object) -> int:
+        raise PermissionError(13, "Permission denied")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(segment_module, "os", SimpleNamespace(**{**vars(os), "open": refuse}))
+        with pytest.raises(DeviceError, match=r"cannot use shared memory .*Permission denied"):
+            CpuDevice(attach=name)
+        assert {item.name: item.reason for item in clean()}[name] == "Permission denied"
+
+
+@pytest.mark.parametrize("node", [-1, 1024, 2**40, 2**64])
+def test_a_node_that_no_machine_has_is_a_wrong_value(node: int) -> None:
+    """[LIFE-001]: and not an OverflowError."""
+    with pytest.raises(ValueError, match="numa_node: expected 0 to 1023"):
+        CpuDevice(1 << 16, numa_node=node)
