@@ -151,7 +151,7 @@ def _report(name: str, error: BaseException) -> int:
 def guarded(name: str, work: Callable[[], object]) -> int:
     """Run ``work`` and return the exit code of program ``name``; nothing is raised.
 
-    ``work`` returns its exit code, or anything else for 0. It prints its own error if it leaves with
+    ``work`` returns its exit code, or anything else for 0. It prints its own error if it ends with
     SystemExit.
     """
     try:

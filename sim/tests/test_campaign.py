@@ -31,13 +31,13 @@ def test_a_million_random_lines_match_the_model(descring: Command) -> None:
 
 def test_the_outcome_does_not_depend_on_the_number_of_processes(descring: Command) -> None:
     """Same seed, same digest; one chunk alone is one of them."""
-    message = []
+    outputs = []
     for jobs in (1, 3):
         result = descring("campaign", "--lines", LINES, "--seed", SEED, "--jobs", jobs)
         assert result.returncode == 0, result.stderr
-        message.append(re.sub(r" in [\d.]+ s", "", result.stdout))
-    assert message[0] == message[1]
-    assert message[0].startswith(f"matched {LINES} lines, ")
+        outputs.append(re.sub(r" in [\d.]+ s", "", result.stdout))
+    assert outputs[0] == outputs[1]
+    assert outputs[0].startswith(f"matched {LINES} lines, ")
     result = descring("campaign", "--lines", LINES, "--seed", SEED, "--chunk", 3)
     assert result.stdout.startswith("matched 7 lines in ")
     result = descring("campaign", "--lines", LINES, "--seed", SEED, "--chunk", 4)
@@ -47,13 +47,13 @@ def test_the_outcome_does_not_depend_on_the_number_of_processes(descring: Comman
 
 def test_other_backends_by_lines(descring: Command) -> None:
     """Any backend of ours but the model can be compared; simulators in smaller chunks."""
-    message = []
+    outputs = []
     for jobs in (1, 2):
         result = descring("campaign", "cpu", "--lines", 60_000, "--seed", SEED, "--jobs", jobs)
         assert result.returncode == 0, result.stderr
-        message.append(re.sub(r" in [\d.]+ s", "", result.stdout))
-    assert message[0] == message[1]
-    assert message[0].startswith("matched 60000 lines, cpu, seed 20, digest ")
+        outputs.append(re.sub(r" in [\d.]+ s", "", result.stdout))
+    assert outputs[0] == outputs[1]
+    assert outputs[0].startswith("matched 60000 lines, cpu, seed 20, digest ")
     size = fuzz.SIMULATOR_CHUNK_LINES
     assert [chunk.lines for chunk in fuzz.chunks(1, size + 3, "icarus")] == [size, 3]
 

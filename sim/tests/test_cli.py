@@ -63,7 +63,7 @@ def damaged(path: Path, kind: str) -> Path:
         path.write_bytes(good(path).read_bytes()[:-1])
     elif kind == "truncated header":
         path.write_bytes(good(path).read_bytes()[:40])
-    elif kind == "longer than it message":
+    elif kind == "longer than its header":
         path.write_bytes(good(path).read_bytes() + bytes(64))
     else:
         assert kind == "missing"
@@ -83,7 +83,7 @@ DAMAGE = {
     "directory": "Is a directory",
     "truncated data": "truncated or damaged",
     "truncated header": "truncated or damaged",
-    "longer than it message": "as its header message, but the file has",
+    "longer than its header": "as its header states, but the file has",
     "missing": "No such file",
 }
 

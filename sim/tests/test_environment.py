@@ -125,7 +125,7 @@ def test_a_folder_for_builds_that_cannot_be_written_is_refused(
 
 
 def test_an_odd_name_gets_a_plain_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Which leads to the same folder, is always the same, and is created again when it was removed."""
+    """It leads to the same folder, is always the same, and is created again once removed."""
     folder = tmp_path / ODD
     folder.mkdir()
     link = plain_paths.plain(folder)

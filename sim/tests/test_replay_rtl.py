@@ -158,7 +158,7 @@ FAULTS = {
         "hw_desc_pkg.sv",
         f"{contract.CONTRACT_HASH:08x}",
         "12345678",
-        rf"expected a device of contract hash 0x{contract.CONTRACT_HASH:08x}, but it message "
+        rf"expected a device of contract hash 0x{contract.CONTRACT_HASH:08x}, but got "
         r"0x12345678; run `make gen`",
     ),
     "completions are miscounted": (

@@ -34,6 +34,7 @@ from descring_sim.cosim import plan, runner, simulators
 from descring_sim.cosim.plan import Suite
 from descring_sim.cosim.simulators import Simulator
 from descring_sim.support import paths, progress, provenance
+from descring_sim.support.click_program import run_module
 from descring_sim.support.errors import SimulationError
 from descring_sim.support.markdown import table
 from descring_sim.support.seeds import new_seed
@@ -340,4 +341,4 @@ class _alone:
 
 
 if __name__ == "__main__":
-    main()
+    run_module("descring_sim.campaign.soak", main)
