@@ -61,7 +61,7 @@ def gen(root: Path | None) -> None:
 @root_option
 @click.pass_context
 def gen_check(context: click.Context, root: Path | None) -> None:
-    """Fail if a generated file is stale; shows how it differs and what updates it."""
+    """Fail if a generated file is stale; shows how it differs and the command that updates it."""
     folder = _root(root)
     try:
         texts = outputs.render_all(folder)

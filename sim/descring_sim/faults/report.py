@@ -118,7 +118,7 @@ under cocotb with the protocol of both buses watched.
 - faults: doorbells left out, repeated, behind, too far; lines stale, torn or with flipped bits;
   ranges of memory that return an error; resets under load; rings left full.
 - refused: descriptors completed with ERROR. bad doorbells: the count in CNT_BAD_DOORBELLS. halts:
-  stops, by a STOP or an error of the bus, that the host repaired and resumed.
+  stops, by a STOP or a bus error, that the host cleared and resumed.
 
 {overview}## Torn lines, by the first k bytes that are new
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The outcomes of all tasks for each property, as a table and as a page."""
+"""The outcome of each property over all tasks, as a table and as a page."""
 
 from __future__ import annotations
 
@@ -145,8 +145,10 @@ def closing(results: Results) -> str:
 _PAGE = """\
 # Proofs
 
-`make formal` on {today}, commit {commit}, {machine}: **{closing}**, {wall:.0f} s on
-the clock with {jobs} at a time. [formal.md](../formal.md) explains how to read this page.
+**{closing}.**
+
+`make formal`, {today}, commit {commit}, {machine}; {wall:.0f} s of wall time with {jobs} jobs.
+[formal.md](../formal.md) explains methods and terms.
 
 ## Tasks
 
