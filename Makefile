@@ -63,7 +63,11 @@ sim: setup-sim  ## run the RTL against the golden model, quick tier: FULL=1 SIM=
 	$(COSIM) $$waves cocotb_tests
 
 .PHONY: check
-check: gen-check lint-python  ## the inner loop: generated files, lint, types, model and unit suites, one block in Icarus
+check: setup  ## the inner loop: generated files, lint, types, model and unit suites, one block in Icarus
+	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target lint-python gen-check check-suites
+
+.PHONY: check-suites
+check-suites: setup  ## the suites of make check
 	@$(UNIT) -m 'not slow' $(UNIT_SUITES)
 	@$(COSIM) --sim icarus --case '^desc_ring[.]' cocotb_tests/desc_ring
 
@@ -92,6 +96,7 @@ lint-python: setup  ## ruff, mypy, imports, wording
 	@report=$$($(BIN)/lint-imports --no-logo --no-cache 2>&1) || { echo "$$report" >&2; exit 1; }
 	@MYPYPATH=bench:pymodel/tests $(BIN)/mypy --strict --no-error-summary --explicit-package-bases \
 		bench $(wildcard examples/*.py) hatch_build.py
+	@MYPYPATH=examples/vip $(BIN)/mypy --strict --no-error-summary --explicit-package-bases examples/vip
 	@$(BIN)/descring dev words
 
 .PHONY: gen

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A contract for import-linter: some modules may import the standard library and themselves only.
 
-import-linter's own contract wants the forbidden packages named, and one that was not thought of
-would pass. ``pyproject.toml`` registers this one with its purpose.
+import-linter's own contract takes a list of forbidden packages; one that is missing from the list
+would pass. ``pyproject.toml`` registers this contract and applies it.
 """
 
 from __future__ import annotations
