@@ -64,7 +64,7 @@ sim: setup-sim  ## run the RTL against the golden model, quick tier: FULL=1 SIM=
 
 .PHONY: check
 check: setup  ## the inner loop: generated files, lint, types, model and unit suites, one block in Icarus
-	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target lint-python gen-check check-suites
+	@$(MAKE) --no-print-directory --jobs 2 --output-sync=line lint-python gen-check check-suites
 
 .PHONY: check-suites
 check-suites: setup  ## the suites of make check
@@ -128,8 +128,8 @@ synth: setup  ## synthesise every RTL module: cells, flip-flops, logic depth, no
 	@$(BIN)/descring dev synth
 
 # What takes too long for `make test`; one target after the other.
-NIGHTLY := campaign ci-snippet conform-proof faults formal formal-mutants host-models host-sanitize mutants \
-	mutants-cuda sim soak synth test
+NIGHTLY := campaign ci-snippet conform-proof faults formal formal-mutants host-interrupts host-models \
+	host-sanitize mutants mutants-cuda soak synth test
 
 .PHONY: nightly
 nightly:  ## everything in full, with a seed that is drawn and printed
@@ -171,6 +171,11 @@ mutants-host: setup  ## mutate the host runtime; its suite must kill every mutan
 .PHONY: mutants-cuda
 mutants-cuda: setup  ## mutate the CUDA kernels; runs on the CPU must kill every mutant
 	@$(PYTEST) -n "$$JOBS" cuda/mutants
+
+.PHONY: host-interrupts
+host-interrupts: setup  ## 100000 interrupted calls a backend, 1000 closings beside each call, forks, exits
+	@DESCRING_INTERRUPTS=10000 DESCRING_CLOSINGS=1000 $(PYTEST) -n "$$JOBS" \
+		host/tests/test_interrupts.py host/tests/test_closing.py cuda/tests/test_remote_closing.py
 
 .PHONY: sanitize
 sanitize: setup  ## stress the native core under ThreadSanitizer and AddressSanitizer

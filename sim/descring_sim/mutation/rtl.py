@@ -4,8 +4,8 @@
 ``descring dev mutants`` applies each mutant of ``sim/mutants`` to a copy of the RTL and runs, on
 Icarus, the runs that the mutant names and then :data:`LAST_RUNS`, until a case fails. With ``--tier
 quick`` it runs instead what the quick tier has on Icarus of the same blocks, and so names which
-mutants ``make sim`` kills. A case counts only if it passes on the RTL as it is. What does not build,
-or does not end, is no mutant: it shows nothing about the testbenches.
+mutants ``make sim`` kills. A case counts only if it passes on the RTL as it is. What does not
+build, or does not end, is no mutant: it shows nothing about the testbenches.
 
 Exit codes: 0 all killed, 1 a survivor or an invalid mutant, 2 an error in what was asked for.
 """
