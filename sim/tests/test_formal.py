@@ -10,14 +10,15 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 from descring_sim.formal import __main__ as command
-from descring_sim.formal import linear, proofs, properties, session, tasks
+from descring_sim.formal import linear, proofs, session, tasks
 from descring_sim.formal.proofs import Outcome
 from descring_sim.formal.tasks import Task
+from descring_sim.support import paths
 from descring_sim.support.errors import SimulationError
 
 COUNTER = """\
 `default_nettype none
-`include "formal_macros.svh"
+`include "hw_macros.svh"
 module counter_props (
     input wire logic clk_i,
     input wire logic rst_ni,
@@ -34,11 +35,11 @@ module counter_props (
     end
   end
   // the first cycle is one of reset
-  `SUPPOSE(StartsInReset_M, started_q || !rst_ni)
+  `HW_ASSUME(StartsInReset_M, started_q || !rst_ni)
   // [RING-002] the count stays below ten
-  `PROVE(Bounded_A, rst_ni, count_q < 4'd10)
+  `HW_ASSERT_IF(Bounded_A, rst_ni, count_q < 4'd10)
   // it counts
-  `REACH(Counts_C, count_q == 4'd2)
+  `HW_COVER(Counts_C, count_q == 4'd2)
 endmodule
 `default_nettype wire
 """
@@ -58,7 +59,7 @@ read_slang -j 1 -USYNTHESIS -DFORMAL --top counter_props *.sv
 setattr -set keep 1 t:$check
 prep -top counter_props
 [files]
-formal_macros.svh
+hw_macros.svh
 counter_props.sv
 """
 
@@ -68,7 +69,7 @@ def folder(tmp_path: Path) -> Path:
     """A folder with the proof of a small counter, which passes."""
     made = tmp_path / "formal"
     made.mkdir()
-    shutil.copy(tasks.formal_dir() / properties.MACROS_FILE, made)
+    shutil.copy(paths.rtl_dir() / "hw_macros.svh", made)
     (made / "counter_props.sv").write_text(COUNTER)
     (made / "counter.sby").write_text(SBY)
     return made
@@ -108,9 +109,9 @@ def test_what_does_not_hold_comes_with_a_waveform(folder: Path) -> None:
         outcome = proofs.prove(task, out)
         assert (outcome.status, outcome.failed, outcome.cached) == ("fail", ("Bounded_A",), False)
     assert outcome.trace is not None and Path(outcome.trace).is_file()
-    said = session.failure_text(task, outcome)
-    assert "Bounded_A: the count stays below ten" in said
-    assert outcome.trace in said and "counter/all_prove" in said
+    complaint = session.failure_text(task, outcome)
+    assert "Bounded_A: the count stays below ten" in complaint
+    assert outcome.trace in complaint and "counter/all_prove" in complaint
 
 
 def test_what_only_looks_true_is_not_proven(folder: Path) -> None:
@@ -149,9 +150,9 @@ def test_property_whose_case_never_comes_is_vacuous(folder: Path) -> None:
 
 
 def test_property_that_is_not_in_the_model_is_an_error(folder: Path) -> None:
-    """A checker that nobody instantiates would pass without looking."""
+    """A checker that no one instantiates would pass without looking."""
     (folder / "lost.sv").write_text(
-        COUNTER.replace("counter_props", "lost").replace("_A", "Lost_A")
+        COUNTER.replace("counter_props", "lost").replace("Bounded_A", "BoundedLost_A")
     )
     sby = folder / "counter.sby"
     sby.write_text(sby.read_text() + "lost.sv\n")
@@ -169,22 +170,24 @@ def test_source_that_does_not_compile_is_an_error_with_its_log(folder: Path) -> 
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "said"),
+    ("old", "new", "complaint"),
     [
         ("  // [RING-002] the count stays below ten\n", "\n", "expected its sentence"),
         ("[RING-002]", "[RING-999]", "has no rule RING-999"),
         ("Bounded_A", "Bounded", "ends in _A"),
     ],
 )
-def test_property_is_written_as_it_should_be(folder: Path, old: str, new: str, said: str) -> None:
-    """A sentence above it, rules that exist, a name that says its kind."""
+def test_property_is_written_as_it_should_be(
+    folder: Path, old: str, new: str, complaint: str
+) -> None:
+    """A sentence above it, rules that exist, a name that states its kind."""
     _change(folder, old, new)
-    with pytest.raises(SimulationError, match=said):
+    with pytest.raises(SimulationError, match=complaint):
         _task(folder, "prove").properties()
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "said"),
+    ("old", "new", "complaint"),
     [
         ("all_prove prove", "all_prove", "expected one tag"),
         ("all_prove prove", "all prove", "as the end of the name"),
@@ -192,13 +195,13 @@ def test_property_is_written_as_it_should_be(folder: Path, old: str, new: str, s
         ("all_prove prove\nall_cover cover\n", "", "no tasks"),
     ],
 )
-def test_task_is_written_as_it_should_be(folder: Path, old: str, new: str, said: str) -> None:
+def test_task_is_written_as_it_should_be(folder: Path, old: str, new: str, complaint: str) -> None:
     """Kind, name and files of a task are checked before anything runs."""
     sby = folder / "counter.sby"
     text = sby.read_text()
     at = text.rindex(old)
     sby.write_text(text[:at] + new + text[at + len(old) :])
-    with pytest.raises(SimulationError, match=said):
+    with pytest.raises(SimulationError, match=complaint):
         tasks.load(folder)
 
 
@@ -241,7 +244,7 @@ def test_affine_form_of_a_network(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "pins", "said"),
+    ("kind", "pins", "complaint"),
     [
         ("$_AND_", {"A": 2, "B": 3, "Y": 9}, "which is not linear"),
         ("$_XOR_", {"A": 2, "B": 7, "Y": 9}, "wire 7 has no driver"),
@@ -250,8 +253,36 @@ def test_affine_form_of_a_network(tmp_path: Path) -> None:
     ],
 )
 def test_network_that_is_not_affine_is_refused(
-    tmp_path: Path, kind: str, pins: dict[str, int | str], said: str
+    tmp_path: Path, kind: str, pins: dict[str, int | str], complaint: str
 ) -> None:
     """The argument holds for networks of XOR and NOT only."""
-    with pytest.raises(SimulationError, match=said):
+    with pytest.raises(SimulationError, match=complaint):
         linear.forms(_network(tmp_path / "network.json", {"c": (kind, pins)}))
+
+
+def test_an_outcome_is_kept_by_its_inputs(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An error is not kept; a failure is, until a source changes."""
+    statuses: list[proofs.Status] = ["error", "fail", "pass"]
+    runs: list[proofs.Status] = []
+
+    def run(task: Task, out: Path) -> Outcome:
+        runs.append(statuses[len(runs)])
+        return Outcome(str(task), runs[-1], 1.5, str(out), failed=("Bounded_A",), trace="a.vcd")
+
+    monkeypatch.setattr(proofs, "run", run)
+
+    def outcome() -> Outcome:
+        return proofs.run_once(_task(folder, "prove"), tmp_path / "out", tmp_path / "kept")
+
+    assert outcome().status == "error"
+    first, second = outcome(), outcome()
+    assert (first.status, first.cached, first.trace) == ("fail", False, "a.vcd")
+    assert (second.status, second.cached, second.trace) == ("fail", True, None)
+    assert (second.failed, second.seconds) == (("Bounded_A",), 1.5)
+    assert runs == ["error", "fail"]
+    source = folder / "counter_props.sv"
+    source.write_text(source.read_text().replace("4'd10", "4'd11"))
+    assert outcome().status == "pass"
+    assert runs == ["error", "fail", "pass"]

@@ -4,7 +4,7 @@
 // file; it holds nothing but declarations.
 //
 // Time passes inside these calls alone. The device reads and writes the caller's memory in place; a
-// host thread may look at it meanwhile, since a line is published after it was written. One device
+// host thread may examine it meanwhile, since a line is published after it was written. One device
 // belongs to one thread at a time.
 
 typedef struct dx_device dx_device_t;
@@ -15,7 +15,7 @@ typedef struct {
   uint32_t latency_min;  // cycles from a burst's address to its first beat or its response
   uint32_t latency_max;
   uint32_t pause;        // of 256 cycles, those in which a channel holds back, each on its own
-  uint32_t stuck_cycles; // cycles after which a register access counts as never answered
+  uint32_t stuck_cycles; // cycles after which a register access counts as hung
 } dx_bus_t;
 
 typedef struct {
@@ -45,9 +45,9 @@ int dx_run(dx_device_t *device, uint64_t silent, uint64_t most);
 // Let exactly so many cycles pass. 0, or -1 with dx_error.
 int dx_step(dx_device_t *device, uint64_t cycles);
 
-// Answer every access that touches the bytes [start, stop) with an error; mend all of them.
-int dx_fail_memory(dx_device_t *device, uint64_t start, uint64_t stop);
-void dx_mend_memory(dx_device_t *device);
+// Inject an error response to every access that touches the bytes [start, stop); clear all of them.
+int dx_inject_bus_error(dx_device_t *device, uint64_t start, uint64_t stop);
+void dx_clear_bus_errors(dx_device_t *device);
 
 // Record waves; needs a library built with waves. All cycles from now on go to path, or, where
 // last is not 0, the last cycles only: at least last and at most twice as many, in path and

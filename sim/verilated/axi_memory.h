@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The memory behind an AXI4 manager of 512 bits: answers its bursts from the host's own memory, in
+// The memory behind an AXI4 manager of 512 bits: serves its bursts from the host's own memory, in
 // order, after a latency and with pauses that are drawn from a seed; checks what it is asked for.
 #pragma once
 
@@ -33,8 +33,8 @@ class AxiMemory {
   // Take what the edge transfers; the outputs have settled on the inputs.
   void sample(const Vdut &top);
 
-  void fail(uint64_t start, uint64_t stop) { failing_.emplace_back(start, stop); }
-  void mend() { failing_.clear(); }
+  void inject_error(uint64_t start, uint64_t stop) { failing_.emplace_back(start, stop); }
+  void clear_errors() { failing_.clear(); }
   bool take_traffic() { return std::exchange(traffic_, false); }
   bool busy() const {
     return !reads_.empty() || !writes_.empty() || !beats_.empty() || !responses_.empty();
@@ -53,7 +53,7 @@ class AxiMemory {
     uint32_t id, beats, done, size, response;
     uint64_t due;
   };
-  // A beat of write data; it may come before its address.
+  // A beat of write data; it may precede its address.
   struct Beat {
     uint8_t data[kBeat];
     uint64_t strobes;
@@ -63,7 +63,7 @@ class AxiMemory {
     uint32_t id, response;
     uint64_t due;
   };
-  // A channel's payload must stand still while it is valid and not ready.
+  // A channel's payload must be stable while it is valid and not ready.
   struct Held {
     bool stalled = false;
     std::vector<uint64_t> payload;

@@ -100,7 +100,7 @@ def _damaged(host: FaultHost, damage: Callable[[bytes, bytes], bytes]) -> None:
         placed += count
         host.ring()
         host.take()
-        host.mend_and_resume()
+        host.clear_and_resume()
     host.drain(total)
 
 
@@ -146,7 +146,7 @@ def _bus_errors(host: FaultHost) -> None:
         host.place(host.stream(host.room(), "mixed"))
         host.ring()
         host.drain(goal)
-        host.mend()
+        host.clear_bus_errors()
 
 
 def _resets(host: FaultHost) -> None:
@@ -204,7 +204,7 @@ def run_seed(kind: str, seed: int, number: int, opener: Opener, counts: Counter[
     Of a kind in :data:`PARTS`, :data:`COUNTED_IN_PARTS` are also added as ``part:name``.
 
     Raises:
-        FaultError: the device and the golden device differ; says which seed.
+        FaultError: the device and the golden device differ; the text names the seed.
     """
     rng = np.random.default_rng((seed, list(KINDS).index(kind), number))
     setting = Setting.draw(rng)

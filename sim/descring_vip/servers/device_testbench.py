@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Testbench of a host program's device: the program asks through a pipe, and shares its memory.
 
-Between two requests the simulator stands still: it is blocked in the reading of the pipe.
+Between two requests the simulator is blocked in the read of the pipe.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class HostDeviceTestbench(Case):
                 return
 
     def finish(self) -> None:
-        """End. What is under way is dropped: a host may go at any moment."""
+        """End. What is in flight is dropped: a host may end at any time."""
         self._host.stop()
         self.time.stop()
 
@@ -84,8 +84,8 @@ class HostDeviceTestbench(Case):
             return self._host.interrupt()
         if operation.op is Op.FAIL:
             self._host.fail(operation.address, operation.value)
-        if operation.op is Op.MEND:
-            self._host.mend()
+        if operation.op is Op.CLEAR:
+            self._host.clear_bus_errors()
         if operation.op is Op.RESET:
             self._host.restart(operation.value)
             await self.time.reset(self._reset_cycles)
