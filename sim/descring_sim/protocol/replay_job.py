@@ -51,7 +51,7 @@ class Job:
 
     @property
     def summary(self) -> Path:
-        """A :class:`Summary`: what the testbench says it wrote."""
+        """A :class:`Summary`: what the testbench reports that it wrote."""
         return self.folder / "summary.json"
 
     def save(self) -> None:
@@ -79,8 +79,3 @@ class Summary:
     def save(self, path: Path) -> None:
         """Write it to ``path``; last of all files, so that its presence means they are whole."""
         path.write_text(json.dumps(asdict(self)), encoding="utf-8")
-
-    @classmethod
-    def load(cls, path: Path) -> Summary:
-        """The summary in ``path``."""
-        return cls(**json.loads(path.read_text(encoding="utf-8")))

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import tempfile
 import threading
@@ -40,7 +41,7 @@ class SimulatorBackend:
         """See :meth:`descring_sim.replay.backend.Backend.replay`.
 
         Raises:
-            ReplayError: the device gave no whole answer, or the ring depth is not one it can have.
+            ReplayError: completions are missing, or the ring depth is not supported.
             SimulationError: the simulator is missing, or does not build the RTL.
         """
         depth = DEFAULT_RING_DEPTH if options.ring_depth is None else options.ring_depth
@@ -52,7 +53,7 @@ class SimulatorBackend:
                 run = self._run(job, workers, options, len(lines))
             if not run.ok:
                 raise ReplayError(_failure(run))
-            summary = Summary.load(job.summary)
+            summary = read_summary(job.summary)
             return ReplayResult(
                 done=completions(job.done, summary.done),
                 reward=completions(job.reward, summary.reward),
@@ -144,6 +145,25 @@ def _reported(file: Path, progress: Progress) -> Iterator[None]:
         thread.join()
 
 
+def read_summary(file: Path) -> Summary:
+    """What the testbench says it wrote.
+
+    Raises:
+        ReplayError: ``file`` is no summary.
+    """
+    try:
+        summary = Summary(**json.loads(file.read_text(encoding="utf-8", errors="replace")))
+        numbers = (summary.done, summary.reward, summary.cycles)
+        if not all(type(number) is int and number >= 0 for number in numbers):
+            raise ValueError(f"got {numbers}")
+    except (OSError, TypeError, ValueError, RecursionError) as error:
+        said = " ".join(str(error).split())[:200]
+        raise ReplayError(
+            f"{file}: expected the summary of a replay ({said}); is the disk full?"
+        ) from error
+    return summary
+
+
 def completions(file: Path, count: int) -> Lines:
     """The lines in ``file``, which must be ``count``."""
     data = file.read_bytes()
@@ -157,7 +177,7 @@ def completions(file: Path, count: int) -> Lines:
 
 
 def _failure(run: RunResult) -> str:
-    """What failed, in one line: an assertion of the RTL, or else what the testbench says."""
+    """What failed, in one line: an assertion of the RTL, or else the testbench's message."""
     failed = run.outcome.first_failed
     text = "; ".join(run.outcome.problems) if failed is None else failed.message
     fatal = FATAL.search(run.log.read_text(encoding="utf-8", errors="replace"))
