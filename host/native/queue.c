@@ -477,7 +477,7 @@ static void took(hw_queue_t *queue, side_t *side, uint32_t count) {
   hw_put(moving, 0);
   side->head += count;
   hw_put(side->head_word, side->head);
-  hw_rouse(&segment->fenced, &segment->worker_wake, &segment->worker_sleeping);
+  hw_rouse(&segment->fenced, &segment->worker_wake, &segment->worker_blocked);
 }
 
 static int64_t poll(hw_queue_t *queue, int reward, void *lines, uint32_t max,
