@@ -3,7 +3,8 @@
 # Every target first prepares .venv; nothing else has to be installed by hand.
 
 SHELL := /bin/bash
-.SHELLFLAGS := -eu -o pipefail -c
+# -p: a recipe's shell takes no functions, options or start-up files from the environment.
+.SHELLFLAGS := -p -eu -o pipefail -c
 .DEFAULT_GOAL := help
 
 # What `make sim` narrows down; empty means all. FULL=1: the full tier in place of the quick one.
@@ -20,6 +21,12 @@ JOBS ?= $(shell nproc)
 
 # A recipe reads them as shell variables, so that no character of theirs is special.
 export SIM TEST CONFIG SEED SEEDS FULL WAVES WAVE_CYCLES JOBS
+
+# What is exported for other programs (PYTEST_ADDOPTS, GIT_DIR, CDPATH, ...) reaches no recipe.
+FOREIGN := sim/descring_sim/support/foreign_variables.txt
+unexport $(filter-out $(shell sed -n 's/^!//p' $(FOREIGN)),\
+	$(filter $(shell sed '/^[\#!]/d; s/\*$$/%/' $(FOREIGN)),$(.VARIABLES)))
+export LC_ALL := C.UTF-8
 
 BIN := .venv/bin
 PYTHON_SOURCES := pymodel host cuda sim cocotb_tests bench examples hatch_build.py
@@ -56,7 +63,11 @@ sim: setup-sim  ## run the RTL against the golden model, quick tier: FULL=1 SIM=
 	$(COSIM) $$waves cocotb_tests
 
 .PHONY: check
-check: gen-check lint-python  ## the inner loop: generated files, lint, types, model and unit suites, one block in Icarus
+check: setup  ## the inner loop: generated files, lint, types, model and unit suites, one block in Icarus
+	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target lint-python gen-check check-suites
+
+.PHONY: check-suites
+check-suites: setup  ## the suites of make check
 	@$(UNIT) -m 'not slow' $(UNIT_SUITES)
 	@$(COSIM) --sim icarus --case '^desc_ring[.]' cocotb_tests/desc_ring
 
@@ -85,6 +96,7 @@ lint-python: setup  ## ruff, mypy, imports, wording
 	@report=$$($(BIN)/lint-imports --no-logo --no-cache 2>&1) || { echo "$$report" >&2; exit 1; }
 	@MYPYPATH=bench:pymodel/tests $(BIN)/mypy --strict --no-error-summary --explicit-package-bases \
 		bench $(wildcard examples/*.py) hatch_build.py
+	@MYPYPATH=examples/vip $(BIN)/mypy --strict --no-error-summary --explicit-package-bases examples/vip
 	@$(BIN)/python -m descring_sim.signoff.words
 
 .PHONY: gen

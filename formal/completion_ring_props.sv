@@ -2,7 +2,7 @@
 //
 // The completion ring obeys its rules for every stream, every stall and every size in force.
 `default_nettype none
-`include "formal_macros.svh"
+`include "hw_macros.svh"
 
 module completion_ring_props
   import hw_desc_pkg::*;
@@ -71,27 +71,27 @@ module completion_ring_props
     past_first_index_q <= first_index_i;
   end
 
-  // a completion is posted only by a device that was enabled, and mmio_regs enables none with a ring
-  // of another size than 2^1 to 2^MaxDoneLog2 slots (its property BadConfigRefused_A)
-  `SUPPOSE(SizeLegal_M, !(valid_i || used_q) ||
-           (ring_log2_i >= RING_LOG2_MIN && 32'(ring_log2_i) <= 32'(SlotBits)))
+  // only an enabled device posts completions, and mmio_regs enables none with a ring of another
+  // size than 2^1 to 2^MaxDoneLog2 slots (its property BadConfigRefused_A)
+  `HW_ASSUME(SizeLegal_M, !(valid_i || used_q) ||
+             (ring_log2_i >= RING_LOG2_MIN && 32'(ring_log2_i) <= 32'(SlotBits)))
   // mmio_regs locks the size with the first ENABLE (its property ConfigLocked_A)
-  `SUPPOSE(SizeLocked_M, !used_q || ring_log2_i == past_log2_q)
+  `HW_ASSUME(SizeLocked_M, !used_q || ring_log2_i == past_log2_q)
 
-  // [RING-003] [RING-010] the tail is the number of completions posted and the head the number
-  // taken, counted from first_index
-  `PROVE(IndicesAgree_A, 1'b1, tail == posted && head == taken)
-  // [LIFE-001] [RING-012] after reset both indices are first_index and nothing is on offer
-  `PROVE(EmptyAfterReset_A, past_reset_q,
-         tail == past_first_index_q && head == past_first_index_q && !valid)
-  // [RING-006] a posted completion is on offer until it is taken
-  `PROVE(OfferedAtOnce_A, posted != taken, valid)
+  // [RING-003] [RING-010] from first_index, the tail counts the completions posted, the head those
+  // accepted by the host
+  `HW_ASSERT_IF(IndicesAgree_A, 1'b1, tail == posted && head == taken)
+  // [LIFE-001] [RING-012] after reset both indices are first_index and valid is low
+  `HW_ASSERT_IF(EmptyAfterReset_A, past_reset_q,
+                tail == past_first_index_q && head == past_first_index_q && !valid)
+  // [RING-006] valid is high while a posted completion is not accepted
+  `HW_ASSERT_IF(OfferedAtOnce_A, posted != taken, valid)
 
-  // what was never used is empty
-  `PROVE(UnusedIsEmpty_A, !used_q, posted == taken)
+  // a ring that was never used is empty
+  `HW_ASSERT_IF(UnusedIsEmpty_A, !used_q, posted == taken)
 
   // [RING-001] a size below the depth is in force and full
-  `REACH(SmallerFull_C, ring_log2_i == RING_LOG2_MIN && valid_i && !ready)
+  `HW_COVER(SmallerFull_C, ring_log2_i == RING_LOG2_MIN && valid_i && !ready)
 
 endmodule
 

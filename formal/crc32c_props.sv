@@ -2,7 +2,7 @@
 //
 // The checksum of the design against its definition bit by bit, for all 2^480 inputs.
 `default_nettype none
-`include "formal_macros.svh"
+`include "hw_macros.svh"
 
 module crc32c_props
   import hw_desc_pkg::*;
@@ -20,7 +20,7 @@ module crc32c_props
   );
 
   // [DESC-020] the checksum is CRC-32C over bytes 0 to 59, for every line
-  `PROVE_ZERO(Checksum_A, difference_o, crc ^ crc32c_bit_serial(data_i))
+  `HW_ASSERT_ZERO(Checksum_A, difference_o, crc ^ crc32c_bit_serial(data_i))
 
 endmodule
 

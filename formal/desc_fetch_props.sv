@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The fetch unit obeys AXI at its ports, reads nothing that no doorbell published, and hands over
-// what the memory returned, line by line, for every memory that obeys AXI too.
+// The fetch unit obeys AXI at its ports, reads only published lines, and delivers what the memory
+// returned, line by line, for every memory that obeys AXI.
 `default_nettype none
-`include "formal_macros.svh"
+`include "hw_macros.svh"
 
 module desc_fetch_props
   import hw_desc_pkg::*;
@@ -79,11 +79,11 @@ module desc_fetch_props
       .m_axi_rready (rready)
   );
 
-  // ---------------------------------------------------------------- what the memory owes
+  // ---------------------------------------------------------------- reads in flight
 
-  // Index of the next line that a request names; the bursts that were asked for and not answered,
-  // the oldest at 0, by their number of beats less one; beats of the oldest that have come.
-  logic [31:0] asked_q, arrived, taken, owed, queued;
+  // Index of the next line to be requested; the bursts in flight, the oldest at 0, by their number
+  // of beats less one; beats of the oldest that have arrived.
+  logic [31:0] asked_q, arrived, taken, due, queued;
   logic [MaxOutstanding-1:0][7:0] burst_q;
   logic [31:0] bursts_q;
   logic [7:0] beats_q;
@@ -94,7 +94,7 @@ module desc_fetch_props
   assign request = arvalid && arready_i;
   assign arrive = rvalid_i && rready;
   assign last = arrive && rlast_i;
-  assign owed = asked_q - arrived;
+  assign due = asked_q - arrived;
   assign slots = 32'd1 << cmd_log2_i;
 
   always_comb begin
@@ -133,7 +133,7 @@ module desc_fetch_props
   logic [DESC_BITS:0] watched_place;
   assign watched_inside = watch_i - taken < arrived - taken;
   assign watched_place =
-      u_dut.u_buffer.mem[PlaceBits'(32'(u_dut.u_buffer.read_q) + watch_i - taken)];
+      u_dut.u_line_fifo.mem[PlaceBits'(32'(u_dut.u_line_fifo.read_q) + watch_i - taken)];
 
   always_ff @(posedge clk_i) begin
     if (arrive && arrived == watch_i) begin
@@ -183,97 +183,97 @@ module desc_fetch_props
   end
 
   // the first cycle is one of reset
-  `SUPPOSE(BeginsInReset_M, started_q || !rst_ni)
-  // a memory answers only what it was asked, in order, with as many beats as were asked for and LAST
-  // with the last of them (AXI, A3.4.1 and A3.4.2)
-  `SUPPOSE(AnswersOwed_M, !rvalid_i || bursts_q != 32'd0)
-  // LAST comes with the last beat of a burst, and with no other
-  `SUPPOSE(LastIsLast_M, !rvalid_i || rlast_i == (beats_q == burst_q[0]))
-  // the device goes back only when no read is under way, and starts none then (run_control)
-  `SUPPOSE(FlushAtRest_M, !flush_i || (idle && !run_i))
-  // the head is behind the tail by at most what the ring holds (mmio_regs_props, TailBounded_A)
-  `SUPPOSE(HeadBehindTail_M, working || cmd_tail_i - cmd_head_i <= MaxSlots)
-  // after reset or going back, the tail is where it was
-  `SUPPOSE(TailStays_M, past_working_q || cmd_tail_i == past_tail_q)
-  // mmio_regs moves the tail forward only, at most 2^16 beyond what was answered (TailForward_A)
-  `SUPPOSE(TailForward_M, !past_working_q ||
-           (cmd_tail_i - past_taken_q >= past_tail_q - past_taken_q &&
-            cmd_tail_i - past_taken_q <= MaxSlots))
+  `HW_ASSUME(BeginsInReset_M, started_q || !rst_ni)
+  // a memory returns only requested bursts, in order, with as many beats as requested and LAST with
+  // the last of them (AXI, A3.4.1 and A3.4.2)
+  `HW_ASSUME(ReturnsRequested_M, !rvalid_i || bursts_q != 32'd0)
+  // LAST marks the last beat of a burst, and no other
+  `HW_ASSUME(LastIsLast_M, !rvalid_i || rlast_i == (beats_q == burst_q[0]))
+  // run_control flushes only when no read is in flight, and starts none then
+  `HW_ASSUME(FlushWhenIdle_M, !flush_i || (idle && !run_i))
+  // the head is behind the tail by at most the slots of the ring (mmio_regs_props, TailBounded_A)
+  `HW_ASSUME(HeadBehindTail_M, working || cmd_tail_i - cmd_head_i <= MaxSlots)
+  // reset and flush keep the tail
+  `HW_ASSUME(TailStays_M, past_working_q || cmd_tail_i == past_tail_q)
+  // mmio_regs moves the tail only forward, at most 2^16 beyond the completed lines (TailForward_A)
+  `HW_ASSUME(TailForward_M, !past_working_q ||
+             (cmd_tail_i - past_taken_q >= past_tail_q - past_taken_q &&
+              cmd_tail_i - past_taken_q <= MaxSlots))
   // mmio_regs enables no ring of another size (SizesInForce_A)
-  `SUPPOSE(SizeLegal_M, !(run_i || used_q) ||
-           (cmd_log2_i >= RING_LOG2_MIN && cmd_log2_i <= RING_LOG2_MAX))
+  `HW_ASSUME(SizeLegal_M, !(run_i || used_q) ||
+             (cmd_log2_i >= RING_LOG2_MIN && cmd_log2_i <= RING_LOG2_MAX))
   // mmio_regs locks size and base with the first ENABLE (ConfigLocked_A)
-  `SUPPOSE(ConfigLocked_M, !used_q || (cmd_log2_i == past_log2_q && cmd_line_i == past_line_q))
+  `HW_ASSUME(ConfigLocked_M, !used_q || (cmd_log2_i == past_log2_q && cmd_line_i == past_line_q))
 
-  // [DB-001] no line is asked for that no doorbell published
-  `PROVE(NeverPastTail_A, arvalid,
-         32'(arlen) < cmd_tail_i - asked_q && cmd_tail_i - asked_q <= MaxSlots)
-  // [DB-001] the unit never gets ahead of the published tail
-  `PROVE(AskedBehindTail_A, 1'b1, cmd_tail_i - u_dut.ask_index_q <= MaxSlots)
+  // [DB-001] no unpublished line is requested
+  `HW_ASSERT_IF(NeverPastTail_A, arvalid,
+                32'(arlen) < cmd_tail_i - asked_q && cmd_tail_i - asked_q <= MaxSlots)
+  // [DB-001] the unit never passes the published tail
+  `HW_ASSERT_IF(AskedBehindTail_A, 1'b1, cmd_tail_i - u_dut.ask_index_q <= MaxSlots)
   // [RING-001] [RING-004] a request names the slot of the next index, from slot 0 at the base on
-  `PROVE(AddressIsSlot_A, arvalid,
-         araddr == {cmd_line_i + 58'(asked_q & (slots - 32'd1)), 6'd0})
-  // [RING-001] no burst goes past the end of the ring
-  `PROVE(WithinRing_A, arvalid, (asked_q & (slots - 32'd1)) + 32'(arlen) < slots)
+  `HW_ASSERT_IF(AddressIsSlot_A, arvalid,
+                araddr == {cmd_line_i + 58'(asked_q & (slots - 32'd1)), 6'd0})
+  // [RING-001] no burst crosses the end of the ring
+  `HW_ASSERT_IF(WithinRing_A, arvalid, (asked_q & (slots - 32'd1)) + 32'(arlen) < slots)
   // no burst crosses a 4 KiB boundary (AXI, A3.4.1)
-  `PROVE(WithinPage_A, arvalid, 32'(araddr[11:6]) + 32'(arlen) < 32'd64)
+  `HW_ASSERT_IF(WithinPage_A, arvalid, 32'(araddr[11:6]) + 32'(arlen) < 32'd64)
   // bursts are INCR, of whole lines, of at most MaxBurst of them, and all with one ID
-  `PROVE(BurstLegal_A, arvalid, 32'(arlen) < 32'(MaxBurst) && arsize == 3'd6 &&
-         arburst == 2'b01 && arid == '0 && !arlock)
-  // a request stays, unchanged, until it is taken (AXI, A3.2.1)
-  `PROVE(RequestStays_A, past_waits_q,
-         arvalid && araddr == past_araddr_q && arlen == past_arlen_q)
+  `HW_ASSERT_IF(BurstLegal_A, arvalid, 32'(arlen) < 32'(MaxBurst) && arsize == 3'd6 &&
+                arburst == 2'b01 && arid == '0 && !arlock)
+  // a stalled request is held unchanged (AXI, A3.2.1)
+  `HW_ASSERT_IF(RequestStable_A, past_waits_q,
+                arvalid && araddr == past_araddr_q && arlen == past_arlen_q)
   // [LIFE-007] [LIFE-003] no read starts unless the device runs
-  `PROVE(StartsOnlyRunning_A, past_working_q && !past_run_q,
-         !arvalid || past_waits_q)
-  // no more reads are under way than may be
-  `PROVE(OutstandingBounded_A, 1'b1,
-         bursts_q + 32'(arvalid) <= 32'(MaxOutstanding) &&
-         32'(u_dut.outstanding_q) == bursts_q + 32'(arvalid))
-  // data is taken as soon as it comes: room for it was set aside
-  `PROVE(NeverHeldUp_A, rvalid_i, rready && arrived - taken < 32'(Depth))
-  // the unit is idle iff no read is under way
-  `PROVE(Idle_A, 1'b1, idle == (bursts_q == 32'd0 && !arvalid))
+  `HW_ASSERT_IF(StartsOnlyRunning_A, past_working_q && !past_run_q,
+                !arvalid || past_waits_q)
+  // no more than MaxOutstanding reads are in flight
+  `HW_ASSERT_IF(OutstandingBounded_A, 1'b1,
+                bursts_q + 32'(arvalid) <= 32'(MaxOutstanding) &&
+                32'(u_dut.outstanding_q) == bursts_q + 32'(arvalid))
+  // data are accepted as soon as they arrive: their space is reserved
+  `HW_ASSERT_IF(NeverStalls_A, rvalid_i, rready && arrived - taken < 32'(Depth))
+  // the unit is idle iff no read is in flight
+  `HW_ASSERT_IF(Idle_A, 1'b1, idle == (bursts_q == 32'd0 && !arvalid))
 
-  // [RING-011] a line is handed over with the index that it was written at
-  `PROVE(IndexIsPosition_A, (valid || error), index == taken)
-  // the line on offer is the oldest in the buffer
-  `PROVE(OffersOldest_A, valid, data == u_dut.buffer_line && !error)
-  // [LIFE-005] a line that came with an error is never offered, and is shown as the one that failed
-  `PROVE(ErrorShown_A, (valid || error) && taken == watch_i, error == watched_error_q)
+  // [RING-011] a line is delivered with the index of its slot
+  `HW_ASSERT_IF(IndexIsPosition_A, (valid || error), index == taken)
+  // the valid line is the oldest in the buffer
+  `HW_ASSERT_IF(OffersOldest_A, valid, data == u_dut.buffer_line && !error)
+  // [LIFE-005] a line with an error response is never valid, and is reported as the one that failed
+  `HW_ASSERT_IF(ErrorShown_A, (valid || error) && taken == watch_i, error == watched_error_q)
   // the error stays with its line
-  `PROVE(ErrorKept_A, watched_inside, watched_place[DESC_BITS] == watched_error_q)
+  `HW_ASSERT_IF(ErrorKept_A, watched_inside, watched_place[DESC_BITS] == watched_error_q)
 
-  // the unit's counters are those of the handshakes
-  `PROVE(CountersAgree_A, 1'b1, u_dut.head_index_q == taken &&
-         u_dut.ask_index_q == asked_q + (arvalid ? 32'(arlen) + 32'd1 : 32'd0) &&
-         u_dut.ask_index_q - taken <= 32'(Depth))
-  // the buffer holds what arrived and was not taken
-  `PROVE(BufferAgrees_A, 1'b1, arrived - taken <= owed + arrived - taken &&
-         (PlaceBits + 1)'(u_dut.u_buffer.write_q - u_dut.u_buffer.read_q) ==
-         (PlaceBits + 1)'(arrived - taken) && arrived - taken <= 32'(Depth))
-  // what is owed is the rest of the bursts that were asked for
-  `PROVE(OwedIsQueued_A, 1'b1, owed == queued - 32'(beats_q) && owed <= 32'(Depth) &&
-         bursts_q <= 32'(MaxOutstanding) &&
-         (bursts_q == 32'd0 ? beats_q == 8'd0 : beats_q <= burst_q[0]))
-  // a unit that never ran has asked for nothing
-  `PROVE(UnusedIsEmpty_A, !used_q,
-         !arvalid && owed == 32'd0 && bursts_q == 32'd0 && arrived == taken)
+  // the unit's counters agree with the handshakes
+  `HW_ASSERT_IF(CountersAgree_A, 1'b1, u_dut.head_index_q == taken &&
+                u_dut.ask_index_q == asked_q + (arvalid ? 32'(arlen) + 32'd1 : 32'd0) &&
+                u_dut.ask_index_q - taken <= 32'(Depth))
+  // the buffer holds the lines that arrived and are not delivered
+  `HW_ASSERT_IF(BufferAgrees_A, 1'b1, arrived - taken <= due + arrived - taken &&
+                (PlaceBits + 1)'(u_dut.u_line_fifo.write_q - u_dut.u_line_fifo.read_q) ==
+                (PlaceBits + 1)'(arrived - taken) && arrived - taken <= 32'(Depth))
+  // the lines due are the rest of the bursts in flight
+  `HW_ASSERT_IF(DueIsQueued_A, 1'b1, due == queued - 32'(beats_q) && due <= 32'(Depth) &&
+                bursts_q <= 32'(MaxOutstanding) &&
+                (bursts_q == 32'd0 ? beats_q == 8'd0 : beats_q <= burst_q[0]))
+  // a unit that never ran has requested nothing
+  `HW_ASSERT_IF(UnusedIsEmpty_A, !used_q,
+                !arvalid && due == 32'd0 && bursts_q == 32'd0 && arrived == taken)
   for (genvar i = 0; i < MaxOutstanding; i++) begin : gen_burst
-    // no burst under way is longer than may be
-    `PROVE(QueuedLegal_A, 32'(i) < bursts_q, 32'(burst_q[i]) < 32'(MaxBurst))
+    // no burst in flight is longer than MaxBurst
+    `HW_ASSERT_IF(QueuedLegal_A, 32'(i) < bursts_q, 32'(burst_q[i]) < 32'(MaxBurst))
   end
 
   // [RING-001] a burst ends at the end of the ring although more is published
-  `REACH(RingEndSplits_C, arvalid && 32'(arlen) + 32'd1 < 32'(MaxBurst) &&
-         ((asked_q + 32'(arlen) + 32'd1) & (slots - 32'd1)) == 32'd0 &&
-         cmd_tail_i - asked_q > 32'(MaxBurst))
-  // the buffer is full of lines that nobody takes
-  `REACH(BufferFull_C, arrived - taken == 32'd4 && !ready_i && valid)
+  `HW_COVER(RingEndSplits_C, arvalid && 32'(arlen) + 32'd1 < 32'(MaxBurst) &&
+            ((asked_q + 32'(arlen) + 32'd1) & (slots - 32'd1)) == 32'd0 &&
+            cmd_tail_i - asked_q > 32'(MaxBurst))
+  // the buffer is full of stalled lines
+  `HW_COVER(BufferFull_C, arrived - taken == 32'd4 && !ready_i && valid)
   // [LIFE-005] an error waits behind a good line
-  `REACH(ErrorBehind_C, error && taken == watch_i && taken != 32'd0)
-  // a request waits while the data of another comes
-  `REACH(Overlaps_C, past_waits_q && arrive)
+  `HW_COVER(ErrorBehind_C, error && taken == watch_i && taken != 32'd0)
+  // a request stalls while the data of another arrive
+  `HW_COVER(Overlaps_C, past_waits_q && arrive)
 
 endmodule
 

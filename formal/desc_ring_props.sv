@@ -2,7 +2,7 @@
 //
 // The command ring obeys its rules for every stream of lines, doorbells and stalls.
 `default_nettype none
-`include "formal_macros.svh"
+`include "hw_macros.svh"
 
 module desc_ring_props
   import hw_desc_pkg::*;
@@ -73,30 +73,30 @@ module desc_ring_props
   end
 
   // mmio_regs resets the tail together with the ring (its property TailAfterReset_A)
-  `SUPPOSE(TailAfterReset_M, !rst_ni || !past_reset_q || cmd_tail_i == past_first_index_q)
-  // mmio_regs moves the tail forward only, and at most 2^16 beyond the head (its properties
+  `HW_ASSUME(TailAfterReset_M, !rst_ni || !past_reset_q || cmd_tail_i == past_first_index_q)
+  // mmio_regs moves the tail only forward, and at most 2^16 beyond the head (its properties
   // TailForward_A and TailBounded_A)
-  `SUPPOSE(TailForward_M, !rst_ni || past_reset_q ||
-           (cmd_tail_i - past_taken_q >= past_tail_q - past_taken_q &&
-            cmd_tail_i - past_taken_q <= 32'd1 << RING_LOG2_MAX))
+  `HW_ASSUME(TailForward_M, !rst_ni || past_reset_q ||
+             (cmd_tail_i - past_taken_q >= past_tail_q - past_taken_q &&
+              cmd_tail_i - past_taken_q <= 32'd1 << RING_LOG2_MAX))
 
-  // [DB-001] what was handed over is never past the tail that a doorbell published
-  `PROVE(BehindTail_A, 1'b1, cmd_tail_i - taken <= 32'd1 << RING_LOG2_MAX)
-  // [DB-001] a line is on offer only below the published tail: writing it alone does nothing
-  `PROVE(OnlyPublished_A, valid, cmd_tail_i != taken)
-  // [DB-001] [RING-011] a line that is both written and published is on offer in the same cycle
-  `PROVE(OfferedAtOnce_A, written != taken && cmd_tail_i != taken, valid)
-  // [RING-011] [RING-012] line n after reset is handed over as the line of index first_index + n
-  `PROVE(IndexIsPosition_A, valid, index == taken)
-  // [RING-005] the index of a line on offer stays until the line is taken
-  `PROVE(IndexStable_A, past_stalled_q, index == past_index_q)
-  // [RING-002] the ring's indices are the numbers of lines written and handed over
-  `PROVE(IndicesAgree_A, 1'b1, u_dut.write_index_q == written && u_dut.read_index_q == taken)
+  // [DB-001] no line beyond the published tail is delivered
+  `HW_ASSERT_IF(BehindTail_A, 1'b1, cmd_tail_i - taken <= 32'd1 << RING_LOG2_MAX)
+  // [DB-001] valid is high only below the published tail: writing a line alone does nothing
+  `HW_ASSERT_IF(OnlyPublished_A, valid, cmd_tail_i != taken)
+  // [DB-001] [RING-011] valid rises as soon as a line is both written and published
+  `HW_ASSERT_IF(OfferedAtOnce_A, written != taken && cmd_tail_i != taken, valid)
+  // [RING-011] [RING-012] line n after reset is delivered as the line of index first_index + n
+  `HW_ASSERT_IF(IndexIsPosition_A, valid, index == taken)
+  // [RING-005] the index of a stalled line is held
+  `HW_ASSERT_IF(IndexStable_A, past_stalled_q, index == past_index_q)
+  // [RING-002] the ring's indices count the lines written and delivered
+  `HW_ASSERT_IF(IndicesAgree_A, 1'b1, u_dut.write_index_q == written && u_dut.read_index_q == taken)
 
-  // [RING-011] a doorbell runs ahead of the line that it publishes
-  `REACH(DoorbellAhead_C, written == taken && cmd_tail_i != taken && line_valid_i)
+  // [RING-011] a doorbell precedes the line that it publishes
+  `HW_COVER(DoorbellAhead_C, written == taken && cmd_tail_i != taken && line_valid_i)
   // [DB-001] a written line waits for its doorbell
-  `REACH(Unpublished_C, written != taken && cmd_tail_i == taken)
+  `HW_COVER(Unpublished_C, written != taken && cmd_tail_i == taken)
 
 endmodule
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The verdict on a line, for every line, index and mode. The checksum is that of crc32c, which has a
-// proof of its own; here its output is cut off and may be anything.
+// The check of a line, for every line, index and mode. crc32c has a proof of its own; here its
+// output is cut and may be anything.
 `default_nettype none
-`include "formal_macros.svh"
+`include "hw_macros.svh"
 
 module line_check_props
   import hw_desc_pkg::*;
@@ -34,31 +34,31 @@ module line_check_props
   assign checked = (line.flags & FLAG_CHECKED) != 16'd0;
   assign intact = checked && data_i[CRC_LSB+:32] == crc;
 
-  // [DESC-020] the checksum is taken over bytes 0 to 59
-  `PROVE(Covered_A, 1'b1, u_dut.u_crc32c.data_i == data_i[CRC_BITS-1:0])
-  // [ERR-011] [DESC-020] [DESC-022] the verdict is that of the contract's checks in their order
-  `PROVE(Verdict_A, 1'b1, error_code == verdict(line, crc, index_i, require_checked_i))
-  // [OP-255] [ERR-011] a STOP is marked as one iff it passes every check
-  `PROVE(Stop_A, 1'b1, stop == (error_code == 8'd0 && line.opcode == OPCODE_STOP))
-  // [ERR-001] [DESC-020] a checked line with a wrong checksum is refused for that, whatever else it
-  // says
-  `PROVE(WrongChecksum_A, checked && data_i[CRC_LSB+:32] != crc,
-         error_code == ERROR_CODE_BAD_CHECKSUM && !stop)
-  // [DESC-025] where a checksum is required, a line without one is refused
-  `PROVE(MissingChecksum_A, !checked && require_checked_i,
-         error_code == ERROR_CODE_BAD_CHECKSUM && !stop)
+  // [DESC-020] the checksum covers bytes 0 to 59
+  `HW_ASSERT_IF(Covered_A, 1'b1, u_dut.u_crc32c.data_i == data_i[CRC_BITS-1:0])
+  // [ERR-011] [DESC-020] [DESC-022] the error code is that of the contract's checks in their order
+  `HW_ASSERT_IF(Verdict_A, 1'b1, error_code == verdict(line, crc, index_i, require_checked_i))
+  // [OP-255] [ERR-011] a STOP is marked iff it passes every check
+  `HW_ASSERT_IF(Stop_A, 1'b1, stop == (error_code == 8'd0 && line.opcode == OPCODE_STOP))
+  // [ERR-001] [DESC-020] a checked line with a wrong checksum is refused for that, whatever its
+  // other fields
+  `HW_ASSERT_IF(WrongChecksum_A, checked && data_i[CRC_LSB+:32] != crc,
+                error_code == ERROR_CODE_BAD_CHECKSUM && !stop)
+  // [DESC-025] a line without a required checksum is refused
+  `HW_ASSERT_IF(MissingChecksum_A, !checked && require_checked_i,
+                error_code == ERROR_CODE_BAD_CHECKSUM && !stop)
   // [ERR-003] [DESC-022] an intact line for another index is refused for its tag
-  `PROVE(WrongTag_A, intact && data_i[TAG_LSB+:32] != index_i,
-         error_code == ERROR_CODE_BAD_TAG && !stop)
+  `HW_ASSERT_IF(WrongTag_A, intact && data_i[TAG_LSB+:32] != index_i,
+                error_code == ERROR_CODE_BAD_TAG && !stop)
   // [ERR-002] [OP-ERR] [OP-000..OP-003] all 16 bits of the opcode count
-  `PROVE(UnknownOpcode_A, intact && data_i[TAG_LSB+:32] == index_i &&
+  `HW_ASSERT_IF(UnknownOpcode_A, intact && data_i[TAG_LSB+:32] == index_i &&
          !(line.opcode <= 16'd3 || line.opcode == 16'd255), error_code == ERROR_CODE_BAD_OPCODE)
-  // [DESC-021] without CHECKED the last field is opaque: only the opcode can be wrong
-  `PROVE(Opaque_A, !checked && !require_checked_i,
-         error_code == (is_opcode(line.opcode) ? 8'd0 : ERROR_CODE_BAD_OPCODE))
+  // [DESC-021] without CHECKED the last field is opaque: only the opcode can be refused
+  `HW_ASSERT_IF(Opaque_A, !checked && !require_checked_i,
+                error_code == (is_opcode(line.opcode) ? 8'd0 : ERROR_CODE_BAD_OPCODE))
 
   // [ERR-011] a line passes every check
-  `REACH(Accepted_C, intact && error_code == 8'd0 && stop)
+  `HW_COVER(Accepted_C, intact && error_code == 8'd0 && stop)
 
 endmodule
 

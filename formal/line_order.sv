@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// First in, first out, stated for one line: the line of index watch_i, which the solver chooses and
-// which stays what it is. Because watch_i may be any index, what is proven of this line is proven of
-// every line. The checker counts handshakes on its own and shares no counter with the ring.
+// FIFO order, stated for one line: the line of index watch_i, a constant that the solver chooses.
+// Because watch_i may be any index, what is proven of this line is proven of every line. The
+// checker counts handshakes itself and shares no counter with the ring.
 `default_nettype none
-`include "formal_macros.svh"
+`include "hw_macros.svh"
 
 module line_order
   import hw_desc_pkg::*;
@@ -21,9 +21,9 @@ module line_order
     input wire logic                 pop_valid_i,
     input wire logic                 pop_ready_i,
     input wire logic [DESC_BITS-1:0] pop_data_i,
-    // What the ring's memory holds in the slot of watch_i.
+    // Content of the slot of watch_i.
     input wire logic [DESC_BITS-1:0] slot_data_i,
-    // Index of the next line to come in, and of the next to go out.
+    // Index of the next line to be pushed, and of the next to be popped.
     output logic     [         31:0] pushed_o,
     output logic     [         31:0] popped_o
 );
@@ -61,33 +61,33 @@ module line_order
   end
 
   // the first cycle is one of reset
-  `SUPPOSE(StartsInReset_M, started_q || !rst_ni)
-  // the watched index is any value, and stays what it is
-  `SUPPOSE(WatchStays_M, !started_q || watch_i == past_watch_q)
+  `HW_ASSUME(StartsInReset_M, started_q || !rst_ni)
+  // the watched index is any value, and keeps it
+  `HW_ASSUME(WatchStays_M, !started_q || watch_i == past_watch_q)
 
-  // [RING-002] [RING-003] [RING-005] the n-th line that goes out is the n-th that came in: none is
-  // lost, doubled or overtaken, and every bit is as it was written
-  `PROVE(InOrder_A, pop_valid_i && popped_q == watch_i, pop_data_i == written_q)
-  // [RING-001] [RING-005] the slot that the low bits of the index name is not overwritten before its
-  // line has gone out
-  `PROVE(SlotKept_A, watched_inside, slot_data_i == written_q)
-  // [RING-001] [RING-005] a line is taken only while a slot is free
-  `PROVE(NoOverflow_A, push, held < slots_i)
-  // [RING-005] a line is on offer only if it was written and has not gone out
-  `PROVE(NoUnderflow_A, pop_valid_i, held != 32'd0)
-  // [RING-001] all slots are usable: a line is refused only when every slot is in use
-  `PROVE(AllSlotsUsable_A, held < slots_i, push_ready_i)
-  // [RING-005] a line on offer stays on offer, unchanged, until it is taken
-  `PROVE(StableUnderStall_A, past_stalled_q, pop_valid_i && pop_data_i == past_data_q)
-  // [RING-001] [RING-005] never more lines are held than there are slots
-  `PROVE(HeldBounded_A, 1'b1, held <= slots_i)
-  // [RING-005] what is not on offer shows nothing of a slot
-  `PROVE(QuietPayload_A, !pop_valid_i, pop_data_i == '0)
+  // [RING-002] [RING-003] [RING-005] the n-th popped line is the n-th pushed line: none is lost,
+  // duplicated or reordered, and every bit is as it was written
+  `HW_ASSERT_IF(InOrder_A, pop_valid_i && popped_q == watch_i, pop_data_i == written_q)
+  // [RING-001] [RING-005] a slot, named by the low bits of the index, is not overwritten before its
+  // line is popped
+  `HW_ASSERT_IF(SlotKept_A, watched_inside, slot_data_i == written_q)
+  // [RING-001] [RING-005] a line is pushed only while a slot is free
+  `HW_ASSERT_IF(NoOverflow_A, push, held < slots_i)
+  // [RING-005] valid is high only for a line that was pushed and not popped
+  `HW_ASSERT_IF(NoUnderflow_A, pop_valid_i, held != 32'd0)
+  // [RING-001] all slots are usable: ready is low only when every slot is in use
+  `HW_ASSERT_IF(AllSlotsUsable_A, held < slots_i, push_ready_i)
+  // [RING-005] a stalled line is held unchanged
+  `HW_ASSERT_IF(StableUnderStall_A, past_stalled_q, pop_valid_i && pop_data_i == past_data_q)
+  // [RING-001] [RING-005] the ring never holds more lines than it has slots
+  `HW_ASSERT_IF(HeldBounded_A, 1'b1, held <= slots_i)
+  // [RING-005] without valid the data output is 0
+  `HW_ASSERT_IF(QuietPayload_A, !pop_valid_i, pop_data_i == '0)
 
-  // a full ring gives a line away
-  `REACH(FullThenPop_C, held == slots_i && pop)
+  // a full ring is popped
+  `HW_COVER(FullThenPop_C, held == slots_i && pop)
   // [RING-002] [RING-012] the watched line is the last before the index wraps
-  `REACH(IndexWraps_C, pop && popped_q == 32'hFFFF_FFFF && watch_i == popped_q)
+  `HW_COVER(IndexWraps_C, pop && popped_q == 32'hFFFF_FFFF && watch_i == popped_q)
 
 endmodule
 

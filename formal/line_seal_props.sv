@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Tag and checksum of a completion, for every line and index. The checksum is that of crc32c, which
-// has a proof of its own; here its output is cut off and may be anything.
+// Tag and checksum of a completion, for every line and index. crc32c has a proof of its own; here
+// its output is cut and may be anything.
 `default_nettype none
-`include "formal_macros.svh"
+`include "hw_macros.svh"
 
 module line_seal_props
   import hw_desc_pkg::*;
@@ -29,18 +29,19 @@ module line_seal_props
   assign crc = u_dut.u_crc32c.crc_o;
   assign checked = (line.flags & FLAG_CHECKED) != 16'd0;
 
-  // [DESC-014] nothing but the last field is written
-  `PROVE(RestKept_A, 1'b1, data[TAG_LSB-1:0] == data_i[TAG_LSB-1:0])
+  // [DESC-014] only the last field is written
+  `HW_ASSERT_IF(RestKept_A, 1'b1, data[TAG_LSB-1:0] == data_i[TAG_LSB-1:0])
   // [DESC-021] the last field of a line without CHECKED is echoed
-  `PROVE(Opaque_A, !checked, data == data_i)
+  `HW_ASSERT_IF(Opaque_A, !checked, data == data_i)
   // [DESC-022] [DESC-023] the tag is the index at which the completion is posted
-  `PROVE(Tag_A, checked, data[TAG_LSB+:32] == index_i)
-  // [DESC-020] [DESC-023] the checksum is taken over bytes 0 to 59 of the completed line, its tag
-  // included, and written behind them
-  `PROVE(Checksum_A, checked,
-         u_dut.u_crc32c.data_i == data[CRC_BITS-1:0] && data[CRC_LSB+:32] == crc)
-  // [DESC-023] the host's checks of a sealed line find nothing wrong with it
-  `PROVE(HostAccepts_A, checked && is_opcode(line.opcode), verdict(data, crc, index_i, 1'b1) == 8'd0)
+  `HW_ASSERT_IF(Tag_A, checked, data[TAG_LSB+:32] == index_i)
+  // [DESC-020] [DESC-023] the checksum covers bytes 0 to 59 of the completed line, its tag
+  // included, and is written behind them
+  `HW_ASSERT_IF(Checksum_A, checked,
+                u_dut.u_crc32c.data_i == data[CRC_BITS-1:0] && data[CRC_LSB+:32] == crc)
+  // [DESC-023] a sealed line passes the host's checks
+  `HW_ASSERT_IF(HostAccepts_A, checked && is_opcode(line.opcode),
+                verdict(data, crc, index_i, 1'b1) == 8'd0)
 
 endmodule
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The register file and the doorbell obey section 7 of the contract for every sequence of accesses
-// and events. mmio_rules states the rules over the ports; here stands what is read.
+// and events. mmio_rules states the rules over the ports; the values of the registers are here.
 `default_nettype none
-`include "formal_macros.svh"
+`include "hw_macros.svh"
 
 module mmio_regs_props
   import hw_desc_pkg::*;
@@ -34,7 +34,7 @@ module mmio_regs_props
     input wire logic [63:0] window_last_i
 );
 
-  // Sizes that differ from each other, so that none can stand for another.
+  // Different sizes, so that none can be mistaken for another.
   localparam int MaxCmdLog2 = 16;
   localparam int MaxDoneLog2 = 15;
   localparam int MaxRewardLog2 = 14;
@@ -109,8 +109,8 @@ module mmio_regs_props
 
   // ---------------------------------------------------------------- the rules, as functions
 
-  // A ring from its base on, and with words the 128 bytes before it, lies inside the window and is
-  // aligned [LIFE-002]. 66 bits hold every sum.
+  // A ring, and with words the 128 bytes before it, lies inside the window and is aligned
+  // [LIFE-002]. 66 bits hold every sum.
   function automatic logic ring_legal(input logic [63:0] base, input logic [7:0] log2,
                                       input int max_log2, input logic words);
     logic [65:0] first, beyond, window_beyond;
@@ -131,7 +131,7 @@ module mmio_regs_props
       (!split_in_force || ring_legal(reward_base, reward_log2, MaxRewardLog2, publish_in_force));
   assign refuses = asks_enable && !enable && !config_legal;
 
-  // The new tail lies at most as many slots ahead of the present one as are free [DB-002] [DB-006].
+  // The new tail is ahead of the present one by at most the free slots [DB-002] [DB-006].
   logic [31:0] free_slots;
   logic repeats, doorbell_legal, bad_doorbell;
   assign free_slots = (32'd1 << cmd_log2) - (cmd_tail - cmd_head_i);
@@ -196,7 +196,7 @@ module mmio_regs_props
     end
   end
 
-  // What a read of each register gives [DB-004].
+  // Value that a read of each register returns [DB-004].
   logic [31:0] expected;
   always_comb begin
     expected = '0;
@@ -266,34 +266,37 @@ module mmio_regs_props
   );
 
   // the first cycle is one of reset
-  `SUPPOSE(StartsInReset_M, started_q || !rst_ni)
+  `HW_ASSUME(StartsInReset_M, started_q || !rst_ni)
 
   // [IRQ-001] [LIFE-005] an event sets its bit, writing 1 clears it, and the event wins
-  `PROVE(Events_A, 1'b1, u_dut.irq_status_q == irq_status_q && u_dut.irq_mask_q == irq_mask_q &&
-         u_dut.halted_q == halted_q)
+  `HW_ASSERT_IF(Events_A, 1'b1,
+                u_dut.irq_status_q == irq_status_q && u_dut.irq_mask_q == irq_mask_q &&
+                u_dut.halted_q == halted_q)
   // [IRQ-001] the interrupt is high while a bit is set in both IRQ_STATUS and IRQ_MASK
-  `PROVE(Interrupt_A, 1'b1, irq == ((irq_status_q & irq_mask_q) != 3'd0))
-  // [DB-002] [LIFE-002] [REG-00C] each error bit of STATUS is raised by its error and cleared by
+  `HW_ASSERT_IF(Interrupt_A, 1'b1, irq == ((irq_status_q & irq_mask_q) != 3'd0))
+  // [DB-002] [LIFE-002] [REG-00C] each error bit of STATUS is set by its error and cleared by
   // writing 1
-  `PROVE(ErrorBits_A, 1'b1, {u_dut.bus_error_q, u_dut.bad_doorbell_q, u_dut.bad_config_q} == errors_q)
-  // [CNT-001] [RING-005] [DB-002] the counters count completions, tokens, errors, stalled cycles and
-  // ignored doorbells, each one once
-  `PROVE(Counters_A, 1'b1, u_dut.descriptors_q == posted_q && u_dut.tokens_q == tokens_q &&
-         u_dut.errors_q == refused_q && u_dut.stall_cycles_q == stalled_q &&
-         u_dut.bad_doorbells_q == bad_doorbells_q)
+  `HW_ASSERT_IF(ErrorBits_A, 1'b1,
+                {u_dut.bus_error_q, u_dut.bad_doorbell_q, u_dut.bad_config_q} == errors_q)
+  // [CNT-001] [RING-005] [DB-002] the counters count completions, tokens, errors, stalled cycles
+  // and ignored doorbells, each once
+  `HW_ASSERT_IF(Counters_A, 1'b1, u_dut.descriptors_q == posted_q && u_dut.tokens_q == tokens_q &&
+                u_dut.errors_q == refused_q && u_dut.stall_cycles_q == stalled_q &&
+                u_dut.bad_doorbells_q == bad_doorbells_q)
   // [CNT-001] reading CNT_TOKENS_LO captures the high word
-  `PROVE(TokensHigh_A, 1'b1, u_dut.tokens_high_q == tokens_high_q)
-  // [LIFE-006] the lock is set by the first ENABLE that is not refused, and by nothing else
-  `PROVE(Locked_A, 1'b1, u_dut.locked_q == locked_q && (!enable || locked_q))
-  // [LIFE-003] RESUME reaches the core when it is written without RESET, and only then
-  `PROVE(Resume_A, working, resume == (write_ctrl && !asks_reset && reg_wdata_i[CTRL_RESUME_BIT]))
+  `HW_ASSERT_IF(TokensHigh_A, 1'b1, u_dut.tokens_high_q == tokens_high_q)
+  // [LIFE-006] only the first ENABLE that is not refused sets the lock
+  `HW_ASSERT_IF(Locked_A, 1'b1, u_dut.locked_q == locked_q && (!enable || locked_q))
+  // [LIFE-003] RESUME reaches the core iff it is written without RESET
+  `HW_ASSERT_IF(Resume_A, working,
+                resume == (write_ctrl && !asks_reset && reg_wdata_i[CTRL_RESUME_BIT]))
 
-  // [IRQ-001] an event and its clearing meet
-  `REACH(EventWins_C, write && reg_addr_i == REG_IRQ_STATUS && reg_wdata_i[0] && announce_i &&
-         irq_status_q[0])
+  // [IRQ-001] an event and its clearing write coincide
+  `HW_COVER(EventWins_C, write && reg_addr_i == REG_IRQ_STATUS && reg_wdata_i[0] && announce_i &&
+            irq_status_q[0])
   // [CNT-001] a carry into the high word of the tokens
-  `REACH(TokensWrap_C, read && reg_addr_i == REG_CNT_TOKENS_HI && tokens_high_q == 32'd0 &&
-         tokens_q[5:0] == 6'd32)
+  `HW_COVER(TokensWrap_C, read && reg_addr_i == REG_CNT_TOKENS_HI && tokens_high_q == 32'd0 &&
+            tokens_q[5:0] == 6'd32)
 
 endmodule
 

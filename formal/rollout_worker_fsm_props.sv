@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The worker answers every descriptor as sections 1 to 4 of the contract say, and always ends.
+// The worker completes every descriptor as sections 1 to 4 of the contract state, and always
+// terminates.
 `default_nettype none
-`include "formal_macros.svh"
+`include "hw_macros.svh"
 
 module rollout_worker_fsm_props
   import hw_desc_pkg::*;
@@ -41,7 +42,7 @@ module rollout_worker_fsm_props
       .tokens_o         (tokens)
   );
 
-  // The descriptor that was accepted and not yet answered.
+  // The descriptor that is accepted and not complete.
   logic holds_q, required_q;
   logic [DESC_BITS-1:0] line_q;
   logic [7:0] error_q;
@@ -95,90 +96,91 @@ module rollout_worker_fsm_props
   );
 
   // the first cycle is one of reset
-  `SUPPOSE(StartsInReset_M, started_q || !rst_ni)
-  // line_check gives one of four verdicts, and BAD_OPCODE to an unknown opcode only (its properties
-  // Verdict_A and UnknownOpcode_A)
-  `SUPPOSE(VerdictLegal_M, !valid_i || error_code_i == ERROR_CODE_BAD_CHECKSUM ||
-           error_code_i == ERROR_CODE_BAD_TAG ||
-           error_code_i == (is_opcode(incoming.opcode) ? 8'd0 : ERROR_CODE_BAD_OPCODE))
+  `HW_ASSUME(StartsInReset_M, started_q || !rst_ni)
+  // line_check gives one of four error codes, and BAD_OPCODE only to an unknown opcode (its
+  // properties Verdict_A and UnknownOpcode_A)
+  `HW_ASSUME(VerdictLegal_M, !valid_i || error_code_i == ERROR_CODE_BAD_CHECKSUM ||
+             error_code_i == ERROR_CODE_BAD_TAG ||
+             error_code_i == (is_opcode(incoming.opcode) ? 8'd0 : ERROR_CODE_BAD_OPCODE))
 
-  // [RING-006] the worker is never in a state that is none
-  `PROVE(StateLegal_A, 1'b1, u_dut.state_q <= Complete)
-  // [RING-006] without a descriptor nothing is on offer, and the next is taken at once
-  `PROVE(Idle_A, !holds_q, u_dut.state_q == Idle && !valid && ready)
-  // [RING-006] a descriptor is accepted only if the one before it is answered: one completion each
-  `PROVE(OneAtATime_A, accept && holds_q, retire)
+  // [RING-006] the worker is always in a legal state
+  `HW_ASSERT_IF(StateLegal_A, 1'b1, u_dut.state_q <= Complete)
+  // [RING-006] without a descriptor valid is low, and the next is accepted at once
+  `HW_ASSERT_IF(Idle_A, !holds_q, u_dut.state_q == Idle && !valid && ready)
+  // [RING-006] a descriptor is accepted only if the previous one is complete: one completion each
+  `HW_ASSERT_IF(OneAtATime_A, accept && holds_q, retire)
   // [LIFE-001] reset leaves no descriptor behind
-  `PROVE(IdleAfterReset_A, past_reset_q, !valid && ready)
-  // [RING-005] a completion on offer stays on offer, unchanged, until it is taken
-  `PROVE(StableUnderStall_A, past_stalled_q, valid && data == past_data_q)
+  `HW_ASSERT_IF(IdleAfterReset_A, past_reset_q, !valid && ready)
+  // [RING-005] a stalled completion is held unchanged
+  `HW_ASSERT_IF(StableUnderStall_A, past_stalled_q, valid && data == past_data_q)
 
-  // the next descriptor can come in as a completion goes: no cycle is lost between two
-  `PROVE(NoIdleCycle_A, retire, ready)
-  // what the registers hold on the way is not shown, so that nothing unset is
-  `PROVE(QuietData_A, !valid, data == '0 && tokens == '0)
+  // the next descriptor can be accepted with a completion: no idle cycle between two
+  `HW_ASSERT_IF(NoIdleCycle_A, retire, ready)
+  // without valid the outputs are 0, so that no unset register is visible
+  `HW_ASSERT_IF(QuietData_A, !valid, data == '0 && tokens == '0)
 
   // [DESC-001..DESC-014] [FLAG-000..FLAG-008] [FLAG-010] the completion is the submitted line with
-  // nothing changed but what sections 2 to 4 change, all 512 bits
-  `PROVE(Completion_A, valid,
-         data == completion_of(submitted, error_q, required_q) &&
-         32'(tokens) == tokens_of(submitted, error_q))
+  // only the changes of sections 2 to 4, all 512 bits
+  `HW_ASSERT_IF(Completion_A, valid,
+                data == completion_of(submitted, error_q, required_q) &&
+                32'(tokens) == tokens_of(submitted, error_q))
   // [FLAG-011] exactly one outcome is set, and an error code only with ERROR
-  `PROVE(OneOutcome_A, valid,
-         $countones(completion.flags & (FLAG_NEEDS_REWARD | FLAG_DONE | FLAG_STOPPED | FLAG_ERROR)) == 1 &&
-         ((completion.flags & FLAG_ERROR) != 16'd0 || completion.flags[15:8] == 8'd0))
-  // [OP-000] NOP changes nothing but its flags, to DONE
-  `PROVE(Nop_A, done && submitted.opcode == OPCODE_NOP,
+  `HW_ASSERT_IF(OneOutcome_A, valid,
+                $countones(completion.flags & (FLAG_NEEDS_REWARD | FLAG_DONE | FLAG_STOPPED |
+                FLAG_ERROR)) == 1 && ((completion.flags & FLAG_ERROR) != 16'd0 ||
+                completion.flags[15:8] == 8'd0))
+  // [OP-000] NOP changes only its flags, to DONE
+  `HW_ASSERT_IF(Nop_A, done && submitted.opcode == OPCODE_NOP,
          {completion.flags, tokens} == {kept_flags(submitted, required_q) | FLAG_DONE, 6'd0} &&
          (data | 512'hFFFF_0000) == (line_q | 512'hFFFF_0000))
-  // [OP-255] STOP changes nothing but its flags, to STOPPED
-  `PROVE(Stop_A, done && submitted.opcode == OPCODE_STOP,
-         completion.flags == (kept_flags(submitted, required_q) | FLAG_STOPPED) &&
-         (data | 512'hFFFF_0000) == (line_q | 512'hFFFF_0000))
-  // [ERR-010] [ERR-001..ERR-003] [OP-ERR] a refused line changes nothing but its flags, to ERROR
-  // and its code
-  `PROVE(Refused_A, valid && error_q != 8'd0,
+  // [OP-255] STOP changes only its flags, to STOPPED
+  `HW_ASSERT_IF(Stop_A, done && submitted.opcode == OPCODE_STOP,
+                completion.flags == (kept_flags(submitted, required_q) | FLAG_STOPPED) &&
+                (data | 512'hFFFF_0000) == (line_q | 512'hFFFF_0000))
+  // [ERR-010] [ERR-001..ERR-003] [OP-ERR] a refused line changes only its flags, to ERROR and its
+  // code
+  `HW_ASSERT_IF(Refused_A, valid && error_q != 8'd0,
          completion.flags == (kept_flags(submitted, required_q) | FLAG_ERROR | {error_q, 8'd0}) &&
          (data | 512'hFFFF_0000) == (line_q | 512'hFFFF_0000) && tokens == 6'd0)
   // [DESC-025] where it is required, every completion carries CHECKED
-  `PROVE(Required_A, valid && required_q, (completion.flags & FLAG_CHECKED) != 16'd0)
+  `HW_ASSERT_IF(Required_A, valid && required_q, (completion.flags & FLAG_CHECKED) != 16'd0)
   // [OP-002] [OP-010] REWARD writes the score, rounded to nearest, for all 256 scores
-  `PROVE(Reward_A, done && submitted.opcode == OPCODE_REWARD,
-         completion.reserved0 == score_bits(submitted.seq_len) &&
-         completion.seq_len == submitted.seq_len && (completion.flags & FLAG_DONE) != 16'd0)
+  `HW_ASSERT_IF(Reward_A, done && submitted.opcode == OPCODE_REWARD,
+                completion.reserved0 == score_bits(submitted.seq_len) &&
+                completion.seq_len == submitted.seq_len && (completion.flags & FLAG_DONE) != 16'd0)
   // [OP-003] [OP-011] PREFILL takes the longer length, ends with DONE and counts no token
-  `PROVE(Prefill_A, done && submitted.opcode == OPCODE_PREFILL,
+  `HW_ASSERT_IF(Prefill_A, done && submitted.opcode == OPCODE_PREFILL,
          completion.seq_len >= submitted.seq_len && completion.seq_len >= submitted.max_tokens &&
          (completion.seq_len == submitted.seq_len || completion.seq_len == submitted.max_tokens) &&
          (completion.flags & FLAG_DONE) != 16'd0 && tokens == 6'd0)
   // [DEC-001] a length at or beyond the limit makes no token and is DONE
-  `PROVE(NothingToDecode_A, decodes_now && submitted.seq_len >= submitted.max_tokens,
+  `HW_ASSERT_IF(NothingToDecode_A, decodes_now && submitted.seq_len >= submitted.max_tokens,
          completion.seq_len == submitted.seq_len && (completion.flags & FLAG_DONE) != 16'd0 &&
          tokens == 6'd0)
-  // [OP-001] [DEC-002] [DEC-005] decoding ends at the limit or at the next boundary, whichever
-  // comes first, and counts what it made
-  `PROVE(DecodeEnds_A, decodes_now && submitted.seq_len < submitted.max_tokens,
+  // [OP-001] [DEC-002] [DEC-005] decoding ends at the limit or at the next boundary, whichever is
+  // lower, and counts its tokens
+  `HW_ASSERT_IF(DecodeEnds_A, decodes_now && submitted.seq_len < submitted.max_tokens,
          completion.seq_len > submitted.seq_len && completion.seq_len <= submitted.max_tokens &&
          {1'b0, completion.seq_len} <= boundary &&
          (completion.seq_len == submitted.max_tokens || {1'b0, completion.seq_len} == boundary) &&
          completion.seq_len - submitted.seq_len == 32'(tokens))
-  // [DEC-003] where limit and boundary meet, DONE wins
-  `PROVE(DoneWins_A, decodes_now && {1'b0, submitted.max_tokens} == boundary &&
-         submitted.seq_len < submitted.max_tokens,
-         (completion.flags & (FLAG_DONE | FLAG_NEEDS_REWARD)) == FLAG_DONE)
-  // [DEC-004] where the boundary does not fit in 32 bits only the limit ends the run
-  `PROVE(NearWrap_A, decodes_now && boundary[32] && submitted.seq_len < submitted.max_tokens,
+  // [DEC-003] where limit and boundary coincide, DONE wins
+  `HW_ASSERT_IF(DoneWins_A, decodes_now && {1'b0, submitted.max_tokens} == boundary &&
+                submitted.seq_len < submitted.max_tokens,
+                (completion.flags & (FLAG_DONE | FLAG_NEEDS_REWARD)) == FLAG_DONE)
+  // [DEC-004] where the boundary does not fit in 32 bits, only the limit ends the decode
+  `HW_ASSERT_IF(NearWrap_A, decodes_now && boundary[32] && submitted.seq_len < submitted.max_tokens,
          completion.seq_len == submitted.max_tokens && (completion.flags & FLAG_DONE) != 16'd0)
-  // [FLAG-000] [DEC-002] [DEC-005] short of the limit decoding pauses at the boundary, so that a
-  // resubmission goes on from there
-  `PROVE(Pauses_A, decodes_now && boundary < {1'b0, submitted.max_tokens},
-         (completion.flags & (FLAG_DONE | FLAG_NEEDS_REWARD)) == FLAG_NEEDS_REWARD &&
-         {1'b0, completion.seq_len} == boundary)
+  // [FLAG-000] [DEC-002] [DEC-005] below the limit decoding pauses at the boundary, so that a
+  // resubmission continues from there
+  `HW_ASSERT_IF(Pauses_A, decodes_now && boundary < {1'b0, submitted.max_tokens},
+                (completion.flags & (FLAG_DONE | FLAG_NEEDS_REWARD)) == FLAG_NEEDS_REWARD &&
+                {1'b0, completion.seq_len} == boundary)
 
   // [DEC-002] a descriptor makes all 32 tokens of an interval
-  `REACH(FullInterval_C, valid && tokens == 6'd32)
-  // the next descriptor comes in as the completion goes
-  `REACH(BackToBack_C, accept && retire)
+  `HW_COVER(FullInterval_C, valid && tokens == 6'd32)
+  // the next descriptor is accepted with the completion
+  `HW_COVER(BackToBack_C, accept && retire)
 
 endmodule
 

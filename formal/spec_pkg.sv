@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Sections 1 to 4 of the contract as functions: what a line must be answered with. Written from the
-// rules alone; the design's own functions are not used, and compute differently.
+// Sections 1 to 4 of the contract as functions: the completion of every line. Written from the
+// rules alone; the design's own functions are not used, and compute in other ways.
 `default_nettype none
 
 package spec_pkg;
   import hw_desc_pkg::*;
 
-  // CRC-32C bit by bit, as the definition says: bits enter lowest first, and the register is shifted
-  // towards its low end [DESC-020].
+  // CRC-32C bit by bit, as defined: bits enter lowest first, and the register shifts towards its
+  // low end [DESC-020].
   function automatic logic [31:0] crc32c_bit_serial(input logic [CRC_BITS-1:0] data);
     logic [31:0] register;
     register = CRC32C_INIT;
@@ -18,7 +18,7 @@ package spec_pkg;
     crc32c_bit_serial = register ^ CRC32C_XOR_OUT;
   endfunction
 
-  // The opcodes of section 2; any other is answered BAD_OPCODE [OP-ERR].
+  // The opcodes of section 2; any other completes with BAD_OPCODE [OP-ERR].
   function automatic logic is_opcode(input logic [15:0] opcode);
     is_opcode = opcode == OPCODE_NOP || opcode == OPCODE_DECODE || opcode == OPCODE_REWARD ||
         opcode == OPCODE_PREFILL || opcode == OPCODE_STOP;
@@ -63,7 +63,8 @@ package spec_pkg;
       end
       rest = rest << 1;
     end
-    // The remainder was doubled once more than bits were taken, so it is compared with one half.
+    // The remainder was doubled once more than there are quotient bits, so it is compared with one
+    // half.
     score_bits = {1'b0, exponent, significand[22:0]} +
         32'(rest > 10'd255 || (rest == 10'd255 && significand[0]));
     if (seq_len[7:0] == 8'd0) begin
@@ -71,8 +72,8 @@ package spec_pkg;
     end
   endfunction
 
-  // The length at which a DECODE ends: the limit or the next boundary, whichever comes first. The
-  // boundary has 33 bits, for near 2^32 it does not fit in 32 [DEC-001..DEC-004].
+  // The length at which a DECODE ends: the limit or the next boundary, whichever is lower. The
+  // boundary has 33 bits, because near 2^32 it does not fit in 32 [DEC-001..DEC-004].
   function automatic logic [31:0] decode_end(input logic [31:0] seq_len,
                                              input logic [31:0] max_tokens);
     logic [32:0] boundary;
@@ -96,8 +97,8 @@ package spec_pkg;
         decode_end(line.seq_len, line.max_tokens) - line.seq_len : 32'd0;
   endfunction
 
-  // The flags that stay: the host's and the reserved ones [FLAG-010], CHECKED where it is required
-  // [DESC-025].
+  // The flags that are kept: the host's and the reserved ones [FLAG-010], CHECKED where it is
+  // required [DESC-025].
   function automatic logic [15:0] kept_flags(input hw_desc_t line, input logic require_checked);
     kept_flags = (line.flags & (FLAG_COW_PREFIX | FLAG_CHECKED | FLAG_RESERVED)) |
         (require_checked ? FLAG_CHECKED : 16'd0);
@@ -117,7 +118,7 @@ package spec_pkg;
     end
   endfunction
 
-  // The whole completion, but for tag and checksum, which are set when it is posted.
+  // The whole completion except tag and checksum, which are set when it is posted.
   function automatic hw_desc_t completion_of(input hw_desc_t line, input logic [7:0] error_code,
                                              input logic require_checked);
     completion_of = line;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The pool answers what it accepted, all of it, once, in order, with the right 512 bits; STOP drains
-// and halts it. For one descriptor, the one of number watch_i, which the solver chooses; and because
-// it may be any, for every one. The workers are the real ones.
+// The pool completes every descriptor that it accepts, once, in order, with the right 512 bits;
+// STOP drains and halts it. Stated for one descriptor, the one with number watch_i, which the
+// solver chooses, and therefore true of every one. The workers are the real ones.
 `default_nettype none
-`include "formal_macros.svh"
+`include "hw_macros.svh"
 
 module worker_pool_props
   import hw_desc_pkg::*;
@@ -55,7 +55,7 @@ module worker_pool_props
       .busy_o           (busy)
   );
 
-  // Numbers of the next descriptor to come in and of the next completion to go out, and the watched
+  // Numbers of the next descriptor to be accepted and of the next completion to retire; the watched
   // descriptor from its acceptance on.
   logic [31:0] accepted_q, retired_q, in_flight, watch_ahead, age_q;
   logic accept, retire, watched_inside;
@@ -63,7 +63,7 @@ module worker_pool_props
   logic [DESC_BITS-1:0] watched_line_q;
   logic [7:0] watched_error_q;
   logic [31:0] watched_worker_q;
-  // A STOP was accepted and not yet resumed from; its completion was taken.
+  // A STOP is accepted and not resumed from; its completion has retired.
   logic blocked_q, halted_q;
   hw_desc_t incoming, completion;
   logic stops;
@@ -118,14 +118,14 @@ module worker_pool_props
     end
   end
 
-  // The worker at which the descriptor is that is ahead places behind the next to go out.
+  // The worker of the descriptor that is ahead places behind the next to retire.
   function automatic logic [31:0] worker_at(input logic [31:0] ahead);
     logic [31:0] turn;
     turn = 32'(u_dut.retire_turn_q) + ahead;
     worker_at = turn >= 32'(WorkerCount) ? turn - 32'(WorkerCount) : turn;
   endfunction
 
-  // The workers' registers, and whether by the count of handshakes a descriptor is with them.
+  // The workers' registers, and whether by the count of handshakes they hold a descriptor.
   logic [WorkerCount-1:0] holds, done;
   logic [WorkerCount-1:0][1:0] state;
 
@@ -152,15 +152,15 @@ module worker_pool_props
         .tokens_i         (u_dut.gen_worker[w].u_worker.tokens_q)
     );
 
-    // [RING-006] a worker has a descriptor iff one of those in flight is its own by turn
-    `PROVE(HoldsItsOwn_A, 1'b1, holds[w] ? state[w] == Decode || state[w] == Complete :
-           state[w] == Idle)
+    // [RING-006] a worker holds a descriptor iff one of those in flight is its own by turn
+    `HW_ASSERT_IF(HoldsItsOwn_A, 1'b1, holds[w] ? state[w] == Decode || state[w] == Complete :
+                  state[w] == Idle)
     // [LIFE-003] of those in flight only the last can be a STOP
-    `PROVE(StopIsLast_A, holds[w], ((line.flags & FLAG_STOPPED) != 16'd0) ==
-           (blocked_q && ahead == in_flight - 32'd1))
+    `HW_ASSERT_IF(StopIsLast_A, holds[w], ((line.flags & FLAG_STOPPED) != 16'd0) ==
+                  (blocked_q && ahead == in_flight - 32'd1))
   end
 
-  // Cycles that the watched descriptor has been with its worker, until it is complete.
+  // Cycles that the watched descriptor spends in its worker, until it is complete.
   always_ff @(posedge clk_i) begin
     if (accept && accepted_q == watch_i) begin
       age_q <= 32'd1;
@@ -170,72 +170,74 @@ module worker_pool_props
   end
 
   // the first cycle is one of reset
-  `SUPPOSE(StartsInReset_M, started_q || !rst_ni)
-  // the watched number is any value, and stays what it is
-  `SUPPOSE(WatchStays_M, !started_q || watch_i == past_watch_q)
-  // line_check gives one of four verdicts, and BAD_OPCODE to an unknown opcode only (its properties
-  // Verdict_A and UnknownOpcode_A)
-  `SUPPOSE(VerdictLegal_M, !valid_i || error_code_i == ERROR_CODE_BAD_CHECKSUM ||
-           error_code_i == ERROR_CODE_BAD_TAG ||
-           error_code_i == (is_opcode(incoming.opcode) ? 8'd0 : ERROR_CODE_BAD_OPCODE))
+  `HW_ASSUME(StartsInReset_M, started_q || !rst_ni)
+  // the watched number is any value, and keeps it
+  `HW_ASSUME(WatchStays_M, !started_q || watch_i == past_watch_q)
+  // line_check gives one of four error codes, and BAD_OPCODE only to an unknown opcode (its
+  // properties Verdict_A and UnknownOpcode_A)
+  `HW_ASSUME(VerdictLegal_M, !valid_i || error_code_i == ERROR_CODE_BAD_CHECKSUM ||
+             error_code_i == ERROR_CODE_BAD_TAG ||
+             error_code_i == (is_opcode(incoming.opcode) ? 8'd0 : ERROR_CODE_BAD_OPCODE))
   // line_check marks an accepted STOP and nothing else (its property Stop_A)
-  `SUPPOSE(StopMarked_M, !valid_i || stop_i == stops)
+  `HW_ASSUME(StopMarked_M, !valid_i || stop_i == stops)
 
-  // [RING-006] [RING-007] [DESC-014] the n-th completion is that of the n-th descriptor accepted,
-  // all 512 bits of it, with its count of tokens: none is lost, doubled or overtaken
-  `PROVE(InOrder_A, valid && retired_q == watch_i,
-         data == completion_of(watched_line_q, watched_error_q, watched_required_q) &&
-         32'(tokens) == tokens_of(watched_line_q, watched_error_q))
-  // [RING-006] a completion is on offer only for a descriptor that was accepted and not answered
-  `PROVE(NothingInvented_A, valid, in_flight != 32'd0)
+  // [RING-006] [RING-007] [DESC-014] the n-th completion is that of the n-th accepted descriptor,
+  // all 512 bits of it, with its count of tokens: none is lost, duplicated or reordered
+  `HW_ASSERT_IF(InOrder_A, valid && retired_q == watch_i,
+                data == completion_of(watched_line_q, watched_error_q, watched_required_q) &&
+                32'(tokens) == tokens_of(watched_line_q, watched_error_q))
+  // [RING-006] valid is high only for an accepted descriptor that is not retired
+  `HW_ASSERT_IF(NothingInvented_A, valid, in_flight != 32'd0)
   // [RING-006] no more descriptors are in flight than there are workers
-  `PROVE(InFlightBounded_A, 1'b1,
-         in_flight <= 32'(WorkerCount) && 32'(u_dut.in_flight_q) == in_flight)
-  // [LIFE-007] busy says whether a descriptor is accepted and not answered
-  `PROVE(Busy_A, 1'b1, busy == (in_flight != 32'd0))
-  // [RING-007] descriptors go to the workers in turn
-  `PROVE(WatchedTurn_A, watched_inside, watched_worker_q == worker_at(watch_ahead))
-  // [RING-007] the next descriptor goes to the worker behind the last that has one
-  `PROVE(AcceptTurn_A, 1'b1, 32'(u_dut.retire_turn_q) < 32'(WorkerCount) &&
-         32'(u_dut.accept_turn_q) ==
-         worker_at(in_flight == 32'(WorkerCount) ? 32'd0 : in_flight))
-  // [RING-006] [LIFE-007] termination: with or without ENABLE, the oldest descriptor is on offer at
-  // the latest 32 cycles after it was accepted
-  `PROVE(OldestEnds_A, watched_inside && retired_q == watch_i, valid || age_q < REWARD_INTERVAL)
-  // [RING-005] a completion on offer stays on offer, unchanged, until it is taken
-  `PROVE(StableUnderStall_A, past_stalled_q,
-         valid && data == past_data_q && tokens == past_tokens_q)
-  // [CNT-001] an ERROR completion is shown as one, and no other is
-  `PROVE(ErrorShown_A, valid, error == ((completion.flags & FLAG_ERROR) != 16'd0))
-  // with nothing on offer, nothing is shown
-  `PROVE(Quiet_A, !valid, data == '0 && tokens == '0 && !error)
+  `HW_ASSERT_IF(InFlightBounded_A, 1'b1,
+                in_flight <= 32'(WorkerCount) && 32'(u_dut.in_flight_q) == in_flight)
+  // [LIFE-007] busy is high iff a descriptor is accepted and not retired
+  `HW_ASSERT_IF(Busy_A, 1'b1, busy == (in_flight != 32'd0))
+  // [RING-007] descriptors go to the workers round robin
+  `HW_ASSERT_IF(WatchedTurn_A, watched_inside, watched_worker_q == worker_at(watch_ahead))
+  // [RING-007] the next descriptor goes to the worker behind the last one that holds one
+  `HW_ASSERT_IF(AcceptTurn_A, 1'b1, 32'(u_dut.retire_turn_q) < 32'(WorkerCount) &&
+                32'(u_dut.accept_turn_q) ==
+                worker_at(in_flight == 32'(WorkerCount) ? 32'd0 : in_flight))
+  // [RING-006] [LIFE-007] termination: with or without ENABLE, the oldest descriptor is complete at
+  // most 32 cycles after it was accepted
+  `HW_ASSERT_IF(OldestEnds_A, watched_inside && retired_q == watch_i,
+                valid || age_q < REWARD_INTERVAL)
+  // [RING-005] a stalled completion is held unchanged
+  `HW_ASSERT_IF(StableUnderStall_A, past_stalled_q,
+                valid && data == past_data_q && tokens == past_tokens_q)
+  // [CNT-001] error is high for an ERROR completion, and for no other
+  `HW_ASSERT_IF(ErrorShown_A, valid, error == ((completion.flags & FLAG_ERROR) != 16'd0))
+  // without valid the outputs are 0
+  `HW_ASSERT_IF(Quiet_A, !valid, data == '0 && tokens == '0 && !error)
 
   // [LIFE-007] without ENABLE nothing is accepted
-  `PROVE(DisabledAcceptsNothing_A, !enable_i, !ready)
-  // [LIFE-003] behind a STOP nothing is accepted until it was resumed from
-  `PROVE(BlockedAcceptsNothing_A, blocked_q, !ready)
-  // [RING-005] an enabled pool refuses a line only while a STOP blocks it or every worker has one
-  `PROVE(AcceptsWhenFree_A, enable_i && !blocked_q && in_flight < 32'(WorkerCount), ready)
-  // [RING-005] the worker of a completion that goes takes the next line in the same cycle
-  `PROVE(AcceptsAsOneGoes_A, enable_i && !blocked_q && retire, ready)
-  // [LIFE-003] HALTED says that the completion of a STOP was taken, and lasts until RESUME
-  `PROVE(Halted_A, 1'b1, halted == halted_q)
-  // [LIFE-003] a halted pool is drained: every descriptor before the STOP was answered before it
-  `PROVE(HaltedIsDrained_A, halted, in_flight == 32'd0 && blocked_q)
-  // [LIFE-003] a STOP always halts: once it is accepted and all is answered, the pool is halted
-  `PROVE(StopHalts_A, blocked_q && in_flight == 32'd0, halted)
+  `HW_ASSERT_IF(DisabledAcceptsNothing_A, !enable_i, !ready)
+  // [LIFE-003] behind a STOP nothing is accepted until RESUME
+  `HW_ASSERT_IF(BlockedAcceptsNothing_A, blocked_q, !ready)
+  // [RING-005] an enabled pool refuses a line only while a STOP blocks it or every worker holds one
+  `HW_ASSERT_IF(AcceptsWhenFree_A, enable_i && !blocked_q && in_flight < 32'(WorkerCount), ready)
+  // [RING-005] the worker of a retiring completion accepts the next line in the same cycle
+  `HW_ASSERT_IF(AcceptsAsOneGoes_A, enable_i && !blocked_q && retire, ready)
+  // [LIFE-003] HALTED rises when the completion of a STOP retires, and lasts until RESUME
+  `HW_ASSERT_IF(Halted_A, 1'b1, halted == halted_q)
+  // [LIFE-003] a halted pool is drained: every descriptor before the STOP retired before it
+  `HW_ASSERT_IF(HaltedIsDrained_A, halted, in_flight == 32'd0 && blocked_q)
+  // [LIFE-003] a STOP always halts: once it is accepted and everything is retired, the pool is
+  // halted
+  `HW_ASSERT_IF(StopHalts_A, blocked_q && in_flight == 32'd0, halted)
   // [LIFE-003] RESUME without HALTED has no effect: a pool that waits for the STOP stays blocked
-  `PROVE(BlockedAgrees_A, 1'b1, u_dut.stop_taken_q == blocked_q)
+  `HW_ASSERT_IF(BlockedAgrees_A, 1'b1, u_dut.stop_taken_q == blocked_q)
   // [LIFE-001] reset leaves nothing in flight, nothing halted
-  `PROVE(IdleAfterReset_A, past_reset_q, !valid && !busy && !halted && in_flight == 32'd0)
+  `HW_ASSERT_IF(IdleAfterReset_A, past_reset_q, !valid && !busy && !halted && in_flight == 32'd0)
 
   // [RING-007] all workers are busy and the completions of the later ones wait for the oldest
-  `REACH(OvertakingHeldBack_C, in_flight == 32'(WorkerCount) && !valid &&
-         (WorkerCount == 1 || done != '0))
+  `HW_COVER(OvertakingHeldBack_C, in_flight == 32'(WorkerCount) && !valid &&
+            (WorkerCount == 1 || done != '0))
   // [LIFE-003] a STOP behind a descriptor that still decodes
-  `REACH(StopWaits_C, blocked_q && !valid && in_flight == (WorkerCount == 1 ? 32'd0 : 32'd2))
-  // [LIFE-003] a pool goes on after RESUME
-  `REACH(GoesOn_C, retire && retired_q == watch_i && watch_i == 32'd2)
+  `HW_COVER(StopWaits_C, blocked_q && !valid && in_flight == (WorkerCount == 1 ? 32'd0 : 32'd2))
+  // [LIFE-003] a pool continues after RESUME
+  `HW_COVER(GoesOn_C, retire && retired_q == watch_i && watch_i == 32'd2)
 
 endmodule
 

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What a worker's registers hold while it works on one known descriptor, at whatever token it is.
+// A worker's registers while it works on one known descriptor, at any token.
 //
-// This is the invariant that makes the token loop provable without unrolling it: after t tokens the
-// line is the submitted one with seq_len + t and the kept flags, and t is less than all tokens. The
+// This invariant makes the token loop provable without unrolling it: after t tokens the line is the
+// submitted one with seq_len + t and the kept flags, and t is less than the number of tokens. The
 // step from t to t + 1 and the last step are one induction step each; no bound on t is assumed.
 `default_nettype none
-`include "formal_macros.svh"
+`include "hw_macros.svh"
 
 module worker_watch
   import hw_desc_pkg::*;
@@ -14,12 +14,12 @@ module worker_watch
 (
     input wire logic                 clk_i,
     input wire logic                 rst_ni,
-    // The worker has the descriptor below.
+    // The worker holds the descriptor below.
     input wire logic                 holds_i,
     input wire logic [DESC_BITS-1:0] submitted_i,
     input wire logic [          7:0] error_code_i,
     input wire logic                 require_checked_i,
-    // Clock edges since it was accepted, at the latest up to where it was complete.
+    // Clock edges since it was accepted, until it is complete.
     input wire logic [         31:0] age_i,
     // The worker's registers.
     input wire logic [          1:0] state_i,
@@ -43,29 +43,29 @@ module worker_watch
     under_way.seq_len = submitted.seq_len + 32'(tokens_i);
   end
 
-  // [DEC-002] [FLAG-011] whatever it decodes, a worker has made no more tokens than lie behind the
-  // last boundary, and no outcome is set yet
-  `PROVE(Decoding_A, state_i == Decode,
+  // [DEC-002] [FLAG-011] a decoding worker has made at most the tokens since the last boundary, and
+  // no outcome is set
+  `HW_ASSERT_IF(Decoding_A, state_i == Decode,
          32'(tokens_i) <= line.seq_len % REWARD_INTERVAL && line.seq_len != line.max_tokens &&
          (line.flags & (FLAG_NEEDS_REWARD | FLAG_DONE | FLAG_STOPPED | FLAG_ERROR)) == 16'd0)
-  // [RING-006] a worker that has a descriptor decodes it or offers its completion
-  `PROVE(HeldState_A, holds_i, state_i == Decode || state_i == Complete)
+  // [RING-006] a worker that holds a descriptor decodes it or has its completion valid
+  `HW_ASSERT_IF(HeldState_A, holds_i, state_i == Decode || state_i == Complete)
   // [DEC-002] [FLAG-010] after t tokens only seq_len has grown, by t, and the device-owned flags
   // are clear
-  `PROVE(TokenLoop_A, holds_i && state_i == Decode,
-         line_i == under_way && tokens_i != 6'd0 && 32'(tokens_i) < all_tokens)
-  // [DESC-014] [RING-006] a worker that is done holds the completion that the contract asks for,
-  // all 512 bits of it
-  `PROVE(CompletionHeld_A, holds_i && state_i == Complete,
-         line_i == completion_of(submitted, error_code_i, require_checked_i) &&
-         32'(tokens_i) == all_tokens)
-  // [DEC-002] no descriptor makes more tokens than lie between two boundaries
-  `PROVE(TokensBounded_A, holds_i, all_tokens <= REWARD_INTERVAL)
+  `HW_ASSERT_IF(TokenLoop_A, holds_i && state_i == Decode,
+                line_i == under_way && tokens_i != 6'd0 && 32'(tokens_i) < all_tokens)
+  // [DESC-014] [RING-006] a complete worker holds the completion that the contract requires, all
+  // 512 bits of it
+  `HW_ASSERT_IF(CompletionHeld_A, holds_i && state_i == Complete,
+                line_i == completion_of(submitted, error_code_i, require_checked_i) &&
+                32'(tokens_i) == all_tokens)
+  // [DEC-002] no descriptor makes more tokens than there are between two boundaries
+  `HW_ASSERT_IF(TokensBounded_A, holds_i, all_tokens <= REWARD_INTERVAL)
   // [OP-011] [DEC-001] termination: a descriptor of n tokens is complete max(n, 1) cycles after it
   // was accepted, never later
-  `PROVE(CycleAToken_A, holds_i,
-         state_i == Decode ? age_i == 32'(tokens_i) :
-         age_i == (all_tokens == 32'd0 ? 32'd1 : all_tokens))
+  `HW_ASSERT_IF(CycleAToken_A, holds_i,
+                state_i == Decode ? age_i == 32'(tokens_i) :
+                age_i == (all_tokens == 32'd0 ? 32'd1 : all_tokens))
 
 endmodule
 

@@ -1,25 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// AXI4-Lite in front of the register file: one access a cycle out, every response OKAY.
+// AXI4-Lite slave in front of the register file: at most one access a cycle, every response OKAY.
 //
-// Rules: DB-004 (OKAY for every address; the register file knows which exist), DB-007 (a write that
-// does not carry all four bytes reaches no register).
+// Rules: DB-004 (OKAY for every address; the register file knows which exist), DB-007 (a write
+// without all four bytes reaches no register).
 //
-// Address and data of a write may come in any order and are kept until both are there. The write's
-// response is offered in the cycle after the register file took it, so what follows the response
-// sees its effect. A write goes before a read that waits in the same cycle; neither starves the
-// other, because each has to give its response away before the next of its kind. No ready depends on
-// a valid, and no valid on a ready. CTRL.RESET does not reset this block: the response to the very
-// write that asked for it must come.
+// Address and data of a write may arrive in any order; each is held until both are present. BVALID
+// rises in the cycle after the register file accepted the write, so an access that follows the
+// response sees its effect. A write takes priority over a read in the same cycle; neither starves
+// the other, because each response must be accepted before the next access of its kind. No ready
+// depends on a valid, and no valid on a ready. CTRL.RESET does not reset this block: the write that
+// requests the reset must get its response.
 //
-// The ports have the names of the standard, without a suffix for the direction.
+// AXI ports keep the standard's names, without a suffix for the direction.
 `default_nettype none
 `include "hw_macros.svh"
 
 module axil_slave (
+    // Clock and synchronous active-low reset.
     input wire logic        clk_i,
     input wire logic        rst_ni,
-    // AXI4-Lite.
+    // AXI4-Lite, 12 address and 32 data bits.
     input wire logic [11:0] s_axil_awaddr,
     input wire logic [ 2:0] s_axil_awprot,
     input wire logic        s_axil_awvalid,
@@ -39,7 +40,7 @@ module axil_slave (
     output logic     [ 1:0] s_axil_rresp,
     output logic            s_axil_rvalid,
     input wire logic        s_axil_rready,
-    // Register accesses; a read is answered in the next cycle.
+    // Register accesses; read data return in the next cycle.
     output logic            reg_valid_o,
     output logic            reg_write_o,
     output logic     [11:0] reg_addr_o,
@@ -55,7 +56,7 @@ module axil_slave (
   logic b_valid_q, r_valid_q, reading_q;
   logic write, read;
   /* verilator lint_off UNUSEDSIGNAL */
-  // The registers make no difference between privileged, secure or instruction accesses.
+  // The registers do not distinguish privileged, secure and instruction accesses.
   logic unused_prot;
   /* verilator lint_on UNUSEDSIGNAL */
   assign unused_prot = ^{s_axil_awprot, s_axil_arprot};
@@ -118,20 +119,20 @@ module axil_slave (
   assign s_axil_rresp   = 2'b00;
 
 `ifndef SYNTHESIS
-  logic past_b_waits_q, past_r_waits_q;
+  logic past_b_stalled_q, past_r_stalled_q;
   logic [31:0] past_rdata_q;
   always_ff @(posedge clk_i) begin
-    past_b_waits_q <= rst_ni && s_axil_bvalid && !s_axil_bready;
-    past_r_waits_q <= rst_ni && s_axil_rvalid && !s_axil_rready;
-    past_rdata_q   <= s_axil_rdata;
+    past_b_stalled_q <= rst_ni && s_axil_bvalid && !s_axil_bready;
+    past_r_stalled_q <= rst_ni && s_axil_rvalid && !s_axil_rready;
+    past_rdata_q     <= s_axil_rdata;
   end
-  `HW_ASSERT(ResponseStays_A, !past_b_waits_q || s_axil_bvalid,
-             "a write response stays on offer until it is taken")
-  `HW_ASSERT(AnswerStays_A,
-             !past_r_waits_q || (s_axil_rvalid && s_axil_rdata === past_rdata_q),
-             "read data stay on offer, unchanged, until they are taken")
-  `HW_ASSERT(Answered_A, !reading_q || reg_rvalid_i,
-             "the register file answers a read in the next cycle")
+  `HW_ASSERT(WriteResponseStable_A, !past_b_stalled_q || s_axil_bvalid,
+             "a stalled write response is held")
+  `HW_ASSERT(ReadDataStable_A,
+             !past_r_stalled_q || (s_axil_rvalid && s_axil_rdata === past_rdata_q),
+             "stalled read data are held unchanged")
+  `HW_ASSERT(ReadReturns_A, !reading_q || reg_rvalid_i,
+             "the register file returns read data in the next cycle")
   `HW_ASSERT_KNOWN(ReadyKnown_A, {s_axil_awready, s_axil_wready, s_axil_arready},
              "the ready signals are never X")
 `endif

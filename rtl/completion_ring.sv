@@ -1,22 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Completion ring on chip: keeps completions in order until the host takes them.
+// Completion ring on chip: holds completions in order until the host accepts them.
 //
 // Rules: RING-001, RING-002, RING-003 (the device moves tail_o, the host's handshake head_o),
 // RING-005 (full: the producer stalls, nothing is overwritten), RING-010, RING-012.
 //
-// ring_log2_i is the size in force: 2^ring_log2_i slots, at most Depth. It may change in reset
-// only. ready_o does not depend on valid_i, and valid_o does not depend on ready_i.
+// ring_log2_i is the size in force: 2^ring_log2_i slots, at most Depth. It may change only in
+// reset. ready_o does not depend on valid_i, and valid_o does not depend on ready_i.
 `default_nettype none
 `include "hw_macros.svh"
 
 module completion_ring
   import hw_desc_pkg::*;
 #(
+    // Slots, a power of two.
     parameter int Depth = 16
 ) (
+    // Clock and synchronous active-low reset.
     input wire logic                 clk_i,
     input wire logic                 rst_ni,
+    // Value of both indices after reset; log2 of the slots in use.
     input wire logic [         31:0] first_index_i,
     input wire logic [          7:0] ring_log2_i,
     // Completions from the core.
@@ -27,6 +30,7 @@ module completion_ring
     output logic                     valid_o,
     input wire logic                 ready_i,
     output logic     [DESC_BITS-1:0] data_o,
+    // Completions pushed and completions popped, as indices.
     output logic     [         31:0] tail_o,
     output logic     [         31:0] head_o
 );
@@ -75,7 +79,7 @@ module completion_ring
   `HW_ASSERT(OccupancyLegal_A, occupancy <= 32'(Depth),
              "the ring never holds more completions than it has slots (RING-005)")
   `HW_ASSERT_STABLE(valid_o, ready_i, data_o,
-                    "a completion on offer stays on offer, unchanged, until it is taken")
+                    "a stalled completion is held unchanged")
   `HW_ASSERT_KNOWN(ReadyKnown_A, ready_o, "ready_o is never X")
 `endif
 

@@ -10,11 +10,12 @@
 module crc32c
   import hw_desc_pkg::*;
 (
+    // Bytes 0 to 59 of the line, and their checksum.
     input  wire logic [CRC_BITS-1:0] data_i,
     output logic      [        31:0] crc_o
 );
 
-  // Icarus 11 takes a function as constant only if it declares its loop variables at the top and
+  // Icarus 11 accepts a constant function only if it declares its loop variables at the top and
   // names no package item.
   localparam int Bits = CRC_BITS;
 
@@ -22,7 +23,7 @@ module crc32c
     shift_once = (state >> 1) ^ (state[0] ? poly : 32'd0);
   endfunction
 
-  // Bit Bits*b + i is set iff data bit i takes part in CRC bit b.
+  // Bit Bits*b + i is set iff data bit i contributes to CRC bit b.
   function automatic logic [32*Bits-1:0] selections(input logic [31:0] poly);
     logic [31:0] weight;
     int i, b;
@@ -35,7 +36,7 @@ module crc32c
     end
   endfunction
 
-  // What all-zero data leaves of the initial value.
+  // The initial value after the shifts of all-zero data.
   function automatic logic [31:0] shift_all(input logic [31:0] init, input logic [31:0] poly);
     int i;
     shift_all = init;

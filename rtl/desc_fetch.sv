@@ -1,44 +1,45 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Reads published lines of the command ring from memory, ahead of their execution, and hands them
-// over in order.
+// Prefetches published lines of the command ring from memory and delivers them in order.
 //
-// Rules: RING-001, RING-002, DB-001 (nothing beyond cmd_tail_i is read), RING-009 (what was fetched
-// ahead counts for nothing), LIFE-005 as far as reads go.
+// Rules: RING-001, RING-002, DB-001 (nothing beyond cmd_tail_i is read), RING-009 (prefetched lines
+// do not count), LIFE-005 for reads.
 //
 // A read is an INCR burst of up to MaxBurst whole lines that crosses neither a 4 KiB boundary nor
-// the end of the ring; up to MaxOutstanding of them are under way. Room for all its lines is set
-// aside before it starts, so R is never held up. All reads carry one ID, so lines arrive in order.
-// A read waits for room for as many lines as it could carry: many short ones would cost more.
+// the end of the ring; up to MaxOutstanding reads are in flight. Buffer space for all its lines is
+// reserved before it starts, so R never stalls. All reads carry one ID, so lines arrive in order. A
+// read waits until there is space for its longest possible burst: many short ones would cost more.
 //
-// A line that came with an error response is never offered: error_o shows it once it is the oldest
-// in the buffer, and what lies behind it waits. flush_i, only while idle_o, empties the buffer and
-// goes back to cmd_head_i.
+// A line with an error response is never delivered: error_o rises once it is the oldest in the
+// buffer, and the lines behind it wait. flush_i, only while idle_o, empties the buffer and returns
+// to cmd_head_i.
 `default_nettype none
 `include "hw_macros.svh"
 
 module desc_fetch
   import hw_desc_pkg::*;
 #(
-    // Lines in the buffer, a power of two; lines in a burst; bursts under way.
+    // Lines in the buffer, a power of two; lines in a burst; bursts in flight.
     parameter int Depth          = 64,
     parameter int MaxBurst       = 8,
     parameter int MaxOutstanding = 8,
     parameter int IdWidth        = 4
 ) (
+    // Clock and synchronous active-low reset.
     input wire logic                 clk_i,
     input wire logic                 rst_ni,
-    // New reads may start.
+    // New reads may start; drop the buffered lines and return to cmd_head_i.
     input wire logic                 run_i,
     input wire logic                 flush_i,
-    // No read is under way.
+    // No read is in flight.
     output logic                     idle_o,
+    // Index of the oldest descriptor without a completion; published tail; log2 of the slots.
     input wire logic [         31:0] cmd_head_i,
     input wire logic [         31:0] cmd_tail_i,
     input wire logic [          7:0] cmd_log2_i,
-    // Address of slot 0, in lines.
+    // Line address of slot 0.
     input wire logic [         63:6] cmd_line_i,
-    // Lines, each with the index it was written at; or the index of one that could not be read.
+    // Lines, each with the index of its slot; with error_o the index of one that could not be read.
     output logic                     valid_o,
     input wire logic                 ready_i,
     output logic     [DESC_BITS-1:0] data_o,
@@ -66,7 +67,7 @@ module desc_fetch
   localparam int LineBits = $clog2(DESC_BYTES);
   localparam int OutstandingBits = $clog2(MaxOutstanding + 1);
 
-  // The next line to ask for, and the line at the head of the buffer.
+  // Index of the next line to request, and of the line at the head of the buffer.
   logic [31:0] ask_index_q, head_index_q;
   logic [OutstandingBits-1:0] outstanding_q;
   logic ar_valid_q;
@@ -127,7 +128,7 @@ module desc_fetch
   logic [DESC_BITS-1:0] buffer_line;
   logic [DESC_BITS:0] buffer_head;
   /* verilator lint_off UNUSEDSIGNAL */
-  // One ID for all reads; that RRESP is no error is its upper bit; there is always room.
+  // One ID for all reads; the upper bit of RRESP tells an error; there is always space.
   logic unused_r, unused_ready;
   /* verilator lint_on UNUSEDSIGNAL */
   assign unused_r = ^{m_axi_rid, m_axi_rresp[0]};
@@ -136,10 +137,11 @@ module desc_fetch
   assign take         = valid_o && ready_i;
   assign m_axi_rready = outstanding_q != '0;
 
+  // Lines read and not delivered, each with its error bit.
   sync_fifo #(
       .Width(DESC_BITS + 1),
       .Depth(Depth)
-  ) u_buffer (
+  ) u_line_fifo (
       .clk_i  (clk_i),
       .rst_ni (rst_ni && !flush_i),
       .push_i (arrive),
@@ -184,35 +186,35 @@ module desc_fetch
   end
 
 `ifndef SYNTHESIS
-  logic past_ar_waits_q, past_stalled_q;
+  logic past_ar_stalled_q, past_stalled_q;
   logic [63:0] past_araddr_q;
   logic [7:0] past_arlen_q;
   logic [DESC_BITS-1:0] past_data_q;
   always_ff @(posedge clk_i) begin
-    past_ar_waits_q <= rst_ni && m_axi_arvalid && !m_axi_arready;
-    past_araddr_q   <= m_axi_araddr;
-    past_arlen_q    <= m_axi_arlen;
-    past_stalled_q  <= rst_ni && !flush_i && valid_o && !ready_i;
-    past_data_q     <= data_o;
+    past_ar_stalled_q <= rst_ni && m_axi_arvalid && !m_axi_arready;
+    past_araddr_q     <= m_axi_araddr;
+    past_arlen_q      <= m_axi_arlen;
+    past_stalled_q    <= rst_ni && !flush_i && valid_o && !ready_i;
+    past_data_q       <= data_o;
   end
   `HW_ASSERT_INIT(BurstLegal_A, MaxBurst >= 1 && MaxBurst <= 64 && MaxBurst <= Depth,
-                  "MaxBurst must be from 1 to 64 lines, and no more than the buffer holds")
+                  "MaxBurst must be 1 to 64 lines, and at most Depth")
   `HW_ASSERT_INIT(OutstandingLegal_A, MaxOutstanding >= 1, "MaxOutstanding must be 1 or more")
   `HW_ASSERT(BehindTail_A, !run_i || published <= 32'd1 << RING_LOG2_MAX,
-             "no line is asked for that no doorbell published (DB-001)")
-  `HW_ASSERT(RoomSetAside_A, flush_i || ask_index_q - head_index_q <= 32'(Depth),
-             "no more lines are asked for than the buffer has room for")
+             "no unpublished line is requested (DB-001)")
+  `HW_ASSERT(SpaceReserved_A, flush_i || ask_index_q - head_index_q <= 32'(Depth),
+             "no more lines are requested than the buffer has space for")
   `HW_ASSERT(InPage_A,
              !m_axi_arvalid ||
              {1'b0, m_axi_araddr[11:LineBits]} + m_axi_arlen[6:0] < 7'd64,
              "no burst crosses a 4 KiB boundary")
-  `HW_ASSERT(FlushIdle_A, !flush_i || idle_o, "the buffer is only emptied with no read under way")
-  `HW_ASSERT(RequestStays_A,
-             !past_ar_waits_q || (m_axi_arvalid && m_axi_araddr === past_araddr_q &&
-                                  m_axi_arlen === past_arlen_q),
-             "a read request stays, unchanged, until it is taken")
+  `HW_ASSERT(FlushIdle_A, !flush_i || idle_o, "the buffer is flushed only with no read in flight")
+  `HW_ASSERT(RequestStable_A,
+             !past_ar_stalled_q || (m_axi_arvalid && m_axi_araddr === past_araddr_q &&
+                                    m_axi_arlen === past_arlen_q),
+             "a stalled read request is held unchanged")
   `HW_ASSERT(StableUnderStall_A, !past_stalled_q || (valid_o && data_o === past_data_q),
-             "a line on offer stays on offer, unchanged, until it is taken")
+             "a stalled line is held unchanged")
 `endif
 
 endmodule

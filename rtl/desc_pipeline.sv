@@ -2,33 +2,36 @@
 //
 // From a published line to its sealed completion: check, workers, routing, tag and checksum.
 //
-// Rules: sections 1 to 4 of the contract; what each block obeys stands in its own header. Here:
+// Rules: sections 1 to 4 of the contract; each block names its own in its header. Here:
 // RING-008 (to_reward_o names the ring that a completion goes to), DESC-023 (the tag is the index
 // in that ring).
 //
 // register -> line_check -> worker_pool -> line_seal. Order is first in, first out. A completion is
 // stable while valid_o and not ready_i, provided that done_index_i and reward_index_i are.
-// Mode inputs (require_checked_i, split_reward_i) may change in reset only.
+// Mode inputs (require_checked_i, split_reward_i) may change only in reset.
 `default_nettype none
 `include "hw_macros.svh"
 
 module desc_pipeline
   import hw_desc_pkg::*;
 #(
+    // Workers, 1 to 16.
     parameter int WorkerCount = 8
 ) (
+    // Clock and synchronous active-low reset.
     input wire logic                 clk_i,
     input wire logic                 rst_ni,
+    // Accept descriptors (CTRL.ENABLE); leave the halt of a STOP (CTRL.RESUME); modes.
     input wire logic                 enable_i,
     input wire logic                 resume_i,
     input wire logic                 require_checked_i,
     input wire logic                 split_reward_i,
-    // Published lines, each with the index it was written at.
+    // Published lines, each with the index of its slot.
     input wire logic                 valid_i,
     output logic                     ready_o,
     input wire logic [DESC_BITS-1:0] data_i,
     input wire logic [         31:0] index_i,
-    // Completions, and the indices that the next one has in either ring.
+    // Completions, with their tokens and error; the index of the next one in each ring.
     input wire logic [         31:0] done_index_i,
     input wire logic [         31:0] reward_index_i,
     output logic                     valid_o,
@@ -37,8 +40,9 @@ module desc_pipeline
     output logic     [DESC_BITS-1:0] data_o,
     output logic     [          5:0] tokens_o,
     output logic                     error_o,
+    // Halted by a STOP.
     output logic                     halted_o,
-    // A line waits to be accepted; a descriptor was accepted and its completion was not taken.
+    // A line waits for a worker; a descriptor is accepted and its completion is not.
     output logic                     pending_o,
     output logic                     busy_o
 );
@@ -51,12 +55,12 @@ module desc_pipeline
 
   logic [DESC_BITS-1:0] pool_data;
   /* verilator lint_off UNUSEDSIGNAL */
-  // Only the flags of a completion are looked at; the struct names them.
+  // Only the flags of a completion are read; the struct names them.
   hw_desc_t completion;
   /* verilator lint_on UNUSEDSIGNAL */
 
-  // The line under check has a register of its own, so that reading the ring and the checksum
-  // share no cycle.
+  // A register in front of line_check, so that the ring read and the checksum are in different
+  // cycles.
   assign ready_o = !check_valid_q || pool_ready;
   assign pending_o = check_valid_q;
 
@@ -122,9 +126,9 @@ module desc_pipeline
     past_index_q   <= check_index_q;
   end
   `HW_ASSERT(KeepsLine_A, !past_waiting_q || (check_valid_q && check_index_q == past_index_q),
-             "a line stays under check until a worker takes it")
+             "a line stays under check until a worker accepts it")
   `HW_ASSERT(OfferIsAccepted_A, !valid_o || busy_o,
-             "nothing completes that was not accepted (RING-006)")
+             "only an accepted descriptor completes (RING-006)")
 `endif
 
 endmodule

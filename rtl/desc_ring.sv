@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Command ring on chip: stores the lines that the host writes, and hands over, in order, those that
-// a doorbell has published.
+// Command ring on chip: stores the lines that the host writes and delivers, in order, those that a
+// doorbell has published.
 //
 // Rules: RING-001 (slot of index i is i mod Depth, all slots usable), RING-002 (free-running
 // indices, only differences are compared), RING-005 (a full ring stalls its producer), RING-011
-// (line n is the line of index n), RING-012, DB-001 (nothing beyond cmd_tail_i is handed over).
+// (line n is the line of index n), RING-012, DB-001 (nothing beyond cmd_tail_i is delivered).
 //
-// Order is first in, first out. A slot is free again as soon as its line has been handed over.
+// Order is first in, first out. A slot is free again as soon as its line is delivered.
 // line_ready_o does not depend on line_valid_i, and valid_o does not depend on ready_i.
 `default_nettype none
 `include "hw_macros.svh"
@@ -15,8 +15,10 @@
 module desc_ring
   import hw_desc_pkg::*;
 #(
+    // Slots, a power of two.
     parameter int Depth = 16
 ) (
+    // Clock and synchronous active-low reset; value of both indices after reset.
     input wire logic                 clk_i,
     input wire logic                 rst_ni,
     input wire logic [         31:0] first_index_i,
@@ -24,9 +26,9 @@ module desc_ring
     input wire logic                 line_valid_i,
     output logic                     line_ready_o,
     input wire logic [DESC_BITS-1:0] line_data_i,
-    // The tail that the last accepted doorbell published.
+    // Tail published by the last accepted doorbell.
     input wire logic [         31:0] cmd_tail_i,
-    // Published lines, each with the index it was written at.
+    // Published lines, each with the index of its slot.
     output logic                     valid_o,
     input wire logic                 ready_i,
     output logic     [DESC_BITS-1:0] data_o,
@@ -75,7 +77,7 @@ module desc_ring
   `HW_ASSERT(OccupancyLegal_A, occupancy <= 32'(Depth),
              "the ring never holds more lines than it has slots (RING-005)")
   `HW_ASSERT_STABLE(valid_o, ready_i, data_o,
-                    "a line on offer stays on offer, unchanged, until it is taken")
+                    "a stalled line is held unchanged")
   `HW_ASSERT_KNOWN(ReadyKnown_A, line_ready_o, "line_ready_o is never X")
 `endif
 

@@ -3,7 +3,7 @@
 // Generated from pymodel/descring_model/contract.py; do not edit, run `make gen`.
 //
 // Names, numbers and layouts of the hardware contract. Byte k of a line in memory is bits
-// [8k+7:8k] of the packed struct, so its members stand in reverse C order [DESC-015]. A flag
+// [8k+7:8k] of the packed struct, so its members are in reverse C order [DESC-015]. A flag
 // without suffix is a mask; a position ends in _BIT, or in _LSB and _WIDTH for several bits.
 `default_nettype none
 

@@ -1,41 +1,43 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // With publish_i, stores the device's indices in memory after each posting, one word at a time, and
-// then lets the host be told.
+// then announces the posting.
 //
 // Rules: RING-013 (done tail, reward tail with split_i, command head, in this order; the completion
-// event comes last), RING-004 (where the words lie), LIFE-005 as far as these stores go.
+// event is last), RING-004 (addresses of the words), LIFE-005 for these stores.
 //
-// StIdle:    something was posted that no word says yet -> StRequest with the done tail
-// StRequest: the writer takes the store -> StWait
+// StIdle:    a completion was posted since the last round -> StRequest with the done tail
+// StRequest: the writer accepts the store -> StWait
 // StWait:    stored -> StRequest with the next word, or StIdle after the last; error -> StIdle
 // StError:   never; an assertion forbids it
 //
-// A round stores the indices as they were when it began; what is posted meanwhile gets a round of
-// its own. After an error nothing is stored until restart_i, and then all words again. Without
-// publish_i a posting is announced at once.
+// A round stores the indices sampled at its start; completions posted meanwhile get another round.
+// After an error nothing is stored until restart_i, and then all words again. Without publish_i a
+// posting is announced at once.
 `default_nettype none
 `include "hw_macros.svh"
 
 module index_publisher
   import hw_desc_pkg::*;
 (
+    // Clock and synchronous active-low reset.
     input wire logic        clk_i,
     input wire logic        rst_ni,
+    // Modes: store indices (CTRL.PUBLISH_TAILS), the reward tail too (CTRL.SPLIT_REWARD).
     input wire logic        publish_i,
     input wire logic        split_i,
-    // A completion is posted; the indices show it from the next cycle on.
+    // A completion is posted; the indices include it from the next cycle on.
     input wire logic        post_i,
     input wire logic [31:0] done_tail_i,
     input wire logic [31:0] reward_tail_i,
     input wire logic [31:0] cmd_head_i,
-    // Addresses of the rings' slots 0, in lines.
+    // Line addresses of slot 0 of each ring.
     input wire logic [63:6] done_line_i,
     input wire logic [63:6] reward_line_i,
     input wire logic [63:6] cmd_line_i,
-    // No new round starts; an error is forgotten.
+    // Start no round; clear an error.
     input wire logic        restart_i,
-    // One store: taken with ready_i, over with done_i.
+    // One store: accepted with ready_i, complete with done_i.
     output logic            valid_o,
     input wire logic        ready_i,
     output logic     [63:6] line_o,
@@ -44,12 +46,13 @@ module index_publisher
     input wire logic        error_i,
     // The host may be told of what is posted.
     output logic            announce_o,
-    // Nothing is under way, and nothing is left to be stored but what an error stopped.
+    // No store is in flight and no word is stale, except after an error.
     output logic            settled_o,
+    // A store failed.
     output logic            failed_o
 );
 
-  // How many lines before slot 0 a word lies.
+  // Lines from a word to slot 0.
   localparam int HeadLines = (RING_SLOTS_OFFSET - RING_HEAD_OFFSET) / DESC_BYTES;
   localparam int TailLines = (RING_SLOTS_OFFSET - RING_TAIL_OFFSET) / DESC_BYTES;
 
@@ -153,16 +156,16 @@ module index_publisher
   assign failed_o   = failed_q;
 
 `ifndef SYNTHESIS
-  logic past_waits_q;
+  logic past_stalled_q;
   logic [31:0] past_word_q;
   always_ff @(posedge clk_i) begin
-    past_waits_q <= rst_ni && valid_o && !ready_i;
-    past_word_q  <= word_o;
+    past_stalled_q <= rst_ni && valid_o && !ready_i;
+    past_word_q    <= word_o;
   end
   `HW_ASSERT(StateLegal_A, state_q != StError && which_q != WordUnknown,
              "the publisher never reaches its error state")
-  `HW_ASSERT(StableUnderStall_A, !past_waits_q || (valid_o && word_o === past_word_q),
-             "a store on offer stays on offer, unchanged, until it is taken")
+  `HW_ASSERT(StableUnderStall_A, !past_stalled_q || (valid_o && word_o === past_word_q),
+             "a stalled store is held unchanged")
 `endif
 
 endmodule

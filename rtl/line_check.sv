@@ -1,25 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Verdict on a submitted line: checksum, then tag, then opcode; the first that fails names the
-// error. Combinational.
+// Checks a submitted line: checksum, then tag, then opcode; the first that fails names the error.
+// Combinational.
 //
 // Rules: DESC-020, DESC-022, DESC-025, OP-ERR, ERR-001, ERR-002, ERR-003, ERR-011.
 //
-// error_code_o is 0 for a line that is accepted. stop_o marks an accepted STOP.
+// error_code_o is 0 for an accepted line. stop_o marks an accepted STOP.
 `default_nettype none
 
 module line_check
   import hw_desc_pkg::*;
 (
+    // Line; index of its slot; mode CTRL.REQUIRE_CHECKED.
     input wire logic [DESC_BITS-1:0] data_i,
     input wire logic [         31:0] index_i,
     input wire logic                 require_checked_i,
+    // Result.
     output logic     [          7:0] error_code_o,
     output logic                     stop_o
 );
 
   /* verilator lint_off UNUSEDSIGNAL */
-  // Only opcode, flags and the last field are looked at; the struct names them.
+  // Only opcode, flags and the last field are read; the struct names them.
   hw_desc_t desc;
   /* verilator lint_on UNUSEDSIGNAL */
   logic [31:0] crc;

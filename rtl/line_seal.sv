@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Writes tag and checksum into a completion that carries CHECKED, and passes any other unchanged.
+// Writes tag and checksum into a completion with flag CHECKED, and passes any other unchanged.
 // Combinational.
 //
-// Rules: DESC-020, DESC-021, DESC-023. index_i is the index at which the completion is posted.
+// Rules: DESC-020, DESC-021, DESC-023.
 `default_nettype none
 
 module line_seal
   import hw_desc_pkg::*;
 (
+    // Completion; the index at which it is posted; sealed completion.
     input wire logic [DESC_BITS-1:0] data_i,
     input wire logic [         31:0] index_i,
     output logic     [DESC_BITS-1:0] data_o

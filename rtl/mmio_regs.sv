@@ -6,9 +6,9 @@
 // RING-010, RING-012, LIFE-001, LIFE-002, LIFE-006, and the request side of LIFE-004, LIFE-007 and
 // RING-013.
 //
-// CTRL.RESET holds everything in reset until bus_idle_i; only then does STATUS say READY.
-// One access a cycle is always taken; reg_rvalid_o and reg_rdata_o answer a read in the next cycle.
-// Where an event and a clearing write meet, the event wins.
+// CTRL.RESET holds everything in reset until bus_idle_i; only then does STATUS show READY. One
+// access a cycle is always accepted; reg_rvalid_o and reg_rdata_o return read data in the next
+// cycle. If an event and a write that clears it coincide, the event wins.
 `default_nettype none
 `include "hw_macros.svh"
 
@@ -23,17 +23,19 @@ module mmio_regs
     // the heads of the completion rings are read-only. 0: rings are in memory.
     parameter bit OnChip        = 1'b0
 ) (
+    // Clock and synchronous active-low reset; value of all indices after reset.
     input wire logic        clk_i,
     input wire logic        rst_ni,
     input wire logic [31:0] first_index_i,
-    // Register accesses.
+    // Register accesses; read data return in the next cycle.
     input wire logic        reg_valid_i,
     input wire logic        reg_write_i,
     input wire logic [11:0] reg_addr_i,
     input wire logic [31:0] reg_wdata_i,
     output logic            reg_rvalid_o,
     output logic     [31:0] reg_rdata_o,
-    // From the core.
+    // From the core: indices; halted; descriptors or writes are in flight; a posting, with its
+    // error and its tokens; a completion waits for room.
     input wire logic [31:0] cmd_head_i,
     input wire logic [31:0] done_tail_i,
     input wire logic [31:0] done_head_i,
@@ -47,11 +49,11 @@ module mmio_regs
     input wire logic        stall_i,
     // The host may now be told of the completions posted so far.
     input wire logic        announce_i,
-    // From the bus.
+    // From the bus: an error to report; nothing is in flight; last byte that rings may touch.
     input wire logic        bus_error_i,
     input wire logic        bus_idle_i,
     input wire logic [63:0] window_last_i,
-    // To the core.
+    // To the core: soft reset pending; CTRL; published tail; heads; log2 of the slots; bases.
     output logic            soft_reset_o,
     output logic            enable_o,
     output logic            resume_o,
@@ -67,6 +69,7 @@ module mmio_regs
     output logic     [63:0] cmd_base_o,
     output logic     [63:0] done_base_o,
     output logic     [63:0] reward_base_o,
+    // Interrupt, level.
     output logic            irq_o
 );
 
@@ -108,7 +111,7 @@ module mmio_regs
   endfunction
 
   // The ring [base, base + 64 * 2^log2) is aligned and ends inside the window. 65 bits, so that a
-  // ring which wraps past 2^64 is seen. Head and tail, if there are any, lie before the base.
+  // wrap past 2^64 is detected. Head and tail words, if any, are before the base.
   function automatic logic base_ok(input logic [63:0] base, input logic [7:0] log2,
                                    input logic words, input logic [63:0] window_last);
     logic [64:0] last;
@@ -356,7 +359,7 @@ module mmio_regs
                   MaxRewardLog2 >= 1 && MaxRewardLog2 <= 16,
                   "ring sizes are from 2^1 to 2^16 slots (RING-001)")
   `HW_ASSERT(TailLegal_A, !enable_q || tail_ahead <= 32'd1 << cmd_log2_o,
-             "the accepted tail never leaves more in the ring than it has slots (DB-002)")
+             "never more lines are published than the ring has slots (DB-002)")
   `HW_ASSERT(EnableLocks_A, !enable_q || locked_q, "an enabled device is locked (LIFE-006)")
   `HW_ASSERT_KNOWN(IrqKnown_A, irq_o, "the interrupt is never X")
 `endif

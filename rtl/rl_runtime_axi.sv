@@ -3,31 +3,33 @@
 // The device with its rings in memory: AXI4-Lite registers, AXI4 reads of descriptors and writes of
 // completions, an interrupt.
 //
-// Rules: sections 1 to 7 of the contract for a host whose rings lie in memory that it shares with
-// the device. CTRL.RESET lets the bus come to rest and then resets everything but the AXI4-Lite
-// front [LIFE-004].
+// Rules: sections 1 to 7 of the contract for a host that shares its rings with the device in
+// memory. CTRL.RESET waits for the bus to be idle and then resets everything but axil_slave
+// [LIFE-004].
 //
 // axil_slave -> mmio_regs -> run_control; desc_fetch -> desc_pipeline -> comp_writer. The read
-// channels belong to desc_fetch, the write channels to comp_writer. The AXI ports have the names of
-// the standard, without a suffix for the direction.
+// channels belong to desc_fetch, the write channels to comp_writer. AXI ports keep the standard's
+// names, without a suffix for the direction.
 `default_nettype none
 `include "hw_macros.svh"
 
 module rl_runtime_axi
   import hw_desc_pkg::*;
 #(
+    // Workers, 1 to 16.
     parameter int WorkerCount      = 8,
-    // Lines fetched ahead, a power of two; lines in a read burst; read bursts under way.
+    // Lines prefetched, a power of two; lines in a read burst; read bursts in flight.
     parameter int PrefetchDepth    = 64,
     parameter int ReadBurst        = 8,
     parameter int ReadOutstanding  = 8,
-    // Completions not yet posted, a power of two; lines in a write burst; write bursts under way, a
+    // Completions not yet posted, a power of two; lines in a write burst; write bursts in flight, a
     // power of two.
     parameter int WriteDepth       = 64,
     parameter int WriteBurst       = 8,
     parameter int WriteOutstanding = 16,
     parameter int IdWidth          = 4
 ) (
+    // Clock and synchronous active-low reset.
     input wire logic                 clk_i,
     input wire logic                 rst_ni,
     // Test only [RING-012]: tie to 0 in a product.
@@ -90,6 +92,7 @@ module rl_runtime_axi
     input wire logic                 m_axi_rlast,
     input wire logic                 m_axi_rvalid,
     output logic                     m_axi_rready,
+    // Interrupt, level.
     output logic                     irq_o
 );
 
@@ -103,7 +106,7 @@ module rl_runtime_axi
   logic [31:0] done_tail, done_head, reward_tail, reward_head;
   logic [7:0] cmd_log2, done_log2, reward_log2;
   /* verilator lint_off UNUSEDSIGNAL */
-  // Bases in force are aligned to lines [LIFE-002].
+  // Bases of an enabled device are aligned to lines [LIFE-002].
   logic [63:0] cmd_base, done_base, reward_base;
   /* verilator lint_on UNUSEDSIGNAL */
 
@@ -358,7 +361,7 @@ module rl_runtime_axi
              fetch_index == cmd_head,
              "CMD_HEAD names the descriptor that could not be read (LIFE-005)")
   `HW_ASSERT(BehindTail_A, soft_reset || cmd_tail - cmd_head <= 32'd1 << RING_LOG2_MAX,
-             "no descriptor is answered that no doorbell published (DB-001)")
+             "only published descriptors complete (DB-001)")
   `HW_ASSERT_KNOWN(IrqKnown_A, irq_o, "the interrupt is never X")
 `endif
 

@@ -2,25 +2,27 @@
 //
 // The device with its rings on chip: the core behind the register file.
 //
-// Rules: sections 1 to 7 of the contract for a host that writes lines and takes completions
-// through ready/valid ports (RING-010, RING-011) and everything else through registers. CTRL.RESET
-// resets the core together with the registers [LIFE-004].
+// Rules: sections 1 to 7 of the contract for a host that writes lines and reads completions through
+// ready/valid ports (RING-010, RING-011) and uses registers for everything else. CTRL.RESET resets
+// the core together with the registers [LIFE-004].
 `default_nettype none
 `include "hw_macros.svh"
 
 module rl_runtime_mmio
   import hw_desc_pkg::*;
 #(
+    // Slots of each ring, a power of two; workers, 1 to 16.
     parameter int RingDepth   = 16,
     parameter int DoneDepth   = 16,
     parameter int RewardDepth = 16,
     parameter int WorkerCount = 8
 ) (
+    // Clock and synchronous active-low reset.
     input wire logic                 clk_i,
     input wire logic                 rst_ni,
     // Test only [RING-012]: tie to 0 in a product.
     input wire logic [         31:0] first_index_i,
-    // Register accesses.
+    // Register accesses; read data return in the next cycle.
     input wire logic                 reg_valid_i,
     input wire logic                 reg_write_i,
     input wire logic [         11:0] reg_addr_i,
@@ -38,6 +40,7 @@ module rl_runtime_mmio
     output logic                     reward_valid_o,
     input wire logic                 reward_ready_i,
     output logic     [DESC_BITS-1:0] reward_data_o,
+    // Interrupt, level.
     output logic                     irq_o
 );
 
@@ -50,11 +53,11 @@ module rl_runtime_mmio
   logic [5:0] post_tokens;
 
   assign core_rst_n = rst_ni && !soft_reset;
-  // A line taken in the cycle of the reset would be lost.
+  // A line accepted in the cycle of the reset would be lost.
   assign line_ready_o = core_line_ready && !soft_reset;
 
   /* verilator lint_off PINCONNECTEMPTY */
-  // Outputs that only a device with rings in memory uses stay open.
+  // Outputs for a device with rings in memory are left open.
   mmio_regs #(
       .MaxCmdLog2   ($clog2(RingDepth)),
       .MaxDoneLog2  ($clog2(DoneDepth)),

@@ -2,26 +2,30 @@
 //
 // The core: lines in, completions out, behind a doorbell-visible tail.
 //
-// Rules: sections 1 to 6 of the contract as far as they need no memory and no registers; what each
-// block obeys stands in its own header. Here: RING-008 (a full ring holds back every later
-// completion), RING-009 (cmd_head_o counts posted completions).
+// Rules: sections 1 to 6 of the contract that need neither memory nor registers; each block names
+// its own in its header. Here: RING-008 (a full ring stalls every later completion), RING-009
+// (cmd_head_o counts posted completions).
 //
 // desc_ring -> desc_pipeline -> done or reward ring.
-// Mode inputs (require_checked_i, split_reward_i, sizes) may change in reset only.
+// Mode inputs (require_checked_i, split_reward_i, sizes) may change only in reset.
 `default_nettype none
 `include "hw_macros.svh"
 
 module rl_runtime_top
   import hw_desc_pkg::*;
 #(
+    // Slots of each ring, a power of two; workers, 1 to 16.
     parameter int RingDepth   = 16,
     parameter int DoneDepth   = 16,
     parameter int RewardDepth = 16,
     parameter int WorkerCount = 8
 ) (
+    // Clock and synchronous active-low reset; value of all indices after reset.
     input wire logic                 clk_i,
     input wire logic                 rst_ni,
     input wire logic [         31:0] first_index_i,
+    // Accept descriptors (CTRL.ENABLE); leave the halt of a STOP (CTRL.RESUME); modes; published
+    // tail; log2 of the slots in use.
     input wire logic                 enable_i,
     input wire logic                 resume_i,
     input wire logic                 require_checked_i,
@@ -48,7 +52,7 @@ module rl_runtime_top
     output logic     [         31:0] reward_head_o,
     output logic                     halted_o,
     output logic                     busy_o,
-    // One completion posted in this cycle, or waiting for room in its ring.
+    // A completion is posted in this cycle, with its error and tokens; or it waits for room.
     output logic                     post_o,
     output logic                     post_error_o,
     output logic     [          5:0] post_tokens_o,
@@ -85,7 +89,7 @@ module rl_runtime_top
   assign pipe_ready = to_reward ? reward_ready : done_ready;
 
   /* verilator lint_off PINCONNECTEMPTY */
-  // Whether a line waits to be accepted only matters to who fetches lines ahead.
+  // pending_o matters only to a device that prefetches lines.
   desc_pipeline #(
       .WorkerCount(WorkerCount)
   ) u_desc_pipeline (
@@ -165,9 +169,9 @@ module rl_runtime_top
   `HW_ASSERT(HeadsAgree_A,
              cmd_head_q - first_index_i ==
              (done_tail_o - first_index_i) + (reward_tail_o - first_index_i),
-             "as many descriptors are answered as completions are posted (RING-006)")
+             "as many descriptors are complete as completions are posted (RING-006)")
   `HW_ASSERT(BehindTail_A, cmd_tail_i - cmd_head_q <= 32'd1 << RING_LOG2_MAX,
-             "no descriptor is answered that no doorbell published (DB-001)")
+             "only published descriptors complete (DB-001)")
 `endif
 
 endmodule

@@ -1,31 +1,34 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One worker: takes a checked descriptor, makes one token a cycle, offers the completion.
+// One worker: accepts a checked descriptor, makes one token a cycle, offers the completion.
 //
 // Rules: OP-000..OP-003, OP-010, OP-011, OP-255, FLAG-010, FLAG-011, DEC-001..DEC-005, ERR-010,
-// RING-006. The checks (line_check) come before it, tag and checksum of the completion (line_seal)
-// after it; with require_checked_i it sets flag CHECKED (DESC-025).
+// RING-006. It is behind line_check and before line_seal (tag and checksum of the completion);
+// with require_checked_i it sets flag CHECKED (DESC-025).
 //
 // StIdle:     descriptor with more than one token to make -> StDecode; any other -> StComplete
 // StDecode:   the token made in this cycle is the last but one -> StComplete
-// StComplete: completion taken -> StIdle, or at once as from StIdle with the next descriptor
+// StComplete: completion accepted -> StIdle, or as from StIdle if a descriptor is valid
 // StError:    never; an assertion forbids it
 //
-// A descriptor of n tokens keeps the worker for max(n, 1) cycles: the first token is made on the
-// way in. The completion is stable while valid_o and not ready_i.
+// A descriptor of n tokens occupies the worker for max(n, 1) cycles: the first token is made as the
+// descriptor is loaded. The completion is stable while valid_o and not ready_i.
 `default_nettype none
 `include "hw_macros.svh"
 
 module rollout_worker_fsm
   import hw_desc_pkg::*;
 (
+    // Clock and synchronous active-low reset.
     input wire logic                 clk_i,
     input wire logic                 rst_ni,
+    // Descriptor, with its error code (0: accepted) and mode CTRL.REQUIRE_CHECKED.
     input wire logic                 valid_i,
     output logic                     ready_o,
     input wire logic [DESC_BITS-1:0] data_i,
     input wire logic [          7:0] error_code_i,
     input wire logic                 require_checked_i,
+    // Completion, and how many tokens it made.
     output logic                     valid_o,
     input wire logic                 ready_i,
     output logic     [DESC_BITS-1:0] data_o,
@@ -49,10 +52,10 @@ module rollout_worker_fsm
   logic [5:0] tokens_d, tokens_q;
 
   // The float32 bits of score / 255, rounded to nearest even [OP-010]. In binary, score / 255 is
-  // the eight bits of score repeated for ever after the point. Rotated so that its leading one
-  // comes first, the pattern fills the 24-bit significand three times over, and what is cut off
-  // starts with a one again: more than half, so rounding is always up. The carry out of 255, all
-  // ones, makes the exponent that of 1.0.
+  // the eight bits of score, repeated without end behind the point. Rotated so that its leading one
+  // is first, the pattern fills the 24-bit significand three times, and the truncated rest starts
+  // with a one again: more than half, so rounding is always up. For score 255, all ones, the carry
+  // gives the exponent of 1.0.
   function automatic logic [31:0] score_float32(input logic [7:0] score);
     logic [7:0] pattern;
     logic [7:0] exponent;
@@ -82,8 +85,8 @@ module rollout_worker_fsm
 
   assign submitted = data_i;
 
-  // What the worker registers hold after it took data_i: the outcome, or the first token. No block
-  // reads what it writes to a part of: Icarus would run it again for ever.
+  // The worker's registers after loading data_i: the outcome, or the first token. No block reads a
+  // variable that it writes in part: Icarus would evaluate it without end.
   assign first_seq_len = submitted.seq_len + 32'd1;
   assign accepted_decodes = error_code_i == 8'd0 && submitted.opcode == OPCODE_DECODE &&
       submitted.seq_len < submitted.max_tokens;
@@ -184,17 +187,17 @@ module rollout_worker_fsm
       line_q.flags & (FLAG_NEEDS_REWARD | FLAG_DONE | FLAG_STOPPED | FLAG_ERROR);
   `HW_ASSERT(StateLegal_A, state_q != StError, "the worker never reaches its error state")
   `HW_ASSERT_STABLE(valid_o, ready_i, data_o,
-                    "a completion on offer stays on offer, unchanged, until it is taken")
+                    "a stalled completion is held unchanged")
   `HW_ASSERT(OneOutcome_A,
              !valid_o || (outcome_q != 16'd0 && (outcome_q & (outcome_q - 16'd1)) == 16'd0),
              "exactly one outcome is set in a completion (FLAG-011)")
   `HW_ASSERT(TokensBounded_A, !valid_o || 32'(tokens_q) <= REWARD_INTERVAL,
-             "no descriptor makes more tokens than lie between two reward boundaries")
+             "no descriptor makes more tokens than there are between two reward boundaries")
   `HW_ASSERT(OpcodeChecked_A,
              !load || error_code_i != 8'd0 || submitted.opcode == OPCODE_NOP ||
              submitted.opcode == OPCODE_DECODE || submitted.opcode == OPCODE_REWARD ||
              submitted.opcode == OPCODE_PREFILL || submitted.opcode == OPCODE_STOP,
-             "a line with an unknown opcode comes with an error code (OP-ERR)")
+             "a line with an unknown opcode has an error code (OP-ERR)")
 `endif
 
 endmodule

@@ -1,44 +1,46 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Starts and stops the device with rings in memory, and says when it halts.
+// Starts, stops and halts the device with rings in memory.
 //
-// Rules: LIFE-003, LIFE-005, LIFE-007, and LIFE-004 as far as nothing is begun during a soft reset.
+// Rules: LIFE-003, LIFE-005, LIFE-007, and LIFE-004 (nothing starts during a soft reset).
 //
 // StStopped: enabled and not halted -> StRun
 // StRun:     ENABLE cleared, a STOP completed, a write failed, or the oldest line could not be read
 //            -> StDrain
-// StDrain:   everything accepted is posted (after a failed write: nothing is under way) -> StStopped
+// StDrain:   everything accepted is posted (failed write: nothing is in flight) -> StStopped
 // StError:   never; an assertion forbids it
 //
-// In StStopped fetch buffer and pipeline are held empty, so that what was fetched ahead is fetched
-// again: the host may have mended it. HALTED rises with StStopped, when the memory says all that
-// the registers say.
+// In StStopped fetch buffer and pipeline are held empty, so that prefetched lines are fetched
+// again: the host may have repaired them. HALTED rises with StStopped, when memory and registers
+// agree.
 `default_nettype none
 `include "hw_macros.svh"
 
 module run_control (
+    // Clock and synchronous active-low reset.
     input wire logic clk_i,
     input wire logic rst_ni,
+    // From the registers: CTRL.ENABLE, CTRL.RESUME, a soft reset is pending.
     input wire logic enable_i,
     input wire logic resume_i,
     input wire logic soft_reset_i,
-    // From the fetch: no read is under way; the oldest line came with an error.
+    // From the fetch: no read is in flight; the oldest line has an error response.
     input wire logic fetch_idle_i,
     input wire logic fetch_error_i,
-    // From the pipeline: a line waits to be accepted, descriptors are under way, a STOP went.
+    // From the pipeline: a line waits for a worker, descriptors are in flight, a STOP is complete.
     input wire logic pending_i,
     input wire logic busy_i,
     input wire logic stop_done_i,
-    // From the writer.
+    // From the writer: a write failed, finally; a failed burst was repaired; everything is posted.
     input wire logic write_failed_i,
     input wire logic write_fatal_i,
     input wire logic write_repaired_i,
     input wire logic write_drained_i,
-    // Lines may be fetched, descriptors may be accepted, everything is at rest.
+    // Lines may be fetched, descriptors may be accepted, everything is held empty.
     output logic     fetch_o,
     output logic     accept_o,
     output logic     stopped_o,
-    // To the registers.
+    // To the registers: STATUS.HALTED, running, a pulse that sets STATUS.BUS_ERROR.
     output logic     halted_o,
     output logic     busy_o,
     output logic     bus_error_o
@@ -55,7 +57,7 @@ module run_control (
   logic halted_q, read_failed_q;
   logic oldest_failed, drained, halts, read_halts;
 
-  // Everything before the line has left for the workers.
+  // Every earlier line is with the workers.
   assign oldest_failed = fetch_error_i && !pending_i;
   assign drained = fetch_idle_i && write_drained_i && (!busy_i || write_failed_i);
 
@@ -81,7 +83,7 @@ module run_control (
     endcase
   end
 
-  // A failed write drops what is behind it, a STOP leaves what is behind it alone.
+  // A failed write drops the lines behind it, a STOP leaves them unread.
   assign read_halts = read_failed_q && !write_failed_i && !stop_done_i;
   assign halts = state_q == StDrain && drained &&
       (write_failed_i ? write_fatal_i : stop_done_i || read_failed_q);
@@ -94,7 +96,7 @@ module run_control (
     end else begin
       state_q <= state_d;
       halted_q <= halts || (halted_q && !resume_i);
-      // Only where nothing else has stopped the device before.
+      // Only if nothing else stopped the device before.
       read_failed_q <= state_q == StRun ? enable_i && oldest_failed :
           (state_q == StDrain && read_failed_q);
     end

@@ -1,22 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// First in, first out, on one clock. Depth is a power of two; all places are usable.
+// FIFO on one clock. All Depth places are usable.
 //
-// ready_o and valid_o come from registers. Data pushed in a cycle are on offer in the next. data_o
-// is 0 while nothing is on offer. A push while not ready_o, or a pop while not valid_o, is a mistake
-// of the user, which an assertion forbids. It obeys no rule of the contract itself.
+// ready_o and valid_o depend on registers only. Pushed data are at the output in the next cycle.
+// data_o is 0 while valid_o is low. The user neither pushes without ready_o nor pops without
+// valid_o; assertions check it. It implements no rule of the contract itself.
 `default_nettype none
 `include "hw_macros.svh"
 
 module sync_fifo #(
+    // Bits of an entry; entries, a power of two.
     parameter int Width = 8,
     parameter int Depth = 4
 ) (
+    // Clock and synchronous active-low reset.
     input wire logic             clk_i,
     input wire logic             rst_ni,
+    // Input: there is space; push data_i.
     input wire logic             push_i,
     output logic                 ready_o,
     input wire logic [Width-1:0] data_i,
+    // Output: data_o is the oldest entry; pop it.
     input wire logic             pop_i,
     output logic                 valid_o,
     output logic     [Width-1:0] data_o
@@ -25,7 +29,7 @@ module sync_fifo #(
   localparam int PlaceBits = $clog2(Depth);
 
   logic [Width-1:0] mem[Depth];
-  // One bit more than a place needs, so that full and empty differ.
+  // One bit more than an address, so that full and empty differ.
   logic [PlaceBits:0] write_q, read_q;
 
   assign valid_o = write_q != read_q;

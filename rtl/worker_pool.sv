@@ -1,28 +1,31 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// WorkerCount workers that take descriptors in turn and give completions back in the same turn;
+// WorkerCount workers that accept descriptors round robin and retire completions in the same order;
 // STOP drains and halts them.
 //
 // Rules: LIFE-003 (nothing is accepted behind a STOP until resume_i), LIFE-007 (nothing is accepted
 // without enable_i; what was accepted completes), RING-006, RING-007.
 //
-// Because retirement is in order, the worker that becomes free next is always the one whose turn
-// it is. One line a cycle can enter and one can leave. halted_o rises with the cycle after the
-// completion of a STOP was taken. The completion is stable while valid_o and not ready_i.
+// Because retirement is in order, the next worker to become free is always the one whose turn it
+// is. One line can enter and one can leave in each cycle. halted_o rises in the cycle after the
+// completion of a STOP is accepted. The completion is stable while valid_o and not ready_i.
 `default_nettype none
 `include "hw_macros.svh"
 
 module worker_pool
   import hw_desc_pkg::*;
 #(
+    // Workers, 1 to 16.
     parameter int WorkerCount = 8
 ) (
+    // Clock and synchronous active-low reset.
     input wire logic                 clk_i,
     input wire logic                 rst_ni,
+    // Accept descriptors (CTRL.ENABLE); leave the halt of a STOP (CTRL.RESUME); mode.
     input wire logic                 enable_i,
     input wire logic                 resume_i,
     input wire logic                 require_checked_i,
-    // Checked lines.
+    // Checked lines, each with its error code (0: accepted); stop_i marks an accepted STOP.
     input wire logic                 valid_i,
     output logic                     ready_o,
     input wire logic [DESC_BITS-1:0] data_i,
@@ -34,8 +37,9 @@ module worker_pool
     output logic     [DESC_BITS-1:0] data_o,
     output logic     [          5:0] tokens_o,
     output logic                     error_o,
+    // Halted by a STOP.
     output logic                     halted_o,
-    // A descriptor was accepted and its completion has not been taken.
+    // A descriptor is accepted and its completion is not.
     output logic                     busy_o
 );
 
@@ -52,7 +56,7 @@ module worker_pool
   logic stop_taken_q, halted_q;
   logic may_accept, accept, retire;
   /* verilator lint_off UNUSEDSIGNAL */
-  // Only the flags of a completion are looked at; the struct names them.
+  // Only the flags of a completion are read; the struct names them.
   hw_desc_t completion;
   /* verilator lint_on UNUSEDSIGNAL */
 
@@ -112,7 +116,7 @@ module worker_pool
     end
   end
 
-  // A STOP is the last line in flight: when its completion goes, the pool is empty.
+  // A STOP is the last line in flight: when its completion leaves, the pool is empty.
   always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
       stop_taken_q <= 1'b0;
@@ -132,17 +136,17 @@ module worker_pool
 
 `ifndef SYNTHESIS
   `HW_ASSERT_INIT(WorkerCountLegal_A, WorkerCount >= 1 && WorkerCount <= 16,
-                  "WorkerCount must be from 1 to 16")
+                  "WorkerCount must be 1 to 16")
   `HW_ASSERT(InFlightLegal_A, !accept || retire || in_flight_q != CountBits'(WorkerCount),
              "no more descriptors are in flight than there are workers")
   `HW_ASSERT(RetireAccepted_A, !retire || busy_o,
-             "nothing is retired that was not accepted (RING-006)")
+             "only an accepted descriptor retires (RING-006)")
   `HW_ASSERT(TurnsAgree_A, busy_o || accept_turn_q == retire_turn_q,
              "an empty pool accepts and retires at the same worker (RING-007)")
   `HW_ASSERT(HaltedIsEmpty_A, !halted_q || !busy_o,
              "a halted pool holds no descriptor (LIFE-003)")
   `HW_ASSERT_STABLE(valid_o, ready_i, data_o,
-                    "a completion on offer stays on offer, unchanged, until it is taken")
+                    "a stalled completion is held unchanged")
 `endif
 
 endmodule

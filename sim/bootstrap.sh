@@ -1,4 +1,4 @@
-#!/usr/bin/env bash
+#!/usr/bin/env -S bash -p
 # SPDX-License-Identifier: Apache-2.0
 #
 # Usage: bootstrap.sh [sim|dev]
@@ -9,6 +9,7 @@
 # one line. Does nothing, quickly and quietly, when all is there. Exit code 2: something is missing.
 set -euo pipefail
 
+unset CDPATH
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 venv=$root/.venv
 level=${1:-dev}
@@ -16,13 +17,42 @@ native_stamp=$venv/descring-native.stamp
 log=$root/build/bootstrap.log
 # The versions that are installed; pyproject.toml has the ranges.
 tested=$root/requirements/tested.txt
-unset PYTHONHOME PYTHONPATH VIRTUAL_ENV
+
+# Takes away what is exported for other programs; descring_sim/support/environment.py has the rest.
+clean_environment() {
+  local word name kept=' ' taken=()
+  while read -r word; do
+    case $word in
+      '' | '#'*) ;;
+      '!'*) kept+="${word#!} " ;;
+      *) taken+=("$word") ;;
+    esac
+  done <"$root/sim/descring_sim/support/foreign_variables.txt"
+  for name in $(compgen -e); do
+    for word in "${taken[@]}"; do
+      # shellcheck disable=SC2053  # a pattern on purpose
+      if [[ $name == $word && $kept != *" $name "* ]]; then
+        export -n "${name?}"
+        # bash keeps some of its own.
+        unset "$name" 2>/dev/null || true
+      fi
+    done
+  done
+  # Against a pip.conf that installs into the user's home.
+  export LC_ALL=C.UTF-8 PIP_USER=0
+  [ -d "${TMPDIR:-/}" ] || unset TMPDIR
+  umask u+rwx
+}
+clean_environment
 
 # Says that this script has installed system packages here before.
 apt_stamp=$venv/descring-apt.stamp
 
 say() { printf 'descring: %s\n' "$*" >&2; }
 fail() { say "$*"; exit 2; }
+case $root in
+  *:*) fail "expected a checkout in a folder without ':' in its path, which Python's venv cannot take, got $root; move it" ;;
+esac
 
 case $level in
   sim | dev) ;;

@@ -130,11 +130,11 @@ class MonitorTestbench(Case):
         """
         monitor = AxiMonitor(self.dut, self.time, "m_axi")
         monitor.stop()
-        monitor._look()  # the last edge of reset
+        monitor.look()  # the last edge of reset
         self._drive(scenario[0], False)
         await self.time.edge()
         try:
-            monitor._look()
+            monitor.look()
         except AxiViolation as violation:
             assert re.search(pattern, str(violation), re.DOTALL), str(violation)
             self.values.check("failures", expected=1, actual=1)

@@ -93,7 +93,7 @@ async def test_bursts_are_legal_and_long(dut: HierarchyObject, log2: int) -> Non
 @cocotb.test()
 @sweep(response=[SLVERR, DECERR], place=[0, 3, 9])
 async def test_error_names_one_completion(dut: HierarchyObject, response: int, place: int) -> None:
-    """[RING-009] [CNT-001] What is before the error is posted; nothing behind it is, till mended.
+    """[RING-009] [CNT-001] Lines before the error are posted; none behind it until it is cleared.
 
     In a burst the lines are written again one by one until the very one has failed.
     """

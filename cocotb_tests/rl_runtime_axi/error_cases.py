@@ -33,7 +33,7 @@ async def test_error_at_every_line(
 ) -> None:
     """[LIFE-005] [RING-009] [REG-00C] CMD_HEAD names the descriptor; nothing skipped, or twice.
 
-    It fails again after RESUME, until the memory is mended.
+    It fails again after RESUME, until the memory is repaired.
     """
     latency = 2 if bool(publish) == (response == "slverr") else 20
     tb = ShellTestbench(dut, first_index=U32 - 5, latency=Latency(2, latency))
@@ -49,7 +49,7 @@ async def test_error_at_every_line(
             await tb.settle()
         await tb.write("STATUS", BUS_ERROR)
         await tb.write("IRQ_STATUS", 7)
-        tb.mend()
+        tb.clear_bus_errors()
         await tb.resume()
         await tb.settle()
         await tb.take_all()
@@ -73,7 +73,7 @@ async def test_several_errors_are_met_one_by_one(
         await tb.submit(tb.decodes([1] * _LINES, to_reward=ring == "REWARD"))
         for _ in range(count):
             await tb.settle()
-            tb.mend()
+            tb.clear_bus_errors()
             slots.pop(0)
             for at in slots:
                 tb.fail(at.start, at.stop)
@@ -101,7 +101,7 @@ async def test_error_while_lines_are_under_way(
         tb.fail_slot("DONE", tb.heads["DONE"], _RESPONSES[response])
         await tb.submit(tb.decodes([tokens] * lines))
         await tb.settle()
-        tb.mend()
+        tb.clear_bus_errors()
         await tb.resume()
         await tb.settle()
         await tb.take_all()
@@ -124,11 +124,11 @@ async def test_error_behind_a_stop_is_not_met_before_resume(
         await tb.submit(lines)
         await tb.settle()
         if behind == 2:
-            tb.mend()
+            tb.clear_bus_errors()
         await tb.resume()
         await tb.settle()
         if behind != 2:
-            tb.mend()
+            tb.clear_bus_errors()
             await tb.resume()
             await tb.settle()
         await tb.take_all()
@@ -151,7 +151,7 @@ async def test_error_with_a_full_done_ring(dut: HierarchyObject, ring: str) -> N
     if ring == "DONE":
         await tb.take("DONE", 1)
         await tb.settle()
-    tb.mend()
+    tb.clear_bus_errors()
     await tb.resume()
     await tb.take_until(8)
     await tb.finish()
@@ -162,7 +162,7 @@ async def test_error_with_a_full_done_ring(dut: HierarchyObject, ring: str) -> N
 async def test_error_of_a_word(dut: HierarchyObject, word: str, response: str) -> None:
     """[RING-013] [LIFE-005] Halts; RESUME stores the words again, and only then the event comes.
 
-    How many completions are posted by then is not determined, so it is compared after the mending.
+    How many completions are posted by then is not determined, so it is compared after the repair.
     """
     tb = ShellTestbench(dut, layout=Layout(done=6), latency=Latency(2, 20))
     await tb.start()
@@ -179,7 +179,7 @@ async def test_error_of_a_word(dut: HierarchyObject, word: str, response: str) -
         await tb.quiet()
         tb.unchanged("bus transactions", before_resume[0], tb.progress()[0])
         tb.unchanged(word, before, tb.word(ring, which))
-        tb.mend()
+        tb.clear_bus_errors()
         await tb.resume()
         await tb.settle()
         await tb.write("IRQ_STATUS", 7)
@@ -231,7 +231,7 @@ async def test_errors_at_random(dut: HierarchyObject, ready: Ready) -> None:
         ring = ("CMD", "DONE", "REWARD")[int(tb.rng.integers(3))]
         tb.fail_slot(ring, int(tb.rng.integers(32)), (SLVERR, DECERR)[int(tb.rng.integers(2))])
         await tb.submit(tb.stream(await tb.room()))
-        # What is not reported may have been fetched already, so memory is mended and broken only
+        # What is not reported may have been fetched already, so memory is repaired and broken only
         # where that makes no difference.
         last, since = tb.taken, tb.time.cycle
         while tb.taken != (tb.tail - tb.scoreboard.first_index) % U32:
@@ -242,10 +242,10 @@ async def test_errors_at_random(dut: HierarchyObject, ready: Ready) -> None:
             await tb.settle()
             status = await tb.read("STATUS")
             if status & BUS_ERROR:
-                tb.mend()
+                tb.clear_bus_errors()
                 await tb.write("STATUS", BUS_ERROR)
             if status & HALTED:
                 await tb.resume()
             await tb.take_all()
-        tb.mend()
+        tb.clear_bus_errors()
     await tb.finish()

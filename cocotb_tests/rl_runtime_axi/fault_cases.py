@@ -102,11 +102,11 @@ class BridgedDevice:
         """Let time pass."""
         self._step(cycles)
 
-    def fail_memory(self, start: int, stop: int) -> None:
+    def inject_bus_error(self, start: int, stop: int) -> None:
         """Answer accesses of these bytes with an error."""
         self._tb.bus.faults.ranges.append((start, stop, SLVERR))
 
-    def mend_memory(self) -> None:
+    def clear_bus_errors(self) -> None:
         """Let every access succeed again."""
         self._tb.bus.faults.ranges.clear()
 

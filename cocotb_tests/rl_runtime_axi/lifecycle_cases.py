@@ -210,7 +210,7 @@ async def test_soft_reset_in_each_state(dut: HierarchyObject, state: str) -> Non
         tb.fail_slot("CMD", 1)
         await tb.submit(tb.decodes([1] * 3))
         await tb.until_status(HALTED, HALTED)
-        tb.mend()
+        tb.clear_bus_errors()
     await tb.soft_reset()
     await tb.settle()
     await tb.enable(SPLIT_REWARD)

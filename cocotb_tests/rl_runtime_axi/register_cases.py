@@ -86,7 +86,7 @@ async def test_partial_writes_change_nothing(dut: HierarchyObject) -> None:
 async def test_bad_configurations_are_refused(dut: HierarchyObject, ring: str, modes: int) -> None:
     """[LIFE-002] [LIFE-006] [REG-02C] Sizes, alignment, window; nothing is read or written.
 
-    A refused ENABLE can be mended.
+    After a refused ENABLE a good configuration is accepted.
     """
     tb = ShellTestbench(dut)
     await tb.start()

@@ -195,20 +195,20 @@ class ShellTestbench(Testbench):
         await self.reset()
 
     def fail(self, start: int, stop: int, response: int = SLVERR) -> None:
-        """Answer every access of the bytes ``[start, stop)`` with an error, until :meth:`mend`."""
+        """Inject an error response to every access of the bytes ``[start, stop)``."""
         self.scoreboard.exact = False
         self.bus.faults.ranges.append((start, stop, response))
-        self.scoreboard.model.fail_memory(start, stop)
+        self.scoreboard.model.inject_bus_error(start, stop)
 
     def fail_slot(self, ring: str, index: int, response: int = SLVERR) -> None:
         """Answer every access of a slot with an error."""
         at = self.places[ring].slot(index)
         self.fail(at.start, at.stop, response)
 
-    def mend(self) -> None:
+    def clear_bus_errors(self) -> None:
         """Let every access succeed again."""
         self.bus.faults.ranges.clear()
-        self.scoreboard.model.mend_memory()
+        self.scoreboard.model.clear_bus_errors()
 
     # ------------------------------------------------------------------ registers
 

@@ -168,7 +168,7 @@ def test_a_bus_error_names_the_descriptor() -> None:
     """[LIFE-005]: the queue reports what the device says, with the index."""
     device = GoldenDevice(1 << 16)
     queue: CommandQueue = CommandQueue(as_device(device), cmd_slots=8)
-    device.fail_memory(128 + 2 * 64, 128 + 3 * 64)
+    device.inject_bus_error(128 + 2 * 64, 128 + 3 * 64)
     queue.submit(decode(0, 1, 4))
     with pytest.raises(DeviceError, match="bus error at descriptor index 2"):
         queue.drain(SHORT_S)

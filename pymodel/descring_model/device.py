@@ -51,7 +51,7 @@ class GoldenDevice(RegisterFile):
         self._failing: list[tuple[int, int]] = []
         super().__init__(first_index)
 
-    def fail_memory(self, start: int, stop: int) -> None:
+    def inject_bus_error(self, start: int, stop: int) -> None:
         """Return an error for every access that touches the bytes ``[start, stop)`` [LIFE-005].
 
         Raises:
@@ -64,7 +64,7 @@ class GoldenDevice(RegisterFile):
             )
         self._failing.append((start, stop))
 
-    def mend_memory(self) -> None:
+    def clear_bus_errors(self) -> None:
         """Let every access succeed again; a halted device wants CTRL.RESUME as well."""
         self._failing.clear()
 

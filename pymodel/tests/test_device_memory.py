@@ -32,7 +32,7 @@ def test_memory_error_halts_at_the_descriptor_it_concerned(ring: str, bad_byte: 
     host = Host(cmd=3, done=3, reward=3, mode=SPLIT_REWARD)
     desc = PAUSING if ring == "REWARD" else Desc()
     bad = host.slot(ring, 2).start + bad_byte
-    host.device.fail_memory(bad, bad + 1)
+    host.device.inject_bus_error(bad, bad + 1)
     host.submit(*[desc._replace(user_data=n) for n in range(5)])
     assert host.read("STATUS") == READY | HALTED | BUS_ERROR
     assert host.read("IRQ_STATUS") & (IRQ_HALTED | IRQ_ERROR) == IRQ_HALTED | IRQ_ERROR
@@ -45,7 +45,7 @@ def test_memory_error_halts_at_the_descriptor_it_concerned(ring: str, bad_byte: 
     assert host.read("STATUS") == READY | HALTED | BUS_ERROR, "it fails again"
     assert host.read("CMD_HEAD") == 2
 
-    host.device.mend_memory()
+    host.device.clear_bus_errors()
     host.write("STATUS", BUS_ERROR)
     host.resume()
     assert host.read("STATUS") == READY | RUNNING
@@ -57,7 +57,7 @@ def test_memory_error_of_the_other_ring_keeps_the_order() -> None:
     """[LIFE-005] [RING-008] What follows the failed completion is not posted elsewhere."""
     host = Host(cmd=3, done=3, reward=3, mode=SPLIT_REWARD)
     where = host.slot("REWARD", 0)
-    host.device.fail_memory(where.start, where.stop)
+    host.device.inject_bus_error(where.start, where.stop)
     host.submit(Desc(), PAUSING, Desc())
     assert (host.read("DONE_TAIL"), host.read("REWARD_TAIL"), host.read("CMD_HEAD")) == (1, 0, 1)
 
@@ -66,7 +66,7 @@ def test_memory_error_behind_a_stop_is_not_met_before_resume() -> None:
     """[LIFE-005] [LIFE-003] The descriptor that an error concerns is the oldest."""
     host = Host()
     where = host.slot("CMD", 1)
-    host.device.fail_memory(where.start, where.stop)
+    host.device.inject_bus_error(where.start, where.stop)
     host.submit(Desc(opcode=STOP), Desc())
     assert host.read("STATUS") == READY | HALTED
     host.resume()
@@ -78,7 +78,7 @@ def test_unreadable_line_halts_though_the_done_ring_is_full() -> None:
     """[LIFE-005] Reading precedes posting, so room does not matter."""
     host = Host(cmd=2, done=1)
     where = host.slot("CMD", 2)
-    host.device.fail_memory(where.start, where.stop)
+    host.device.inject_bus_error(where.start, where.stop)
     host.submit(Desc(), Desc(), Desc())
     assert host.read("STATUS") == READY | HALTED | BUS_ERROR
 
@@ -87,8 +87,8 @@ def test_memory_beside_a_failing_range_works() -> None:
     """[LIFE-005] Only accesses that touch it fail."""
     host = Host()
     where = host.slot("DONE", 0)
-    host.device.fail_memory(where.start - 64, where.start)
-    host.device.fail_memory(where.stop, where.stop + 64)
+    host.device.inject_bus_error(where.start - 64, where.start)
+    host.device.inject_bus_error(where.stop, where.stop + 64)
     host.place([Desc().pack()])
     host.ring()
     assert host.read("DONE_TAIL") == 1
@@ -138,7 +138,7 @@ def test_memory_error_of_a_word_halts_and_resume_stores_it(
     """[RING-013] [LIFE-005] Posted is posted; the event comes with the words, later lines wait."""
     host = Host(cmd=3, done=3, reward=3, mode=SPLIT_REWARD | PUBLISH_TAILS)
     bad = host.base[ring] - offset + bad_byte
-    host.device.fail_memory(bad, bad + 1)
+    host.device.inject_bus_error(bad, bad + 1)
     host.submit(Desc(), PAUSING)
     assert host.read("STATUS") == READY | HALTED | BUS_ERROR
     assert host.read("IRQ_STATUS") == IRQ_HALTED | IRQ_ERROR
@@ -148,7 +148,7 @@ def test_memory_error_of_a_word_halts_and_resume_stores_it(
     host.resume()
     assert host.read("CMD_HEAD") == 2, "it fails again"
 
-    host.device.mend_memory()
+    host.device.clear_bus_errors()
     host.resume()
     assert host.read("IRQ_STATUS") == IRQ_HALTED | IRQ_ERROR | IRQ_COMPLETION
     words = [host.word(*which) for which in (("DONE", "tail"), ("REWARD", "tail"), ("CMD", "head"))]
@@ -159,8 +159,8 @@ def test_words_beside_a_failing_range_are_stored() -> None:
     """[RING-013] Only four bytes of the line are touched."""
     host = Host(mode=PUBLISH_TAILS)
     word = host.base["DONE"] - 64
-    host.device.fail_memory(word - 1, word)
-    host.device.fail_memory(word + 4, word + 64)
+    host.device.inject_bus_error(word - 1, word)
+    host.device.inject_bus_error(word + 4, word + 64)
     host.submit(Desc())
     assert host.word("DONE", "tail") == 1
 
@@ -179,7 +179,7 @@ def test_repaired_write_is_an_error_without_a_halt() -> None:
 def test_failing_range_must_be_inside_the_memory(start: int, stop: int) -> None:
     """The message reports the actual value."""
     with pytest.raises(ValueError, match="expected a range inside the 4096 bytes"):
-        GoldenDevice(WINDOW).fail_memory(start, stop)
+        GoldenDevice(WINDOW).inject_bus_error(start, stop)
 
 
 @pytest.mark.parametrize(

@@ -130,14 +130,14 @@ class DeviceHost:
         """Answer every access that touches the bytes ``[start, stop)`` with an error [LIFE-005]."""
         self.memory.faults.ranges.append((start, stop, SLVERR))
 
-    def mend(self) -> None:
+    def clear_bus_errors(self) -> None:
         """Let every access succeed again."""
         self.memory.faults.ranges.clear()
 
     def restart(self, first_index: int) -> None:
         """Bring the bus to where it was at the start; for a hard reset of the device."""
         self._first_index.value = first_index
-        self.mend()
+        self.clear_bus_errors()
         self.memory.reset()
 
     def stop(self) -> None:

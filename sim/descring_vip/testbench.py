@@ -88,7 +88,7 @@ class Case:
 
 
 class Testbench(Case):
-    """Base of a testbench for a design with ``clk_i`` and ``rst_ni``.
+    """Base of a testbench for a design with one clock and an active-low reset.
 
     A subclass adds its drivers, sinks, monitors and checkers with the ``add_`` methods in its
     ``__init__``, drives every other input to a legal value there, and overrides :meth:`on_reset`
@@ -98,10 +98,17 @@ class Testbench(Case):
         time: clock, reset and cycle numbers.
     """
 
-    def __init__(self, dut: HierarchyObject, *, outputs: Iterable[str]) -> None:
+    def __init__(
+        self,
+        dut: HierarchyObject,
+        *,
+        outputs: Iterable[str],
+        clock: str = "clk_i",
+        reset_n: str = "rst_ni",
+    ) -> None:
         """``outputs`` names every output of the design: they are watched for X."""
         super().__init__(dut)
-        self.time = Timebase(dut)
+        self.time = Timebase(dut, clock=clock, reset_n=reset_n)
         self.x_checker = XChecker(self.time, [signal(dut, name) for name in outputs])
         self.drivers: list[LineDriver] = []
         self.sinks: list[LineSink] = []

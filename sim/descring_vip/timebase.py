@@ -31,16 +31,19 @@ def case_rng() -> np.random.Generator:
 
 
 class Timebase:
-    """Clock and reset of a design with ``clk_i`` and ``rst_ni``.
+    """Clock and active-low reset of a design.
 
     Attributes:
-        clock: the handle of ``clk_i``.
-        reset_n: the handle of ``rst_ni``.
+        clock: the handle of the clock.
+        reset_n: the handle of the reset.
     """
 
-    def __init__(self, dut: HierarchyObject) -> None:
-        self.clock: LogicObject = dut.clk_i  # type: ignore[assignment]
-        self.reset_n: LogicObject = dut.rst_ni  # type: ignore[assignment]
+    def __init__(
+        self, dut: HierarchyObject, *, clock: str = "clk_i", reset_n: str = "rst_ni"
+    ) -> None:
+        """Drive the ports that ``clock`` and ``reset_n`` name."""
+        self.clock: LogicObject = getattr(dut, clock)
+        self.reset_n: LogicObject = getattr(dut, reset_n)
         # The simulator-side clock is four times faster than one in Python.
         self._driver = Clock(self.clock, CLOCK_PERIOD_NS, "ns", impl="gpi")
         self._edge = RisingEdge(self.clock)

@@ -55,6 +55,9 @@ class Machine:
         checkout = paths.checkout_root()
         assert checkout is not None, "these tests belong to a checkout"
         shutil.copy(checkout / "sim" / "bootstrap.sh", self.root / "sim")
+        support = Path("sim", "descring_sim", "support")
+        (self.root / support).mkdir(parents=True)
+        shutil.copy(checkout / support / "foreign_variables.txt", self.root / support)
         (self.root / "pyproject.toml").write_text(PYPROJECT)
         (self.root / "requirements").mkdir()
         (self.root / "requirements" / "tested.txt").write_text("toy==1\n")

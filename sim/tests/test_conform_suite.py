@@ -21,7 +21,7 @@ from descring_sim.conform.suite.catalogue import all_tests, select
 from descring_sim.conform.suite.declare import NOT_APPLICABLE
 from descring_sim.conform.suite.vector import Draw, Vector
 
-SLOW = ("verilated-16-workers", "acme-slow")
+SLOW = ("verilated-16-workers", "acme-slow", "nimbus-slow-memory")
 """To build or to run; ``python -m descring_sim.conform.proof`` tries all of them."""
 
 

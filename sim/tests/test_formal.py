@@ -10,14 +10,15 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 from descring_sim.formal import __main__ as command
-from descring_sim.formal import linear, proofs, properties, session, tasks
+from descring_sim.formal import linear, proofs, session, tasks
 from descring_sim.formal.proofs import Outcome
 from descring_sim.formal.tasks import Task
+from descring_sim.support import paths
 from descring_sim.support.errors import SimulationError
 
 COUNTER = """\
 `default_nettype none
-`include "formal_macros.svh"
+`include "hw_macros.svh"
 module counter_props (
     input wire logic clk_i,
     input wire logic rst_ni,
@@ -34,11 +35,11 @@ module counter_props (
     end
   end
   // the first cycle is one of reset
-  `SUPPOSE(StartsInReset_M, started_q || !rst_ni)
+  `HW_ASSUME(StartsInReset_M, started_q || !rst_ni)
   // [RING-002] the count stays below ten
-  `PROVE(Bounded_A, rst_ni, count_q < 4'd10)
+  `HW_ASSERT_IF(Bounded_A, rst_ni, count_q < 4'd10)
   // it counts
-  `REACH(Counts_C, count_q == 4'd2)
+  `HW_COVER(Counts_C, count_q == 4'd2)
 endmodule
 `default_nettype wire
 """
@@ -58,7 +59,7 @@ read_slang -j 1 -USYNTHESIS -DFORMAL --top counter_props *.sv
 setattr -set keep 1 t:$check
 prep -top counter_props
 [files]
-formal_macros.svh
+hw_macros.svh
 counter_props.sv
 """
 
@@ -68,7 +69,7 @@ def folder(tmp_path: Path) -> Path:
     """A folder with the proof of a small counter, which passes."""
     made = tmp_path / "formal"
     made.mkdir()
-    shutil.copy(tasks.formal_dir() / properties.MACROS_FILE, made)
+    shutil.copy(paths.rtl_dir() / "hw_macros.svh", made)
     (made / "counter_props.sv").write_text(COUNTER)
     (made / "counter.sby").write_text(SBY)
     return made
@@ -151,7 +152,7 @@ def test_property_whose_case_never_comes_is_vacuous(folder: Path) -> None:
 def test_property_that_is_not_in_the_model_is_an_error(folder: Path) -> None:
     """A checker that nobody instantiates would pass without looking."""
     (folder / "lost.sv").write_text(
-        COUNTER.replace("counter_props", "lost").replace("_A", "Lost_A")
+        COUNTER.replace("counter_props", "lost").replace("Bounded_A", "BoundedLost_A")
     )
     sby = folder / "counter.sby"
     sby.write_text(sby.read_text() + "lost.sv\n")
@@ -255,3 +256,31 @@ def test_network_that_is_not_affine_is_refused(
     """The argument holds for networks of XOR and NOT only."""
     with pytest.raises(SimulationError, match=said):
         linear.forms(_network(tmp_path / "network.json", {"c": (kind, pins)}))
+
+
+def test_an_outcome_is_kept_by_its_inputs(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An error is not kept; a failure is, until a source changes."""
+    statuses: list[proofs.Status] = ["error", "fail", "pass"]
+    runs: list[proofs.Status] = []
+
+    def run(task: Task, out: Path) -> Outcome:
+        runs.append(statuses[len(runs)])
+        return Outcome(str(task), runs[-1], 1.5, str(out), failed=("Bounded_A",), trace="a.vcd")
+
+    monkeypatch.setattr(proofs, "run", run)
+
+    def outcome() -> Outcome:
+        return proofs.run_once(_task(folder, "prove"), tmp_path / "out", tmp_path / "kept")
+
+    assert outcome().status == "error"
+    first, second = outcome(), outcome()
+    assert (first.status, first.cached, first.trace) == ("fail", False, "a.vcd")
+    assert (second.status, second.cached, second.trace) == ("fail", True, None)
+    assert (second.failed, second.seconds) == (("Bounded_A",), 1.5)
+    assert runs == ["error", "fail"]
+    source = folder / "counter_props.sv"
+    source.write_text(source.read_text().replace("4'd10", "4'd11"))
+    assert outcome().status == "pass"
+    assert runs == ["error", "fail", "pass"]

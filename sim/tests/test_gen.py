@@ -157,7 +157,7 @@ def test_gen_check_names_a_stale_file(checkout: Path, path: str, damage: str) ->
         file.write_bytes(spoilt)
     result = CliRunner().invoke(gen_check, ["--root", str(checkout)])
     assert result.exit_code == 1
-    assert f"{path} is stale; `make gen` mends it" in result.output
+    assert f"{path} is stale; `make gen` updates it" in result.output
     assert [other for other in GENERATED if f"{other} is stale" in result.output] == [path]
     assert damage != "changed" or re.search(r"^-.*33.*\n(?:-.*\n)*\+.*32", result.output, re.M)
     assert len(result.output.splitlines()) < 30

@@ -251,7 +251,7 @@ def test_broken_test_file_is_an_error(checkout: Path) -> None:
     """A file that is no Python ends the command with 2 and its place."""
     file = _write(checkout, rules.MODEL, [])
     file.write_text("def test_x(:\n")
-    with pytest.raises(SimulationError, match=r"test_unit\.py:1: .*mend the file"):
+    with pytest.raises(SimulationError, match=r"test_unit\.py:1: .*correct the file"):
         scan(checkout)
     code, output = _check(checkout)
     assert code == 2
@@ -284,9 +284,9 @@ def test_page_shows_tests_counts_and_gaps(checkout: Path) -> None:
 
 PROPERTIES = """\
 // [{rule}] It holds.
-`PROVE(Holds_A, 1'b1, q == d)
+`HW_ASSERT_IF(Holds_A, 1'b1, q == d)
 // [DB-003] It can happen.
-`REACH(Happens_C, q)
+`HW_COVER(Happens_C, q)
 """
 
 TASK = """\

@@ -85,17 +85,17 @@ def test_a_failing_memory_halts_the_device() -> None:
     lines = streams.generate(8, seed=54, profile="nop")
     with VerilatedDevice(MEMORY) as device, CommandQueue(device, cmd_slots=16) as queue:
         slot = queue.geometry.cmd_base + 3 * contract.DESC_BYTES
-        device.fail_memory(slot, slot + 1)
+        device.inject_bus_error(slot, slot + 1)
         queue.submit(lines)
         device.wait(5)
         assert device.read32(REG["STATUS"]) & STATUS["BUS_ERROR"]
         assert device.read32(REG["CMD_HEAD"]) == 3
-        device.mend_memory()
+        device.clear_bus_errors()
         device.write32(REG["CTRL"], device.read32(REG["CTRL"]) | CTRL["RESUME"])
         device.wait(5)
         assert first_difference(complete(lines), queue.poll()) is None
         with pytest.raises(ValueError, match="inside"):
-            device.fail_memory(5, 5)
+            device.inject_bus_error(5, 5)
 
 
 @pytest.mark.parametrize(
@@ -133,7 +133,7 @@ BREAKS = {
         r"EnableLocks_A: an enabled device is locked .*cycle \d+, seed 5",
     ),
     "protocol": (
-        "comp_writer.sv",
+        "axi_write_engine.sv",
         "assign m_axi_awburst = 2'b01;",
         "assign m_axi_awburst = 2'b00;",
         r"AXI protocol: AW at \d+: burst type 0, expected INCR; cycle \d+, seed 5; STATUS=",

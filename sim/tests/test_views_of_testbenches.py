@@ -29,6 +29,7 @@ async def test_one_step(dut):
 
 # The names of a wave come with the build; so one step of each top stands for all its cases.
 BLOCKS = {
+    "axi_write_engine": "default",
     "axil_slave": "default",
     "comp_writer": "default",
     "completion_ring": "depth16",

@@ -45,9 +45,9 @@ int dx_run(dx_device_t *device, uint64_t silent, uint64_t most);
 // Let exactly so many cycles pass. 0, or -1 with dx_error.
 int dx_step(dx_device_t *device, uint64_t cycles);
 
-// Answer every access that touches the bytes [start, stop) with an error; mend all of them.
-int dx_fail_memory(dx_device_t *device, uint64_t start, uint64_t stop);
-void dx_mend_memory(dx_device_t *device);
+// Inject an error response to every access that touches the bytes [start, stop); clear all of them.
+int dx_inject_bus_error(dx_device_t *device, uint64_t start, uint64_t stop);
+void dx_clear_bus_errors(dx_device_t *device);
 
 // Record waves; needs a library built with waves. All cycles from now on go to path, or, where
 // last is not 0, the last cycles only: at least last and at most twice as many, in path and

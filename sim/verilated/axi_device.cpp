@@ -237,11 +237,11 @@ int dx_step(dx_device_t *device, uint64_t cycles) {
   });
 }
 
-int dx_fail_memory(dx_device_t *device, uint64_t start, uint64_t stop) {
-  return guarded(device, [&] { return device->memory.fail(start, stop), 0; });
+int dx_inject_bus_error(dx_device_t *device, uint64_t start, uint64_t stop) {
+  return guarded(device, [&] { return device->memory.inject_error(start, stop), 0; });
 }
 
-void dx_mend_memory(dx_device_t *device) { device->memory.mend(); }
+void dx_clear_bus_errors(dx_device_t *device) { device->memory.clear_errors(); }
 
 int dx_waves(dx_device_t *device, const char *path, uint64_t last) {
   return guarded(device, [&] {

@@ -33,8 +33,8 @@ class AxiMemory {
   // Take what the edge transfers; the outputs have settled on the inputs.
   void sample(const Vdut &top);
 
-  void fail(uint64_t start, uint64_t stop) { failing_.emplace_back(start, stop); }
-  void mend() { failing_.clear(); }
+  void inject_error(uint64_t start, uint64_t stop) { failing_.emplace_back(start, stop); }
+  void clear_errors() { failing_.clear(); }
   bool take_traffic() { return std::exchange(traffic_, false); }
   bool busy() const {
     return !reads_.empty() || !writes_.empty() || !beats_.empty() || !responses_.empty();

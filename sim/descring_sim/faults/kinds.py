@@ -100,7 +100,7 @@ def _damaged(host: FaultHost, damage: Callable[[bytes, bytes], bytes]) -> None:
         placed += count
         host.ring()
         host.take()
-        host.mend_and_resume()
+        host.clear_and_resume()
     host.drain(total)
 
 
@@ -146,7 +146,7 @@ def _bus_errors(host: FaultHost) -> None:
         host.place(host.stream(host.room(), "mixed"))
         host.ring()
         host.drain(goal)
-        host.mend()
+        host.clear_bus_errors()
 
 
 def _resets(host: FaultHost) -> None:

@@ -51,10 +51,10 @@ class FaultyDevice(Protocol):
     def step(self, cycles: int) -> None:
         """Let time pass."""
 
-    def fail_memory(self, start: int, stop: int) -> None:
+    def inject_bus_error(self, start: int, stop: int) -> None:
         """Answer accesses of these bytes with an error."""
 
-    def mend_memory(self) -> None:
+    def clear_bus_errors(self) -> None:
         """Let every access succeed again."""
 
 
@@ -244,29 +244,29 @@ class FaultHost:
             placed += count
             self.ring()
             self.take()
-            self.mend_and_resume()
+            self.clear_and_resume()
         self.drain(goal)
 
     def drain(self, goal: int) -> None:
-        """Take completions until it is so many since the reset; resume and mend as need be."""
+        """Take completions until ``goal`` since the reset; clear errors and resume as needed."""
         looks = 0
         while self.taken < goal:
             before = self.taken
-            self.mend_and_resume()
+            self.clear_and_resume()
             self.take()
             self.device.step(int(self.rng.integers(1, 12)))
             looks = 0 if self.taken != before else looks + 1
             if looks > _PATIENCE:
                 raise FaultError(f"{self.taken} of {goal} completions came: {self._where()}")
 
-    def mend_and_resume(self) -> None:
-        """Where the device is halted, see that both are alike, mend the memory, and resume."""
+    def clear_and_resume(self) -> None:
+        """Where the device is halted, check that both agree, clear the bus errors, and resume."""
         status = self.read("STATUS")
         if not status & _STATUS["HALTED"]:
             return
         self.settle()
         self.counts["halts"] += 1
-        self.mend()
+        self.clear_bus_errors()
         self.write("STATUS", _STATUS["BUS_ERROR"])
         self.write("CTRL", CTRL["ENABLE"] | CTRL["RESUME"] | self.modes)
 
@@ -274,13 +274,13 @@ class FaultHost:
         """Answer accesses of these bytes with an error, of both."""
         # Of a burst that fails, lines may have been written that do not count.
         self._exact = False
-        self.device.fail_memory(at.start, at.stop)
-        self.model.fail_memory(at.start, at.stop)
+        self.device.inject_bus_error(at.start, at.stop)
+        self.model.inject_bus_error(at.start, at.stop)
 
-    def mend(self) -> None:
+    def clear_bus_errors(self) -> None:
         """Let every access succeed again."""
-        self.device.mend_memory()
-        self.model.mend_memory()
+        self.device.clear_bus_errors()
+        self.model.clear_bus_errors()
 
     def soft_reset(self) -> None:
         """CTRL.RESET; no completion may be half-written, and none may be written later."""

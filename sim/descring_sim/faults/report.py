@@ -118,7 +118,7 @@ under cocotb with the protocol of both buses watched.
 - faults: doorbells left out, repeated, behind, too far; lines stale, torn or with flipped bits;
   ranges of memory that answer with an error; resets under load; rings left full.
 - refused: descriptors answered ERROR. bad doorbells: what CNT_BAD_DOORBELLS shows. halts: stops,
-  by a STOP or an error of the bus, that the host mended and resumed.
+  by a STOP or an error of the bus, that the host repaired and resumed.
 
 {overview}## Torn lines, by the first k bytes that are new
 

@@ -5,7 +5,7 @@ A checker that takes lines calls the handshake ``accept`` and the line ``data_i`
 ``line_data_i`` (and has perhaps
 ``error_code_i`` and ``require_checked_i``). Every line that is accepted in the waveform becomes a
 line of the stream. In a proof of a block the verdict on a line is an input of its own; in a whole
-device it follows from the line, so tag and checksum are set such that the same verdict comes out.
+device it follows from the line, so tag and checksum are set such that the verdict is the same.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import numpy as np
 from descring_model import DESC_DTYPE, Lines, contract, seal
 from vcd.reader import ScalarChange, TokenKind, VarDecl, VectorChange, tokenize
 
-from descring_sim.replay.stream_file import outputs
+from descring_sim.replay.stream_file import outputs, save
 from descring_sim.support import paths
 
 ACCEPT, VERDICT, REQUIRED = "accept", "error_code_i", "require_checked_i"
@@ -122,7 +122,7 @@ def write(trace: Path, rtl: Path) -> tuple[Path, list[str]] | None:
         return None
     file = trace.with_suffix(".npy")
     with outputs(file) as target:
-        target.commit([stream.lines])
+        save(target, [stream.lines])
     mode = " --require-checked" if stream.require_checked else ""
     sources = "" if rtl == paths.rtl_dir() else f" --rtl {rtl}"
     command = ".venv/bin/descring"

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs one task and says what became of its properties.
+"""Run one task and report the outcome of its properties.
 
-What passed is kept by the hash of its inputs.
+Passed outcomes are cached by the hash of their inputs.
 """
 
 from __future__ import annotations
@@ -174,7 +174,7 @@ def run(task: Task, out: Path, *, timeout_s: float = TIMEOUT_S) -> Outcome:
     """Run ``task`` below the folder ``out``, whatever was run before.
 
     Where the induction step fails and the file has a task of the kind ``trace`` for the same
-    configuration, that is run as well: a counterexample from reset says more than ``unknown``.
+    configuration, that is run as well: a counterexample from reset is worth more than ``unknown``.
 
     Raises:
         SimulationError: a tool is missing, or a network is not linear.
@@ -204,11 +204,38 @@ def _run_alone(task: Task, out: Path, timeout_s: float) -> Outcome:
     )
     if code is None:
         return Outcome(
-            str(task), "error", timeout_s, str(folder), message=f"no answer in {timeout_s:.0f} s"
+            str(task), "error", timeout_s, str(folder), message=f"no result in {timeout_s:.0f} s"
         )
     if task.kind == "linear":
         return _evaluate_linear(task, folder, log, started)
     return _evaluate(task, folder, log, time.monotonic() - started)
+
+
+def run_once(task: Task, out: Path, kept_dir: Path) -> Outcome:
+    """The outcome of ``task``, run below ``out`` unless ``kept_dir`` has one for the same inputs.
+
+    An outcome is kept unless it is an error. A kept one has no waveform.
+
+    Raises:
+        SimulationError: as :func:`run`.
+    """
+    kept = kept_dir / f"{task.block}_{task.name}-{task.key()}.json"
+    if kept.is_file():
+        return _load(kept)
+    outcome = run(task, out)
+    if outcome.status != "error":
+        _keep(kept, outcome)
+    return outcome
+
+
+def _load(kept: Path) -> Outcome:
+    data = json.loads(kept.read_text(encoding="utf-8"))
+    return Outcome(**{**data, "failed": tuple(data["failed"]), "trace": None, "cached": True})
+
+
+def _keep(kept: Path, outcome: Outcome) -> None:
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    kept.write_text(json.dumps(asdict(outcome), indent=1), encoding="utf-8")
 
 
 def prove(task: Task, out: Path, *, fresh: bool = False) -> Outcome:
@@ -220,10 +247,8 @@ def prove(task: Task, out: Path, *, fresh: bool = False) -> Outcome:
     kept = out / "passed" / f"{task.block}_{task.name}-{task.key()}.json"
     with build_cache.locked(out / "locks" / f"{task.block}_{task.name}"):
         if kept.is_file() and not fresh:
-            data = json.loads(kept.read_text(encoding="utf-8"))
-            return Outcome(**{**data, "failed": tuple(data["failed"]), "cached": True})
+            return _load(kept)
         outcome = run(task, out)
         if outcome.status == "pass":
-            kept.parent.mkdir(parents=True, exist_ok=True)
-            kept.write_text(json.dumps(asdict(outcome), indent=1), encoding="utf-8")
+            _keep(kept, outcome)
         return outcome

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """The properties of ``formal/*.sv``: name, rules of the contract, sentence.
 
-A property is a use of one of the macros of ``formal/formal_macros.svh``. The comment right above it
-says it in a sentence, behind the rules that it states::
+A property is a use of one of the macros of ``rtl/hw_macros.svh``. The comment right above it
+states it in a sentence, behind the rules that it covers::
 
-    // [DB-001] a line is on offer only below the published tail
-    `PROVE(OnlyPublished_A, valid, cmd_tail_i != taken)
+    // [DB-001] valid is high only below the published tail
+    `HW_ASSERT_IF(OnlyPublished_A, valid, cmd_tail_i != taken)
 """
 
 from __future__ import annotations
@@ -23,14 +23,12 @@ from descring_sim.support.rule_citations import citations
 Kind = Literal["proof", "cover", "assumption"]
 
 _KINDS: dict[str, tuple[Kind, str]] = {
-    "PROVE": ("proof", "_A"),
-    "PROVE_ZERO": ("proof", "_A"),
-    "REACH": ("cover", "_C"),
-    "SUPPOSE": ("assumption", "_M"),
+    "HW_ASSERT_IF": ("proof", "_A"),
+    "HW_ASSERT_ZERO": ("proof", "_A"),
+    "HW_COVER": ("cover", "_C"),
+    "HW_ASSUME": ("assumption", "_M"),
 }
 """Macro: what it states, and how its names end."""
-
-MACROS_FILE = "formal_macros.svh"
 
 REACHED = "_reached"
 """What the cover of a property's condition is called, behind the property's name."""
@@ -86,7 +84,7 @@ def read(path: Path) -> list[Property]:
             cited = citations(text, known)
         except ValueError as error:
             raise SimulationError(f"{where}: {error}") from error
-        found[name] = Property(kind, name, cited, sentence, path.name, macro == "PROVE")
+        found[name] = Property(kind, name, cited, sentence, path.name, macro == "HW_ASSERT_IF")
     return list(found.values())
 
 

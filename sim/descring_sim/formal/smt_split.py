@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The solver as SymbiYosys wants it: a program that reads SMT-LIB and answers.
+"""The solver as SymbiYosys expects it: a program that reads SMT-LIB commands and prints results.
 
 SymbiYosys asks in each step whether any property of the model can fail, as one query: is ``not (and
 a b c ...)`` satisfiable? It is so iff ``not a``, ``not b`` or another is, so with the argument
@@ -49,10 +49,10 @@ def commands(lines: Iterable[str]) -> Iterator[str]:
 
 
 class Solver:
-    """Keeps what is asserted, and asks a new solver each time.
+    """Keep the assertions, and query a new solver each time.
 
-    A new one simplifies all that is asserted anew; one that goes on with push and pop does not, and
-    was seen to answer "unsat" where a new one finds a model.
+    A new solver simplifies all assertions from the start; one reused with push and pop does not,
+    and was observed to return "unsat" where a new one finds a model.
     """
 
     def __init__(self) -> None:
@@ -60,11 +60,11 @@ class Solver:
         self._levels: list[list[str]] = [[]]
         self._parts: dict[str, list[str]] = {}
         self._goal: list[str] = []
-        # The solver that answered last, for questions about its model.
+        # The solver of the last result, for queries of its model.
         self._last: bitwuzla.Parser | None = None
 
     def run(self, command: str) -> None:
-        """Obey one command; answers go to the standard output."""
+        """Execute one command; results go to the standard output."""
         if match := _LEVELS.match(command):
             for _ in range(int(match.group(2))):
                 if match.group(1) == "push":
@@ -93,7 +93,7 @@ class Solver:
             self._last = None
 
     def _check(self) -> None:
-        """Answer whether any part of the goal can fail; without a goal, what is asserted."""
+        """Print whether any part of the goal can fail; without a goal, check the assertions."""
         goal = [f"(assert (not {part}))" for part in self._goal] or [""]
         known = "".join(command for level in self._levels for command in level)
         for assertion in goal:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the outcomes of all tasks say of each property, as a table and as a page."""
+"""The outcome of each property over all tasks, as a table and as a page."""
 
 from __future__ import annotations
 
@@ -145,8 +145,10 @@ def closing(results: Results) -> str:
 _PAGE = """\
 # Proofs
 
-`make formal` on {today}, commit {commit}, {machine}: **{closing}**, {wall:.0f} s on
-the clock with {jobs} at a time. [formal.md](../formal.md) says how to read this page.
+**{closing}.**
+
+`make formal`, {today}, commit {commit}, {machine}; {wall:.0f} s of wall time with {jobs} jobs.
+[formal.md](../formal.md) explains methods and terms.
 
 ## Tasks
 
@@ -186,7 +188,7 @@ def write_page(path: Path, results: Results, *, commit: str, wall: float, jobs: 
         parts.append(f"## {block}\n\n")
         parts.append(
             table(
-                ("property", "rules", "what it says", "method", "depth", "verdict"),
+                ("property", "rules", "statement", "method", "depth", "verdict"),
                 (
                     (
                         f"`{row.property.name}`",

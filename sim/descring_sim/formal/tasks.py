@@ -2,11 +2,11 @@
 """The proofs that are to be run: the tasks of ``formal/*.sby``.
 
 A task is named ``<configuration>_<kind>`` and carries its kind as a tag: ``prove`` (all properties,
-by induction), ``cover`` (every condition and every REACH is reachable), ``linear`` (equality over
-GF(2), see :mod:`descring_sim.formal.linear`) or ``trace`` (a longer look from reset, for the
+by induction), ``cover`` (every condition and every HW_COVER is reachable), ``linear`` (equality
+over GF(2), see :mod:`descring_sim.formal.linear`) or ``trace`` (a longer look from reset, for the
 waveform that a failed induction step does not give; run by itself only if asked for by name). The
-tag ``quick`` puts it into ``make test``, the tag ``mutants`` makes it the one that planted mistakes
-are tried on.
+tag ``quick`` adds it to ``make test``, the tag ``mutants`` marks the task that mutants run
+against.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class Task:
 
     @property
     def config(self) -> str:
-        """The configuration, as the task's name says it."""
+        """The configuration, from the task's name."""
         return self.name.removesuffix(f"_{self.kind}")
 
     def __str__(self) -> str:

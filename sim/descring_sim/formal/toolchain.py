@@ -10,7 +10,8 @@ import shutil
 import sys
 from pathlib import Path
 
-from descring_sim.support import paths, processes
+from descring_sim.support import environment as tool_environment
+from descring_sim.support import paths, plain_paths, processes
 from descring_sim.support.errors import SimulationError
 
 
@@ -35,8 +36,8 @@ def environment() -> dict[str, str]:
     program = Path(__file__).resolve().with_name("smt_split.py")
     solver = shlex.join([sys.executable, str(program)])
     processes.write_executable(folder / "bitwuzla", f'#!/bin/sh\nexec {solver} "$@"\n')
-    env = dict(os.environ)
-    env["PATH"] = os.pathsep.join([str(folder), env.get("PATH", os.defpath)])
+    env = tool_environment.tools()
+    env["PATH"] = os.pathsep.join([str(plain_paths.plain(folder)), env.get("PATH", os.defpath)])
     return env
 
 

@@ -145,7 +145,7 @@ def _parse(file: Path) -> ast.Module:
     try:
         return ast.parse(file.read_text(encoding="utf-8"), str(file))
     except SyntaxError as error:
-        raise SimulationError(f"{file}:{error.lineno}: {error.msg}; mend the file") from error
+        raise SimulationError(f"{file}:{error.lineno}: {error.msg}; correct the file") from error
 
 
 def _proofs(root: Path) -> tuple[Proof, ...]:

@@ -21,6 +21,7 @@ from descring_model import contract
 from descring_sim.gen import nvrtc
 from descring_sim.gen.constants import C_PREFIX, Constant, by_name
 from descring_sim.hdl.slang import ElaborationError, elaborate
+from descring_sim.support import environment
 from descring_sim.support.errors import SimulationError
 
 DESC = "hw_desc_t"
@@ -177,7 +178,13 @@ int main(void) {
 
 def _run(command: list[str], folder: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        command, cwd=folder, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False
+        command,
+        cwd=folder,
+        env=environment.tools(),
+        capture_output=True,
+        text=True,
+        timeout=_TIMEOUT_S,
+        check=False,
     )
 
 

@@ -34,7 +34,7 @@ _INTRODUCTION = """\
 Each rule of [the contract](contract.md), and the tests that cite it in their docstrings. A rule is
 owed at least one test by every suite that its row does not mark with a dash; `MISSING` fails
 `make test`. RTL tests are cocotb cases; each runs in every configuration of its block, on both
-simulators.
+simulators. The [quick tier](results/tiers.md) has every case too, in fewer configurations.
 
 A proof is a property of [the proofs](formal.md) that states the rule, or a part of it, for all
 inputs; [proofs.md](results/proofs.md) says what `make formal` made of each. The last column says

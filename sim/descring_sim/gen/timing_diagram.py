@@ -113,7 +113,7 @@ class Samples:
         if name not in self._signals:
             path = f"{TOP}.{name}"
             if path not in self._variables:
-                raise HostError(f"the waves have no signal {path}; mend timing_diagram.ROWS")
+                raise HostError(f"the waves have no signal {path}; correct timing_diagram.ROWS")
             self._signals[name] = self._variables[path].signal
         # The clock rises in the middle of a period; the waves count picoseconds.
         value = self._signals[name].value_at((cycle * _CLOCK_NS + _CLOCK_NS // 2 - 1) * 1000)

@@ -39,7 +39,7 @@ class _File:
 
 
 def _read(path: Path) -> _File:
-    text = _COMMENT.sub(" ", path.read_text(encoding="utf-8"))
+    text = _COMMENT.sub(" ", path.read_text(encoding="utf-8", errors="replace"))
     return _File(
         path=path,
         defined={name: kind for kind, name in _DEFINITION.findall(text)},

@@ -14,7 +14,6 @@ for.
 from __future__ import annotations
 
 import shutil
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -66,8 +65,11 @@ class Workshop:
     root: Path
 
     def try_mutant(self, mutant: Mutant) -> Verdict:
-        """Plant ``mutant`` in a copy of the sources and run the tasks of its block on it."""
-        started = time.monotonic()
+        """Plant ``mutant`` in a copy of the sources and run the tasks of its block on it.
+
+        An outcome is kept by the hash of the mutated sources, so that a stopped campaign resumes.
+        """
+        seconds = 0.0
         home = self.root / mutant.name
         shutil.rmtree(home, ignore_errors=True)
         shutil.copytree(tasks.formal_dir(), home / "formal")
@@ -80,15 +82,16 @@ class Workshop:
             for task in tasks.read(home / "formal" / f"{source.stem}.sby"):
                 if TAG not in task.tags:
                     continue
-                outcome = proofs.run(task, home / "out")
+                outcome = proofs.run_once(task, home / "out", self.root / "outcomes")
+                seconds += outcome.seconds
                 status, by = judge(mutant, task, outcome)
                 if outcome.status != "pass":
-                    if outcome.status == "fail":
+                    if outcome.status == "fail" and not outcome.cached:
                         (home / REPORT).write_text(failure_text(task, outcome), encoding="utf-8")
                     break
         except (MutantError, SimulationError) as error:
             status, by = "invalid", str(error)
-        return Verdict(mutant, status, by, time.monotonic() - started)
+        return Verdict(mutant, status, by, seconds)
 
 
 def concerned(mutants: Sequence[Mutant]) -> list[Mutant]:

@@ -28,6 +28,7 @@ import click
 from descring_sim.mutation import session
 from descring_sim.mutation.mutant import Mutant, MutantError, Run
 from descring_sim.mutation.session import Status, Verdict
+from descring_sim.support import environment as tool_environment
 from descring_sim.support import paths
 from descring_sim.support.click_program import run_module
 
@@ -116,7 +117,9 @@ class HostWorkshop:
     @staticmethod
     def _build(home: Path) -> None:
         command = [sys.executable, str(home / "native" / "build.py")]
-        built = subprocess.run(command, capture_output=True, text=True, check=False)
+        built = subprocess.run(
+            command, env=tool_environment.tools(), capture_output=True, text=True, check=False
+        )
         if built.returncode:
             raise MutantError(f"the native core does not build: {built.stderr.strip()[-200:]}")
 
@@ -143,7 +146,7 @@ class HostWorkshop:
         command += ["-k", run.case] if run.case and not test else []
         path = [str(home), *filter(None, [os.environ.get("PYTHONPATH")])]
         environment = {
-            **os.environ,
+            **tool_environment.tools(),
             "PYTHONPATH": os.pathsep.join(path),
             "DESCRING_PATIENCE_S": str(PATIENCE_S),
             "COLUMNS": "200",

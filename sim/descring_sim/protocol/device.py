@@ -71,7 +71,7 @@ class Op(IntEnum):
     """The level of the interrupt."""
     FAIL = 5
     """Answer every access to the bytes from ``address`` to before ``value`` with an error: 0."""
-    MEND = 6
+    CLEAR = 6
     """Let every access succeed again: 0."""
     RESET = 7
     """Hold the device in reset, with ``value`` as the first index, and the bus with it: 0."""

@@ -25,8 +25,8 @@ from pathlib import Path
 from descring_model.program import run_program
 from gcovr.data_model.version import FORMAT_VERSION
 
-from descring_sim.cosim import simulators
-from descring_sim.support import paths, provenance
+from descring_sim.cosim import runner, simulators
+from descring_sim.support import environment, paths, provenance
 from descring_sim.support.errors import SimulationError
 
 SEED = 1
@@ -226,7 +226,7 @@ def write_html(counts: dict[Point, int], rtl_dir: Path, folder: Path) -> list[Pa
         command = [sys.executable, "-m", "gcovr", "--root", str(rtl_dir.parent)]
         command += ["--json-add-tracefile", str(data), "--html-details", str(page)]
         command += ["--html-title", f"descring RTL: {name.replace('-', ' ')}"]
-        subprocess.run(command, check=True, capture_output=True)
+        subprocess.run(command, env=environment.tools(), check=True, capture_output=True)
         pages.append(page)
     return pages
 
@@ -315,7 +315,7 @@ def run_testbenches(folder: Path, configs: Iterable[str], arguments: list[str]) 
     command += ["--build-dir", str(folder / "sim")]
     for narrow in [["--config", config] for config in configs] or [[]]:
         whole = [*command, *narrow, *arguments, str(paths.cocotb_tests_dir())]
-        if subprocess.run(whole).returncode:
+        if subprocess.run(whole, env=environment.tools()).returncode:
             raise SimulationError("a testbench failed, so that its coverage means nothing")
 
 
@@ -330,13 +330,20 @@ def main(arguments: list[str] | None = None) -> int:
         help=f"this named configuration of each block, may be repeated; default: {CONFIGS}",
     )
     parser.add_argument("--all-configs", action="store_true", help="every configuration")
+    parser.add_argument(
+        "--tier",
+        choices=runner.TIERS,
+        default=runner.DEFAULT_TIER,
+        help="quick: what make sim runs on Verilator, at its length and in its configurations",
+    )
     parser.add_argument("--case", help="cases whose block.name matches this expression alone")
     parser.add_argument("--write", action="store_true", help="write docs/results/coverage.md too")
     options = parser.parse_args(arguments)
-    if options.write and options.case:
-        parser.error("--write wants all cases; leave --case out")
-    configs = () if options.all_configs else tuple(options.config or CONFIGS)
-    folder = paths.build_dir() / "coverage"
+    quick = options.tier == "quick"
+    if options.write and (options.case or quick):
+        parser.error("--write wants all cases in full; leave --case and --tier out")
+    configs = () if options.all_configs or quick else tuple(options.config or CONFIGS)
+    folder = paths.build_dir() / ("coverage-quick" if quick else "coverage")
     rtl_dir = paths.rtl_dir().resolve()
     root = paths.checkout_root()
     try:
@@ -344,7 +351,7 @@ def main(arguments: list[str] | None = None) -> int:
             raise SimulationError("coverage needs a checkout")
         waivers = read_waivers(root / "sim" / "coverage.toml")
         if not options.keep:
-            narrow = ["-n", options.jobs]
+            narrow = ["-n", options.jobs, "--tier", options.tier]
             narrow += ["--case", options.case] if options.case else []
             run_testbenches(folder, configs, narrow)
         counts = read_counts(sorted(folder.glob("sim/runs/verilator/*/coverage.dat")), rtl_dir)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A contract for import-linter: some modules may import the standard library and themselves only.
 
-import-linter's own contract wants the forbidden packages named, and one that nobody thought of
-would pass. ``pyproject.toml`` registers this one and says what it is for.
+import-linter's own contract takes a list of forbidden packages; one that is missing from the list
+would pass. ``pyproject.toml`` registers this contract and applies it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class StandardLibraryOnly(Contract):
     package = fields.StringField()
 
     def check(self, graph: ImportGraph, verbose: bool) -> ContractCheck:
-        """Look at every import, those of functions and of TYPE_CHECKING as the graph has them."""
+        """Check every import, those of functions and of TYPE_CHECKING as the graph has them."""
         package: Any = self.package
         own = {package, *graph.find_descendants(package)}
         foreign = [

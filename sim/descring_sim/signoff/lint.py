@@ -16,7 +16,7 @@ from descring_model.program import run_program
 
 from descring_sim.cosim import simulators
 from descring_sim.hdl import filelist
-from descring_sim.support import paths
+from descring_sim.support import paths, plain_paths
 from descring_sim.support.errors import SimulationError
 
 _TIMEOUT_S = 300
@@ -70,6 +70,7 @@ def elaborate(rtl_dir: Path) -> tuple[int, list[str]]:
     """
     for name in simulators.SIMULATORS:
         simulators.find(name)
+    rtl_dir = plain_paths.for_verilator(rtl_dir)
     tops = filelist.modules(rtl_dir)
     jobs = [
         (f"{simulator}, top {top}", command)

@@ -6,6 +6,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from descring_sim.support.errors import SimulationError
+
 _PACKAGE = Path(__file__).resolve().parents[1]
 _WHEEL_DATA = _PACKAGE / "_data"
 
@@ -60,12 +62,37 @@ def verilated_dir() -> Path:
 
 
 def build_dir() -> Path:
-    """Return the folder for build products: build/ in a checkout, else in the user's cache."""
+    """Return the folder for build products.
+
+    It is ``DESCRING_BUILD_DIR`` where that is set, else build/ in a checkout of this user's, else
+    in the user's cache.
+
+    Raises:
+        SimulationError: it cannot be written.
+    """
     chosen = os.environ.get(BUILD_DIR_VARIABLE)
     if chosen:
-        return Path(chosen).resolve()
+        folder = Path(chosen).resolve()
+        if not writable(folder):
+            raise SimulationError(
+                f"{BUILD_DIR_VARIABLE}: expected a folder that can be written, got {folder}"
+            )
+        return folder
     root = checkout_root()
-    if root is not None:
+    if root is not None and writable(root / "build"):
         return root / "build"
-    cache = os.environ.get("XDG_CACHE_HOME")
-    return (Path(cache) if cache else Path.home() / ".cache") / "descring"
+    cache = os.environ.get("XDG_CACHE_HOME") or str(Path("~/.cache").expanduser())
+    folder = Path(cache).absolute() / "descring"
+    if cache.startswith("~") or not writable(folder):
+        raise SimulationError(
+            f"expected a folder for build products, but {folder} cannot be written; set "
+            f"{BUILD_DIR_VARIABLE} to one that can"
+        )
+    return folder
+
+
+def writable(folder: Path) -> bool:
+    """Whether ``folder`` can be written, or made."""
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    return folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)

@@ -9,13 +9,19 @@ import platform
 import subprocess
 from pathlib import Path
 
-from descring_sim.support import paths
+from descring_sim.support import environment, paths
+from descring_sim.support.errors import SimulationError
 
 
 def _git(*arguments: str) -> str:
     root = paths.checkout_root()
     command = ["git", "-C", str(root), *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        command, env=environment.git(), capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        said = " ".join(done.stderr.split())
+        raise SimulationError(f"{root}: expected a checkout that git can read: {said}")
     return done.stdout.strip()
 
 
@@ -48,7 +54,11 @@ def commit_of(folder: Path) -> str | None:
     def git(*arguments: str) -> str | None:
         try:
             done = subprocess.run(
-                ["git", "-C", str(folder), *arguments], capture_output=True, text=True, timeout=30
+                ["git", "-C", str(folder), *arguments],
+                env=environment.git(),
+                capture_output=True,
+                text=True,
+                timeout=30,
             )
         except (OSError, subprocess.TimeoutExpired):
             return None

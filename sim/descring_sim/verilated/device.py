@@ -215,7 +215,7 @@ class VerilatedDevice:
         names = ("lines_read", "lines_written", "bursts", "errors")
         return {name: int(getattr(state, name)) for name in names}
 
-    def fail_memory(self, start: int, stop: int) -> None:
+    def inject_bus_error(self, start: int, stop: int) -> None:
         """Answer every access that touches the bytes ``[start, stop)`` with an error [LIFE-005].
 
         Raises:
@@ -227,12 +227,12 @@ class VerilatedDevice:
                 f"got [{start}, {stop})"
             )
         with self._lock:
-            self._check(self._lib.dx_fail_memory(self._open_device(), start, stop))
+            self._check(self._lib.dx_inject_bus_error(self._open_device(), start, stop))
 
-    def mend_memory(self) -> None:
+    def clear_bus_errors(self) -> None:
         """Let every access succeed again; a halted device wants CTRL.RESUME as well."""
         with self._lock:
-            self._lib.dx_mend_memory(self._open_device())
+            self._lib.dx_clear_bus_errors(self._open_device())
 
     def record(self, path: Path | None, *, last: int = 0) -> None:
         """Write waves (FST) of all cycles from now on to ``path``, or end that with None.

@@ -20,7 +20,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 from collections import deque
 from pathlib import Path
 from typing import Any
@@ -33,7 +32,7 @@ from descring_model.lines import INDEX_MODULUS, check_index
 
 from descring_sim.cosim import simulators
 from descring_sim.hdl import filelist
-from descring_sim.support import build_cache, paths, processes
+from descring_sim.support import build_cache, paths, plain_paths, processes
 from descring_sim.support.errors import SimulationError
 from descring_sim.verilated.build import Say
 
@@ -334,7 +333,7 @@ def _build(workers: int, depth: int, say: Say) -> Path:
     digest = hashlib.sha256(json.dumps([version, *options]).encode())
     for path in (*files.sources, *files.headers, fault):
         digest.update(f"\0{path.name}\0".encode() + path.read_bytes())
-    root = paths.build_dir() / "verilated"
+    root = plain_paths.plain(paths.build_dir()) / "verilated"
     folder = root / f"bridge-{digest.hexdigest()[:16]}"
     library = folder / f"V{TOP}"
     with build_cache.locked(root / "locks" / folder.name):
@@ -361,11 +360,12 @@ def _build(workers: int, depth: int, say: Say) -> Path:
         )
         with log.open("wb") as output:
             result = subprocess.run(
-                [sys.executable, "-c", code],
+                [plain_paths.python(), "-c", code],
                 input=json.dumps(arguments).encode(),
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                env=simulators.environment() | {"MAKEFLAGS": f"-j{os.cpu_count() or 1}"},
+                env=simulators.environment()
+                | {"MAKEFLAGS": plain_paths.make_flags(folder, f"-j{os.cpu_count() or 1}")},
                 timeout=_BUILD_TIMEOUT_S,
             )
         if result.returncode != 0 or not library.is_file():

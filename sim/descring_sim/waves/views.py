@@ -106,7 +106,7 @@ def state_names(rtl_dir: Path) -> dict[str, tuple[str, ...]]:
     """The states of each module's machine, from the type ``state_e`` in its source."""
     names = {}
     for file in sorted(rtl_dir.glob("*.sv")):
-        text = _COMMENT.sub("", file.read_text(encoding="utf-8"))
+        text = _COMMENT.sub("", file.read_text(encoding="utf-8", errors="replace"))
         module = _MODULE.search(text)
         for body, kind in _ENUM.findall(text):
             if module and kind == "state_e":

@@ -70,7 +70,7 @@ def recorder(simulator: str, top: str) -> tuple[Path, str]:
         return Path(f"{ICARUS_MODULE}.sv"), text
     main = Path("lib", "verilator", "verilator.cpp")
     source = cocotb_tools.config.share_dir / main
-    text = source.read_text(encoding="utf-8")
+    text = source.read_text(encoding="utf-8", errors="replace")
     for old, new in _VERILATOR.items():
         if text.count(old) != 1:
             raise SimulationError(f"{source}: expected once, to record waves: {old.strip()!r}")

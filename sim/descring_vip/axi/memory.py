@@ -21,21 +21,21 @@ from cocotb.task import Task
 from cocotb.triggers import Event, RisingEdge
 
 from descring_vip.handles import bit, is_high, read_int, signal
-from descring_vip.stream.lines import LINE_BYTES
 from descring_vip.stream.patterns import Gate, Pattern
 from descring_vip.timebase import Timebase
 
 OKAY, SLVERR, DECERR = 0, 2, 3
 _INCR = 1
 
-_ALL_LANES = (1 << LINE_BYTES) - 1
 _READ_CHANNELS = ("ar", "r")
 _WRITE_CHANNELS = ("aw", "w", "b")
 _TAKEN = ("ar", "aw", "w")
+# What a master may leave out, with the value that the standard gives it then.
+_OPTIONAL = {"len": 0, "id": 0, "burst": _INCR}
 
 
 class Burst(NamedTuple):
-    """One burst: byte address of its first line, lines, and its id."""
+    """One burst: byte address of its first beat, number of beats (``lines``), and its id."""
 
     address: int
     lines: int
@@ -43,7 +43,7 @@ class Burst(NamedTuple):
 
 
 class Written(NamedTuple):
-    """One beat that was written: byte address, the 64 bytes on the bus, and their strobes."""
+    """One beat that was written: byte address, the bytes on the bus, and their strobes."""
 
     address: int
     data: bytes
@@ -83,20 +83,26 @@ class AxiFaults:
     next_write: tuple[int, int] | None = None
     met: int = 0
 
-    def response(self, address: int, strobes: int = _ALL_LANES) -> int:
-        """The response to an access of the lanes ``strobes`` of the line at ``address``."""
+    def response(self, address: int, width: int, strobes: int = -1) -> int:
+        """The response to an access of the lanes ``strobes`` (-1: all) of ``width`` bytes."""
         for start, stop, response in self.ranges:
-            if start < address + LINE_BYTES and stop > address:
-                low, high = max(start - address, 0), min(stop - address, LINE_BYTES)
+            if start < address + width and stop > address:
+                low, high = max(start - address, 0), min(stop - address, width)
                 if strobes & ((1 << high) - (1 << low)):
                     return response
         return OKAY
 
 
 class AxiMemory:
-    """Serves the read or the write channels of a master with 512-bit data, or both.
+    """Serves the read or the write channels of an AXI4 master, or both.
+
+    The data bus may have any width that the standard allows. Bursts have rising addresses and beats
+    as wide as the bus, from an address that is a multiple of that; anything else is a failure, and
+    so is an address below :attr:`origin`. Of the request signals, ``len``, ``id`` and ``burst`` may
+    be missing, as may ``wstrb`` and the ids of responses.
 
     Attributes:
+        width: bytes of a beat.
         memory: the bytes, ``(n,)`` uint8; an access beyond them gets DECERR.
         origin: the address of the first byte on the bus. All other addresses, here and of what is
             seen, count from there.
@@ -132,11 +138,15 @@ class AxiMemory:
         self._gates = {name: Gate(None) for name in names}
         self._valid = {name: bit(dut, f"{prefix}_{name}valid") for name in names}
         self._ready = {name: bit(dut, f"{prefix}_{name}ready") for name in names}
-        ports = [f"ar{part}" for part in ("addr", "len", "id", "burst")] * reads
-        ports += [f"r{part}" for part in ("data", "resp", "last", "id")] * reads
-        ports += [f"aw{part}" for part in ("addr", "len", "id", "burst")] * writes
-        ports += [*("wdata", "wstrb", "wlast", "bresp", "bid")] * writes
-        self._ports = {name: signal(dut, f"{prefix}_{name}") for name in ports}
+        needed = ["araddr", "rdata", "rresp", "rlast"] * reads
+        needed += ["awaddr", "wdata", "wlast", "bresp"] * writes
+        optional = [f"ar{part}" for part in ("size", *_OPTIONAL)] * reads + ["rid"] * reads
+        optional += [f"aw{part}" for part in ("size", *_OPTIONAL)] * writes
+        optional += ["wstrb", "bid"] * writes
+        present = [name for name in optional if hasattr(dut, f"{prefix}_{name}")]
+        self._ports = {name: signal(dut, f"{prefix}_{name}") for name in (*needed, *present)}
+        self.width = len(self._ports["rdata" if reads else "wdata"]) // 8
+        self._all_lanes = (1 << self.width) - 1
         self._wake = Event()
         self._tasks: list[Task[None]] = []
         self.reset()
@@ -223,16 +233,25 @@ class AxiMemory:
 
     def _burst(self, name: str) -> Burst:
         """The request that is on the channel ``name``."""
-        address, length, number = (
-            read_int(self._ports[f"{name}{part}"]) for part in ("addr", "len", "id")
+        address = read_int(self._ports[f"{name}addr"])
+        length, number, kind = (
+            read_int(self._ports[name + part]) if name + part in self._ports else default
+            for part, default in _OPTIONAL.items()
         )
         if address < self.origin:
             raise AssertionError(
                 f"an access of 0x{address:x}, below the memory at 0x{self.origin:x} "
                 f"({self._time.context()})"
             )
-        if read_int(self._ports[f"{name}burst"]) != _INCR:
+        if kind != _INCR:
             raise AssertionError(f"a burst whose addresses do not rise ({self._time.context()})")
+        size = self._ports.get(f"{name}size")
+        beat = self.width if size is None else 1 << read_int(size)
+        if beat != self.width or address % beat:
+            raise AssertionError(
+                f"expected aligned beats of {self.width} bytes, got beats of {beat} "
+                f"bytes from 0x{address:x} ({self._time.context()})"
+            )
         return Burst(address - self.origin, length + 1, number)
 
     # ------------------------------------------------------------------ reads
@@ -243,7 +262,7 @@ class AxiMemory:
             self.reads.append(burst)
             due = self._due("r", now, self.read_latency)
             for line in range(burst.lines):
-                address = burst.address + line * LINE_BYTES
+                address = burst.address + line * self.width
                 self._read_due.append((due, address, int(line == burst.lines - 1), burst.id, line))
         if self._gone("r"):
             gate = self._gates["r"].step()
@@ -253,19 +272,21 @@ class AxiMemory:
                 data, response = self._read(address)
                 for name, value in (("data", data), ("resp", response), ("last", last)):
                     self._ports[f"r{name}"].value = value
-                self._ports["rid"].value = number
+                if "rid" in self._ports:
+                    self._ports["rid"].value = number
             self._offer("r", offered)
         return bool(self._read_due) or self._driven["r"] or is_high(self._valid["ar"])
 
     def _read(self, address: int) -> tuple[int, int]:
-        response = self.faults.response(address)
-        if address + LINE_BYTES > len(self.memory):
+        response = self.faults.response(address, self.width)
+        stop = address + self.width
+        if stop > len(self.memory):
             response = DECERR
         if response != OKAY:
             self.faults.met += 1
             # What comes with an error is no data.
-            return int.from_bytes(self._rng.bytes(LINE_BYTES), "little"), response
-        return int.from_bytes(self.memory[address : address + LINE_BYTES].tobytes(), "little"), OKAY
+            return int.from_bytes(self._rng.bytes(self.width), "little"), response
+        return int.from_bytes(self.memory[address:stop].tobytes(), "little"), OKAY
 
     # ------------------------------------------------------------------ writes
 
@@ -274,7 +295,8 @@ class AxiMemory:
         if self._take("aw"):
             self._addresses.append(self._burst("aw"))
         if self._take("w"):
-            self._beats.append((read_int(ports["wdata"]), read_int(ports["wstrb"])))
+            strobes = read_int(ports["wstrb"]) if "wstrb" in ports else self._all_lanes
+            self._beats.append((read_int(ports["wdata"]), strobes))
         while self._addresses and len(self._beats) >= self._addresses[0].lines:
             self._whole_burst(self._addresses.popleft(), now)
         if self._gone("b"):
@@ -294,8 +316,8 @@ class AxiMemory:
         beats = []
         for line in range(burst.lines):
             data, strobes = self._beats.popleft()
-            address = burst.address + line * LINE_BYTES
-            beats.append(Written(address, data.to_bytes(LINE_BYTES, "little"), strobes))
+            address = burst.address + line * self.width
+            beats.append(Written(address, data.to_bytes(self.width, "little"), strobes))
         self.writes.append(burst)
         if not self.write_late:
             beats = [beat for beat in beats if not self._write(beat)]
@@ -310,23 +332,24 @@ class AxiMemory:
             self.faults.next_write, response = None, once[1]
         self.faults.met += response != OKAY
         self._ports["bresp"].value = response
-        self._ports["bid"].value = burst.id
+        if "bid" in self._ports:
+            self._ports["bid"].value = burst.id
 
     def _denied(self, beat: Written) -> int:
-        if beat.address + LINE_BYTES > len(self.memory):
+        if beat.address + self.width > len(self.memory):
             return DECERR
-        return self.faults.response(beat.address, beat.strobes)
+        return self.faults.response(beat.address, self.width, beat.strobes)
 
     def _write(self, beat: Written) -> bool:
         """Perform a beat; False where it gets an error response."""
         if self._denied(beat) != OKAY:
             return False
         data = np.frombuffer(beat.data, dtype=np.uint8)
-        at = slice(beat.address, beat.address + LINE_BYTES)
-        if beat.strobes == _ALL_LANES:
+        at = slice(beat.address, beat.address + self.width)
+        if beat.strobes == self._all_lanes:
             self.memory[at] = data
         else:
-            lanes = [lane for lane in range(LINE_BYTES) if beat.strobes >> lane & 1]
+            lanes = [lane for lane in range(self.width) if beat.strobes >> lane & 1]
             self.memory[at][lanes] = data[lanes]  # a view, so it is written
         if self.on_write is not None:
             self.on_write(beat)

@@ -196,7 +196,7 @@ class AxiMonitor(Checker):
             await edge
             # Before the look, so that what it starts wakes too.
             self._wake.clear()
-            if not self._look():
+            if not self.look():
                 await self._wake.wait()
 
     async def _wake_on_change(self, handle: LogicObject) -> None:
@@ -205,7 +205,7 @@ class AxiMonitor(Checker):
             await handle.value_change
             self._wake.set()
 
-    def _look(self) -> bool:
+    def look(self) -> bool:
         """Check one clock edge; whether the next one must be looked at too."""
         if bits(self._time.reset_n) != "1":
             return self._look_in_reset(first=not self._in_reset)

@@ -84,8 +84,8 @@ class HostDeviceTestbench(Case):
             return self._host.interrupt()
         if operation.op is Op.FAIL:
             self._host.fail(operation.address, operation.value)
-        if operation.op is Op.MEND:
-            self._host.mend()
+        if operation.op is Op.CLEAR:
+            self._host.clear_bus_errors()
         if operation.op is Op.RESET:
             self._host.restart(operation.value)
             await self.time.reset(self._reset_cycles)

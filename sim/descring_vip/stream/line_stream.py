@@ -7,7 +7,8 @@ the prefix is ``line_``, ``done_``, ``reward_`` or nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import warnings
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import cocotb
@@ -15,12 +16,12 @@ from cocotb.handle import HierarchyObject, LogicObject
 from cocotb.task import Task
 from cocotb.triggers import Event, RisingEdge
 from cocotb.types import LogicArray
-from cocotb_bus.drivers import ValidatedBusDriver  # type: ignore[import-untyped]
+from cocotb_bus.drivers import BusDriver  # type: ignore[import-untyped]
 from cocotb_bus.monitors import BusMonitor  # type: ignore[import-untyped]
 
-from descring_vip.handles import bit, is_high, read_bytes, read_int, signal
+from descring_vip.handles import Signal, bit, is_high, read_bytes, read_int, signal
 from descring_vip.stream.lines import LINE_BYTES
-from descring_vip.stream.patterns import Pattern, Ready
+from descring_vip.stream.patterns import FOREVER, Pattern, Ready
 from descring_vip.timebase import Timebase
 
 
@@ -46,7 +47,7 @@ def _ports(prefix: str, *, into: bool) -> dict[str, str]:
     }
 
 
-class LineDriver(ValidatedBusDriver):  # type: ignore[misc]
+class LineDriver:
     """Offers lines to a design: :meth:`send_soon` queues them.
 
     A line stays on offer, unchanged, until the design takes it. While nothing is on offer the data
@@ -55,8 +56,6 @@ class LineDriver(ValidatedBusDriver):  # type: ignore[misc]
     Attributes:
         accepted: lines that the design has taken.
     """
-
-    _GARBAGE = LogicArray.from_bytes(b"\xa5\x5a" * (LINE_BYTES // 2), byteorder="little")
 
     def __init__(
         self,
@@ -68,18 +67,18 @@ class LineDriver(ValidatedBusDriver):  # type: ignore[misc]
         side: Iterable[str] = (),
     ) -> None:
         """Drive the stream ``prefix``; with every line also the inputs named in ``side``."""
-        self._signals = _ports(prefix, into=True)
+        self._dut, self._clock = dut, clock
+        self._ports = _ports(prefix, into=True)
         self._side = {name: signal(dut, name) for name in side}
-        super().__init__(dut, None, clock, valid_generator=idle, case_insensitive=False)
+        self._pauses = _Pauses(idle)
+        self._sent = 0
         self.accepted = 0
-        self._edge = RisingEdge(clock)
-        self._sending = False
-        self._release()
+        self._bus = self._new_bus()
 
     @property
     def queued(self) -> int:
         """Lines that the design has not taken."""
-        return len(self._sendQ) + self._sending
+        return self._sent - self.accepted
 
     def send_soon(self, lines: Iterable[bytes], **side: int) -> Event:
         """Queue ``lines``, each with the values ``side`` on the side inputs.
@@ -98,40 +97,74 @@ class LineDriver(ValidatedBusDriver):  # type: ignore[misc]
             raise ValueError(f"side inputs {sorted(unknown)} are not among {sorted(self._side)}")
         taken = Event()
         for line in batch[:-1]:
-            self.append(line, **side)
-        self.append(batch[-1], event=taken, **side)
+            self._bus.append(line, **side)
+        self._bus.append(batch[-1], event=taken, **side)
+        self._sent += len(batch)
         return taken
+
+    def set_valid_generator(self, idle: Pattern | None) -> None:
+        """Pause as ``idle`` tells from the next line on; None for a line every cycle."""
+        self._pauses.start(idle)
+
+    def clear(self) -> None:
+        """Drop every line that is not on offer."""
+        self._bus.clear()
+        self._sent = self.accepted + self._bus.sending
 
     def abort(self) -> None:
         """Drop every line that the design has not taken, also the one on offer."""
         self.stop()
-        self.clear()
-        self._pending.clear()
-        self._sending = False
-        self._release()
-        self._thread: Task[None] = cocotb.start_soon(self._send_thread())
+        self._sent = self.accepted
+        self._bus = self._new_bus()
 
     def stop(self) -> None:
         """Stop driving; the pins stay as they are."""
-        # cocotb-bus's own kill() uses a call that cocotb 2 has deprecated.
-        self._thread.cancel()
+        _kill(self._bus)
+
+    def _new_bus(self) -> _LineBus:
+        return _LineBus(self._dut, self._clock, self._ports, self._side, self._pauses, self._took)
+
+    def _took(self) -> bool:
+        """Count a line that the design took; whether another is waiting."""
+        self.accepted += 1
+        return self.queued > 0
+
+
+class _LineBus(BusDriver):  # type: ignore[misc]
+    """The pins of a stream into the design, with the queue and the task of cocotb-bus."""
+
+    _GARBAGE = LogicArray.from_bytes(b"\xa5\x5a" * (LINE_BYTES // 2), byteorder="little")
+
+    def __init__(
+        self,
+        dut: HierarchyObject,
+        clock: LogicObject,
+        ports: dict[str, str],
+        side: dict[str, Signal],
+        pauses: _Pauses,
+        took: Callable[[], bool],
+    ) -> None:
+        """Offer nothing; ``took()`` is called for each line taken, and tells if another waits."""
+        self._signals = ports
+        self._side, self._pauses, self._took = side, pauses, took
+        self.sending = False
+        super().__init__(dut, None, clock, case_insensitive=False)
+        self._edge = RisingEdge(clock)
+        self._release()
 
     def _release(self) -> None:
         self.bus.valid.value = 0
         self.bus.data.value = self._GARBAGE
 
     async def _driver_send(self, transaction: bytes, sync: bool = True, **side: int) -> None:
-        self._sending = True
+        self.sending = True
         if sync:
             await self._edge
-        if not self.on:
-            if self.off:
-                self._release()
-            for _ in range(self.off):
-                await self._edge
-            self._next_valids()
-        if self.on is not True:
-            self.on -= 1
+        pause = self._pauses.before_next()
+        if pause:
+            self._release()
+        for _ in range(pause):
+            await self._edge
         self.bus.valid.value = 1
         self.bus.data.value = LogicArray.from_bytes(transaction, byteorder="little")
         for name, value in side.items():
@@ -140,10 +173,43 @@ class LineDriver(ValidatedBusDriver):  # type: ignore[misc]
             await self._edge
             if is_high(self.bus.ready):
                 break
-        self.accepted += 1
-        self._sending = False
-        if not self._sendQ:
+        self.sending = False
+        if not self._took():
             self._release()
+
+
+class _Pauses:
+    """How many cycles a source pauses before each line; it goes on where a reset interrupted it."""
+
+    def __init__(self, pattern: Pattern | None) -> None:
+        self.start(pattern)
+
+    def start(self, pattern: Pattern | None) -> None:
+        """Take the pauses of ``pattern`` from now on."""
+        self._pattern = pattern
+        self._on, self._off = self._next()
+
+    def before_next(self) -> int:
+        """The cycles to pause before the line that is about to be offered."""
+        pause = 0
+        if not self._on:
+            pause = self._off
+            self._on, self._off = self._next()
+        self._on -= 1
+        return pause
+
+    def _next(self) -> tuple[int, int]:
+        if self._pattern is None:
+            return FOREVER, 0
+        return next((on, off) for on, off in self._pattern if on)
+
+
+def _kill(part: BusDriver | BusMonitor) -> None:
+    """End the task of a driver or monitor."""
+    with warnings.catch_warnings():
+        # The call that cocotb-bus makes is deprecated in cocotb 2; there is no other public one.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        part.kill()
 
 
 class LineSink:
@@ -236,9 +302,7 @@ class LineMonitor(BusMonitor):  # type: ignore[misc]
 
     def stop(self) -> None:
         """Stop watching."""
-        # cocotb-bus's own kill() uses a call that cocotb 2 has deprecated.
-        task: Task[None] = self._thread
-        task.cancel()
+        _kill(self)
 
     async def _monitor_recv(self) -> None:
         edge = RisingEdge(self.clock)

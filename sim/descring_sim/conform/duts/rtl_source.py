@@ -26,7 +26,7 @@ KEYS = (
 """What the tables of both kinds have."""
 DEFAULT_RESET_CYCLES = 4
 
-# Foreign sources are not ours to mend: what Verilator warns of in them is no error here.
+# Foreign sources are not ours to change: a warning of Verilator in them is no error here.
 _QUIET = "".join(
     f"/* verilator lint_off {code} */"
     for code in (

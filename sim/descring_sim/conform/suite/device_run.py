@@ -188,13 +188,13 @@ def _bus_error(bench: Bench, ring: int) -> None:
     bench.start(4, 4, 4)
     at = bench.layout.bases[ring] + 64 * ((bench.first_index + 3) % 16)
     for side in (bench.golden, device):
-        side.fail_memory(at, at + 64)
+        side.inject_bus_error(at, at + 64)
     bench.submit(bench.lines(8))
     bench.rest()
     bench.write("CTRL", _RESUME)
     bench.rest()
     for side in (bench.golden, device):
-        side.mend_memory()
+        side.clear_bus_errors()
     bench.write("STATUS", STATUS["BUS_ERROR"])
     bench.write("CTRL", _RESUME)
     bench.rest()
