@@ -19,7 +19,8 @@ from toy_project import Toy, write_toy
 SLOW = frozenset(
     f"test_{name}"
     for name in (
-        *("bootstrap", "bridge", "campaign", "device", "examples", "installed", "replay_rtl"),
+        *("bootstrap", "bridge", "campaign", "cli_programs", "conform_report", "device"),
+        *("environment", "examples", "imports", "installed", "replay_rtl"),
         *("conform_campaign", "conform_processes", "conform_shell", "conform_simulations"),
         *("conform_suite", "formal", "formal_quick", "formal_streams", "mutants", "mutants_host"),
         *("runner", "shell", "soak", "synth", "tiers", "timing_diagram", "verilated_core"),

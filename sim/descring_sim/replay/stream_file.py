@@ -2,8 +2,8 @@
 """Streams of descriptors and completions as ``.npy`` files.
 
 A stream file holds the structured dtype of the contract, shape ``(n,)``, or plain bytes, shape
-``(n, 64)`` and dtype ``uint8``. It is read without ever unpickling, and its header is held against
-its size before anything of it is used. :mod:`descring_sim.support.files` says how it is written.
+``(n, 64)`` and dtype ``uint8``. It is read without ever unpickling, and its header is checked
+against its size before it is used. :mod:`descring_sim.support.files` writes it.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def read_stream(path: Path) -> Lines:
 
     Raises:
         FileError: the file is missing, unreadable, no regular file, not ``.npy``, pickled,
-            truncated, longer than its header says, or of another shape or dtype, it was written to
+            truncated, longer than its header states, or of another shape or dtype, it was written to
             while it was read, or it does not fit into memory.
     """
     # Read and not mapped: a page of a mapped file that somebody truncates is a SIGBUS, and one that
@@ -97,11 +97,11 @@ def array_of(data: bytes, where: str) -> npt.NDArray[np.generic]:
     if len(data) < expected:
         raise StreamError(
             f"{where}: the .npy file is truncated or damaged: expected {expected} bytes, as its "
-            f"header says, got {len(data)}; write it again"
+            f"header states, got {len(data)}; write it again"
         )
     if len(data) > expected:
         raise StreamError(
-            f"{where}: expected {expected} bytes, as its header says, but the file has "
+            f"{where}: expected {expected} bytes, as its header states, but the file has "
             f"{len(data)}; it is damaged, write it again"
         )
     return np.ndarray(shape, dtype, data, offset, order="F" if fortran else "C")
