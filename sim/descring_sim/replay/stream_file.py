@@ -44,8 +44,8 @@ def read_stream(path: Path) -> Lines:
 
     Raises:
         FileError: the file is missing, unreadable, no regular file, not ``.npy``, pickled,
-            truncated, longer than its header states, or of another shape or dtype, it was written to
-            while it was read, or it does not fit into memory.
+            truncated, longer than its header states, or of another shape or dtype, it was written
+            to while it was read, or it does not fit into memory.
     """
     # Read and not mapped: a page of a mapped file that somebody truncates is a SIGBUS, and one that
     # somebody rewrites is a line of another stream.
