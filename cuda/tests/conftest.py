@@ -22,6 +22,18 @@ settings.register_profile("descring", max_examples=40, deadline=None, print_blob
 settings.load_profile("descring")
 
 
+SLOW = ("test_compile", "test_remote_life", "test_remote_registers", "test_remote_streams")
+"""Files whose tests compile kernels, or run them on the CPU; ``make check`` leaves them out."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests of this folder that take seconds."""
+    for item in items:
+        if item.path.parent == Path(__file__).parent and item.path.stem in SLOW:
+            item.add_marker(pytest.mark.slow)
+
+
 @functools.cache
 def no_gpu() -> str:
     """Why the tests that need a GPU can't run here; empty if they can."""

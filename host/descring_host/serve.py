@@ -12,9 +12,11 @@ import argparse
 import contextlib
 import json
 import os
+import select
 import signal
 import sys
 import time
+from types import FrameType
 from typing import Any
 
 from descring_host.cpu import WORKERS_MAX, join, peer_of
@@ -45,27 +47,43 @@ def _say(event: str, **facts: Any) -> None:
 
 
 class _Signals:
-    """Signals that ask the process to end in order: they are blocked, and taken when it can end.
+    """Signals that ask the process to end in order.
 
-    So none interrupts the making of the memory or its removal, and a second one changes nothing.
+    Their handler only takes note, so none interrupts the making of the memory or its removal, and a
+    second one changes nothing. To block them would not do: a thread of NumPy's would get them.
     """
 
     def __init__(self) -> None:
-        """Block them, in the threads that this one starts too."""
-        self._asking = {signal.SIGTERM, signal.SIGINT}
-        if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # as nohup wants it
-            self._asking.add(signal.SIGHUP)
+        """Handle SIGTERM, SIGINT and, unless it is ignored as nohup wants it, SIGHUP."""
+        self._asked: str | None = None
+        self._reader, self._writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._woken = signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
+        asking = [signal.SIGTERM, signal.SIGINT]
+        if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+            asking.append(signal.SIGHUP)
+        self._before = {number: signal.signal(number, self._note) for number in asking}
 
-        self._before = signal.pthread_sigmask(signal.SIG_BLOCK, self._asking)
-
-    def unblock(self) -> None:
-        """Let them do again what they did before."""
-        signal.pthread_sigmask(signal.SIG_SETMASK, self._before)
+    def _note(self, number: int, _frame: FrameType | None) -> None:
+        self._asked = self._asked or signal.Signals(number).name
 
     def wait(self, timeout_s: float) -> str | None:
-        """The name of one that came within this time, or None."""
-        came = signal.sigtimedwait(self._asking, timeout_s)
-        return None if came is None else signal.Signals(came.si_signo).name
+        """The name of the first one; None if none came within this time."""
+        if self._asked is None:
+            select.select([self._reader], [], [], timeout_s)
+        return self._asked
+
+    def ignore(self) -> None:
+        """Ignore them from now on: the process ends."""
+        for number in self._before:
+            signal.signal(number, signal.SIG_IGN)
+
+    def restore(self) -> None:
+        """Handle them as before."""
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        signal.set_wakeup_fd(self._woken)
+        os.close(self._reader)
+        os.close(self._writer)
 
 
 def _indices(device: Any) -> dict[str, int]:
@@ -158,9 +176,9 @@ def run(
 ) -> int:
     """As the command line; every refusal is one JSON line with its reason and exit code 2.
 
-    SIGTERM, SIGINT and SIGHUP end it in order. They stay blocked then, so that a second one does
-    not disturb the end of the process, which is to follow. ``parent`` is a process without which
-    nobody is going to be its host.
+    SIGTERM, SIGINT and SIGHUP end it in order. They are ignored then, so that a second one does not
+    disturb the end of the process, which is to follow. ``parent`` is a process without which nobody
+    is going to be its host.
     """
     signals = _Signals()
     segment: Segment | None = None
@@ -192,8 +210,10 @@ def run(
     finally:
         if segment is not None:
             segment.close(unlink=served)
-        if not served:
-            signals.unblock()
+        if served:
+            signals.ignore()
+        else:
+            signals.restore()
     return 0
 
 

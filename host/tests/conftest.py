@@ -35,6 +35,8 @@ BACKENDS: dict[str, tuple[str, dict[str, Any], float]] = {
 """The suite runs unchanged over these; a further backend adds one line: its name, its options, and
 the share of the streams' lengths that it gets, for simulators take milliseconds a line."""
 
+_SIMULATORS = ("verilator", "icarus", "verilated")
+
 WHOLE_STREAMS = "DESCRING_WHOLE_STREAMS"
 """Environment variable that gives every backend the whole streams."""
 
@@ -59,6 +61,16 @@ class OpenBackend:
     def lines(self, count: int) -> int:
         """How long a stream of ``count`` lines is to be on this backend."""
         return math.ceil(count * self._share)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests over a simulator; ``make check`` leaves them out."""
+    for item in items:
+        params = item.callspec.params if hasattr(item, "callspec") else {}
+        here = item.path.parent == Path(__file__).parent
+        if here and params.get("open_backend") in _SIMULATORS:
+            item.add_marker(pytest.mark.slow)
 
 
 @functools.cache

@@ -7,12 +7,7 @@ No line is lost, none comes twice, and the next call returns its own.
 """
 
 import os
-import random
-import signal
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from types import FrameType
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -22,53 +17,11 @@ from descring_host import CommandQueue, Completion, DeviceHalted, QueueTimeout
 from descring_host.completion import LINE_STRUCT
 from descring_model import DESC_DTYPE, Lines, complete, line_bytes, streams
 from host_support import FLAG, GOOD_DECODE, PATIENCE_S, decode, stop
+from interrupt_support import Timer
 
 INTERRUPTS = int(os.environ.get("DESCRING_INTERRUPTS", "0"))
 SHORT = {"model": 150, "cpu": 300, "cpu-process": 150}
 """Interrupted calls of the short form, where the backend has one: the others take 25."""
-
-
-class Interrupted(Exception):
-    """What the handler raises."""
-
-
-class Timer:
-    """Raises :class:`Interrupted` out of a block of code, once at most."""
-
-    def __init__(self, seed: int) -> None:
-        self.draw = random.Random(seed)
-        self.span_s = 1e-3
-        self.hits = 0
-        self._armed = False
-
-    def _handle(self, _number: int, _frame: FrameType | None) -> None:
-        if self._armed:
-            self._armed = False
-            raise Interrupted
-
-    @contextmanager
-    def installed(self) -> Iterator[None]:
-        """Handle the signal inside, and let no timer run behind."""
-        before = signal.signal(signal.SIGALRM, self._handle)
-        try:
-            yield
-        finally:
-            signal.setitimer(signal.ITIMER_REAL, 0)
-            signal.signal(signal.SIGALRM, before)
-
-    def interrupt(self, body: Callable[..., None], *arguments: Any) -> None:
-        """Call ``body`` and interrupt it at a random time, as long as it takes most of the time."""
-        start = time.perf_counter()
-        try:
-            self._armed = True
-            signal.setitimer(signal.ITIMER_REAL, 1e-6 + self.draw.random() * self.span_s)
-            body(*arguments)
-            self._armed = False
-            took = time.perf_counter() - start
-            self.span_s += 0.05 * (took - self.span_s)
-        except Interrupted:
-            self.hits += 1
-        signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 def _bytes(what: Lines | Completion | None) -> bytes:

@@ -16,6 +16,27 @@ sys.path.insert(0, str(Path(__file__).parent))
 from descring_sim.cli import main
 from toy_project import Toy, write_toy
 
+SLOW = frozenset(
+    f"test_{name}"
+    for name in (
+        *("bootstrap", "bridge", "campaign", "cli_programs", "conform_report", "device"),
+        *("environment", "examples", "imports", "installed", "replay_rtl"),
+        *("conform_campaign", "conform_processes", "conform_shell", "conform_simulations"),
+        *("conform_suite", "formal", "formal_quick", "formal_streams", "mutants", "mutants_host"),
+        *("runner", "shell", "soak", "synth", "tiers", "timing_diagram", "verilated_core"),
+        *("verilated_device", "views_of_testbenches", "waves_of_failures", "waveview"),
+    )
+)
+"""Files whose tests build or simulate; ``make check`` leaves them out."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests of this folder that take seconds."""
+    for item in items:
+        if item.path.parent == Path(__file__).parent and item.path.stem in SLOW:
+            item.add_marker(pytest.mark.slow)
+
 
 @pytest.fixture
 def descring(

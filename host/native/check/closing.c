@@ -19,9 +19,9 @@
 
 enum { WINDOW = 1 << 14, OFFSET = 8192, BYTES = OFFSET + WINDOW };
 static const hd_geometry_t RINGS = {128, 4096 + 128, 8192 + 128, 4u | 4u << 8 | 4u << 16, 1};
-static const int64_t LONG = 20ll * 1000 * 1000 * 1000;
+static const int64_t LONG = 600ll * 1000 * 1000 * 1000;
 // A close that takes longer has not woken its waiters.
-static const uint64_t CLOSE_NS = 5ull * 1000 * 1000 * 1000;
+static const uint64_t CLOSE_NS = 120ull * 1000 * 1000 * 1000;
 
 typedef enum kind { THREADS, PROCESS, REMOTE, KINDS } kind_t;
 static const char *const KIND_NAMES[KINDS] = {"threads", "shared memory", "remote"};

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs the testbenches of all blocks with many fresh seeds, on each simulator.
 
-``python -m descring_sim.campaign.soak``, or ``make soak``. The seeds are consecutive, from a first
+``descring dev soak``, or ``make soak``. The seeds are consecutive, from a first
 one that is drawn or given. What is done is kept: the same command continues a soak that was ended,
 and runs again only the suites whose inputs have changed since. A failing case goes to
 ``cocotb_tests/regressions.toml``, so that every later run has it.
@@ -34,6 +34,7 @@ from descring_sim.cosim import plan, runner, simulators
 from descring_sim.cosim.plan import Suite
 from descring_sim.cosim.simulators import Simulator
 from descring_sim.support import paths, progress, provenance
+from descring_sim.support.click_program import run_module
 from descring_sim.support.errors import SimulationError
 from descring_sim.support.markdown import table
 from descring_sim.support.seeds import new_seed
@@ -340,4 +341,4 @@ class _alone:
 
 
 if __name__ == "__main__":
-    main()
+    run_module("descring_sim.campaign.soak", main)

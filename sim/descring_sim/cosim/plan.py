@@ -42,7 +42,7 @@ class Suite:
 
 
 class _Recorder:
-    """Stands in for the fixture ``cosim``: notes what a test would run."""
+    """Replaces the fixture ``cosim``: notes what a test would run."""
 
     def __init__(self) -> None:
         self.suites: list[Suite] = []
@@ -81,8 +81,12 @@ def _configs_of(test: Any) -> list[str] | None:
     return None
 
 
-def of_file(file: Path) -> list[Suite]:
+def of_file(file: Path, *, quick_on: str | None = None) -> list[Suite]:
     """Return the runs that the tests of a pytest file would make, in their order.
+
+    Args:
+        file: a pytest file.
+        quick_on: a simulator, of which only what its quick tier has is returned.
 
     Raises:
         SimulationError: there is no such file.
@@ -97,18 +101,21 @@ def of_file(file: Path) -> list[Suite]:
     for name, function in list(vars(tests).items()):
         if name.startswith("test_") and "cosim" in inspect.signature(function).parameters:
             configs = _configs_of(function)
+            if configs is not None and quick_on is not None:
+                quick = getattr(tests, "QUICK", {}).get(quick_on, configs)
+                configs = [config for config in configs if config in quick]
             for arguments in [()] if configs is None else [(config,) for config in configs]:
                 function(recorder, *arguments)
     return recorder.suites
 
 
-def of_block(tests_dir: Path, block: str) -> list[Suite]:
-    """Return the runs of ``block``.
+def of_block(tests_dir: Path, block: str, *, quick_on: str | None = None) -> list[Suite]:
+    """Return the runs of ``block``; ``quick_on`` as of :func:`of_file`.
 
     Raises:
         SimulationError: there is no such block.
     """
-    return of_file(tests_dir / block / f"test_{block}.py")
+    return of_file(tests_dir / block / f"test_{block}.py", quick_on=quick_on)
 
 
 def of_all(tests_dir: Path) -> list[Suite]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Building a top module, running cocotb cases on it, and judging what came back.
+"""Building a top module, running cocotb cases on it, and judging the results.
 
 :func:`run` is the one way into a simulator: pytest's fixture ``cosim`` and ``descring replay`` both
 use it. A failing run is repeated by :func:`rerun_with_waves`: the first failing case alone, with
@@ -14,7 +14,6 @@ import math
 import re
 import shlex
 import time
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,8 +24,7 @@ from descring_sim.cosim import results, simulators
 from descring_sim.cosim import testcases as case_names
 from descring_sim.cosim.results import CaseResult, Outcome
 from descring_sim.cosim.simulators import Simulator
-from descring_sim.cosim.testcases import Selection
-from descring_sim.support import build_cache, paths, plain_paths, processes, suggest
+from descring_sim.support import build_cache, paths, plain_paths, processes
 from descring_sim.support.errors import SimulationError
 from descring_sim.support.seeds import new_seed
 from descring_sim.waves import views, window
@@ -41,7 +39,7 @@ WAVE_CYCLES = 1000
 """Cycles before a failure that the waves of its repetition show, unless told otherwise."""
 
 TIERS = ("quick", "full")
-"""How much of each case is done; ``descring_vip.tier`` says what quick leaves out."""
+"""How much of each case is done; ``descring_vip.tier`` states what quick leaves out."""
 
 DEFAULT_TIER = "full"
 """What runs unless the quick tier is asked for."""
@@ -55,7 +53,7 @@ EVERY_VARIABLE = "DESCRING_EVERY"
 
 @dataclass(frozen=True)
 class RunResult:
-    """A finished simulator run; ``ok`` says whether it may count as good."""
+    """A finished simulator run; ``ok`` tells whether it may count as good."""
 
     simulator: str
     version: str
@@ -99,7 +97,7 @@ class RunResult:
         }
 
     def failure_text(self, rerun: RunResult | None = None) -> str:
-        """Say what failed, the seed, how to repeat it, and where log and waves are.
+        """Report what failed, the seed, how to repeat it, and where log and waves are.
 
         Args:
             rerun: the repetition of the first failing case with waves on.
@@ -230,8 +228,8 @@ def run(
     modules = [cases] if isinstance(cases, str) else list(cases)
     module = modules[0] if len(modules) == 1 else case_names.block_of(modules[0])
     run_dir = run_dir or _run_dir(build_root, simulator, module, config, rtl_dir, waves)
-    known = _known_cases(modules, tests_dir)
-    modules, test_filter = _selected(case, known)
+    known = case_names.of_modules(modules, tests_dir)
+    modules, test_filter = case_names.selected(case, known)
 
     started = time.monotonic()
     product = builds.build(
@@ -288,38 +286,6 @@ def run(
         built=product.fresh,
         wall_s=time.monotonic() - started,
     )
-
-
-def _known_cases(modules: Sequence[str], tests_dir: Path) -> dict[str, list[str]]:
-    """Return the names of the cases of each module; one that two modules use names neither."""
-    known = {
-        module: case_names.functions(case_names.module_file(tests_dir, module))
-        for module in modules
-    }
-    uses = Counter(name for names in known.values() for name in set(names))
-    twice = sorted(name for name, count in uses.items() if count > 1)
-    if twice:
-        raise SimulationError(
-            f"{', '.join(modules)} are one run and share the case {twice[0]}; rename one of them"
-        )
-    return known
-
-
-def _selected(case: str | None, known: Mapping[str, Sequence[str]]) -> tuple[list[str], str | None]:
-    """Return the modules with a case that ``case`` selects, and cocotb's filter for these cases."""
-    if case is None:
-        return list(known), None
-    filters = {
-        module: text
-        for module, names in known.items()
-        if (text := Selection(case).cocotb_filter(module, names)) is not None
-    }
-    if not filters:
-        near = suggest.near(case, [name for names in known.values() for name in names])
-        raise SimulationError(
-            f"no case of {', '.join(known)} matches {case!r}; near: {', '.join(near)}"
-        )
-    return list(filters), "|".join(filters.values())
 
 
 def specification(
@@ -396,8 +362,8 @@ def rerun_with_waves(result: RunResult, *, last: int, **arguments: Any) -> RunRe
         start_ns = max(0.0, math.ceil(failed.sim_ns - last * window.CYCLE_NS))
         again = run(**arguments, waves_from_ns=start_ns)
         # A case that depends on those before it takes another time alone, which is known only now.
-        came = again.outcome.cases[0] if len(again.outcome.cases) == 1 else failed
-        if abs(came.sim_ns - failed.sim_ns) < 1:
+        actual = again.outcome.cases[0] if len(again.outcome.cases) == 1 else failed
+        if abs(actual.sim_ns - failed.sim_ns) < 1:
             break
-        failed = came
+        failed = actual
     return again

@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from descring_sim.support.errors import SimulationError
+from descring_sim.support.suggest import near
 
 
 def module_file(tests_dir: Path, module: str) -> Path:
@@ -94,3 +96,32 @@ class Selection:
             return prefix + "(?:/|$)"
         # A literal value may hold characters that mean something in an expression, as in 1.5.
         return f"{prefix}/(?:{re.escape(parameters)}$|.*(?:{parameters}))"
+
+
+def of_modules(modules: Sequence[str], tests_dir: Path) -> dict[str, list[str]]:
+    """Return the names of the cases of each module; one that two modules use names neither."""
+    known = {module: functions(module_file(tests_dir, module)) for module in modules}
+    uses = Counter(name for names in known.values() for name in set(names))
+    twice = sorted(name for name, count in uses.items() if count > 1)
+    if twice:
+        raise SimulationError(
+            f"{', '.join(modules)} are one run and share the case {twice[0]}; rename one of them"
+        )
+    return known
+
+
+def selected(case: str | None, known: Mapping[str, Sequence[str]]) -> tuple[list[str], str | None]:
+    """Return the modules with a case that ``case`` selects, and cocotb's filter for these cases."""
+    if case is None:
+        return list(known), None
+    filters = {
+        module: text
+        for module, names in known.items()
+        if (text := Selection(case).cocotb_filter(module, names)) is not None
+    }
+    if not filters:
+        close = near(case, [name for names in known.values() for name in names])
+        raise SimulationError(
+            f"no case of {', '.join(known)} matches {case!r}; near: {', '.join(close)}"
+        )
+    return list(filters), "|".join(filters.values())

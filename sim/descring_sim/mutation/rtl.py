@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Breaks the RTL in many small ways and checks that the testbenches notice every one of them.
+"""Mutants of the RTL: the testbenches must kill each.
 
-``python -m descring_sim.mutation.rtl`` plants each mutant of ``sim/mutants`` in a copy of the RTL
-and runs, on Icarus, the runs that the mutant names and then :data:`LAST_RUNS`, until a case fails.
-A case counts only if it passes on the RTL as it is. What does not build, or does not end, is no
-mutant: nothing was learned about the testbenches.
+``descring dev mutants`` applies each mutant of ``sim/mutants`` to a copy of the RTL and runs, on
+Icarus, the runs that the mutant names and then :data:`LAST_RUNS`, until a case fails. With ``--tier
+quick`` it runs instead what the quick tier has on Icarus of the same blocks, and so names which
+mutants ``make sim`` kills. A case counts only if it passes on the RTL as it is. What does not
+build, or does not end, is no mutant: it shows nothing about the testbenches.
 
-Exit codes: 0 all noticed, 1 a survivor or an invalid mutant, 2 an error in what was asked for.
+Exit codes: 0 all killed, 1 a survivor or an invalid mutant, 2 an error in what was asked for.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import re
 import shutil
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -55,6 +56,7 @@ class Job:
     config: str
     parameters: tuple[tuple[str, int | str], ...]
     case: str | None
+    tier: str = runner.DEFAULT_TIER
 
     def run(self, *, seed: int, rtl_dir: Path | None, build_root: Path | None) -> RunResult:
         """Run it on other sources than the project's own, or on these for None."""
@@ -66,6 +68,7 @@ class Job:
             config=self.config,
             seed=seed,
             case=self.case,
+            tier=self.tier,
             rtl_dir=rtl_dir,
             build_root=build_root,
             timeout_s=TIMEOUT_S,
@@ -89,8 +92,17 @@ def jobs_of(run: Run) -> list[Job]:
     ]
 
 
+def quick_jobs_of(block: str) -> list[Job]:
+    """The simulator runs that the quick tier has of ``block``."""
+    suites = plan.of_block(paths.cocotb_tests_dir(), block, quick_on=SIMULATOR)
+    return [
+        Job(suite.top, suite.cases, suite.config, suite.parameters, None, "quick")
+        for suite in suites
+    ]
+
+
 @dataclass
-class Workshop:
+class MutantRunner:
     """Runs mutants, and the unchanged RTL as the measure of what a failing case means.
 
     Attributes:
@@ -98,18 +110,21 @@ class Workshop:
         rtl_dir: the sources to break.
         root: folder of copies and builds.
         last_runs: runs behind those that a mutant names.
+        tier: ``full`` for the runs that a mutant names, ``quick`` for those that the quick tier has
+            of the same blocks.
     """
 
     seed: int = SEED
     rtl_dir: Path = field(default_factory=paths.rtl_dir)
     root: Path = field(default_factory=lambda: paths.build_dir() / "mutants")
     last_runs: Sequence[Run] = LAST_RUNS
+    tier: str = runner.DEFAULT_TIER
     _sound: dict[Job, str] = field(default_factory=dict)
     _locks: dict[Job, threading.Lock] = field(default_factory=dict)
     _guard: threading.Lock = field(default_factory=threading.Lock)
 
     def try_mutant(self, mutant: Mutant) -> Verdict:
-        """Plant ``mutant`` in a copy of the sources and run until a case fails."""
+        """Apply ``mutant`` to a copy of the sources and run until a case fails."""
         started = time.monotonic()
         status, by = self._outcome(mutant)
         return Verdict(mutant, status, by, time.monotonic() - started)
@@ -124,16 +139,24 @@ class Workshop:
             if not source.is_file():
                 raise MutantError(f"{mutant.name}: there is no {mutant.file} in {self.rtl_dir}")
             source.write_text(mutant.mutate(source.read_text(encoding="utf-8")), encoding="utf-8")
-            for run in dict.fromkeys((*mutant.runs, *self.last_runs)):
-                for job in jobs_of(run):
-                    result = job.run(seed=self.seed, rtl_dir=rtl, build_root=home)
-                    if not result.ok:
-                        return self._judge(job, result)
+            for job in self._jobs(mutant):
+                result = job.run(seed=self.seed, rtl_dir=rtl, build_root=home)
+                if not result.ok:
+                    return self._judge(job, result)
         except (MutantError, SimulationError) as error:
             return "invalid", str(error)
         finally:
             shutil.rmtree(home / SIMULATOR, ignore_errors=True)
         return ("equivalent", mutant.equivalent) if mutant.equivalent else ("survived", "nothing")
+
+    def _jobs(self, mutant: Mutant) -> Iterator[Job]:
+        runs = dict.fromkeys((*mutant.runs, *self.last_runs))
+        if self.tier == "quick":
+            for block in dict.fromkeys(run.block for run in runs):
+                yield from quick_jobs_of(block)
+        else:
+            for run in runs:
+                yield from jobs_of(run)
 
     def _judge(self, job: Job, result: RunResult) -> tuple[Status, str]:
         failed = result.outcome.first_failed
@@ -144,7 +167,7 @@ class Workshop:
         problem = self._problem_of(job)
         if problem:
             return "invalid", f"{job.module} fails on the unchanged RTL too: {problem}"
-        return "noticed", f"{by} ({job.config})"
+        return "killed", f"{by} ({job.config})"
 
     def _problem_of(self, job: Job) -> str:
         """Why the job fails on the unchanged sources, empty if it does not; run once a job."""
@@ -188,22 +211,34 @@ def _why(message: str, log: str) -> str:
 @click.option("--jobs", type=click.IntRange(1, 64), default=2, show_default=True)
 @click.option("--only", multiple=True, metavar="ID", help="Try this mutant only; may be repeated.")
 @click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=SEED, show_default=True)
+@click.option(
+    "--tier", type=click.Choice(runner.TIERS), default=runner.DEFAULT_TIER, show_default=True
+)
 @click.option("--list", "list_only", is_flag=True, help="Print the list and try nothing.")
 @click.option("--write", is_flag=True, help="Write docs/results/mutants.md too.")
 @click.option("--resume", is_flag=True, help="Try nothing whose verdict is known; note the others.")
 def main(
-    jobs: int, only: tuple[str, ...], seed: int, list_only: bool, write: bool, resume: bool
+    jobs: int,
+    only: tuple[str, ...],
+    seed: int,
+    tier: str,
+    list_only: bool,
+    write: bool,
+    resume: bool,
 ) -> None:
-    """Break the RTL in many small ways; every break must be noticed."""
+    """Break the RTL in many small ways; every break must be killed."""
+    quick = tier == "quick"
     session.campaign(
         "",
         only,
-        lambda: Workshop(seed=seed),
+        lambda: MutantRunner(seed=seed, tier=tier),
         session.Page(
-            "mutants.md",
-            "# Mutants",
-            f"`make mutants`, Icarus Verilog, seed {seed}",
-            "Each is a small mistake planted in a copy of the RTL. It counts as noticed when a "
+            "mutants-quick.md" if quick else "mutants.md",
+            "# Mutants and the quick tier" if quick else "# Mutants",
+            f"`descring dev mutants --tier quick`, Icarus Verilog, seed {seed}"
+            if quick
+            else f"`make mutants`, Icarus Verilog, seed {seed}",
+            "Each is a small fault injected in a copy of the RTL. It counts as killed when a "
             "case fails that passes on the RTL as it is; runs end with the first case that fails.",
             ("rtl", "cocotb_tests", "pymodel", "sim/mutants", "sim/descring_sim"),
         ),
@@ -211,7 +246,7 @@ def main(
         fewest=FEWEST,
         list_only=list_only,
         write=write,
-        resume=paths.build_dir() / "mutants" / f"verdicts-{seed}.jsonl" if resume else None,
+        resume=paths.build_dir() / "mutants" / f"verdicts-{tier}-{seed}.jsonl" if resume else None,
     )
 
 

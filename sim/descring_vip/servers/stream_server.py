@@ -2,7 +2,7 @@
 """The one way of streams into a simulation: a folder each, carried out from reset.
 
 A simulation carries out the one folder that the environment names, or else every folder that a pipe
-names, one after the other; while none is in progress, the simulator stands still.
+names, one after the other; while none is in progress, the simulator is blocked.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class Host(Protocol):
     """Carries out one stream."""
 
     async def start(self) -> None:
-        """Clock, reset and whatever comes before the first line."""
+        """Clock, reset and whatever the first line needs."""
 
     async def run(self) -> None:
         """All lines in, all completions out."""

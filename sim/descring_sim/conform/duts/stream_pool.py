@@ -8,7 +8,7 @@ from pathlib import Path
 
 from descring_model import Lines
 
-from descring_sim.conform.dut import Answer
+from descring_sim.conform.dut import StreamResult
 from descring_sim.conform.errors import DutError, DutHung
 from descring_sim.cosim.stream_server import StreamFailed, StreamHung, StreamSimulation
 from descring_sim.protocol.stream import StreamFolder, StreamRequest, Summary
@@ -21,17 +21,17 @@ _KEPT = 2
 
 
 class CoreStreams:
-    """Answers streams as ``descring replay`` does, a simulation for each set of parameters."""
+    """Runs streams as ``descring replay`` does, a simulation for each set of parameters."""
 
     def __init__(self, simulator: str) -> None:
         self._simulator = simulator
         self._live: dict[tuple[int, ...], StreamSimulation] = {}
 
-    def answer(self, lines: Lines, options: StreamRequest, timeout_s: float) -> Answer:
+    def answer(self, lines: Lines, options: StreamRequest, timeout_s: float) -> StreamResult:
         """The completions of ``lines``.
 
         Raises:
-            DutError: there is no whole answer. DutHung: it did not end in ``timeout_s``.
+            DutError: there is no whole result. DutHung: it did not end in ``timeout_s``.
         """
         options = cosim.complete(options)
         parent = paths.build_dir() / "replay"
@@ -40,7 +40,7 @@ class CoreStreams:
             job = cosim.write_job(Path(folder), lines, options)
             self._carry_out(job, timeout_s)
             summary = Summary.load(job.result)
-            return Answer(*cosim.completions(job, summary), f"{summary.cycles} cycles")
+            return StreamResult(*cosim.completions(job, summary), f"{summary.cycles} cycles")
 
     def _carry_out(self, job: StreamFolder, timeout_s: float) -> None:
         parameters = cosim.parameters(job.request)
