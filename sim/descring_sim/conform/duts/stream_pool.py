@@ -11,7 +11,7 @@ from descring_model import Lines
 from descring_sim.conform.dut import StreamResult
 from descring_sim.conform.errors import DutError, DutHung
 from descring_sim.cosim.stream_server import StreamFailed, StreamHung, StreamSimulation
-from descring_sim.protocol.stream import StreamFolder, StreamRequest, Summary
+from descring_sim.protocol.stream import StreamFolder, StreamRequest
 from descring_sim.replay import cosim
 from descring_sim.support import paths
 from descring_sim.support.errors import SimulationError
@@ -39,7 +39,7 @@ class CoreStreams:
         with tempfile.TemporaryDirectory(prefix=f"{self._simulator}-", dir=parent) as folder:
             job = cosim.write_job(Path(folder), lines, options)
             self._carry_out(job, timeout_s)
-            summary = Summary.load(job.result)
+            summary = cosim.read_summary(job.result)
             return StreamResult(*cosim.completions(job, summary), f"{summary.cycles} cycles")
 
     def _carry_out(self, job: StreamFolder, timeout_s: float) -> None:
