@@ -109,7 +109,7 @@ def read_file(path: Path) -> DutFile:
         data = tomllib.loads(read_text(path, MAX_BYTES))
     except FileError as error:
         raise ConformError(str(error)) from error
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise ConformError(f"{path}: this is no TOML: {error}") from error
     dut = data.get("dut")
     if not isinstance(dut, dict):
