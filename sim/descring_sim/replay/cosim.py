@@ -146,7 +146,7 @@ def _reported(file: Path, progress: Progress) -> Iterator[None]:
 
 
 def read_summary(file: Path) -> Summary:
-    """What the testbench says it wrote.
+    """What the testbench reports that it wrote.
 
     Raises:
         ReplayError: ``file`` is no summary.
