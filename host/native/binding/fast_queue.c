@@ -275,7 +275,7 @@ static PyObject *poll(fast_queue_t *self, PyObject *const *given, Py_ssize_t cou
   }
   hw_queue_t *queue = self->queue;
   const long long max = PyLong_AsLongLong(given[0]);
-  int64_t ready = hq_ready(queue, ring);
+  int64_t ready = hq_wait(queue, ring, 0);  // this thread takes
   PyErr_Clear();
   if (max < 0 || ready < 0) {
     return slowly(self, poll_slowly, given, count, NULL);
