@@ -219,7 +219,7 @@ class EngineTestbench(Testbench):
         for number in range(item.lines):
             line = self._handed.popleft()
             at = start + number * LINE_BYTES
-            if self.bus.faults.response(at) == OKAY:
+            if self.bus.faults.response(at, LINE_BYTES) == OKAY:
                 self.lines.expect(line)
                 self.lines.observe(self.memory[at : at + LINE_BYTES].tobytes(), self.time.cycle)
 

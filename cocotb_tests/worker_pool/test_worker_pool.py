@@ -8,7 +8,7 @@ from descring_sim.cosim.pytest_plugin import Cosim
 
 CONFIGS = {f"workers{count}": {"WorkerCount": count} for count in (1, 2, 3, 8, 16)}
 
-QUICK = {"icarus": ("workers1", "workers3"), "verilator": ("workers2", "workers16")}
+QUICK = {"icarus": ("workers1", "workers3"), "verilator": ("workers2", "workers8", "workers16")}
 
 
 @pytest.mark.parametrize("config", CONFIGS)

@@ -8,7 +8,9 @@ import re
 from pathlib import Path
 
 import pytest
-from descring_sim.cosim import longest_first
+from descring_sim.cosim import longest_first, plan, simulators
+from descring_sim.mutation import rtl
+from descring_sim.support import paths
 from descring_sim.support.errors import SimulationError
 from descring_vip import tier
 from toy_project import CASES, TEST, Toy, write_toy
@@ -129,3 +131,29 @@ def test_modules_without_a_selected_case_are_an_error(toy: Toy) -> None:
     """A run never passes because its filter matches nothing."""
     with pytest.raises(SimulationError, match=r"no case of toy\.toy_cases matches 'test_godo'"):
         toy.run("test_godo")
+
+
+BLOCKS = sorted(file.parent.name for file in paths.cocotb_tests_dir().glob("*/test_*.py"))
+
+
+@pytest.mark.parametrize("block", BLOCKS)
+def test_the_quick_tier_has_each_block_on_both_simulators(block: str) -> None:
+    """And each configuration of it on one of them at least, with all modules of cases."""
+    tests_dir = paths.cocotb_tests_dir()
+    everything = {suite.name for suite in plan.of_block(tests_dir, block)}
+    quick = {
+        simulator: {suite.name for suite in plan.of_block(tests_dir, block, quick_on=simulator)}
+        for simulator in simulators.SIMULATORS
+    }
+    modules = {name.partition(":")[0] for name in everything}
+    assert set.union(*quick.values()) == everything
+    for names in quick.values():
+        assert {name.partition(":")[0] for name in names} == modules
+
+
+def test_mutants_meet_what_the_quick_tier_has_on_icarus() -> None:
+    """The configurations that ``QUICK`` names, every module of the block, at its length."""
+    jobs = rtl.quick_jobs_of("mmio_regs")
+    assert {job.config for job in jobs} == {"on_chip", "in_memory_small"}
+    assert len({job.module for job in jobs}) == 2
+    assert {(job.tier, job.case) for job in jobs} == {("quick", None)}
