@@ -81,7 +81,7 @@ lint: lint-python lint-rtl  ## lint-python and lint-rtl
 
 .PHONY: lint-rtl
 lint-rtl: setup  ## each RTL module alone through both simulators' own checks, and part-selects
-	@$(BIN)/python -m descring_sim.signoff.lint
+	@$(BIN)/descring dev elaborate
 	@$(BIN)/descring lint-rtl
 
 .PHONY: lint-python
@@ -97,7 +97,7 @@ lint-python: setup  ## ruff, mypy, imports, wording
 	@MYPYPATH=bench:pymodel/tests $(BIN)/mypy --strict --no-error-summary --explicit-package-bases \
 		bench $(wildcard examples/*.py) hatch_build.py
 	@MYPYPATH=examples/vip $(BIN)/mypy --strict --no-error-summary --explicit-package-bases examples/vip
-	@$(BIN)/python -m descring_sim.signoff.words
+	@$(BIN)/descring dev words
 
 .PHONY: gen
 gen: setup  ## write the files that are generated from the contract
@@ -113,19 +113,19 @@ requirements: setup  ## fail if a rule of the contract lacks a required test
 
 .PHONY: mutants
 mutants: setup  ## mutate the RTL; the testbenches must kill every mutant
-	@$(BIN)/python -m descring_sim.mutation.rtl
+	@$(BIN)/descring dev mutants
 
 .PHONY: formal
 formal: setup  ## prove the properties in formal/ for all inputs
-	@$(BIN)/python -m descring_sim.formal --jobs "$$JOBS"
+	@$(BIN)/descring dev formal --jobs "$$JOBS"
 
 .PHONY: formal-mutants
 formal-mutants: setup  ## mutate the RTL; the proofs must kill every mutant
-	@$(BIN)/python -m descring_sim.mutation.formal --jobs "$$JOBS"
+	@$(BIN)/descring dev mutants-formal --jobs "$$JOBS"
 
 .PHONY: synth
 synth: setup  ## synthesise every RTL module: cells, flip-flops, logic depth, no latch, no loop
-	@$(BIN)/python -m descring_sim.signoff.synth
+	@$(BIN)/descring dev synth
 
 # What takes too long for `make test`; one target after the other.
 NIGHTLY := campaign ci-snippet conform-proof faults formal formal-mutants host-interrupts host-models \
@@ -140,11 +140,11 @@ nightly:  ## everything in full, with a seed that is drawn and printed
 
 .PHONY: faults
 faults: setup  ## the fault table: 1000 seeds of each fault on Verilator, 63 on Icarus
-	@$(BIN)/python -m descring_sim.faults --jobs "$$JOBS"
+	@$(BIN)/descring dev faults --jobs "$$JOBS"
 
 .PHONY: soak
 soak: setup  ## all testbenches with SEEDS fresh seeds on each simulator; the same command continues it
-	@$(BIN)/python -m descring_sim.campaign.soak --sim "$${SIM:-all}" --jobs "$$JOBS" \
+	@$(BIN)/descring dev soak --sim "$${SIM:-all}" --jobs "$$JOBS" \
 		--tier "$$(case "$$FULL" in ''|0) echo quick ;; *) echo full ;; esac)" \
 		$${SEEDS:+--seeds "$$SEEDS"} $${SEED:+--seed "$$SEED"} \
 		$${TEST:+--case "$$TEST"} $${CONFIG:+--config "$$CONFIG"}
@@ -158,7 +158,7 @@ campaign: setup  ## random lines against the golden model: 10^7 verilated and cp
 
 .PHONY: conform-proof
 conform-proof: setup  ## the conformance kit must reject every wrong implementation under its rule
-	@$(BIN)/python -m descring_sim.conform.proof --jobs "$$JOBS"
+	@$(BIN)/descring dev conform-proof --jobs "$$JOBS"
 
 .PHONY: ci-snippet
 ci-snippet: setup  ## the CI snippet of docs/conformance.md, as written, from an empty folder
@@ -166,7 +166,7 @@ ci-snippet: setup  ## the CI snippet of docs/conformance.md, as written, from an
 
 .PHONY: mutants-host
 mutants-host: setup  ## mutate the host runtime; its suite must kill every mutant
-	@$(BIN)/python -m descring_sim.mutation.host --jobs "$$JOBS"
+	@$(BIN)/descring dev mutants-host --jobs "$$JOBS"
 
 .PHONY: mutants-cuda
 mutants-cuda: setup  ## mutate the CUDA kernels; runs on the CPU must kill every mutant
@@ -191,11 +191,11 @@ host-models: setup  ## model checks of the host runtime's protocols (spin), exha
 
 .PHONY: coverage
 coverage: setup  ## line, branch and toggle coverage of the RTL by its testbenches, as HTML
-	@$(BIN)/python -m descring_sim.signoff.coverage --jobs "$$JOBS"
+	@$(BIN)/descring dev coverage --jobs "$$JOBS"
 
 .PHONY: timing-diagram
 timing-diagram: setup  ## redraw docs/timing.svg from waves of the current RTL
-	@$(BIN)/python -m descring_sim.gen.timing_diagram -o docs/timing.svg
+	@$(BIN)/descring dev timing-diagram -o docs/timing.svg
 
 .PHONY: bench
 bench: setup  ## run the benchmarks in bench/; each verifies the results that it timed

@@ -45,7 +45,7 @@ clean_environment() {
 }
 clean_environment
 
-# Says that this script has installed system packages here before.
+# Marks that this script has installed system packages here before.
 apt_stamp=$venv/descring-apt.stamp
 
 say() { printf 'descring: %s\n' "$*" >&2; }
@@ -140,7 +140,7 @@ apt_install() {
     >>"$log" 2>&1 </dev/null
 }
 
-# Prints what only saves time, or what one test needs that says so when it skips: the absence of
+# Prints what only saves time, or what one test needs that reports it when it skips: the absence of
 # either is no reason to stop.
 optional_packages() {
   command -v ccache >/dev/null || echo ccache
@@ -159,7 +159,7 @@ ensure_system() {
     if [ -n "$optional" ] && [ -f "$apt_stamp" ] && can_install; then
       say "installing system packages: $optional"
       # shellcheck disable=SC2086  # a list of words on purpose
-      apt_install $optional || say "apt-get failed, carrying on without; log: $log"
+      apt_install $optional || say "apt-get failed, continuing without; log: $log"
     fi
     return 0
   fi
@@ -197,7 +197,7 @@ show_progress() {
 ensure_venv() {
   local python started=$SECONDS
   if [ -e "$venv" ] && ! python_makes_venv "$venv/bin/python"; then
-    say "the environment .venv does not work with this machine's Python; making it anew"
+    say "the environment .venv does not work with this machine's Python; rebuilding it"
     rm -rf "$venv"
   fi
   if [ ! -e "$venv" ]; then

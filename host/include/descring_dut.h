@@ -30,9 +30,9 @@
 extern "C" {
 #endif
 
-// How a stream is to be answered. Line i has ring index first_index + i mod 2^32, and so has the
-// first completion of each ring [RING-012]. A STOP is answered and resumed at once, unless
-// DESCRING_HALT, which ends the answer with its STOPPED [LIFE-003].
+// How a stream is to be executed. Line i has ring index first_index + i mod 2^32, and so has the
+// first completion of each ring [RING-012]. A STOP completes and is resumed at once, unless
+// DESCRING_HALT, which ends the result with its STOPPED [LIFE-003].
 typedef struct descring_stream {
   uint32_t size;         // sizeof(descring_stream_t); later versions append members
   uint32_t flags;        // DESCRING_REQUIRE_CHECKED | DESCRING_SPLIT_REWARD | DESCRING_HALT
@@ -46,9 +46,9 @@ typedef struct descring_stream {
 // Returns DESCRING_DUT_ABI, as the library was compiled with.
 uint32_t descring_dut_abi(void);
 
-// Answer `count` lines. `done` and `reward` have room for `count` lines each; on return *done_count
-// and *reward_count say how many were written. Without DESCRING_SPLIT_REWARD all go to `done`.
-// Returns 0, or any other number if there is no answer, which is an error of the test.
+// Execute `count` lines. `done` and `reward` have room for `count` lines each; on return
+// *done_count and *reward_count are the numbers written. Without DESCRING_SPLIT_REWARD all lines go
+// to `done`. Returns 0, or any other number if there is no result, which is an error of the test.
 int descring_dut_run(const descring_stream_t *stream, const void *lines, size_t count, void *done,
                      size_t *done_count, void *reward, size_t *reward_count);
 

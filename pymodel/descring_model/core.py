@@ -141,7 +141,7 @@ class GoldenCore:
     _unpublished: bool = field(default=False, init=False)
     """Whether the words in memory are behind the indices [RING-013]."""
     _posting: bool = field(default=False, init=False)
-    """Whether the indices have moved over completions and nobody was told yet."""
+    """Whether the indices have moved over completions and no one was told yet."""
 
     def __post_init__(self) -> None:
         self.first_index = check_index(self.first_index, "first_index")

@@ -3,11 +3,11 @@
 
 Exit codes: what the program itself returns (0 all well, 1 a mismatch), 2 for everything that goes
 wrong, 128 + n for the signals SIGTERM and SIGHUP. An error is one line on standard error; with
-:data:`DEBUG_VARIABLE` set, its traceback comes before it.
+:data:`DEBUG_VARIABLE` set, its traceback precedes it.
 
 A reader of standard output that leaves early, as in ``descring ... | head``, changes nothing else:
 what it does not read is dropped, and the exit code is that of the work. A standard output that
-cannot take what is written to it, a full disk say, is an error.
+cannot take what is written to it, such as a full disk, is an error.
 
 Only the standard library is imported here, so that these rules hold before anything else can fail.
 """
@@ -46,7 +46,7 @@ class _Output(io.FileIO):
     """Standard output or standard error, which may lose its reader."""
 
     def write(self, data: object) -> int:
-        """Write ``data``, or drop it when nobody is left to read it."""
+        """Write ``data``, or drop it when no one is left to read it."""
         try:
             return super().write(data)  # type: ignore[arg-type]
         except BrokenPipeError:
@@ -151,7 +151,7 @@ def _report(name: str, error: BaseException) -> int:
 def guarded(name: str, work: Callable[[], object]) -> int:
     """Run ``work`` and return the exit code of program ``name``; nothing is raised.
 
-    ``work`` gives its exit code, or something else for 0. It says so itself when it leaves with
+    ``work`` returns its exit code, or anything else for 0. It prints its own error if it ends with
     SystemExit.
     """
     try:

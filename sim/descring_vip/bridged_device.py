@@ -5,7 +5,7 @@
     completions = await device.run(program)
 
 where ``program(device)`` is what would run outside on :func:`descring_host.open_device`. While it
-computes, simulated time stands still; a register access or a wait lets it go on. So the program can
+computes, simulated time stops; a register access or a wait advances it. So the program can
 be stepped through in a debugger, or step the device cycle by cycle, with waves of all of it.
 """
 
@@ -62,7 +62,7 @@ class BridgedDevice:
         return self._time.cycle
 
     def close(self) -> None:
-        """The simulation goes on: its case ends it."""
+        """The simulation continues: its case ends it."""
 
     def __enter__(self) -> BridgedDevice:
         return self

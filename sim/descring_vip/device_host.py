@@ -21,7 +21,7 @@ _STATUS = {bits.name: bits.mask for bits in contract.REGISTER["STATUS"].bits}
 _REGISTER_SPACE = 1 << 12
 
 _LOOK_CYCLES = 16
-"""How often a wait looks for writes to memory; also how long after the last one it goes on."""
+"""How often a wait looks for writes to memory; also how long after the last one it continues."""
 _IDLE_CYCLES = 64
 """Cycles without a write after which a wait asks the device whether it has anything to do."""
 
@@ -55,7 +55,7 @@ class DeviceHost:
             window: the memory, ``(n,)`` uint8; address 0 is its first byte.
             rng: the memory's source of randomness.
             first_index: the value of every index after reset.
-            latency: cycles from a memory access to its answer.
+            latency: cycles from a memory access to its response.
             late_writes: a write reaches memory with its response rather than with its data.
             backpressure: share of the cycles in which each AXI channel refuses.
             monitor: hold both buses to the AXI standard.
@@ -127,7 +127,7 @@ class DeviceHost:
         return read_int(self._irq)
 
     def fail(self, start: int, stop: int) -> None:
-        """Answer every access that touches the bytes ``[start, stop)`` with an error [LIFE-005]."""
+        """Return an error for every access that touches the bytes ``[start, stop)`` [LIFE-005]."""
         self.memory.faults.ranges.append((start, stop, SLVERR))
 
     def clear_bus_errors(self) -> None:

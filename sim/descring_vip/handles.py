@@ -63,7 +63,7 @@ def signal(dut: HierarchyObject, name: str) -> Signal:
 
 
 def bits(handle: Signal) -> str:
-    """What ``str(handle.value)`` says of X and Z in other letters, in a quarter of the time.
+    """What ``str(handle.value)`` shows of X and Z in other letters, in a quarter of the time.
 
     Cocotb builds an array of logic objects for each read; most reads here are of a bit or a line.
     """

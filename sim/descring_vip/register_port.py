@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Master and monitor of the register port: one access a cycle, always taken; reads answer a cycle
-later. Accesses can follow each other every cycle, so a read's answer can meet the next access.
+"""Master and monitor of the register port: one access a cycle, always taken; reads respond a cycle
+later. Accesses can follow each other every cycle, so a read's response can meet the next access.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class RegisterMaster:
     """Drives the ports ``reg_valid_i reg_write_i reg_addr_i reg_wdata_i``; one user at a time.
 
     cocotb-bus has no master for this port: its bus drivers know one transaction at a time, and here
-    a read's answer and the next access share a cycle.
+    a read's response and the next access share a cycle.
     """
 
     def __init__(self, dut: HierarchyObject, timebase: Timebase) -> None:
@@ -48,15 +48,15 @@ class RegisterMaster:
         await self.run([Access(address, value)])
 
     async def read(self, address: int) -> int:
-        """Read one register; returns at the edge at which the answer is there."""
+        """Read one register; returns at the edge at which the response is there."""
         return (await self.run([Access(address)]))[0]
 
     async def run(self, accesses: Iterable[Access]) -> list[int]:
-        """Make ``accesses`` in consecutive cycles; the answers of the reads, in order.
+        """Make ``accesses`` in consecutive cycles; the responses of the reads, in order.
 
         Raises:
-            AssertionError: a read is not answered in the cycle after it.
-            RuntimeError: another call is under way.
+            AssertionError: a read gets no response in the cycle after it.
+            RuntimeError: another call is in progress.
         """
         if self._busy:
             raise RuntimeError("the register port already makes an access for another task")
@@ -82,14 +82,14 @@ class RegisterMaster:
         return answers
 
     def abort(self) -> None:
-        """Let go of the port; for a reset in the middle, after the task that used it was ended."""
+        """Release the port; for a reset in the middle, after the task that used it was ended."""
         self._busy = False
         self._release()
 
     def _answer(self, access: Access) -> int:
         if not is_high(self._rvalid):
             raise AssertionError(
-                f"the read of 0x{access.address:03x} was not answered in the cycle after it "
+                f"the read of 0x{access.address:03x} got no response in the cycle after it "
                 f"({self._timebase.context()})"
             )
         return read_int(self._rdata)
@@ -103,7 +103,7 @@ class RegisterMaster:
 
 
 class RegisterEvent(NamedTuple):
-    """An access as the pins showed it, with the answer if it was a read."""
+    """An access as the pins showed it, with the response if it was a read."""
 
     access: Access
     answer: int | None
@@ -114,8 +114,8 @@ class RegisterMonitor:
     """Sees the accesses at the pins, and hands them on.
 
     ``on_access(access, cycle)`` is called in the cycle of the access, before the design's state has
-    changed by it; ``on_answer(event)`` in the next, for reads only, with the answer. A stray
-    answer, a missing one, and data without ``reg_rvalid_o`` are failures.
+    changed by it; ``on_answer(event)`` in the next, for reads only, with the response. A stray
+    response, a missing one, and data without ``reg_rvalid_o`` are failures.
     """
 
     def __init__(
@@ -174,7 +174,7 @@ class RegisterMonitor:
             return
         if not answered:
             raise AssertionError(
-                f"the read of 0x{access.address:03x} was not answered in the cycle after it "
+                f"the read of 0x{access.address:03x} got no response in the cycle after it "
                 f"({self._timebase.context()})"
             )
         if self._on_answer is not None:

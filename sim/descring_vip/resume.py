@@ -16,7 +16,7 @@ from descring_vip.timebase import Timebase
 class Resumer:
     """Drives ``resume_i``: single pulses, or pulses at random whatever the design does.
 
-    Random pulses answer every halt sooner or later, and most of them must have no effect.
+    Random pulses end every halt sooner or later, and most of them must have no effect.
     """
 
     def __init__(self, dut: HierarchyObject, timebase: Timebase) -> None:

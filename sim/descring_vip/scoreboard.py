@@ -97,7 +97,7 @@ class LineChecker(Checker):
         self._expected.append(line)
 
     def observe(self, line: bytes, cycle: int) -> None:
-        """Compare the line that came in ``cycle`` with the next one announced.
+        """Compare the line of ``cycle`` with the next one announced.
 
         Raises:
             AssertionError: none is announced, or it differs.
@@ -108,8 +108,7 @@ class LineChecker(Checker):
 
     def _unexpected(self, line: bytes, cycle: int) -> AssertionError:
         return self.fail(
-            f"index {self.matched} came in cycle {cycle} and nothing is expected: "
-            f"{line.hex(' ', 8)}"
+            f"index {self.matched} in cycle {cycle}: expected no line, got {line.hex(' ', 8)}"
         )
 
     def _compare(self, expected: bytes, actual: bytes, cycle: int) -> None:
@@ -137,7 +136,7 @@ class LineChecker(Checker):
                 f"\n  index {self.matched + number}: {line.hex(' ', 8)}"
                 for number, line in enumerate(list(self._expected)[:_MAX_LISTED])
             )
-            raise self.fail(f"{self.outstanding} expected lines never came, from{listed}")
+            raise self.fail(f"{self.outstanding} expected lines are missing, from{listed}")
 
     def state(self) -> str:
         """Its counts, for the report of a timeout."""
@@ -147,7 +146,7 @@ class LineChecker(Checker):
 class ModelChecker(LineChecker):
     """Compares lines with a vectorised model of the lines that went in.
 
-    One line comes out for each that goes in, in the same order. The model is asked for many lines
+    One line leaves for each that enters, in the same order. The model is asked for many lines
     at once, so a mismatch is raised up to :data:`_BATCH` lines late; it names the line's cycle.
     """
 
@@ -160,22 +159,22 @@ class ModelChecker(LineChecker):
 
     @property
     def outstanding(self) -> int:
-        """Lines that went in and have not come out."""
+        """Lines that entered and have not left."""
         return len(self._submitted) - len(self._observed)
 
     def expect(self, line: bytes) -> None:
         """Refused: here expectations come from the model alone."""
-        raise TypeError(f"{self.name}: submit what went in; the model gives what comes out")
+        raise TypeError(f"{self.name}: submit what enters; the model gives what leaves")
 
     def submit(self, line: bytes) -> None:
         """Tell the model of the next line that went in."""
         self._submitted.append(line)
 
     def observe(self, line: bytes, cycle: int) -> None:
-        """Note the line that came out in ``cycle``; compare if enough have gathered.
+        """Note the line that left in ``cycle``; compare if enough have gathered.
 
         Raises:
-            AssertionError: no line is left to answer, or one of those gathered differs.
+            AssertionError: no line is outstanding, or one of those gathered differs.
         """
         if self.outstanding == 0:
             self.flush()
@@ -185,30 +184,30 @@ class ModelChecker(LineChecker):
             self.flush()
 
     def flush(self) -> None:
-        """Compare every line that has come out."""
+        """Compare every line that has left."""
         count = len(self._observed)
         if not count:
             return
         lines = join([self._submitted.popleft() for _ in range(count)])
         expected = split(self._model(lines, self._modelled))
         if len(expected) != count:
-            raise self.fail(f"the model answered {count} lines with {len(expected)}")
+            raise self.fail(f"the model returned {len(expected)} completions for {count} lines")
         self._modelled += count
         for line in expected:
             actual, cycle = self._observed.popleft()
             self._compare(line, actual, cycle)
 
     def discard(self) -> None:
-        """Forget the lines that went in and have not come out: a reset dropped them.
+        """Forget the lines that entered and have not left: a reset dropped them.
 
-        What comes out later is numbered from 0 again for the model.
+        What leaves later is numbered from 0 again for the model.
         """
         self.flush()
         self._submitted.clear()
         self._modelled = 0
 
     def finish(self) -> None:
-        """Fail if a line that went in has not come out."""
+        """Fail if a line that entered has not left."""
         self.flush()
         if self.outstanding:
-            raise self.fail(f"{self.outstanding} lines went in and never came out")
+            raise self.fail(f"{self.outstanding} lines entered and never left")

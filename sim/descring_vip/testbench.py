@@ -65,7 +65,7 @@ class Case:
         return lines or sum(part.matched for part in self.checkers)
 
     def conclude(self, cycles: int) -> None:
-        """Fail unless everything expected came and something was compared; then report.
+        """Fail unless everything expected was seen and something was compared; then report.
 
         Raises:
             AssertionError: expected items left over, or nothing was compared at all.
@@ -146,7 +146,7 @@ class Testbench(Case):
         await self.reset()
 
     async def reset(self, cycles: int = 2) -> None:
-        """Reset at any moment: what is under way is dropped, in the design and in the models."""
+        """Reset at any moment: what is in flight is dropped, in the design and in the models."""
         for driver in self.drivers:
             driver.abort()
         self.time.reset_n.value = 0
@@ -182,7 +182,7 @@ class Testbench(Case):
         self.time.stop()
 
     def is_drained(self) -> bool:
-        """Whether nothing is under way any more; a subclass may know more of it."""
+        """Whether nothing is in flight any more; a subclass may know more of it."""
         return not any(driver.queued for driver in self.drivers) and not any(
             getattr(checker, "outstanding", 0) for checker in self.checkers
         )
@@ -207,11 +207,10 @@ class Testbench(Case):
                 raise self.timeout(f"no progress for {stall_cycles} cycles with work left")
 
     async def until(self, condition: Callable[[], bool], cycles: int, what: str) -> None:
-        """Wait for the first edge at which ``condition()`` holds, looking at every edge.
+        """Wait for the first edge at which ``condition()`` holds, examining every edge.
 
         Raises:
-            AssertionError: it did not hold within ``cycles`` cycles; ``what`` says what was waited
-                for.
+            AssertionError: it did not hold within ``cycles`` cycles; ``what`` names the condition.
         """
         for _ in range(cycles):
             await self.time.edge()
@@ -223,7 +222,7 @@ class Testbench(Case):
         """Await anything, for at most ``cycles`` cycles.
 
         Raises:
-            AssertionError: it did not happen in time; ``what`` says what was waited for.
+            AssertionError: it did not happen in time; ``what`` names the condition.
         """
         try:
             return await with_timeout(awaitable, cycles * CLOCK_PERIOD_NS, "ns")

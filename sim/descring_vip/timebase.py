@@ -26,7 +26,7 @@ def base_seed() -> int:
 
 
 def case_rng() -> np.random.Generator:
-    """The generator of the running case. Call it once a case: every call starts it anew."""
+    """The generator of the running case. Call it once a case: every call restarts it."""
     return np.random.default_rng(cocotb.RANDOM_SEED)
 
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Watches the outputs of a design for X and Z, at every clock edge after reset.
 
-Verilator knows two values only; there the check does nothing and says so.
+Verilator knows two values only; there the check does nothing and reports that.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class XChecker:
     """One watcher for each output. An output that does not change costs nothing.
 
     Attributes:
-        checked: values that were looked at; stays 0 where the simulator has no X.
+        checked: values that were checked; stays 0 where the simulator has no X.
     """
 
     def __init__(self, timebase: Timebase, outputs: Iterable[Signal]) -> None:
@@ -54,7 +54,7 @@ class XChecker:
         self._tasks = []
 
     def finish(self) -> None:
-        """Fail if nothing was looked at on a simulator that has X."""
+        """Fail if nothing was checked on a simulator that has X."""
         if self._tasks and not self.checked:
             raise AssertionError("the outputs were watched for X, but never outside reset")
 

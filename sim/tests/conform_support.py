@@ -21,14 +21,14 @@ C_WORKER = EXAMPLES / "c_worker" / "worker.toml"
 WRONG = """
 import numpy as np
 from descring_sim.conform.duts.model import ModelDut
-from descring_sim.conform.dut import Answer, StreamJob
+from descring_sim.conform.dut import StreamResult, StreamJob
 class Dut(ModelDut):
     def run(self, job):
-        answer = super().run(job)
+        result = super().run(job)
         {body}
-        return answer
+        return result
 """
-"""A plugin over the golden model that does ``body`` to each answer."""
+"""A plugin over the golden model that does ``body`` to each result."""
 
 
 def run_rules(dut: Dut, rules: Iterable[str] | None = None, seed: int = 1) -> list[TestResult]:

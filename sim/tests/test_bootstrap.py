@@ -108,7 +108,7 @@ def test_what_is_missing_and_cannot_be_installed_is_one_line(machine: Machine) -
 
 
 def test_a_sudo_that_asks_for_a_password_is_not_used(machine: Machine) -> None:
-    """The script never waits for an answer."""
+    """The script never waits for an result."""
     machine.command("sudo", 'printf "%s " "$@" >> "$HOME/sudo"; exit 1')
     machine.command("apt-get", 'echo "$@" >> "$HOME/apt"')
     done = machine.bootstrap()
@@ -169,7 +169,7 @@ def test_the_environment_is_made_once_and_again_when_its_inputs_change(machine: 
     assert (constrained.returncode, "toy" in constrained.stderr) == (2, True)
     tested.write_text("toy==1\n")
     python.unlink()
-    assert "making it anew" in machine.bootstrap().stderr
+    assert "rebuilding it" in machine.bootstrap().stderr
     subprocess.run([python, "-c", "import toy"], check=True)
 
 

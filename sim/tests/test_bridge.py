@@ -32,21 +32,21 @@ def bridge(built: Bridge) -> Iterator[Bridge]:
 
 
 def completions_of(lines: Lines) -> list[Completion]:
-    """What the golden model answers, as the bridge gives it."""
+    """What the golden model results, as the bridge gives it."""
     return [Completion(*LINE_STRUCT.unpack(line.tobytes())) for line in complete(lines)]
 
 
 def polled(bridge: Bridge, count: int) -> list[Completion]:
-    """Poll every cycle until so many completions came."""
-    came: list[Completion] = []
+    """Poll every cycle until so many completions arrive."""
+    actual: list[Completion] = []
     for _ in range(PATIENCE):
         completion = bridge.poll_completion()
         if completion is not None:
-            came.append(completion)
-        if len(came) == count:
-            return came
+            actual.append(completion)
+        if len(actual) == count:
+            return actual
         bridge.tick()
-    raise AssertionError(f"{len(came)} of {count} completions")
+    raise AssertionError(f"{len(actual)} of {count} completions")
 
 
 def test_a_completion_carries_every_field(bridge: Bridge) -> None:
@@ -61,7 +61,7 @@ def test_a_completion_carries_every_field(bridge: Bridge) -> None:
 
 
 def test_decode_and_stop_are_submitted_as_the_host_writes_them(bridge: Bridge) -> None:
-    """[DESC-024] [DEC-002] [LIFE-003]: a STOP halts, and resume() carries on."""
+    """[DESC-024] [DEC-002] [LIFE-003]: a STOP halts, and resume() continues."""
     bridge.set_completion_ready(True)
     assert bridge.submit_decode(70000, 1 << 40, 5, 3, seq_len=30, max_tokens=40, checked=True)
     assert bridge.submit_stop(user_data=9)
@@ -79,7 +79,7 @@ def test_decode_and_stop_are_submitted_as_the_host_writes_them(bridge: Bridge) -
 
 
 def test_a_poll_without_ready_never_returns_a_line_twice(bridge: Bridge) -> None:
-    """It may be looked at once; raising ready afterwards does not bring it back."""
+    """It may be examined once; raising ready afterwards does not bring it back."""
     for number in range(2):
         assert bridge.submit_decode(number + 1)
     bridge.tick(20)
@@ -110,8 +110,8 @@ def test_nothing_is_lost_while_ready_stays_high(bridge: Bridge) -> None:
         else:
             raise AssertionError("no room")
     bridge.tick(50)
-    came = [bridge.poll_completion() for _ in range(len(lines))]
-    assert came == completions_of(lines)
+    actual = [bridge.poll_completion() for _ in range(len(lines))]
+    assert actual == completions_of(lines)
     assert bridge.poll_completion() is None
 
 
@@ -119,7 +119,7 @@ def test_toggling_ready_loses_and_repeats_nothing(bridge: Bridge) -> None:
     """Whatever the pattern of ready and polls."""
     rng = np.random.default_rng(42)
     lines = streams.generate(60, seed=43, profile="boundary")
-    came: list[Completion] = []
+    actual: list[Completion] = []
     sent = 0
     for _ in range(PATIENCE):
         bridge.set_completion_ready(bool(rng.random() < 0.5))
@@ -128,10 +128,10 @@ def test_toggling_ready_loses_and_repeats_nothing(bridge: Bridge) -> None:
         bridge.tick(int(rng.integers(0, 4)))
         if rng.random() < 0.7:
             completion = bridge.poll_completion()
-            came += [completion] if completion is not None else []
-        if len(came) == len(lines):
+            actual += [completion] if completion is not None else []
+        if len(actual) == len(lines):
             break
-    assert came == completions_of(lines)
+    assert actual == completions_of(lines)
 
 
 def test_two_rings_are_polled_together_or_apart(bridge: Bridge) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`descring record` and `descring check`: answers that travel as one file."""
+"""`descring record` and `descring check`: results that travel as one file."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from descring_sim.cli import main
 
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small bundle with the model's answers."""
+    """A small bundle with the model's results."""
     path = tmp_path_factory.mktemp("bundle") / "b.npz"
     assert main.run(["record", str(path), "--backend", "model", "--count", "20"]) == 0
     return path
@@ -46,6 +46,6 @@ def test_what_is_no_bundle_is_refused(tmp_path: Path) -> None:
     for path in (tmp_path / "missing.npz", other):
         assert main.run(["check", str(path), "--backend", "model"]) == 2
     target = tmp_path / "new.npz"
-    assert main.run(["record", str(target), "--backend", "nobody"]) == 2
+    assert main.run(["record", str(target), "--backend", "unknown"]) == 2
     assert main.run(["record", str(tmp_path / "no" / "x.npz"), "--backend", "model"]) == 2
     assert not target.exists()

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import pytest
 from descring_model import Lines, streams
 from descring_sim.campaign import fuzz
-from descring_sim.conform.dut import Answer, StreamJob
+from descring_sim.conform.dut import StreamJob, StreamResult
 from descring_sim.conform.duts.backends import BackendDut
 from descring_sim.verilated.core import Replay, RtlFault, VerilatedCore
 
@@ -24,36 +24,36 @@ def test_a_million_random_lines_match_the_model(descring: Command) -> None:
 
     The seed is new in every run; a failure prints the line that repeats its chunk.
     """
-    came = descring("campaign", "--lines", 1_000_000, "--jobs", 1)
-    assert came.returncode == 0, came.stdout + came.stderr
-    assert re.match(r"matched 1000000 lines in ", came.stdout)
+    result = descring("campaign", "--lines", 1_000_000, "--jobs", 1)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert re.match(r"matched 1000000 lines in ", result.stdout)
 
 
 def test_the_outcome_does_not_depend_on_the_number_of_processes(descring: Command) -> None:
     """Same seed, same digest; one chunk alone is one of them."""
-    said = []
+    outputs = []
     for jobs in (1, 3):
-        came = descring("campaign", "--lines", LINES, "--seed", SEED, "--jobs", jobs)
-        assert came.returncode == 0, came.stderr
-        said.append(re.sub(r" in [\d.]+ s", "", came.stdout))
-    assert said[0] == said[1]
-    assert said[0].startswith(f"matched {LINES} lines, ")
-    came = descring("campaign", "--lines", LINES, "--seed", SEED, "--chunk", 3)
-    assert came.stdout.startswith("matched 7 lines in ")
-    came = descring("campaign", "--lines", LINES, "--seed", SEED, "--chunk", 4)
-    assert came.returncode == 2
-    assert "expected a chunk from 0 to 3" in came.stderr
+        result = descring("campaign", "--lines", LINES, "--seed", SEED, "--jobs", jobs)
+        assert result.returncode == 0, result.stderr
+        outputs.append(re.sub(r" in [\d.]+ s", "", result.stdout))
+    assert outputs[0] == outputs[1]
+    assert outputs[0].startswith(f"matched {LINES} lines, ")
+    result = descring("campaign", "--lines", LINES, "--seed", SEED, "--chunk", 3)
+    assert result.stdout.startswith("matched 7 lines in ")
+    result = descring("campaign", "--lines", LINES, "--seed", SEED, "--chunk", 4)
+    assert result.returncode == 2
+    assert "expected a chunk from 0 to 3" in result.stderr
 
 
 def test_other_backends_by_lines(descring: Command) -> None:
     """Any backend of ours but the model can be compared; simulators in smaller chunks."""
-    said = []
+    outputs = []
     for jobs in (1, 2):
-        came = descring("campaign", "cpu", "--lines", 60_000, "--seed", SEED, "--jobs", jobs)
-        assert came.returncode == 0, came.stderr
-        said.append(re.sub(r" in [\d.]+ s", "", came.stdout))
-    assert said[0] == said[1]
-    assert said[0].startswith("matched 60000 lines, cpu, seed 20, digest ")
+        result = descring("campaign", "cpu", "--lines", 60_000, "--seed", SEED, "--jobs", jobs)
+        assert result.returncode == 0, result.stderr
+        outputs.append(re.sub(r" in [\d.]+ s", "", result.stdout))
+    assert outputs[0] == outputs[1]
+    assert outputs[0].startswith("matched 60000 lines, cpu, seed 20, digest ")
     size = fuzz.SIMULATOR_CHUNK_LINES
     assert [chunk.lines for chunk in fuzz.chunks(1, size + 3, "icarus")] == [size, 3]
 
@@ -64,43 +64,43 @@ def test_a_difference_of_another_backend_ends_the_campaign(
     """Exit code 1, and the rerun line names the backend."""
     run = BackendDut.run
 
-    def wrong(self: BackendDut, job: StreamJob) -> Answer:
-        came = run(self, job)
-        done = came.done.copy()
+    def wrong(self: BackendDut, job: StreamJob) -> StreamResult:
+        result = run(self, job)
+        done = result.done.copy()
         done["user_data"][5] ^= 1
-        return Answer(done, came.reward)
+        return StreamResult(done, result.reward)
 
     monkeypatch.setattr(BackendDut, "run", wrong)
-    came = descring("campaign", "cpu", "--lines", 100, "--seed", SEED, "--jobs", 1)
-    assert came.returncode == 1
-    assert f"rerun: descring campaign cpu --lines 100 --seed {SEED} --chunk 0" in came.stderr
+    result = descring("campaign", "cpu", "--lines", 100, "--seed", SEED, "--jobs", 1)
+    assert result.returncode == 1
+    assert f"rerun: descring campaign cpu --lines 100 --seed {SEED} --chunk 0" in result.stderr
 
 
 @pytest.mark.parametrize(
-    ("arguments", "says"),
+    ("arguments", "message"),
     [
         (("--lines", 10, "--smoke"), "--smoke means nothing with --lines"),
         (("model", "--count", 2, "--chunk", 1), "--chunk means nothing with --count"),
         (("model", "--count", 2, "--lines", 9), "--lines means nothing with --count"),
-        (("mine.toml",), "came 'mine.toml'. For any other implementation give --count"),
+        (("mine.toml",), "got 'mine.toml'. For any other implementation give --count"),
     ],
 )
 def test_options_of_the_other_kind_are_refused(
-    arguments: tuple[object, ...], says: str, descring: Command
+    arguments: tuple[object, ...], message: str, descring: Command
 ) -> None:
     """Lines or seeds: what has no meaning is an error, in one line."""
-    came = descring("campaign", *arguments)
-    assert came.returncode == 2
-    assert says in came.stderr
-    assert len(came.stderr.splitlines()) == 1
+    result = descring("campaign", *arguments)
+    assert result.returncode == 2
+    assert message in result.stderr
+    assert len(result.stderr.splitlines()) == 1
 
 
 def test_seeds_of_the_suite(descring: Command) -> None:
     """``--count`` runs the conformance suite, from the first seed that was given."""
-    came = descring("campaign", "model", "--count", 3, "--seed", 7, "--only", "OP-000", "-j", 1)
-    assert came.returncode == 0, came.stderr
-    assert came.stdout.startswith("model conforms: 1 passed; 360 lines, seed 7, ")
-    assert came.stdout.endswith("3 seeds, 3 tests\n")
+    result = descring("campaign", "model", "--count", 3, "--seed", 7, "--only", "OP-000", "-j", 1)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.startswith("model conforms: 1 passed; 360 lines, seed 7, ")
+    assert result.stdout.endswith("3 seeds, 3 tests\n")
 
 
 def test_chunks_differ_and_cover_everything() -> None:
@@ -122,22 +122,22 @@ def wrong_rtl(monkeypatch: pytest.MonkeyPatch) -> None:
     target = fuzz.draw(SEED, 1, fuzz.CHUNK_LINES)
 
     def wrong(self: VerilatedCore, lines: Lines, **options: object) -> Replay:
-        came = replay(self, lines, **options)  # type: ignore[arg-type]
+        result = replay(self, lines, **options)  # type: ignore[arg-type]
         if options["first_index"] == target.first_index:
-            came.done["user_data"][5] ^= 1
-        return came
+            result.done["user_data"][5] ^= 1
+        return result
 
     monkeypatch.setattr(VerilatedCore, "replay", wrong)
 
 
 def test_a_wrong_answer_ends_the_campaign(wrong_rtl: None, descring: Command) -> None:
     """Exit code 1; chunk, ring, index, field, both values, and the line that repeats it."""
-    came = descring("campaign", "--lines", LINES, "--seed", SEED, "--jobs", 1)
-    assert came.returncode == 1
-    assert came.stdout == ""
-    assert re.search(r"^chunk 1: 50000 lines, profile \S+, seed \d+, first index", came.stderr)
-    assert re.search(r"done ring: .*user_data", came.stderr)
-    assert f"rerun: descring campaign --lines {LINES} --seed {SEED} --chunk 1" in came.stderr
+    result = descring("campaign", "--lines", LINES, "--seed", SEED, "--jobs", 1)
+    assert result.returncode == 1
+    assert result.stdout == ""
+    assert re.search(r"^chunk 1: 50000 lines, profile \S+, seed \d+, first index", result.stderr)
+    assert re.search(r"done ring: .*user_data", result.stderr)
+    assert f"rerun: descring campaign --lines {LINES} --seed {SEED} --chunk 1" in result.stderr
 
 
 def test_a_failure_of_the_rtl_ends_the_campaign(
@@ -149,7 +149,7 @@ def test_a_failure_of_the_rtl_ends_the_campaign(
         raise RtlFault("worker.sv:1: it hangs; cycle 7", 7)
 
     monkeypatch.setattr(VerilatedCore, "replay", fails)
-    came = descring("campaign", "--lines", LINES, "--seed", SEED, "--jobs", 1)
-    assert came.returncode == 2
-    assert "worker.sv:1: it hangs; cycle 7" in came.stderr
-    assert "--chunk 0" in came.stderr
+    result = descring("campaign", "--lines", LINES, "--seed", SEED, "--jobs", 1)
+    assert result.returncode == 2
+    assert "worker.sv:1: it hangs; cycle 7" in result.stderr
+    assert "--chunk 0" in result.stderr

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``descring`` as a whole: what it refuses, how it says so, and that it leaves nothing behind."""
+"""``descring`` as a whole: what it refuses, how it reports errors, and what it leaves."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ def good(path: Path, count: int = 8) -> Path:
     return path
 
 
-def refused(came: subprocess.CompletedProcess[str], *says: str) -> None:
-    """Exit code 2, nothing on stdout, and one line on stderr that has all of ``says``."""
-    assert came.returncode == 2
-    assert came.stdout == ""
-    assert came.stderr.startswith("descring: error: ")
-    assert len(came.stderr.splitlines()) == 1
-    for text in says:
-        assert text in came.stderr
+def refused(result: subprocess.CompletedProcess[str], *message: str) -> None:
+    """Exit code 2, nothing on stdout, and one line on stderr that has all of ``message``."""
+    assert result.returncode == 2
+    assert result.stdout == ""
+    assert result.stderr.startswith("descring: error: ")
+    assert len(result.stderr.splitlines()) == 1
+    for text in message:
+        assert text in result.stderr
 
 
 def damaged(path: Path, kind: str) -> Path:
@@ -63,7 +63,7 @@ def damaged(path: Path, kind: str) -> Path:
         path.write_bytes(good(path).read_bytes()[:-1])
     elif kind == "truncated header":
         path.write_bytes(good(path).read_bytes()[:40])
-    elif kind == "longer than it says":
+    elif kind == "longer than its header":
         path.write_bytes(good(path).read_bytes() + bytes(64))
     else:
         assert kind == "missing"
@@ -83,7 +83,7 @@ DAMAGE = {
     "directory": "Is a directory",
     "truncated data": "truncated or damaged",
     "truncated header": "truncated or damaged",
-    "longer than it says": "as its header says, but the file has",
+    "longer than its header": "as its header states, but the file has",
     "missing": "No such file",
 }
 
@@ -93,8 +93,8 @@ def test_replay_refuses_what_is_no_stream(kind: str, tmp_path: Path, descring: C
     """And writes nothing."""
     source = damaged(tmp_path / "in.npy", kind)
     before = sorted(tmp_path.iterdir())
-    came = descring("replay", source, "--backend", "model", "-o", tmp_path / "out.npy")
-    refused(came, str(source), DAMAGE[kind])
+    result = descring("replay", source, "--backend", "model", "-o", tmp_path / "out.npy")
+    refused(result, str(source), DAMAGE[kind])
     assert sorted(tmp_path.iterdir()) == before
 
 
@@ -108,7 +108,7 @@ def test_compare_refuses_what_is_no_stream(kind: str, tmp_path: Path, descring: 
 
 
 def test_a_pickled_file_is_never_loaded(tmp_path: Path) -> None:
-    """Loading it would run what it says."""
+    """Loading it would run what it states."""
     flag = tmp_path / "ran"
 
     class Trap:
@@ -140,7 +140,7 @@ def test_an_output_that_cannot_be_written_is_refused(
     source = good(tmp_path / "in.npy")
     (tmp_path / "file").touch()
     before = sorted(tmp_path.iterdir())
-    name, says = TARGETS[kind]
+    name, message = TARGETS[kind]
     target = tmp_path / name
     replay = ["replay", source, "--backend", "model"]
     arguments = {
@@ -148,12 +148,12 @@ def test_an_output_that_cannot_be_written_is_refused(
         "replay": [*replay, "-o", target],
         "replay second": [*replay, "-o", tmp_path / "out.npy", "--split-reward", target],
     }
-    refused(descring(*arguments[command]), str(target), says)
+    refused(descring(*arguments[command]), str(target), message)
     assert sorted(tmp_path.iterdir()) == before
 
 
 ARGUMENTS = {
-    "unknown command": (["answer"], "answer"),
+    "unknown command": (["unknown"], "unknown"),
     "unknown option": (["compare", "--fast", "a", "b"], "--fast"),
     "missing argument": (["compare", "a"], "Missing argument"),
     "negative count": (["stream", "--count", "-1", "-o", "out.npy"], "--count"),
@@ -239,8 +239,8 @@ def test_arguments_that_make_no_sense_are_refused(
     monkeypatch.chdir(tmp_path)
     source = good(Path("in.npy")).read_bytes()
     np.save("none.npy", np.zeros(0, DESC_DTYPE))
-    arguments, says = ARGUMENTS[kind]
-    refused(descring(*arguments), says)
+    arguments, message = ARGUMENTS[kind]
+    refused(descring(*arguments), message)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.npy", "none.npy"]
     assert Path("in.npy").read_bytes() == source
 
@@ -280,12 +280,12 @@ def test_an_output_may_replace_a_file_through_a_link(tmp_path: Path, descring: C
 def test_stream_writes_what_the_seed_says(tmp_path: Path, descring: Command) -> None:
     """Byte for byte what the model's generator gives, and prints how to have it again."""
     path = tmp_path / "a.npy"
-    came = descring(
+    result = descring(
         "stream", "--count", 50, "--seed", 9, "--profile", "checked", "--first-index", 7, "-o", path
     )
-    assert came.returncode == 0
-    assert came.stderr == ""
-    assert came.stdout == f"{path}: 50 lines, profile checked, seed 9, first index 7\n"
+    assert result.returncode == 0
+    assert result.stderr == ""
+    assert result.stdout == f"{path}: 50 lines, profile checked, seed 9, first index 7\n"
     expected = streams.generate(50, seed=9, profile="checked", first_index=7)
     assert read_stream(path).tobytes() == expected.tobytes()
 
@@ -312,10 +312,10 @@ def test_plain_bytes_are_a_stream_too(order: str, tmp_path: Path) -> None:
 
 def test_help_names_every_command(descring: Command) -> None:
     """And asking for help is no error."""
-    came = descring("--help")
-    assert came.returncode == 0
+    result = descring("--help")
+    assert result.returncode == 0
     for name in ("stream", "replay", "compare", "gen", "gen-check", "requirements", "lint-rtl"):
-        assert f"\n  {name} " in came.stdout
+        assert f"\n  {name} " in result.stdout
     for name in streams.PROFILES:
         assert name in descring("stream", "--help").stdout
 
@@ -325,10 +325,10 @@ def test_the_console_script_gives_the_exit_code(tmp_path: Path) -> None:
     script = Path(sys.executable).with_name("descring")
     a, b = good(tmp_path / "a.npy"), good(tmp_path / "b.npy", 7)
     for other, code in ((a, 0), (b, 1), (tmp_path / "c.npy", 2)):
-        came = subprocess.run([script, "compare", a, other], capture_output=True, text=True)
-        assert came.returncode == code
-        assert bool(came.stderr) == (code == 2)
-        assert bool(came.stdout) == (code != 2)
+        result = subprocess.run([script, "compare", a, other], capture_output=True, text=True)
+        assert result.returncode == code
+        assert bool(result.stderr) == (code == 2)
+        assert bool(result.stdout) == (code != 2)
 
 
 def test_a_terminated_command_leaves_no_part_of_a_file(tmp_path: Path) -> None:

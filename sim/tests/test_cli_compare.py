@@ -28,8 +28,8 @@ def test_equal_streams_match(tmp_path: Path, descring: Command) -> None:
     lines = streams.generate(300, seed=1)
     a = written(tmp_path / "a.npy", lines)
     b = written(tmp_path / "b.npy", line_bytes(lines).copy())
-    came = descring("compare", a, b)
-    assert (came.returncode, came.stdout, came.stderr) == (0, "matched 300 lines\n", "")
+    result = descring("compare", a, b)
+    assert (result.returncode, result.stdout, result.stderr) == (0, "matched 300 lines\n", "")
 
 
 @pytest.mark.parametrize("offset", range(64))
@@ -42,11 +42,11 @@ def test_a_flipped_bit_in_any_byte_is_found(
     a = written(tmp_path / "a.npy", lines)
     line_bytes(lines)[index, offset] ^= 0x10
     b = written(tmp_path / "b.npy", lines)
-    came = descring("compare", a, b)
-    assert came.returncode == 1
-    assert f"first difference: index {index}, field " in came.stdout
-    assert f" offset {offset}, expected 0x" in came.stdout
-    assert "1 of the 7 lines that both streams have differ" in came.stdout
+    result = descring("compare", a, b)
+    assert result.returncode == 1
+    assert f"first difference: index {index}, field " in result.stdout
+    assert f" offset {offset}, expected 0x" in result.stdout
+    assert "1 of the 7 lines that both streams have differ" in result.stdout
 
 
 def test_the_first_difference_is_shown_in_full(tmp_path: Path, descring: Command) -> None:
@@ -58,9 +58,9 @@ def test_the_first_difference_is_shown_in_full(tmp_path: Path, descring: Command
     lines["user_data"][12] = 1 << 63
     lines["opcode"][30:] = 5
     b = written(tmp_path / "b.npy", lines)
-    came = descring("compare", a, b)
-    assert came.returncode == 1
-    assert came.stdout.splitlines() == [
+    result = descring("compare", a, b)
+    assert result.returncode == 1
+    assert result.stdout.splitlines() == [
         f"expected {a} (40 lines)",
         f"actual   {b} (40 lines)",
         "first difference: index 12, field seq_len, offset 32, "
@@ -88,11 +88,11 @@ def test_a_missing_line_is_a_mismatch(
         written(tmp_path / f"{name}.npy", lines[:length])
         for name, length in zip("ab", lengths, strict=True)
     )
-    came = descring("compare", a, b)
-    assert came.returncode == 1
-    assert f"0 of the {min(lengths)} lines that both streams have differ" in came.stdout
-    says = f"the lengths differ: expected {lengths[0]} lines, came {lengths[1]}"
-    assert says in came.stdout
+    result = descring("compare", a, b)
+    assert result.returncode == 1
+    assert f"0 of the {min(lengths)} lines that both streams have differ" in result.stdout
+    message = f"the lengths differ: expected {lengths[0]} lines, got {lengths[1]}"
+    assert message in result.stdout
 
 
 def test_a_difference_before_the_shorter_end_is_shown_too(
@@ -103,18 +103,18 @@ def test_a_difference_before_the_shorter_end_is_shown_too(
     a = written(tmp_path / "a.npy", lines)
     lines["rollout_id"][2] ^= 1
     b = written(tmp_path / "b.npy", lines[:4])
-    came = descring("compare", a, b)
-    assert came.returncode == 1
-    assert "first difference: index 2, field rollout_id, offset 4" in came.stdout
-    assert "expected 5 lines, came 4" in came.stdout
+    result = descring("compare", a, b)
+    assert result.returncode == 1
+    assert "first difference: index 2, field rollout_id, offset 4" in result.stdout
+    assert "expected 5 lines, got 4" in result.stdout
 
 
 def test_nothing_compared_is_no_success(tmp_path: Path, descring: Command) -> None:
     """Two empty streams are equal and prove nothing."""
     empty = written(tmp_path / "empty.npy", np.zeros(0, DESC_DTYPE))
-    came = descring("compare", empty, empty)
-    assert came.returncode == 1
-    assert "nothing was compared" in came.stdout
+    result = descring("compare", empty, empty)
+    assert result.returncode == 1
+    assert "nothing was compared" in result.stdout
 
 
 def test_differences_are_counted_over_all_of_a_big_stream(

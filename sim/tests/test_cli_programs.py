@@ -45,7 +45,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def call(*words: str, **options: object) -> subprocess.CompletedProcess[str]:
-    """Run ``descring``; both of its outputs are kept unless ``options`` say otherwise."""
+    """Run ``descring``; both of its outputs are kept unless ``options`` report otherwise."""
     kept = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
     return subprocess.run([DESCRING, *words], text=True, timeout=60, check=False, **kept)  # type: ignore[call-overload, no-any-return]
 
@@ -57,14 +57,14 @@ def told(stderr: str) -> str:
     return stderr
 
 
-def refused(came: subprocess.CompletedProcess[str], says: str) -> None:
-    """Exit code 2 and one line that has ``says``."""
-    assert came.returncode == 2, came
-    assert says in told(came.stderr)
+def refused(result: subprocess.CompletedProcess[str], message: str) -> None:
+    """Exit code 2 and one line that has ``message``."""
+    assert result.returncode == 2, result
+    assert message in told(result.stderr)
 
 
 INPUTS = {
-    "a pipe nobody writes": ("fifo", "got a pipe"),
+    "a pipe no_one writes": ("fifo", "got a pipe"),
     "a device": ("/dev/zero", "got a device"),
     "a loop of links": ("loop", "levels of symbolic links"),
     "a name too long": ("a" * 300, "File name too long"),
@@ -86,7 +86,7 @@ def test_an_input_that_is_no_regular_file_is_refused(
     reader: str, kind: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """At once, by every command that reads a file, and nothing is written."""
-    name, says = INPUTS[kind]
+    name, message = INPUTS[kind]
     if reader == "conform":
         if kind in ("a device", "a name too long", "below a file"):
             pytest.skip("a description is called .toml")
@@ -96,7 +96,7 @@ def test_an_input_that_is_no_regular_file_is_refused(
             Path("loop.toml").symlink_to("loop.toml")
     before = sorted(Path().iterdir())
     assert cli.run([word.format(name) for word in READERS[reader]]) == 2
-    assert says in told(capfd.readouterr().err)
+    assert message in told(capfd.readouterr().err)
     assert sorted(Path().iterdir()) == before
 
 
@@ -124,11 +124,11 @@ def test_an_output_that_cannot_be_replaced_is_refused(
     writer: str, kind: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """By every command that writes a file; what stood there stays what it was."""
-    name, says = OUTPUTS[kind]
+    name, message = OUTPUTS[kind]
     Path("broken").symlink_to("no/such")
     before = {entry: os.lstat(entry).st_mode for entry in Path().iterdir()}
     assert cli.run([word.format(name) for word in WRITERS[writer]]) == 2
-    assert says in told(capfd.readouterr().err)
+    assert message in told(capfd.readouterr().err)
     assert {entry: os.lstat(entry).st_mode for entry in Path().iterdir()} == before
 
 
@@ -166,12 +166,12 @@ def test_a_limit_on_the_size_of_files_leaves_no_part_of_one(writer: str, here: P
     Path("out").write_text("old" if writer != "campaign" else "")
     before = sorted(Path().iterdir())
     soft = LIMIT if writer != "campaign" else 64
-    came = call(
+    result = call(
         *(word.format("out") for word in WRITERS[writer]),
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (soft, soft)),
         env=os.environ | {"DESCRING_BUILD_DIR": str(here / "folder")},
     )
-    refused(came, "File too large")
+    refused(result, "File too large")
     assert sorted(Path().iterdir()) == before
     assert Path("out").read_text() in ("old", "")
 
@@ -195,40 +195,40 @@ def test_available_memory_follows_the_limit_of_the_process() -> None:
     assert 1 << 20 < memory.available() < 1 << 62
     command = "from descring_sim.support import memory; print(memory.available())"
     limit = 1 << 33
-    came = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-c", command],
         capture_output=True,
         text=True,
         check=True,
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (limit, limit)),
     )
-    assert int(came.stdout) <= limit
+    assert int(result.stdout) <= limit
 
 
 STDOUT = {
     "full": (">/dev/full", 2, 2),
     "closed": (">&-", 0, 1),
-    "a pipe that nobody reads": ("| true", 0, 1),
+    "a pipe that no_one reads": ("| true", 0, 1),
 }
 
 
 @pytest.mark.parametrize("kind", STDOUT)
 @pytest.mark.parametrize("other", ["a.npy", "b.npy"])
 def test_standard_output_that_takes_nothing(kind: str, other: str) -> None:
-    """A mismatch stays 1 and a match 0 where nobody asks for the text; a full disk is an error."""
+    """A mismatch stays 1 and a match 0 where no one asks for the text; a full disk is an error."""
     redirection, match, mismatch = STDOUT[kind]
     script = f"'{DESCRING}' compare a.npy {other} {redirection}; exit ${{PIPESTATUS[0]}}"
-    came = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=60)
-    assert came.returncode == (match if other == "a.npy" else mismatch)
-    assert came.stdout == ""
+    result = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=60)
+    assert result.returncode == (match if other == "a.npy" else mismatch)
+    assert result.stdout == ""
     if kind == "full":
-        assert "standard output: No space left on device" in told(came.stderr)
+        assert "standard output: No space left on device" in told(result.stderr)
     else:
-        assert came.stderr == ""
+        assert result.stderr == ""
 
 
 def test_standard_error_that_takes_nothing() -> None:
-    """The exit code is all that is left to say."""
+    """The exit code is all that is left to report."""
     for redirection in ("2>&-", "2>/dev/full", ">&- 2>&- <&-"):
         script = f"'{DESCRING}' compare a.npy none {redirection}"
         assert subprocess.run(["bash", "-c", script], timeout=60).returncode == 2
@@ -245,11 +245,11 @@ def test_a_file_name_that_no_locale_has(here: Path) -> None:
     """Is no reason to fail, in whatever encoding the terminal has."""
     name = os.fsdecode(b"\xff\xfe-\xc3\xa9.npy")
     environment = os.environ | {"PYTHONIOENCODING": "ascii", "LC_ALL": "C"}
-    came = call("stream", "--count", "5", "--seed", "1", "-o", name, env=environment)
-    assert (came.returncode, came.stderr) == (0, "")
-    assert ".npy: 5 lines" in came.stdout
-    came = call("compare", name, "none", env=environment)
-    refused(came, "none: cannot be read")
+    result = call("stream", "--count", "5", "--seed", "1", "-o", name, env=environment)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert ".npy: 5 lines" in result.stdout
+    result = call("compare", name, "none", env=environment)
+    refused(result, "none: cannot be read")
 
 
 SLOW = """
@@ -291,13 +291,13 @@ def test_a_hang_up_that_the_parent_ignores_is_ignored() -> None:
     """As under nohup."""
     script = "import signal, time; from descring_model import program\n"
     script += "program.run_program('x', lambda: (signal.raise_signal(1), print('alive')) and 0)"
-    came = subprocess.run(
+    result = subprocess.run(
         ["bash", "-c", 'trap "" HUP; exec "$@"', "-", sys.executable, "-c", script],
         capture_output=True,
         text=True,
         timeout=60,
     )
-    assert (came.returncode, came.stdout, came.stderr) == (0, "alive\n", "")
+    assert (result.returncode, result.stdout, result.stderr) == (0, "alive\n", "")
 
 
 ENDS = {
@@ -319,15 +319,15 @@ ENDS = {
 @pytest.mark.parametrize("kind", ENDS)
 def test_no_end_is_a_traceback_or_a_mismatch(kind: str) -> None:
     """Every way in which Python gives up."""
-    code, exit_code, says = ENDS[kind]
+    code, exit_code, message = ENDS[kind]
     body = "\n".join(f"    {line}" for line in code.splitlines())
     script = f"def work():\n{body}\nfrom descring_model.program import run_program\n"
     script += "run_program('descring', work)"
-    came = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, timeout=60
     )
-    assert came.returncode == exit_code
-    assert says in told(came.stderr)
+    assert result.returncode == exit_code
+    assert message in told(result.stderr)
 
 
 def test_the_traceback_is_there_on_request(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -335,10 +335,10 @@ def test_the_traceback_is_there_on_request(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv(program.DEBUG_VARIABLE, "1")
     script = "from descring_model.program import run_program\n"
     script += "run_program('descring', lambda: 1 / 0)"
-    came = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
-    assert came.returncode == 2
-    assert came.stderr.startswith("Traceback")
-    assert came.stderr.splitlines()[-1].startswith("descring: error: internal error")
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert result.returncode == 2
+    assert result.stderr.startswith("Traceback")
+    assert result.stderr.splitlines()[-1].startswith("descring: error: internal error")
 
 
 def test_every_module_that_is_a_program_ends_like_descring() -> None:
@@ -357,16 +357,16 @@ def test_the_golden_model_at_a_prompt_outlives_its_reader() -> None:
     """``python -m descring_model | head``."""
     script = f"yes help | head -2000 | '{sys.executable}' -m descring_model | true; "
     script += "exit ${PIPESTATUS[2]}"
-    came = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=60)
-    assert (came.returncode, came.stderr) == (0, "")
+    result = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=60)
+    assert (result.returncode, result.stderr) == (0, "")
 
 
 def test_help_does_not_import_the_commands() -> None:
     """The list of commands names all of them, and no package that takes long is loaded for it."""
     script = "import sys; from descring_sim.cli import main as cli; cli.run(['--help'])\n"
     script += "print([m for m in ('numpy', 'rich', 'jinja2', 'cocotb') if m in sys.modules])"
-    came = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
-    assert came.stdout.splitlines()[-1] == "[]"
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert result.stdout.splitlines()[-1] == "[]"
     for name in cli.COMMANDS:
         assert cli.cli.get_command(None, name).name == name  # type: ignore[arg-type, union-attr]
 
@@ -374,7 +374,7 @@ def test_help_does_not_import_the_commands() -> None:
 def test_an_output_is_held_against_its_size(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """A disk that takes less than it was given, and does not say so."""
+    """A disk that takes less than it was given, and does not reports it."""
     monkeypatch.setattr(os, "fsync", lambda file: os.ftruncate(file, 100))
     for words in (WRITERS["stream"], WRITERS["record"]):
         assert cli.run([word.format("out") for word in words]) == 2
@@ -407,17 +407,17 @@ def test_an_archive_that_expands_is_refused(here: Path) -> None:
     assert cli.run(["record", "b.npz", "--backend", "model", "--count", "5"]) == 0
     for name, data in bombs():
         (here / "bomb.npz").write_bytes(data)
-        came = call(
+        result = call(
             *("check", "bomb.npz", "--backend", "model"),
             preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_DATA, (limit, limit)),
         )
-        assert came.returncode == 2, name
-        assert "expected a bundle" in told(came.stderr), name
+        assert result.returncode == 2, name
+        assert "expected a bundle" in told(result.stderr), name
     assert limit // 16 > bundle.MAX_ARRAY
 
 
 def test_a_pipe_with_a_writer_is_refused_too(capfd: pytest.CaptureFixture[str]) -> None:
-    """What comes out of it has no size to hold its header against."""
+    """What leaves of it has no size to hold its header against."""
     pipe = os.open("fifo", os.O_RDWR)
     os.write(pipe, Path("a.npy").read_bytes())
     assert cli.run(["compare", "fifo", "a.npy"]) == 2

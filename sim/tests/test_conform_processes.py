@@ -22,7 +22,7 @@ SPOILED = "if (job.lines['opcode'] == 1).all(): "
 
 
 def run(folder: Path, body: str, timeout_s: float = 20.0) -> list[tuple[Status, str]]:
-    """What becomes of the tasks when the second answer is treated with ``body``."""
+    """What becomes of the tasks when the second result is treated with ``body``."""
     reference = plugin(folder, SPOILED + body)
     results = run_all(reference, folder, TASKS, jobs=1, timeout_s=timeout_s)
     assert [result.test for result in results] == [task.test for task in TASKS]
@@ -31,20 +31,20 @@ def run(folder: Path, body: str, timeout_s: float = 20.0) -> list[tuple[Status, 
 
 
 @pytest.mark.parametrize(
-    ("body", "status", "says"),
+    ("body", "status", "message"),
     [
         ("import os; os.abort()", Status.ERROR, "its process died with SIGABRT"),
         ("import os; os._exit(5)", Status.ERROR, "its process ended with exit code 5"),
         ("raise RuntimeError('no')", Status.ERROR, "RuntimeError: no"),
-        ("return Answer()", Status.FAILED, "the streams end at different places"),
+        ("return StreamResult()", Status.FAILED, "the streams end at different places"),
         ("return None", Status.ERROR, "AttributeError"),
     ],
 )
-def test_it_ends_one_test_alone(tmp_path: Path, body: str, status: Status, says: str) -> None:
-    """A crash, an exit, an exception, and no answer at all."""
-    came, text = run(tmp_path, body)[1]
-    assert came is status
-    assert says in text
+def test_it_ends_one_test_alone(tmp_path: Path, body: str, status: Status, message: str) -> None:
+    """A crash, an exit, an exception, and no result at all."""
+    actual, text = run(tmp_path, body)[1]
+    assert actual is status
+    assert message in text
 
 
 def test_streams_and_devices_take_turns(tmp_path: Path) -> None:
@@ -68,8 +68,8 @@ def test_a_hang_is_killed(tmp_path: Path) -> None:
     """What does not end has hung, and its process is gone."""
     marker = tmp_path / "pid"
     body = f"import os, pathlib; pathlib.Path({str(marker)!r}).write_text(str(os.getpid()))"
-    came, text = run(tmp_path, body + "\n        while job.lines['opcode'][0] == 1: pass", 1.0)[1]
-    assert came is Status.HUNG
+    actual, text = run(tmp_path, body + "\n        while job.lines['opcode'][0] == 1: pass", 1.0)[1]
+    assert actual is Status.HUNG
     assert "no end after 1 s" in text
     assert not Path("/proc", marker.read_text()).exists()
 
@@ -81,7 +81,7 @@ def test_what_it_prints_disturbs_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("reference", "says"),
+    ("reference", "message"),
     [
         ("nosuch", "expected an implementation out of model, cpu"),
         ("nosuch.toml", "nosuch.toml: cannot be read"),
@@ -90,9 +90,11 @@ def test_what_it_prints_disturbs_nothing(tmp_path: Path) -> None:
         ("json:JSONDecoder", "has describe, build and run; missing describe"),
     ],
 )
-def test_an_unknown_implementation_is_an_error(reference: str, says: str, tmp_path: Path) -> None:
+def test_an_unknown_implementation_is_an_error(
+    reference: str, message: str, tmp_path: Path
+) -> None:
     """Before any test is run."""
-    with pytest.raises(ConformError, match=says):
+    with pytest.raises(ConformError, match=message):
         describe(reference, tmp_path)
 
 
@@ -101,12 +103,12 @@ def test_exit_codes_and_the_one_line(tmp_path: Path, descring: Command) -> None:
     good = descring("conform", "model", "--only", "OP-000", "--seed", 12)
     assert good.returncode == 0
     assert "model conforms: 1 passed; 120 lines, seed 12" in good.stdout
-    wrong = plugin(tmp_path, "answer.done['seq_len'] += 1 if isinstance(job, StreamJob) else 0")
-    came = descring("conform", wrong, "--only", "DEC-003", "--seed", 12)
-    assert came.returncode == 1
-    assert "does not conform: 1 failed" in came.stdout
-    assert "breaks DEC-003" in came.stdout.replace("\n", " ")
-    assert f"descring conform {wrong} --only DEC-003/done-wins --seed 12" in came.stdout
+    wrong = plugin(tmp_path, "result.done['seq_len'] += 1 if isinstance(job, StreamJob) else 0")
+    actual = descring("conform", wrong, "--only", "DEC-003", "--seed", 12)
+    assert actual.returncode == 1
+    assert "does not conform: 1 failed" in actual.stdout
+    assert "breaks DEC-003" in actual.stdout.replace("\n", " ")
+    assert f"descring conform {wrong} --only DEC-003/done-wins --seed 12" in actual.stdout
     none = descring("conform", "nosuch")
     assert none.returncode == 2
     assert none.stdout == ""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The kit says no: each wrong implementation is rejected, under the rule that it breaks."""
+"""The kit states no: each wrong implementation is rejected, under the rule that it breaks."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ def test_it_connects_by_its_map_alone(simulator: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "said"),
+    ("old", "new", "message"),
     [
         (
             'prefix = "CSR_"',
@@ -58,7 +58,7 @@ def test_it_connects_by_its_map_alone(simulator: str, tmp_path: Path) -> None:
         ('wlast = "dram_wend_o", ', "", r"shell.memory.wlast: .* no port 'dram_wlast_o'"),
         ('"awprot", "arprot"]', '"awprot"]', r"no port 'CSR_ARPROT'"),
         ('"awprot", "arprot"]', '"awprot", "arprot", "wstrb"]', r"has a port 'CSR_WSTRB'"),
-        ('"awprot", "arprot"]', '"awaddr"]', r"registers.absent: .*must have, came 'awaddr'"),
+        ('"awprot", "arprot"]', '"awaddr"]', r"registers.absent: .*must have, got 'awaddr'"),
         ('"awprot", "arprot"]', '"prot"]', r"shell.registers: expected signals out of awaddr"),
         (
             "{ wlast",
@@ -77,7 +77,7 @@ def test_it_connects_by_its_map_alone(simulator: str, tmp_path: Path) -> None:
         ('scan_enable = "1\'b0"', "", r"nothing drives the input 'scan_enable' of nimbus_shell"),
         ("{ LANES = 4 }", "{ LANE = 4 }", r"no parameter 'LANE'; it has LANES"),
         ('top = "nimbus_shell"', 'top = "nimbus"', r"no module 'nimbus'; they have .*nimbus_shell"),
-        ('active = "high"', 'active = "up"', r"reset.active: expected low or high, came 'up'"),
+        ('active = "high"', 'active = "up"', r"reset.active: expected low or high, got 'up'"),
         ('port = "rst"', 'port = "reset"', r"shell.reset.port: nimbus_shell has no port 'reset'"),
         ('clock = "core_clk"', 'clock = "clk"', r"shell.clock: nimbus_shell has no port 'clk'"),
         ("offset = 0x8000", 'offset = "8000"', r"registers.offset: expected a number"),
@@ -88,10 +88,10 @@ def test_it_connects_by_its_map_alone(simulator: str, tmp_path: Path) -> None:
         ("SYNTHESIS = true", "SYNTHESIS = 1.5", r"defines.SYNTHESIS: expected"),
     ],
 )
-def test_a_wrong_map_is_refused(old: str, new: str, said: str, tmp_path: Path) -> None:
+def test_a_wrong_map_is_refused(old: str, new: str, message: str, tmp_path: Path) -> None:
     """Before anything is simulated, in one line that names the key and what stands there."""
     file = write_shell(tmp_path / "nimbus", {old: new})
-    with pytest.raises(ConformError, match=said) as raised:
+    with pytest.raises(ConformError, match=message) as raised:
         find_dut(str(file)).build(tmp_path / "build")
     assert str(raised.value).startswith(str(file))
     assert "\n" not in str(raised.value)
@@ -100,15 +100,15 @@ def test_a_wrong_map_is_refused(old: str, new: str, said: str, tmp_path: Path) -
 def test_a_wrong_map_ends_with_exit_code_2(descring, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     """Nothing was judged, and nothing claims to have been."""
     file = write_shell(tmp_path / "nimbus", {'irq = "!alarm_n"': 'irq = "!alarm"'})
-    came = descring("conform", file)
-    assert came.returncode == 2
-    assert "shell.ports.irq: nimbus_shell has no port 'alarm'; near: alarm_n" in came.stderr
-    assert "Traceback" not in came.stderr
-    assert came.stdout == ""
+    actual = descring("conform", file)
+    assert actual.returncode == 2
+    assert "shell.ports.irq: nimbus_shell has no port 'alarm'; near: alarm_n" in actual.stderr
+    assert "Traceback" not in actual.stderr
+    assert actual.stdout == ""
 
 
 def test_beats_that_are_no_lines_are_refused(tmp_path: Path) -> None:
-    """A port that moves less than a line a beat says so, and is not taken for a wrong device."""
+    """A port that moves less than a line a beat reports it, and is not taken for a wrong device."""
     file = write_shell(tmp_path / "nimbus", {'"verilator"': '"icarus"'})
     source = file.parent / "rtl" / "desc_fetch.sv"
     text = source.read_text("utf-8")

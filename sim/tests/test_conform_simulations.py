@@ -54,7 +54,7 @@ def test_streams_share_a_simulation(name: str, started: list[StreamSimulation]) 
 
 
 def test_a_hang_and_a_death_start_another(started: list[StreamSimulation]) -> None:
-    """What is killed for its time has hung, and the next stream is answered."""
+    """What is killed for its time has hung, and the next stream is completed."""
     dut = BackendDut("verilator")
     expected = dut.run(JOB).done.tobytes()
     os.killpg(started[0]._process.pid, signal.SIGSTOP)
@@ -108,9 +108,9 @@ def test_devices_are_reset_between_programs(name: str) -> None:
 
 def test_a_backend_without_its_machine_is_not_judged(descring) -> None:  # type: ignore[no-untyped-def]
     """Without a GPU ``cuda`` is no failure, and no pass: named alone there is no verdict."""
-    came = descring("conform", "cuda", "--smoke")
-    if came.returncode == 0:
+    actual = descring("conform", "cuda", "--smoke")
+    if actual.returncode == 0:
         pytest.skip("there is a GPU here")
-    assert came.returncode == 2
-    assert "cuda" in came.stderr
-    assert came.stdout == ""
+    assert actual.returncode == 2
+    assert "cuda" in actual.stderr
+    assert actual.stdout == ""

@@ -15,14 +15,14 @@ from descring_sim.conform.duts.backends import BackendDut
 from descring_sim.conform.duts.model import CAPABILITIES, ModelDut
 from descring_sim.conform.errors import ConformError
 from descring_sim.conform.execute import rng_of, run_test
-from descring_sim.conform.proof.accepted import UNUSUAL, Unusual, accept
+from descring_sim.conform.proof.accepted import VARIANTS, Variant, accept
 from descring_sim.conform.status import Status
 from descring_sim.conform.suite.catalogue import all_tests, select
 from descring_sim.conform.suite.declare import NOT_APPLICABLE
 from descring_sim.conform.suite.vector import Draw, Vector
 
 SLOW = ("verilated-16-workers", "acme-slow", "nimbus-slow-memory")
-"""To build or to run; ``python -m descring_sim.conform.proof`` tries all of them."""
+"""To build or to run; ``descring dev conform-proof`` tries all of them."""
 
 
 def test_every_rule_has_a_test_or_a_reason() -> None:
@@ -52,7 +52,7 @@ def test_the_native_worker_passes() -> None:
 
 
 @pytest.mark.parametrize("workers", [1, 16])
-def test_unusual_workers_pass(workers: int) -> None:
+def test_variant_workers_pass(workers: int) -> None:
     """Any number of workers and the smallest rings are right."""
     dut = BackendDut("cpu", workers=workers, ring_slots=2)
     results = run_rules(dut, ["RING-005", "RING-006", "RING-007", "RING-008", "DESC-023"])
@@ -60,13 +60,13 @@ def test_unusual_workers_pass(workers: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "unusual",
-    [item for item in UNUSUAL if item.name not in SLOW],
+    "variant",
+    [item for item in VARIANTS if item.name not in SLOW],
     ids=lambda item: item.name,
 )
-def test_unusual_right_implementations_pass(unusual: Unusual, tmp_path: Path) -> None:
+def test_legal_variants_pass(variant: Variant, tmp_path: Path) -> None:
     """A slow memory, a slow core, tiny rings, another reset: no test of the quick run fails."""
-    accepted = accept(unusual, tmp_path, 2, smoke=True)
+    accepted = accept(variant, tmp_path, 2, smoke=True)
     assert len(accepted.results) > 60
     assert [(r.test, r.failure) for r in accepted.rejections] == []
 
@@ -115,11 +115,11 @@ def test_selecting() -> None:
 
 
 @pytest.mark.parametrize(
-    ("table", "says"),
+    ("table", "message"),
     [
         ({"opcode": []}, "has no 'opcode'"),
         ({"opcodes": ["JUMP"]}, "'JUMP' is none of"),
-        ({"checked": 1}, "expected true or false, came 1"),
+        ({"checked": 1}, "expected true or false, got 1"),
         ({"levels": []}, "expected at least one"),
         ({"ring_slots": [3, 8]}, "expected powers of two"),
         ({"workers": [0, 4]}, "from 1 to 16"),
@@ -127,9 +127,9 @@ def test_selecting() -> None:
         ({"not_claimed": ["RING-999"]}, "'RING-999' is none of"),
     ],
 )
-def test_wrong_capabilities_are_refused(table: dict[str, object], says: str) -> None:
+def test_wrong_capabilities_are_refused(table: dict[str, object], message: str) -> None:
     """A wrong key or value is one clear error."""
-    with pytest.raises(ConformError, match=says):
+    with pytest.raises(ConformError, match=message):
         Capabilities.parse(table, "x.toml")
 
 

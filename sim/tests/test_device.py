@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Simulators as devices: what happens when one side goes, and what nobody may leave behind."""
+"""Simulators as devices: what happens when one side goes, and what no one may leave behind."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def test_a_simulator_that_does_not_answer_is_ended(monkeypatch: pytest.MonkeyPat
     opened = open_simulator("icarus")
     monkeypatch.setattr(device_process, "REPLY_S", 0.5)
     os.killpg(opened.pid, signal.SIGSTOP)
-    with pytest.raises(DeviceError, match="no answer for 0 s"):
+    with pytest.raises(DeviceError, match="no response for 0 s"):
         opened.read32(0)
     eventually(lambda: group_is_gone(opened.pid), "the end of the simulator")
     with pytest.raises(DeviceError):
@@ -139,7 +139,7 @@ except KeyboardInterrupt:
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
 def test_a_host_that_goes_leaves_nothing_behind(number: signal.Signals) -> None:
-    """No simulator, no shared memory; a host that catches Ctrl-C can go on with its device."""
+    """No simulator, no shared memory; a host that catches Ctrl-C can continue with its device."""
     before = set(Path("/dev/shm").iterdir())
     body = "while True: device.wait(0.05); device.read32(0)"
     with subprocess.Popen(

@@ -51,7 +51,7 @@ ODD = "it's a b, #1 %d: \u00e4 (x)"
 
 @pytest.mark.parametrize("name", EXPORTED)
 def test_a_variable_meant_for_others_reaches_no_tool(name: str) -> None:
-    """Nor does its like; what says where packages come from does."""
+    """Nor does its like; what states where packages come from does."""
     assert name not in environment.tools({name: EXPORTED[name], "HOME": "/tmp"})
     kept = {"PIP_INDEX_URL": "a", "CCACHE_DIR": "/tmp/c", "HOME": "/tmp", "PATH": "b"}
     assert kept.items() <= environment.tools(kept).items()
@@ -63,7 +63,7 @@ def test_recipes_of_make_get_none_of_them(tmp_path: Path) -> None:
     assert root is not None
     extra = tmp_path / "show.mk"
     extra.write_text(f"include {root}/Makefile\nshow:\n\t@cd / && env\n")
-    came = subprocess.run(
+    actual = subprocess.run(
         ["make", "-s", "-C", str(root), "-f", str(extra), "show", "SEED=7"],
         env={"PATH": os.environ["PATH"], "HOME": "/tmp", "BASH_FUNC_cd%%": "() { false; }"}
         | {name: value for name, value in EXPORTED.items() if name not in _OF_LOADER},
@@ -71,8 +71,8 @@ def test_recipes_of_make_get_none_of_them(tmp_path: Path) -> None:
         text=True,
         timeout=60,
     )
-    assert came.returncode == 0, came.stderr
-    got = dict(line.partition("=")[::2] for line in came.stdout.splitlines())
+    assert actual.returncode == 0, actual.stderr
+    got = dict(line.partition("=")[::2] for line in actual.stdout.splitlines())
     assert not [name for name in got if name in EXPORTED or name.startswith("BASH_FUNC")]
     assert (got["SEED"], got["LC_ALL"], got["HOME"]) == ("7", "C.UTF-8", "/tmp")
 
@@ -109,7 +109,7 @@ def test_reports_name_this_repository(monkeypatch: pytest.MonkeyPatch, tmp_path:
 def test_a_folder_for_builds_that_cannot_be_written_is_refused(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """By name; and a checkout of somebody else is built in the user's cache."""
+    """By name; and a checkout of someone else is built in the user's cache."""
     monkeypatch.setenv(paths.BUILD_DIR_VARIABLE, "/dev/null/x")
     with pytest.raises(SimulationError, match=r"DESCRING_BUILD_DIR.*got /dev/null/x"):
         paths.build_dir()
@@ -125,7 +125,7 @@ def test_a_folder_for_builds_that_cannot_be_written_is_refused(
 
 
 def test_an_odd_name_gets_a_plain_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Which leads to the same folder, is always the same, and comes back when it was removed."""
+    """It leads to the same folder, is always the same, and is created again once removed."""
     folder = tmp_path / ODD
     folder.mkdir()
     link = plain_paths.plain(folder)
@@ -158,7 +158,7 @@ def test_a_build_and_a_run_in_a_folder_with_an_odd_name(
 
 
 def test_verilator_is_not_given_a_path_that_it_replaces(tmp_path: Path) -> None:
-    """It says so, and the other simulator does it."""
+    """It reports it, and the other simulator does it."""
     odd = tmp_path / "$HOME"
     odd.mkdir()
     with pytest.raises(SimulationError, match=r"without '\$' in its path.*use icarus"):

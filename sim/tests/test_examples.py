@@ -74,7 +74,7 @@ def test_backends_that_differ_are_an_error(
     assert "the backends differ" in capsys.readouterr().err
 
 
-def test_wrong_results_are_noticed_without_a_second_backend(program: ModuleType) -> None:
+def test_wrong_results_are_detected_without_a_second_backend(program: ModuleType) -> None:
     """A lost token, an unfinished rollout, a damaged CHECKED completion."""
     first = program.rollouts(50, 1)
     outcome = program.run("model", 50, 1, {})

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The fault table: it notices a device that errs, and keeps what was done."""
+"""The fault table: it detects a device that errs, and keeps what was done."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Perfect(GoldenDevice):
         super().__init__(setting.memory_bytes, first_index=setting.first_index)
 
     def step(self, cycles: int) -> None:
-        """Nothing is under way."""
+        """Nothing is in flight."""
 
 
 class LosesDoorbells(Perfect):
@@ -38,7 +38,7 @@ class LosesDoorbells(Perfect):
 
 
 class OneByteOff(Perfect):
-    """Shows a byte in memory that nobody has written, once a completion is there."""
+    """Shows a byte in memory that no one has written, once a completion is there."""
 
     def write32(self, offset: int, value: int) -> None:
         """As the golden device, and then a byte of slot 0's page."""
@@ -61,7 +61,7 @@ def test_a_device_that_is_right_passes_every_kind(kind: str) -> None:
 def test_a_device_that_errs_is_refused(
     kind: str, device: type[Perfect], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The message says which seed it was."""
+    """The message names which seed it was."""
     monkeypatch.setattr("descring_sim.faults.lockstep_host._PATIENCE", 20)
     with pytest.raises(FaultError, match=f"{kind}, seed 1, number [0-9]"):
         for number in range(10):

@@ -109,9 +109,9 @@ def test_what_does_not_hold_comes_with_a_waveform(folder: Path) -> None:
         outcome = proofs.prove(task, out)
         assert (outcome.status, outcome.failed, outcome.cached) == ("fail", ("Bounded_A",), False)
     assert outcome.trace is not None and Path(outcome.trace).is_file()
-    said = session.failure_text(task, outcome)
-    assert "Bounded_A: the count stays below ten" in said
-    assert outcome.trace in said and "counter/all_prove" in said
+    complaint = session.failure_text(task, outcome)
+    assert "Bounded_A: the count stays below ten" in complaint
+    assert outcome.trace in complaint and "counter/all_prove" in complaint
 
 
 def test_what_only_looks_true_is_not_proven(folder: Path) -> None:
@@ -150,7 +150,7 @@ def test_property_whose_case_never_comes_is_vacuous(folder: Path) -> None:
 
 
 def test_property_that_is_not_in_the_model_is_an_error(folder: Path) -> None:
-    """A checker that nobody instantiates would pass without looking."""
+    """A checker that no one instantiates would pass without looking."""
     (folder / "lost.sv").write_text(
         COUNTER.replace("counter_props", "lost").replace("Bounded_A", "BoundedLost_A")
     )
@@ -170,22 +170,24 @@ def test_source_that_does_not_compile_is_an_error_with_its_log(folder: Path) -> 
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "said"),
+    ("old", "new", "complaint"),
     [
         ("  // [RING-002] the count stays below ten\n", "\n", "expected its sentence"),
         ("[RING-002]", "[RING-999]", "has no rule RING-999"),
         ("Bounded_A", "Bounded", "ends in _A"),
     ],
 )
-def test_property_is_written_as_it_should_be(folder: Path, old: str, new: str, said: str) -> None:
-    """A sentence above it, rules that exist, a name that says its kind."""
+def test_property_is_written_as_it_should_be(
+    folder: Path, old: str, new: str, complaint: str
+) -> None:
+    """A sentence above it, rules that exist, a name that states its kind."""
     _change(folder, old, new)
-    with pytest.raises(SimulationError, match=said):
+    with pytest.raises(SimulationError, match=complaint):
         _task(folder, "prove").properties()
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "said"),
+    ("old", "new", "complaint"),
     [
         ("all_prove prove", "all_prove", "expected one tag"),
         ("all_prove prove", "all prove", "as the end of the name"),
@@ -193,13 +195,13 @@ def test_property_is_written_as_it_should_be(folder: Path, old: str, new: str, s
         ("all_prove prove\nall_cover cover\n", "", "no tasks"),
     ],
 )
-def test_task_is_written_as_it_should_be(folder: Path, old: str, new: str, said: str) -> None:
+def test_task_is_written_as_it_should_be(folder: Path, old: str, new: str, complaint: str) -> None:
     """Kind, name and files of a task are checked before anything runs."""
     sby = folder / "counter.sby"
     text = sby.read_text()
     at = text.rindex(old)
     sby.write_text(text[:at] + new + text[at + len(old) :])
-    with pytest.raises(SimulationError, match=said):
+    with pytest.raises(SimulationError, match=complaint):
         tasks.load(folder)
 
 
@@ -242,7 +244,7 @@ def test_affine_form_of_a_network(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "pins", "said"),
+    ("kind", "pins", "complaint"),
     [
         ("$_AND_", {"A": 2, "B": 3, "Y": 9}, "which is not linear"),
         ("$_XOR_", {"A": 2, "B": 7, "Y": 9}, "wire 7 has no driver"),
@@ -251,10 +253,10 @@ def test_affine_form_of_a_network(tmp_path: Path) -> None:
     ],
 )
 def test_network_that_is_not_affine_is_refused(
-    tmp_path: Path, kind: str, pins: dict[str, int | str], said: str
+    tmp_path: Path, kind: str, pins: dict[str, int | str], complaint: str
 ) -> None:
     """The argument holds for networks of XOR and NOT only."""
-    with pytest.raises(SimulationError, match=said):
+    with pytest.raises(SimulationError, match=complaint):
         linear.forms(_network(tmp_path / "network.json", {"c": (kind, pins)}))
 
 

@@ -20,7 +20,7 @@ def test_quick_proof_passes(task: Task) -> None:
 
 
 def test_every_block_with_properties_is_proven_covered_and_tried() -> None:
-    """A block without covers could be proven of nothing; one without mistakes, by nothing."""
+    """A block without covers could be proven of nothing; one without faults, by nothing."""
     assert QUICK
     for block in {task.block for task in ALL}:
         own = [task for task in ALL if task.block == block]
@@ -36,7 +36,7 @@ def test_every_block_with_properties_is_proven_covered_and_tried() -> None:
 
 
 def test_every_file_of_properties_goes_into_a_proof() -> None:
-    """A property in a file that no task takes would never be looked at."""
+    """A property in a file that no task takes would never be examined."""
     taken = {path.name for task in ALL if task.kind != "cover" for path in task.files}
     stated = {item.file for item in properties.read_all(tasks.formal_dir())}
     assert stated <= taken

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The solver gives the same answers whether it takes properties together or one by one."""
+"""The solver gives the same results whether it takes properties together or one by one."""
 
 from __future__ import annotations
 

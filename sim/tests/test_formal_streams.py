@@ -12,7 +12,7 @@ from descring_sim.formal import counterexample, tasks
 from descring_sim.formal.counterexample import stream_of
 from descring_sim.formal.proofs import Outcome
 from descring_sim.formal.proofs import Status as OutcomeStatus
-from descring_sim.mutation.formal import REPORT, Workshop, judge
+from descring_sim.mutation.formal import REPORT, MutantRunner, judge
 from descring_sim.mutation.mutant import Mutant, load
 from descring_sim.mutation.session import Status
 from descring_sim.replay.backend import ReplayOptions
@@ -27,10 +27,10 @@ def _mutant(name: str) -> Mutant:
     return next(item for item in load(root / "sim" / "mutants") if item.name == name)
 
 
-def test_counterexample_shows_the_planted_mistake_in_a_simulation(tmp_path: Path) -> None:
+def test_counterexample_shows_the_fault_in_a_simulation(tmp_path: Path) -> None:
     """[OP-010] The stream differs on the broken RTL, and not on the sound one."""
-    verdict = Workshop(tmp_path).try_mutant(_mutant("worker-reward-rounds-down"))
-    assert verdict.status == "noticed" and verdict.by.startswith("refuted"), verdict.by
+    verdict = MutantRunner(tmp_path).try_mutant(_mutant("worker-reward-rounds-down"))
+    assert verdict.status == "killed" and verdict.by.startswith("refuted"), verdict.by
     home = tmp_path / "worker-reward-rounds-down"
     said = (home / REPORT).read_text()
     (stream,) = home.rglob("trace.npy")
@@ -47,18 +47,18 @@ def test_counterexample_shows_the_planted_mistake_in_a_simulation(tmp_path: Path
 @pytest.mark.parametrize(
     ("name", "outcome", "expected"),
     [
-        ("writer-room-ignored", "fail", "noticed"),
-        ("writer-room-ignored", "unknown", "noticed"),
+        ("writer-room-ignored", "fail", "killed"),
+        ("writer-room-ignored", "unknown", "killed"),
         ("writer-room-ignored", "pass", "survived"),
-        ("writer-sends-behind-error", "fail", "noticed"),
+        ("writer-sends-behind-error", "fail", "killed"),
         ("writer-sends-behind-error", "unknown", "equivalent"),
         ("writer-sends-behind-error", "pass", "equivalent"),
     ],
 )
-def test_only_a_counterexample_speaks_against_an_equivalent_mistake(
+def test_only_a_counterexample_speaks_against_an_equivalent_mutant(
     name: str, outcome: OutcomeStatus, expected: Status
 ) -> None:
-    """An induction step alone that fails shows no run in which the mistake matters."""
+    """An induction step alone that fails shows no run in which the fault matters."""
     task = tasks.load(tasks.formal_dir())[0]
     assert judge(_mutant(name), task, Outcome(str(task), outcome, 1.0, ""))[0] == expected
 

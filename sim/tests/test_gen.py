@@ -24,7 +24,7 @@ GENERATED = (
     "docs/requirements.md",
 )
 
-# Typed by hand from the contract's prose, against a mistake that data and generator share.
+# Typed by hand from the contract's prose, against a fault that data and generator share.
 LAW = {
     "DESC_BITS": (512, None),
     "REWARD_INTERVAL": (32, 32),
@@ -167,7 +167,7 @@ def test_gen_check_names_a_stale_file(checkout: Path, path: str, damage: str) ->
 
 
 def test_gen_check_passes_what_gen_wrote(checkout: Path) -> None:
-    """All five files are looked at, and are up to date."""
+    """All five files are examined, and are up to date."""
     result = CliRunner().invoke(gen_check, ["--root", str(checkout)])
     assert (result.exit_code, result.output) == (0, "5 generated files are up to date\n")
 
@@ -279,7 +279,7 @@ def test_package_compiles_without_a_warning(tmp_path: Path, command: list[str]) 
 
 
 def test_simulator_finds_every_field_at_its_bytes(tmp_path: Path) -> None:
-    """[DESC-001..DESC-013] [DESC-015] Icarus reads from a line what its bytes say."""
+    """[DESC-001..DESC-013] [DESC-015] Icarus reads from a line what its bytes report."""
     prints = "\n    ".join(
         f'$display("{item.name} %0d", desc.{item.name});' for item in contract.FIELDS
     )

@@ -14,7 +14,7 @@ from descring_sim.support import paths
 from descring_sim.support.errors import SimulationError
 
 MODULE = """\
-module planted
+module injected
   import hw_desc_pkg::*;
 (
     input wire logic clk_i,
@@ -60,32 +60,34 @@ LAWFUL = [
 ]
 
 
-def _planted(folder: Path, statement: str) -> list[Path]:
-    package, module = folder / "hw_desc_pkg.sv", folder / "planted.sv"
+def _injected(folder: Path, statement: str) -> list[Path]:
+    package, module = folder / "hw_desc_pkg.sv", folder / "injected.sv"
     package.write_text(systemverilog.render())
     module.write_text(MODULE % statement)
     return [package, module]
 
 
 @pytest.mark.parametrize("statement", OFFENCES)
-def test_planted_select_is_found_with_its_place(tmp_path: Path, statement: str) -> None:
+def test_injected_select_is_found_with_its_place(tmp_path: Path, statement: str) -> None:
     """Every way to take bits out of a line by hand is one finding on the line it stands on."""
-    result = lint_rtl_selects(_planted(tmp_path, statement))
+    result = lint_rtl_selects(_injected(tmp_path, statement))
     line = MODULE[: MODULE.index("%s")].count("\n") + 1
-    assert [(Path(item.file).name, item.line) for item in result.findings] == [("planted.sv", line)]
+    assert [(Path(item.file).name, item.line) for item in result.findings] == [
+        ("injected.sv", line)
+    ]
     assert result.findings[0].text in statement
 
 
 @pytest.mark.parametrize("statement", LAWFUL)
 def test_fields_and_whole_lines_are_lawful(tmp_path: Path, statement: str) -> None:
     """Fields of the struct, parts of a field and whole lines are no findings."""
-    result = lint_rtl_selects(_planted(tmp_path, statement))
+    result = lint_rtl_selects(_injected(tmp_path, statement))
     assert (result.findings, result.files) == ((), 1)
 
 
 def test_macro_is_found_where_it_is_used(tmp_path: Path) -> None:
     """A select that hides in a macro is reported at its use."""
-    files = _planted(tmp_path, "assign out_o = `LOW;")
+    files = _injected(tmp_path, "assign out_o = `LOW;")
     files[1].write_text("`define LOW data_i[63:0]\n" + files[1].read_text())
     findings = lint_rtl_selects(files).findings
     assert [item.line for item in findings] == [MODULE[: MODULE.index("%s")].count("\n") + 2]
@@ -100,8 +102,8 @@ def test_the_rtl_takes_no_line_apart_by_hand() -> None:
 
 def test_sources_that_do_not_elaborate_are_an_error(tmp_path: Path) -> None:
     """RTL that slang refuses is not passed as clean."""
-    with pytest.raises(SimulationError, match=r"planted\.sv:\d+: error: .*must elaborate"):
-        lint_rtl_selects(_planted(tmp_path, "assign out_o = unknown_name;"))
+    with pytest.raises(SimulationError, match=r"injected\.sv:\d+: error: .*must elaborate"):
+        lint_rtl_selects(_injected(tmp_path, "assign out_o = unknown_name;"))
 
 
 def test_nothing_to_look_at_is_an_error(tmp_path: Path) -> None:
@@ -124,8 +126,8 @@ def test_nothing_to_look_at_is_an_error(tmp_path: Path) -> None:
 def test_command_exits_by_its_findings(
     tmp_path: Path, statement: str, code: int, text: str
 ) -> None:
-    """The command exits 0, 1 or 2: clean, findings, or nothing could be said."""
-    files = _planted(tmp_path, statement)
+    """The command exits 0, 1 or 2: clean, findings, or nothing could be reported."""
+    files = _injected(tmp_path, statement)
     result = CliRunner().invoke(lint_rtl, [str(file) for file in files])
     assert result.exit_code == code
     assert text in result.output

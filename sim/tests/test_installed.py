@@ -44,7 +44,7 @@ def test_the_command_needs_no_development_package() -> None:
     """Every command is there, and the kit judges an implementation."""
     for arguments in (["--help"], ["conform", "model", "--only", "DEC-003", "--jobs", "1"]):
         code = BLOCK.format(packages=_development_packages(), arguments=arguments)
-        came = subprocess.run(
+        result = subprocess.run(
             [sys.executable, "-c", code], capture_output=True, text=True, timeout=120
         )
-        assert came.returncode == 0, came.stderr
+        assert result.returncode == 0, result.stderr

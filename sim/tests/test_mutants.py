@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The list of mutants fits the RTL, and a mutant that nobody notices is red."""
+"""The list of mutants fits the RTL, and a mutant that no one kills is red."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 from descring_sim.mutation import rtl, session
 from descring_sim.mutation.mutant import Mutant, MutantError, Run, load
-from descring_sim.mutation.rtl import Job, Workshop, jobs_of
+from descring_sim.mutation.rtl import Job, MutantRunner, jobs_of
 from descring_sim.mutation.session import Status, Verdict
 from descring_sim.support import paths
 
@@ -18,7 +18,7 @@ WANTED = 45
 FILE = "completion_ring.sv"
 ONE_CASE = Run("completion_ring", "depth2", "test_reset_at_any_fill")
 COMMENT = ("// Completion ring on chip:", "// A ring on chip:")
-MISTAKE = ("tail_q <= tail_q + 32'd1;", "tail_q <= tail_q;")
+FAULT = ("tail_q <= tail_q + 32'd1;", "tail_q <= tail_q;")
 
 
 def _all() -> list[Mutant]:
@@ -27,8 +27,8 @@ def _all() -> list[Mutant]:
     return load(root / "sim" / "mutants")
 
 
-def _planted(search: str, replace: str, equivalent: str | None = None) -> Mutant:
-    return Mutant("planted", FILE, "a test", search, replace, (ONE_CASE,), equivalent)
+def _mutant(search: str, replace: str, equivalent: str | None = None) -> Mutant:
+    return Mutant("injected", FILE, "a test", search, replace, (ONE_CASE,), equivalent)
 
 
 def test_every_mutant_changes_the_present_rtl_once() -> None:
@@ -59,7 +59,7 @@ def test_every_run_names_cases_that_exist() -> None:
 
 
 @pytest.mark.parametrize(
-    ("run", "said"),
+    ("run", "message"),
     [
         (Run("no_block", "default"), "there is no"),
         (Run("worker_pool", "workers99"), "CONFIG='workers99'; near: workers"),
@@ -69,9 +69,9 @@ def test_every_run_names_cases_that_exist() -> None:
         ),
     ],
 )
-def test_run_that_selects_nothing_is_refused(run: Run, said: str) -> None:
+def test_run_that_selects_nothing_is_refused(run: Run, message: str) -> None:
     """A wrong name in the list is an error, not a run that passes."""
-    with pytest.raises(MutantError, match=said):
+    with pytest.raises(MutantError, match=message):
         jobs_of(run)
 
 
@@ -87,21 +87,21 @@ HEAD = 'file = "crc32c.sv"\nruns = ["crc32c@default"]\n'
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("", "expected the keys"),
         ("file = ", "Invalid value"),
-        (HEAD + ENTRY.replace("search", "find"), "expected .*breaks.* came .*find"),
+        (HEAD + ENTRY.replace("search", "find"), "expected .*breaks.* got .*find"),
         (HEAD.replace("@", " ") + ENTRY, "expected a run as block@configuration"),
         (HEAD.replace('["crc32c@default"]', "[]") + ENTRY, "expected runs to be a list"),
         (HEAD + ENTRY.replace('"c"', '""'), "expected search to be a text"),
         (HEAD + ENTRY + ENTRY, "with one id: a"),
     ],
 )
-def test_wrong_list_is_refused(tmp_path: Path, text: str, said: str) -> None:
-    """What is wrong is named, with the file it stands in."""
+def test_wrong_list_is_refused(tmp_path: Path, text: str, message: str) -> None:
+    """What is wrong is named, with the file it is in."""
     (tmp_path / "list.toml").write_text(text, encoding="utf-8")
-    with pytest.raises(MutantError, match=said):
+    with pytest.raises(MutantError, match=message):
         load(tmp_path)
 
 
@@ -112,21 +112,21 @@ def test_empty_list_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("search", "replace", "said"),
+    ("search", "replace", "message"),
     [("absent", "x", "found it 0 times"), ("twice", "x", "2 times"), ("once", "once", "same")],
 )
-def test_mutant_that_does_not_fit_is_refused(search: str, replace: str, said: str) -> None:
-    """The search text must stand in the file exactly once, and something must change."""
-    with pytest.raises(MutantError, match=said):
-        _planted(search, replace).mutate("once twice twice")
+def test_mutant_that_does_not_fit_is_refused(search: str, replace: str, message: str) -> None:
+    """The search text must are in the file exactly once, and something must change."""
+    with pytest.raises(MutantError, match=message):
+        _mutant(search, replace).mutate("once twice twice")
 
 
 @pytest.mark.parametrize("name", ["completion-taken-twice", "seal-tag-and-crc-swapped"])
-def test_real_mutant_is_noticed(tmp_path: Path, name: str) -> None:
+def test_real_mutant_is_killed(tmp_path: Path, name: str) -> None:
     """From the list to the case that fails, through the simulator."""
     (mutant,) = [mutant for mutant in _all() if mutant.name == name]
-    verdict = Workshop(root=tmp_path).try_mutant(mutant)
-    assert (verdict.status, verdict.good) == ("noticed", True), verdict.by
+    verdict = MutantRunner(root=tmp_path).try_mutant(mutant)
+    assert (verdict.status, verdict.good) == ("killed", True), verdict.by
     assert verdict.by.startswith(f"{mutant.runs[0].block}.test_")
 
 
@@ -137,23 +137,23 @@ def test_real_mutant_is_noticed(tmp_path: Path, name: str) -> None:
 def test_harmless_change_survives(
     tmp_path: Path, equivalent: str | None, status: str, good: bool
 ) -> None:
-    """A change that no case can notice is a survivor, unless the list says why it is none."""
-    mutant = _planted(*COMMENT, equivalent)
-    verdict = Workshop(root=tmp_path, last_runs=()).try_mutant(mutant)
+    """A change that no case can kill is a survivor, unless the list states why it is none."""
+    mutant = _mutant(*COMMENT, equivalent)
+    verdict = MutantRunner(root=tmp_path, last_runs=()).try_mutant(mutant)
     assert (verdict.status, verdict.good) == (status, good), verdict.by
 
 
-def test_equivalent_that_is_noticed_is_red(tmp_path: Path) -> None:
+def test_equivalent_that_is_killed_is_red(tmp_path: Path) -> None:
     """The list may not call equivalent what a case tells apart."""
-    mutant = _planted(*MISTAKE, "wrongly listed")
-    verdict = Workshop(root=tmp_path, last_runs=()).try_mutant(mutant)
-    assert (verdict.status, verdict.good) == ("noticed", False), verdict.by
+    mutant = _mutant(*FAULT, "wrongly listed")
+    verdict = MutantRunner(root=tmp_path, last_runs=()).try_mutant(mutant)
+    assert (verdict.status, verdict.good) == ("killed", False), verdict.by
 
 
 def test_mutant_that_does_not_build_is_invalid(tmp_path: Path) -> None:
-    """A failing build says nothing about the testbenches."""
-    mutant = _planted("endmodule", "end module")
-    verdict = Workshop(root=tmp_path, last_runs=()).try_mutant(mutant)
+    """A failing build states nothing about the testbenches."""
+    mutant = _mutant("endmodule", "end module")
+    verdict = MutantRunner(root=tmp_path, last_runs=()).try_mutant(mutant)
     assert (verdict.status, verdict.good) == ("invalid", False)
     assert "did not build" in verdict.by
 
@@ -164,9 +164,9 @@ def test_case_that_fails_anyway_notices_nothing(tmp_path: Path) -> None:
     shutil.copytree(paths.rtl_dir(), broken)
     source = broken / FILE
     text = source.read_text(encoding="utf-8")
-    source.write_text(text.replace(*MISTAKE), encoding="utf-8")
-    workshop = Workshop(rtl_dir=broken, root=tmp_path / "work", last_runs=())
-    verdict = workshop.try_mutant(_planted(*COMMENT))
+    source.write_text(text.replace(*FAULT), encoding="utf-8")
+    mutant_runner = MutantRunner(rtl_dir=broken, root=tmp_path / "work", last_runs=())
+    verdict = mutant_runner.try_mutant(_mutant(*COMMENT))
     assert verdict.status == "invalid"
     assert "fails on the unchanged RTL too" in verdict.by
 
@@ -189,13 +189,13 @@ def test_simulation_without_results(log: str, by: str | None) -> None:
 
 def _command(monkeypatch: pytest.MonkeyPatch, status: Status, *arguments: str) -> tuple[int, str]:
     monkeypatch.setattr(
-        Workshop, "try_mutant", lambda _self, mutant: Verdict(mutant, status, "because", 0.0)
+        MutantRunner, "try_mutant", lambda _self, mutant: Verdict(mutant, status, "because", 0.0)
     )
     result = CliRunner().invoke(rtl.main, arguments)
     return result.exit_code, result.output
 
 
-@pytest.mark.parametrize(("status", "code"), [("noticed", 0), ("survived", 1), ("invalid", 1)])
+@pytest.mark.parametrize(("status", "code"), [("killed", 0), ("survived", 1), ("invalid", 1)])
 def test_exit_code_follows_the_verdicts(
     monkeypatch: pytest.MonkeyPatch, status: Status, code: int
 ) -> None:
@@ -208,7 +208,7 @@ def test_exit_code_follows_the_verdicts(
 def test_too_short_a_list_is_red(monkeypatch: pytest.MonkeyPatch) -> None:
     """A handful of mutants proves little."""
     monkeypatch.setattr(session, "load", lambda _folder: _all()[: rtl.FEWEST - 1])
-    assert _command(monkeypatch, "noticed")[0] == 1
+    assert _command(monkeypatch, "killed")[0] == 1
 
 
 @pytest.mark.parametrize("arguments", [("--only", "seal-every-lime"), ("--jobs", "0")])
@@ -216,7 +216,7 @@ def test_wrong_arguments_are_refused(
     monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
 ) -> None:
     """What was asked for and cannot be done ends with code 2."""
-    exit_code, output = _command(monkeypatch, "noticed", *arguments)
+    exit_code, output = _command(monkeypatch, "killed", *arguments)
     assert exit_code == 2
     assert "seal-every-line" in output or "--jobs" in output
 
@@ -229,15 +229,15 @@ def test_verdicts_are_kept_for_the_same_sources(
     monkeypatch.setattr("descring_sim.support.provenance.contents", lambda *_folders: "these")
     arguments = ("--only", "seal-every-line", "--resume")
     assert _command(monkeypatch, "invalid", *arguments)[0] == 1
-    assert _command(monkeypatch, "noticed", *arguments)[0] == 0
+    assert _command(monkeypatch, "killed", *arguments)[0] == 0
     assert _command(monkeypatch, "survived", *arguments)[0] == 0
     monkeypatch.setattr("descring_sim.support.provenance.contents", lambda *_folders: "others")
     assert _command(monkeypatch, "survived", *arguments)[0] == 1
     monkeypatch.setattr("descring_sim.support.provenance.contents", lambda *_folders: None)
-    assert _command(monkeypatch, "noticed", *arguments)[0] == 2
+    assert _command(monkeypatch, "killed", *arguments)[0] == 2
     (tmp_path / "mutants" / "verdicts-1.jsonl").write_text("nonsense\n")
     monkeypatch.setattr("descring_sim.support.provenance.contents", lambda *_folders: "these")
-    assert "verdicts-1.jsonl:1: expected" in _command(monkeypatch, "noticed", *arguments)[1]
+    assert "verdicts-1.jsonl:1: expected" in _command(monkeypatch, "killed", *arguments)[1]
 
 
 def test_job_runs_are_told_apart_by_their_cases() -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The host runtime's mutants fit its sources, and one that nobody notices is red."""
+"""The host runtime's mutants fit its sources, and one that no one kills is red."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 from descring_sim.mutation import host
-from descring_sim.mutation.host import HostWorkshop, host_dir
+from descring_sim.mutation.host import HostMutantRunner, host_dir
 from descring_sim.mutation.mutant import Mutant, Run, load
 from descring_sim.mutation.session import Status, Verdict
 from descring_sim.support import paths
@@ -17,7 +17,7 @@ from descring_sim.support import paths
 FILE = "descring_host/completion.py"
 ONE_TEST = Run("host", "queue_take", "one_by_one and model")
 COMMENT = ("# SPDX-License-Identifier: Apache-2.0\n", "# SPDX-License-Identifier: Apache-2.0\n\n")
-MISTAKE = ("code = self.flags >> contract.ERROR_CODE_SHIFT", "code = self.flags")
+FAULT = ("code = self.flags >> contract.ERROR_CODE_SHIFT", "code = self.flags")
 
 
 def _all() -> list[Mutant]:
@@ -26,8 +26,8 @@ def _all() -> list[Mutant]:
     return load(root / "sim" / "mutants" / "host")
 
 
-def _planted(search: str, replace: str, file: str = FILE, equivalent: str | None = None) -> Mutant:
-    return Mutant("planted", file, "a test", search, replace, (ONE_TEST,), equivalent)
+def _mutant(search: str, replace: str, file: str = FILE, equivalent: str | None = None) -> Mutant:
+    return Mutant("injected", file, "a test", search, replace, (ONE_TEST,), equivalent)
 
 
 def test_every_mutant_changes_the_present_sources_once() -> None:
@@ -49,21 +49,21 @@ def test_every_run_names_a_file_of_the_suite() -> None:
 @pytest.mark.parametrize(
     ("mutant", "status", "good", "by"),
     [
-        (_planted(*MISTAKE), "noticed", True, "test_queue_take.test_completions_one_by_one[model]"),
-        (_planted(*MISTAKE, equivalent="wrongly listed"), "noticed", False, "one_by_one"),
-        (_planted(*COMMENT), "survived", False, "nothing"),
-        (_planted(*COMMENT, equivalent="a line without text"), "equivalent", True, "a line"),
-        (_planted("hw_now(void) {", "hw_now(void)", "native/sync.c"), "invalid", False, "build"),
-        (_planted("absent", "x"), "invalid", False, "found it 0 times"),
-        (_planted(*COMMENT, file="descring_host/no.py"), "invalid", False, "there is no"),
+        (_mutant(*FAULT), "killed", True, "test_queue_take.test_completions_one_by_one[model]"),
+        (_mutant(*FAULT, equivalent="wrongly listed"), "killed", False, "one_by_one"),
+        (_mutant(*COMMENT), "survived", False, "nothing"),
+        (_mutant(*COMMENT, equivalent="a line without text"), "equivalent", True, "a line"),
+        (_mutant("hw_now(void) {", "hw_now(void)", "native/sync.c"), "invalid", False, "build"),
+        (_mutant("absent", "x"), "invalid", False, "found it 0 times"),
+        (_mutant(*COMMENT, file="descring_host/no.py"), "invalid", False, "there is no"),
     ],
 )
 def test_verdict(tmp_path: Path, mutant: Mutant, status: Status, good: bool, by: str) -> None:
-    """Noticed, survived, or nothing learned."""
-    verdict = HostWorkshop(root=tmp_path).try_mutant(mutant)
+    """Killed, survived, or nothing learned."""
+    verdict = HostMutantRunner(root=tmp_path).try_mutant(mutant)
     assert (verdict.status, verdict.good) == (status, good), verdict.by
     assert by in verdict.by
-    assert not (tmp_path / "planted").exists()
+    assert not (tmp_path / "injected").exists()
 
 
 def test_a_test_that_fails_anyway_notices_nothing(tmp_path: Path) -> None:
@@ -71,19 +71,21 @@ def test_a_test_that_fails_anyway_notices_nothing(tmp_path: Path) -> None:
     broken = tmp_path / "broken"
     shutil.copytree(host_dir(), broken)
     source = broken / FILE
-    source.write_text(source.read_text(encoding="utf-8").replace(*MISTAKE), encoding="utf-8")
-    verdict = HostWorkshop(source=broken, root=tmp_path / "work").try_mutant(_planted(*COMMENT))
+    source.write_text(source.read_text(encoding="utf-8").replace(*FAULT), encoding="utf-8")
+    verdict = HostMutantRunner(source=broken, root=tmp_path / "work").try_mutant(_mutant(*COMMENT))
     assert verdict.status == "invalid"
     assert "fails on the unchanged sources too" in verdict.by
 
 
-@pytest.mark.parametrize(("status", "code"), [("noticed", 0), ("survived", 1), ("invalid", 1)])
+@pytest.mark.parametrize(("status", "code"), [("killed", 0), ("survived", 1), ("invalid", 1)])
 def test_exit_code_follows_the_verdicts(
     monkeypatch: pytest.MonkeyPatch, status: Status, code: int
 ) -> None:
     """One survivor makes the command fail, and is named with the way to see it again."""
     monkeypatch.setattr(
-        HostWorkshop, "try_mutant", lambda _self, mutant: Verdict(mutant, status, "because", 0.0)
+        HostMutantRunner,
+        "try_mutant",
+        lambda _self, mutant: Verdict(mutant, status, "because", 0.0),
     )
     result = CliRunner().invoke(host.main, ["--only", "queue-c-no-doorbell"])
     assert result.exit_code == code

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""pyslang, gcc and NVRTC read the generated files back, and each notices every kind of mistake."""
+"""pyslang, gcc and NVRTC read the generated files back, and each detects every kind of fault."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ C_READERS = [
     pytest.param(readers.nvrtc_problems, id="nvrtc", marks=needs_nvrtc),
 ]
 
-C_MISTAKES = {
+C_FAULTS = {
     "swapped fields": (
         r"(  hw_u32 seq_len;.*\n)(  hw_u32 max_tokens;.*\n)",
         r"\2\1",
@@ -57,7 +57,7 @@ C_MISTAKES = {
     ),
 }
 
-SV_MISTAKES = {
+SV_FAULTS = {
     "swapped fields": (
         r"(    logic \[31:0\] max_tokens;.*\n)(    logic \[31:0\] seq_len;.*\n)",
         r"\2\1",
@@ -102,7 +102,7 @@ SV_MISTAKES = {
 
 def _spoilt(text: str, pattern: str, replacement: str) -> str:
     result, count = re.subn(pattern, replacement, text)
-    assert count == 1, f"the mistake must be made once, {pattern!r} matched {count} times"
+    assert count == 1, f"the fault must be made once, {pattern!r} matched {count} times"
     return result
 
 
@@ -121,21 +121,21 @@ def test_compiler_agrees_with_the_contract(tmp_path: Path, reader: Reader) -> No
     assert reader(header) == []
 
 
-@pytest.mark.parametrize("mistake", SV_MISTAKES)
-def test_pyslang_notices(tmp_path: Path, mistake: str) -> None:
-    """One mistake in the package, and the reader names what is wrong."""
-    pattern, replacement, named = SV_MISTAKES[mistake]
+@pytest.mark.parametrize("fault", SV_FAULTS)
+def test_pyslang_notices(tmp_path: Path, fault: str) -> None:
+    """One fault in the package, and the reader names what is wrong."""
+    pattern, replacement, named = SV_FAULTS[fault]
     package = tmp_path / "hw_desc_pkg.sv"
     package.write_text(_spoilt(systemverilog.render(), pattern, replacement))
     problems = "\n".join(readers.systemverilog_problems(package))
     assert [text for text in named if text not in problems] == [], problems
 
 
-@pytest.mark.parametrize("mistake", C_MISTAKES)
+@pytest.mark.parametrize("fault", C_FAULTS)
 @pytest.mark.parametrize("reader", C_READERS)
-def test_compiler_notices(tmp_path: Path, reader: Reader, mistake: str) -> None:
-    """One mistake in the header, and the reader names what is wrong."""
-    pattern, replacement, named = C_MISTAKES[mistake]
+def test_compiler_notices(tmp_path: Path, reader: Reader, fault: str) -> None:
+    """One fault in the header, and the reader names what is wrong."""
+    pattern, replacement, named = C_FAULTS[fault]
     header = tmp_path / "hw_desc.h"
     header.write_text(_spoilt(c_header.render(), pattern, replacement))
     problems = "\n".join(reader(header))
@@ -179,7 +179,7 @@ def test_nvrtc_failure_of_our_own_is_an_error() -> None:
 
 
 def test_missing_wheel_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without the wheel the reader says what to install."""
+    """Without the wheel the reader states what to install."""
     monkeypatch.setattr(nvrtc, "WHEEL", "no-such-wheel")
     nvrtc._load.cache_clear()
     try:
@@ -191,7 +191,7 @@ def test_missing_wheel_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_missing_gcc_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without gcc the reader says what to install."""
+    """Without gcc the reader states what to install."""
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(SimulationError, match="apt-get install -y gcc"):
         readers.c_problems(tmp_path / "hw_desc.h")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``descring replay`` without a simulator: the golden model, and answers that are not whole."""
+"""``descring replay`` without a simulator: the golden model, and results that are not whole."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ def test_the_model_answers_with_complete(
     """Byte for byte, and STOPs inside the stream do not end it."""
     lines = source(tmp_path / "in.npy", first_index=first_index)
     flags = ["--require-checked"] if require_checked else []
-    came = descring(
+    result = descring(
         *("replay", tmp_path / "in.npy", "--backend", "model", "-o", tmp_path / "out.npy"),
         *("--first-index", first_index, *flags),
     )
-    assert came.returncode == 0, came.stderr
-    assert f"{tmp_path / 'out.npy'}: 200 completions\n" in came.stdout
+    assert result.returncode == 0, result.stderr
+    assert f"{tmp_path / 'out.npy'}: 200 completions\n" in result.stdout
     expected = complete(lines, first_index=first_index, require_checked=require_checked)
     assert read_stream(tmp_path / "out.npy").tobytes() == expected.tobytes()
     assert (status_of(expected)[:-1] == STOPPED).any()
@@ -50,11 +50,11 @@ def test_the_model_answers_with_complete(
 def test_the_model_splits_rewards(tmp_path: Path, descring: Command) -> None:
     """Two files, whose tags count apart."""
     lines = source(tmp_path / "in.npy")
-    came = descring(
+    result = descring(
         *("replay", tmp_path / "in.npy", "--backend", "model", "-o", tmp_path / "done.npy"),
         *("--split-reward", tmp_path / "reward.npy"),
     )
-    assert came.returncode == 0, came.stderr
+    assert result.returncode == 0, result.stderr
     expected = complete(lines, split_reward=True)
     mask = goes_to_reward(expected)
     assert 0 < mask.sum() < 200
@@ -78,18 +78,18 @@ def test_halt_without_a_stop_answers_everything(tmp_path: Path, descring: Comman
     lines = source(tmp_path / "in.npy")
     np.save(tmp_path / "in.npy", lines[lines["opcode"] != contract.OPCODE["STOP"]][:50])
     arguments = ["replay", tmp_path / "in.npy", "--backend", "model", "--halt"]
-    came = descring(*arguments, "-o", tmp_path / "out.npy")
-    assert came.returncode == 0
+    result = descring(*arguments, "-o", tmp_path / "out.npy")
+    assert result.returncode == 0
     assert len(read_stream(tmp_path / "out.npy")) == 50
 
 
 @dataclass
 class Faulty:
-    """A backend that answers with the wrong number of lines."""
+    """A backend that responds with the wrong number of lines."""
 
     done: int
     reward: int = 0
-    description: str = "answers wrongly"
+    description: str = "wrong completions"
 
     def replay(self, lines: Lines, options: ReplayOptions, progress: Progress) -> ReplayResult:
         """As many lines as it was told."""
@@ -98,20 +98,20 @@ class Faulty:
 
 
 @pytest.mark.parametrize(
-    ("faulty", "options", "says"),
+    ("faulty", "options", "message"),
     [
-        (Faulty(done=7), [], "expected 8 completions, but 7 came"),
-        (Faulty(done=9), [], "expected 8 completions, but 9 came"),
-        (Faulty(done=9), ["--halt"], "expected 8 completions, but 9 came"),
-        (Faulty(done=0), ["--halt"], "none came"),
+        (Faulty(done=7), [], "expected 8 completions, got 7"),
+        (Faulty(done=9), [], "expected 8 completions, got 9"),
+        (Faulty(done=9), ["--halt"], "expected 8 completions, got 9"),
+        (Faulty(done=0), ["--halt"], "got none"),
         (Faulty(done=4), ["--halt"], "last of the done ring is no STOPPED"),
-        (Faulty(done=5, reward=3), [], "3 came in the reward ring"),
+        (Faulty(done=5, reward=3), [], "got 3 in the reward ring"),
     ],
 )
 def test_an_answer_that_is_not_whole_is_an_error(
     faulty: Faulty,
     options: list[str],
-    says: str,
+    message: str,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     descring: Command,
@@ -119,10 +119,10 @@ def test_an_answer_that_is_not_whole_is_an_error(
     """Never a shorter file."""
     np.save(tmp_path / "in.npy", streams.generate(8, seed=1, profile="nop"))
     monkeypatch.setitem(registry.BACKENDS, "faulty", lambda: faulty)
-    came = descring(
+    result = descring(
         *("replay", tmp_path / "in.npy", "--backend", "faulty", *options),
         *("-o", tmp_path / "out.npy"),
     )
-    assert came.returncode == 2
-    assert says in came.stderr
+    assert result.returncode == 2
+    assert message in result.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["in.npy"]

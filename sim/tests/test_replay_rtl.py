@@ -43,11 +43,11 @@ def replay_both(
     for name in ("model", simulator):
         files = [tmp_path / f"{name}.npy", tmp_path / f"{name}-reward.npy"]
         words = [files[1] if option == "SPLIT" else option for option in options]
-        came = descring(
+        result = descring(
             *("replay", tmp_path / "in.npy", "--backend", name, "-o", files[0]),
             *(words if name == "model" else [*words, *rtl]),
         )
-        assert came.returncode == 0, came.stderr
+        assert result.returncode == 0, result.stderr
         pairs.append(files)
     model, device = pairs
     return list(zip(model, device, strict=True))
@@ -81,8 +81,8 @@ def test_the_rtl_answers_as_the_model(
 
     pairs = replay_both(tmp_path, descring, simulator, options, [])
     for model, device in pairs[: 1 + ("SPLIT" in options)]:
-        came = descring("compare", model, device)
-        assert came.returncode == 0, came.stdout
+        result = descring("compare", model, device)
+        assert result.returncode == 0, result.stdout
     answered = sum(len(read_stream(device)) for _, device in pairs if device.exists())
     assert answered == (int(stops.argmax()) + 1 if "--halt" in options else COUNT)
 
@@ -119,23 +119,23 @@ def test_fewer_workers_take_longer(tmp_path: Path, descring: Command) -> None:
     np.save(tmp_path / "in.npy", streams.generate(100, seed=24, profile="decode"))
     cycles = []
     for workers in (1, 3):
-        came = descring(
+        result = descring(
             *("replay", tmp_path / "in.npy", "--backend", "icarus", "-o", tmp_path / "out.npy"),
             *("--ring-depth", 4, "--workers", workers, "--seed", 1),
         )
-        cycles.append(int(re.findall(r"(\d+) cycles", came.stdout)[0]))
+        cycles.append(int(re.findall(r"(\d+) cycles", result.stdout)[0]))
     assert cycles[0] > 1.5 * cycles[1]
 
 
 def test_waves_are_written_and_named(tmp_path: Path, descring: Command) -> None:
     """In a format that wave viewers open."""
     np.save(tmp_path / "in.npy", streams.generate(20, seed=23))
-    came = descring(
+    result = descring(
         *("replay", tmp_path / "in.npy", "--backend", "icarus", "-o", tmp_path / "out.npy"),
         "--waves",
     )
-    assert came.returncode == 0, came.stderr
-    waves = Path(re.findall(r"waves (\S+)", came.stdout)[0])
+    assert result.returncode == 0, result.stderr
+    waves = Path(re.findall(r"waves (\S+)", result.stdout)[0])
     assert waves.stat().st_size > 1000
     shutil.rmtree(waves.parents[1])
 
@@ -158,7 +158,7 @@ FAULTS = {
         "hw_desc_pkg.sv",
         f"{contract.CONTRACT_HASH:08x}",
         "12345678",
-        rf"expected a device of contract hash 0x{contract.CONTRACT_HASH:08x}, but it says "
+        rf"expected a device of contract hash 0x{contract.CONTRACT_HASH:08x}, but got "
         r"0x12345678; run `make gen`",
     ),
     "completions are miscounted": (
@@ -181,8 +181,8 @@ FAULTS = {
 def test_an_answer_that_is_not_whole_is_an_error(
     fault: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, descring: Command
 ) -> None:
-    """It says what was expected and where host and device stand, and no file is written."""
-    name, old, new, says = FAULTS[fault]
+    """It states what was expected and where host and device stand, and no file is written."""
+    name, old, new, message = FAULTS[fault]
     rtl = shutil.copytree(paths.rtl_dir(), tmp_path / "rtl")
     text = re.sub(r" +", " ", (rtl / name).read_text())
     assert re.search(re.escape(old), text, re.IGNORECASE), f"{name} has no {old!r} to break"
@@ -194,12 +194,12 @@ def test_an_answer_that_is_not_whole_is_an_error(
     lines["opcode"][2] = contract.OPCODE["STOP"]
     lines["opcode"][4] = 999
     np.save(tmp_path / "in.npy", lines)
-    came = descring(
+    result = descring(
         *("replay", tmp_path / "in.npy", "--backend", "icarus", "-o", tmp_path / "out.npy")
     )
-    assert came.returncode == 2
-    assert came.stdout == ""
-    assert re.search(says, came.stderr, re.DOTALL), came.stderr
+    assert result.returncode == 2
+    assert result.stdout == ""
+    assert re.search(message, result.stderr, re.DOTALL), result.stderr
     assert sorted(path.name for path in tmp_path.iterdir()) == ["build", "in.npy", "rtl"]
 
 
@@ -211,11 +211,11 @@ def test_a_missing_simulator_is_a_clear_error(
     simulators._icarus.cache_clear()
     monkeypatch.setenv(paths.BUILD_DIR_VARIABLE, str(tmp_path / "build"))
     monkeypatch.setenv("PATH", str(tmp_path))
-    came = descring(
+    result = descring(
         *("replay", tmp_path / "in.npy", "--backend", "icarus", "-o", tmp_path / "out.npy")
     )
-    assert came.returncode == 2
-    assert "apt-get install -y iverilog" in came.stderr
+    assert result.returncode == 2
+    assert "apt-get install -y iverilog" in result.stderr
     assert sorted(path.name for path in tmp_path.iterdir()) == ["build", "in.npy"]
     assert list((tmp_path / "build" / "replay").iterdir()) == []
 

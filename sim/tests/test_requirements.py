@@ -21,7 +21,7 @@ import cocotb
 
 
 @cocotb.test()
-async def answers(dut):
+async def completes(dut):
     \"\"\"{cited} Behaves.\"\"\"
     assert dut
 """
@@ -39,7 +39,7 @@ def test_behaves():
 """
 
 
-def _owed(suite: str) -> list[str]:
+def _required(suite: str) -> list[str]:
     return [rule.rule for rule in rules.all_rules() if suite in rule.suites]
 
 
@@ -66,9 +66,9 @@ def _write(root: Path, suite: str, cited: list[str]) -> Path:
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """A checkout whose model and RTL suites cover every rule that they owe."""
+    """A checkout whose model and RTL suites cover every rule that they must cover."""
     for suite in (rules.MODEL, rules.RTL):
-        _write(tmp_path, suite, _owed(suite))
+        _write(tmp_path, suite, _required(suite))
     return tmp_path
 
 
@@ -82,20 +82,22 @@ def _check(root: Path) -> tuple[int, str]:
 
 
 def test_complete_suites_pass(checkout: Path) -> None:
-    """Every owed rule is cited: exit 0 with the numbers; a suite not yet built is no fault."""
+    """Every required rule is cited: exit 0 with the numbers; a suite not yet built is no fault."""
     code, output = _check(checkout)
     assert code == 0, output
-    owed = len(_owed(rules.MODEL))
-    assert f"1 tests in pymodel/tests, 1 cite a rule, {owed} of {owed} rules covered" in output
+    required = len(_required(rules.MODEL))
+    assert (
+        f"1 tests in pymodel/tests, 1 cite a rule, {required} of {required} rules covered" in output
+    )
     assert "0 tests in host/tests" in output
     assert "not built yet" in output
 
 
 @pytest.mark.parametrize("suite", [rules.MODEL, rules.RTL])
 def test_uncited_rule_fails_in_its_suite(checkout: Path, suite: str) -> None:
-    """Each owed rule left out in turn is the one finding, and the command exits with 1."""
-    for rule in _owed(suite):
-        _write(checkout, suite, [other for other in _owed(suite) if other != rule])
+    """Each required rule left out in turn is the one finding, and the command exits with 1."""
+    for rule in _required(suite):
+        _write(checkout, suite, [other for other in _required(suite) if other != rule])
         (finding,) = _findings(checkout)
         assert finding.startswith(f"rule {rule}: no test in {SUITE_FOLDERS[suite]} cites it")
     code, output = _check(checkout)
@@ -104,11 +106,11 @@ def test_uncited_rule_fails_in_its_suite(checkout: Path, suite: str) -> None:
 
 
 @pytest.mark.parametrize("suite", [rules.HOST, rules.SHELL])
-def test_suite_that_exists_owes_its_rules(checkout: Path, suite: str) -> None:
-    """As soon as a suite has one test, its owed rules must be covered."""
+def test_suite_that_exists_must_cover_its_rules(checkout: Path, suite: str) -> None:
+    """As soon as a suite has one test, its required rules must be covered."""
     _write(checkout, suite, [])
-    assert len(_findings(checkout)) == len(_owed(suite)) > 0
-    _write(checkout, suite, _owed(suite))
+    assert len(_findings(checkout)) == len(_required(suite)) > 0
+    _write(checkout, suite, _required(suite))
     assert _findings(checkout) == []
 
 
@@ -127,8 +129,8 @@ def test_absent_suite_fails(checkout: Path, suite: str, emptied: str) -> None:
 
 def test_rule_of_another_suite_does_not_count(checkout: Path) -> None:
     """A model test that cites a rule does not pay for the RTL's, nor a shell test."""
-    _write(checkout, rules.RTL, [rule for rule in _owed(rules.RTL) if rule != "DB-001"])
-    _write(checkout, rules.SHELL, [*_owed(rules.SHELL), "DB-001"])
+    _write(checkout, rules.RTL, [rule for rule in _required(rules.RTL) if rule != "DB-001"])
+    _write(checkout, rules.SHELL, [*_required(rules.SHELL), "DB-001"])
     (finding,) = _findings(checkout)
     assert finding.startswith("rule DB-001: no test in cocotb_tests ")
 
@@ -180,7 +182,7 @@ DISABLED = {
 @pytest.mark.parametrize("decorator", DISABLED.values(), ids=DISABLED)
 def test_disabled_test_does_not_count(checkout: Path, decorator: str) -> None:
     """A rule whose only test is skipped or expected to fail is untested, and both are named."""
-    file = _write(checkout, rules.MODEL, _owed(rules.MODEL))
+    file = _write(checkout, rules.MODEL, _required(rules.MODEL))
     file.write_text(decorator + file.read_text())
     findings = _findings(checkout)
     assert "keeps it from failing" in findings[0]
@@ -190,7 +192,7 @@ def test_disabled_test_does_not_count(checkout: Path, decorator: str) -> None:
 @pytest.mark.parametrize("argument", ["skip=True", "expect_fail=True", "expect_error=ValueError"])
 def test_disabled_cocotb_case_does_not_count(checkout: Path, argument: str) -> None:
     """A cocotb case that is skipped or expected to fail tests nothing."""
-    file = _write(checkout, rules.RTL, _owed(rules.RTL))
+    file = _write(checkout, rules.RTL, _required(rules.RTL))
     file.write_text(file.read_text().replace("test()", f"test({argument})"))
     assert f"@cocotb.test({argument}) keeps it from failing" in _findings(checkout)[0]
     file.write_text(file.read_text().replace(argument, "skip=False, timeout_time=1"))
@@ -199,7 +201,7 @@ def test_disabled_cocotb_case_does_not_count(checkout: Path, argument: str) -> N
 
 def test_empty_test_does_not_count(checkout: Path) -> None:
     """A test of a docstring and nothing else is a finding, and covers nothing."""
-    file = _write(checkout, rules.MODEL, _owed(rules.MODEL))
+    file = _write(checkout, rules.MODEL, _required(rules.MODEL))
     file.write_text(file.read_text().replace("assert 1 + 1 == 2", "..."))
     findings = _findings(checkout)
     assert findings[0] == "pymodel/tests/test_unit.py::test_behaves: the test is empty"
@@ -208,7 +210,7 @@ def test_empty_test_does_not_count(checkout: Path) -> None:
 
 def test_case_that_nothing_runs_does_not_count(checkout: Path) -> None:
     """Cocotb cases in a module that no pytest function names are never run."""
-    _write(checkout, rules.RTL, _owed(rules.RTL))
+    _write(checkout, rules.RTL, _required(rules.RTL))
     (checkout / "cocotb_tests" / "block" / "test_block.py").write_text("")
     assert "no test_*.py names its module 'block.block_cases'" in _findings(checkout)[0]
 
@@ -225,7 +227,7 @@ def test_case_that_nothing_runs_does_not_count(checkout: Path) -> None:
 def test_every_shape_of_test_counts(checkout: Path, text: str) -> None:
     """Methods of a class, Hypothesis machines and coroutines cite rules like functions."""
     file = _write(checkout, rules.MODEL, [])
-    file.write_text(text.format(cited=_brackets(_owed(rules.MODEL))))
+    file.write_text(text.format(cited=_brackets(_required(rules.MODEL))))
     assert _findings(checkout) == []
 
 
@@ -234,7 +236,7 @@ def test_every_shape_of_test_counts(checkout: Path, text: str) -> None:
     [
         ("support.py", PYTEST_CASE),
         ("test_unit.py", PYTEST_CASE.replace("test_behaves", "helper")),
-        ("test_unit.py", PYTEST_CASE.replace('"""{cited}', '"""Says {cited}')),
+        ("test_unit.py", PYTEST_CASE.replace('"""{cited}', '"""Names {cited}')),
         ("test_unit.py", "# {cited}\n" + PYTEST_CASE.replace("{cited} ", "")),
     ],
     ids=["no test file", "no test function", "not at the start", "in a comment"],
@@ -243,7 +245,7 @@ def test_what_is_no_citation_does_not_count(checkout: Path, name: str, text: str
     """Only a docstring of something that pytest collects, and only its start, covers rules."""
     file = _write(checkout, rules.MODEL, [])
     file.unlink()
-    (file.parent / name).write_text(text.format(cited=_brackets(_owed(rules.MODEL))))
+    (file.parent / name).write_text(text.format(cited=_brackets(_required(rules.MODEL))))
     assert any("DESC-001" in item or "suite model" in item for item in _findings(checkout))
 
 
@@ -260,22 +262,22 @@ def test_broken_test_file_is_an_error(checkout: Path) -> None:
 
 def test_without_check_findings_are_shown_and_the_command_succeeds(checkout: Path) -> None:
     """A plain call is for people at work: it tells what is missing, and exits with 0."""
-    _write(checkout, rules.RTL, _owed(rules.RTL)[1:])
+    _write(checkout, rules.RTL, _required(rules.RTL)[1:])
     result = CliRunner().invoke(command, ["--root", str(checkout)])
     assert result.exit_code == 0
-    assert f"rule {_owed(rules.RTL)[0]}: no test in cocotb_tests" in result.output
+    assert f"rule {_required(rules.RTL)[0]}: no test in cocotb_tests" in result.output
 
 
 def test_page_shows_tests_counts_and_gaps(checkout: Path) -> None:
-    """Rows name the tests with their number, a gap, a suite not built, and a rule not owed."""
-    _write(checkout, rules.RTL, [rule for rule in _owed(rules.RTL) if rule != "DB-001"])
+    """Rows name the tests with their number, a gap, a suite not built, and a rule not required."""
+    _write(checkout, rules.RTL, [rule for rule in _required(rules.RTL) if rule != "DB-001"])
     rows = {
         line.split(" | ")[0].removeprefix("| "): line.removesuffix(" |").split(" | ")
         for line in requirements.render(scan(checkout)).splitlines()
         if line.startswith("| ")
     }
     assert [rule for rule in KNOWN if rule not in rows] == []
-    model, rtl = "1: `test_unit.py::test_behaves`", "1: `block_cases.py::answers`"
+    model, rtl = "1: `test_unit.py::test_behaves`", "1: `block_cases.py::completes`"
     assert rows["DB-002"][2:] == [model, rtl, "—", "—", "—", "simulated"]
     assert rows["DB-001"][2:] == [model, "MISSING", "—", "—", "—", "—"]
     assert rows["DB-005"][2:] == ["—", "—", "not built yet", "—", "—", "—"]
@@ -307,13 +309,13 @@ def _prove(root: Path, rule: str, kind: str = "prove") -> None:
 
 def test_page_says_simulated_proven_or_both(checkout: Path) -> None:
     """A property counts for the rules it cites; that something can happen is no proof."""
-    _write(checkout, rules.RTL, [rule for rule in _owed(rules.RTL) if rule != "DB-001"])
+    _write(checkout, rules.RTL, [rule for rule in _required(rules.RTL) if rule != "DB-001"])
     _prove(checkout, "DB-001")
     result = scan(checkout)
     assert [str(proof) for proof in result.proofs] == ["block::Holds_A"]
     assert requirements.evidence("DB-001", result) == "proven"
     assert requirements.evidence("DB-003", result) == "simulated"
-    _write(checkout, rules.RTL, _owed(rules.RTL))
+    _write(checkout, rules.RTL, _required(rules.RTL))
     assert requirements.evidence("DB-001", scan(checkout)) == "both"
 
 

@@ -301,7 +301,7 @@ class TestPlugin:
         assert "selected no test" in done.stdout
 
     @pytest.mark.parametrize(
-        ("options", "said"),
+        ("options", "complaint"),
         [
             (("--case", "("), "regular expression"),
             (("--seed", "-3"), "--seed: expected a number"),
@@ -309,9 +309,9 @@ class TestPlugin:
         ],
     )
     def test_bad_options_are_usage_errors(
-        self, toy: Toy, options: tuple[str, ...], said: str
+        self, toy: Toy, options: tuple[str, ...], complaint: str
     ) -> None:
         """What cannot be meant is refused before anything runs."""
         done = toy.pytest(*options)
         assert done.returncode == pytest.ExitCode.USAGE_ERROR
-        assert said in done.stderr
+        assert complaint in done.stderr

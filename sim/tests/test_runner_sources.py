@@ -55,7 +55,7 @@ def test_the_exact_name_of_a_case_selects_it_alone(text: str, selected: list[str
 def test_a_warning_of_one_module_alone_fails_the_elaboration(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Each module is a top once; what hides below another top is still looked at."""
+    """Each module is a top once; what hides below another top is still examined."""
     (tmp_path / "good.sv").write_text("module good (output wire o); assign o = 1'b0; endmodule\n")
     assert lint.main([str(tmp_path)]) == 0
     (tmp_path / "bad.sv").write_text("module bad (input wire idle_i); endmodule\n")

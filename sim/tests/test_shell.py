@@ -56,25 +56,25 @@ expect CNT_DESCRIPTORS 3
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_a_script_runs_on_every_backend(script: Script, backend: str) -> None:
     """[LIFE-003] [DB-001]: the same session, the same completions."""
-    came = script(SESSION, "--backend", backend)
-    assert came.returncode == 0, came.stdout + came.stderr
-    done = [line for line in came.stdout.splitlines() if line.startswith("done[")]
+    result = script(SESSION, "--backend", backend)
+    assert result.returncode == 0, result.stdout + result.stderr
+    done = [line for line in result.stdout.splitlines() if line.startswith("done[")]
     assert [line.partition(" ")[0] for line in done] == ["done[0]", "done[1]", "done[2]"]
     assert "seq=32/40 flags=NEEDS_REWARD|CHECKED" in done[0]
     assert "STOPPED" in done[1]
-    assert "descring" not in came.stdout, "a script sees no prompt"
+    assert "descring" not in result.stdout, "a script sees no prompt"
 
 
 def test_completions_are_the_models(script: Script) -> None:
-    """What is printed is what complete() says."""
+    """What is printed is what complete() states."""
     line = np.zeros(1, dtype=DESC_DTYPE)
     line["opcode"], line["max_tokens"] = 1, 5
-    came = script("submit decode max_tokens=5\nring\npoll\n", "--backend", "model")
-    assert f"done[0] {describe(complete(line))}" in came.stdout
+    result = script("submit decode max_tokens=5\nring\npoll\n", "--backend", "model")
+    assert f"done[0] {describe(complete(line))}" in result.stdout
 
 
 @pytest.mark.parametrize(
-    ("text", "code", "says"),
+    ("text", "code", "message"),
     [
         ("expect ID 1\n", 1, "mismatch: ID: expected 0x00000001, got 0x474e5244"),
         ("nonsense\nexpect ID 1\n", 2, "unknown command 'nonsense'"),
@@ -85,15 +85,15 @@ def test_completions_are_the_models(script: Script) -> None:
         ("quit\nnonsense\n", 0, ""),
     ],
 )
-def test_exit_codes_and_messages(script: Script, text: str, code: int, says: str) -> None:
+def test_exit_codes_and_messages(script: Script, text: str, code: int, message: str) -> None:
     """2 for a command that failed, 1 for an expectation that did not hold, else 0."""
-    came = script(text)
-    assert came.returncode == code
-    assert says in came.stdout
+    result = script(text)
+    assert result.returncode == code
+    assert message in result.stdout
 
 
 @pytest.mark.parametrize(
-    ("options", "says"),
+    ("options", "message"),
     [
         (["--backend", "fpga"], "expected a backend out of model, cpu"),
         (["--set", "workers"], "expected NAME=VALUE"),
@@ -102,25 +102,25 @@ def test_exit_codes_and_messages(script: Script, text: str, code: int, says: str
         (["--waves"], "options of backend model"),
     ],
 )
-def test_what_cannot_be_opened_is_refused(script: Script, options: list[str], says: str) -> None:
+def test_what_cannot_be_opened_is_refused(script: Script, options: list[str], message: str) -> None:
     """Exit code 2, one line."""
-    came = script("", *options)
-    assert came.returncode == 2
-    assert says in came.stderr
-    assert came.stderr.count("\n") == 1
+    result = script("", *options)
+    assert result.returncode == 2
+    assert message in result.stderr
+    assert result.stderr.count("\n") == 1
 
 
 def test_options_reach_the_backend(script: Script) -> None:
     """Rings of another size, another first index, the modes."""
-    came = script(
+    result = script(
         "regs RING_LOG2\nregs CTRL\nregs CMD_TAIL\n",
         *("--log2", 2, "--first-index", 9, "--split-reward", "--require-checked"),
         *("--backend", "cpu", "--set", "workers=2"),
     )
-    assert came.returncode == 0
-    assert "0x00020202" in came.stdout
-    assert "ENABLE SPLIT_REWARD REQUIRE_CHECKED" in came.stdout
-    assert "CMD_TAIL          0x00000009" in came.stdout
+    assert result.returncode == 0
+    assert "0x00020202" in result.stdout
+    assert "ENABLE SPLIT_REWARD REQUIRE_CHECKED" in result.stdout
+    assert "CMD_TAIL          0x00000009" in result.stdout
 
 
 @pytest.fixture
@@ -131,7 +131,7 @@ def session() -> prompt.Shell:
 
 
 @pytest.mark.parametrize(
-    ("typed", "offered"),
+    ("typed", "completions"),
     [
         ("su", {"submit"}),
         ("submit dec", {"decode"}),
@@ -141,11 +141,11 @@ def session() -> prompt.Shell:
         ("help wa", {"wait", "wave"}),
     ],
 )
-def test_tab_completes(session: prompt.Shell, typed: str, offered: set[str]) -> None:
+def test_tab_completes(session: prompt.Shell, typed: str, completions: set[str]) -> None:
     """Commands, opcodes, fields, registers, rings."""
     document = Document(typed, len(typed))
     found = session.completer().get_completions(document, CompleteEvent(completion_requested=True))
-    assert {completion.text for completion in found} == offered
+    assert {completion.text for completion in found} == completions
 
 
 def test_a_terminal_session_keeps_its_history(
@@ -164,19 +164,19 @@ def test_a_terminal_session_keeps_its_history(
 
 def test_help_lists_the_commands(script: Script) -> None:
     """And explains one."""
-    came = script("help\nhelp step\n")
-    assert "submit" in came.stdout
-    assert "step [CYCLES]: let clock cycles pass" in came.stdout
+    result = script("help\nhelp step\n")
+    assert "submit" in result.stdout
+    assert "step [CYCLES]: let clock cycles pass" in result.stdout
 
 
 def test_a_device_with_a_clock_is_stepped_and_recorded(script: Script, tmp_path: Path) -> None:
     """Exactly so many cycles pass; the waves are whole once they are off."""
-    came = script(
+    result = script(
         f"step 5\nwave {tmp_path}/w.fst\nsubmit nop\nring\nwait\nwave off\nstep\n",
         *("--backend", "verilated", "--waves", "--set", "workers=1", "--set", "seed=3"),
     )
-    assert came.returncode == 0, came.stdout + came.stderr
-    cycles = [int(line.split()[1]) for line in came.stdout.splitlines() if "cycle" in line]
+    assert result.returncode == 0, result.stdout + result.stderr
+    cycles = [int(line.split()[1]) for line in result.stdout.splitlines() if "cycle" in line]
     assert len(cycles) == 2
     assert cycles[1] > cycles[0] + 5
     assert views.groups(views.signals(tmp_path / "w.fst"))["states"]

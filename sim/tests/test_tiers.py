@@ -21,16 +21,16 @@ from descring_vip.tier import share, sweep
 @cocotb.test()
 @sweep(a=[1, 2], b=["x", "y", "z"])
 async def test_swept(dut, a, b):
-    await answer(dut, a)
+    await respond(dut, a)
     report(share(8, least=3), f"test_swept/a={a}/b={b}")
 """
 
 OTHER = """
-from toy.toy_cases import answer, cocotb, report
+from toy.toy_cases import respond, cocotb, report
 
 @cocotb.test()
 async def test_other(dut):
-    await answer(dut, 4)
+    await respond(dut, 4)
     report(100, "test_other")
 """
 

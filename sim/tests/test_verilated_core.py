@@ -60,21 +60,21 @@ def test_every_profile_comes_back_as_the_model_says(
 ) -> None:
     """[RING-006] [RING-007] [RING-011] [LIFE-003]: through the wrap, whatever the host does."""
     lines = streams.generate(COUNT, seed=31, profile=profile, first_index=NEAR_WRAP)
-    came = small.replay(lines, first_index=NEAR_WRAP, traffic=TRAFFIC[traffic])
-    assert_same(complete(lines, first_index=NEAR_WRAP), came.done)
-    assert len(came.reward) == 0
+    result = small.replay(lines, first_index=NEAR_WRAP, traffic=TRAFFIC[traffic])
+    assert_same(complete(lines, first_index=NEAR_WRAP), result.done)
+    assert len(result.reward) == 0
 
 
 def test_the_modes_of_the_device_reach_it(small: VerilatedCore) -> None:
     """[RING-008] [DESC-025]: two rings, and lines without CHECKED refused."""
     lines = streams.generate(COUNT, seed=32)
-    came = small.replay(lines, split_reward=True, traffic=Traffic(5, pause_out=60))
+    result = small.replay(lines, split_reward=True, traffic=Traffic(5, pause_out=60))
     expected = complete(lines, split_reward=True)
     to_reward = goes_to_reward(expected)
-    assert_same(expected[~to_reward], came.done)
-    assert_same(expected[to_reward], came.reward)
-    came = small.replay(lines, require_checked=True)
-    assert_same(complete(lines, require_checked=True), came.done)
+    assert_same(expected[~to_reward], result.done)
+    assert_same(expected[to_reward], result.reward)
+    result = small.replay(lines, require_checked=True)
+    assert_same(complete(lines, require_checked=True), result.done)
 
 
 def test_a_stream_may_be_bytes_and_read_only(small: VerilatedCore) -> None:
@@ -98,14 +98,14 @@ def test_the_seed_decides_the_cycles(small: VerilatedCore) -> None:
 def test_devices_side_by_side_make_up_one_stream(devices: int) -> None:
     """[RING-007] [RING-012]: parts of a stream, STOPs and tags included, through the wrap."""
     lines = streams.generate(COUNT + 1, seed=37, first_index=NEAR_WRAP)
-    came = replay_parallel(
+    result = replay_parallel(
         lines, SMALL, devices=devices, first_index=NEAR_WRAP, traffic=Traffic(1, pause_in=20)
     )
-    assert_same(complete(lines, first_index=NEAR_WRAP), came.done)
+    assert_same(complete(lines, first_index=NEAR_WRAP), result.done)
 
 
 def test_other_threads_run_meanwhile(small: VerilatedCore) -> None:
-    """The interpreter's lock is released: a thread gets on while a replay is under way."""
+    """The interpreter's lock is released: a thread gets on while a replay is in flight."""
     ended = threading.Event()
     ticks = 0
 
@@ -145,7 +145,7 @@ def test_a_closed_device_says_so() -> None:
 
 
 def broken_rtl(tmp_path: Path, name: str, old: str, new: str) -> Path:
-    """A copy of the RTL with a mistake in it."""
+    """A copy of the RTL with a fault in it."""
     rtl = shutil.copytree(paths.rtl_dir(), tmp_path / "rtl")
     text = (rtl / name).read_text()
     assert text.count(old) == 1, f"{name} has no {old!r} to break"
@@ -160,19 +160,19 @@ def test_a_hang_is_bounded_and_shown(
     rtl = broken_rtl(tmp_path, "mmio_regs.sv", "cmd_tail_q <= reg_wdata_i;", "cmd_tail_q <= '0;")
     monkeypatch.setattr(paths, "rtl_dir", lambda: rtl)
     np.save(tmp_path / "in.npy", streams.generate(20, seed=3, profile="nop"))
-    came = descring(
+    result = descring(
         *("replay", tmp_path / "in.npy", "--backend", "verilated", "-o", tmp_path / "out.npy"),
         *("--ring-depth", 2, "--workers", 1, "--seed", 5),
     )
-    assert came.returncode == 2
+    assert result.returncode == 2
     assert not (tmp_path / "out.npy").exists()
     found = re.search(
         rf"no completion for {HANG_CYCLES} cycles; 0 completions of 20 lines taken, 2 lines "
         r"written, 2 published, cycle (\d+), seed 5; STATUS=0x00000003 CMD_HEAD=0x00000000 "
         r"CMD_TAIL=0x00000000 .*waves of cycles (\d+) to (\d+): (\S+); repeat with --seed 5",
-        came.stderr,
+        result.stderr,
     )
-    assert found, came.stderr
+    assert found, result.stderr
     cycle, start, end = map(int, found.groups()[:3])
     assert HANG_CYCLES < cycle == end == start + WINDOW_CYCLES
     waves = Path(found[4])
@@ -205,9 +205,9 @@ def test_waves_change_nothing_and_show_a_window(tmp_path: Path, small: Verilated
     for start, stop in ((0, 2**64 - 1), (100, 140)):
         file = tmp_path / f"{start}.fst"
         with VerilatedCore(CoreConfig(depth=4, workers=3, waves=True)) as core:
-            came = core.replay(lines, traffic=Traffic(9, pause_out=30), waves=(file, start, stop))
-        assert came.cycles == plain.cycles
-        assert_same(plain.done, came.done)
+            result = core.replay(lines, traffic=Traffic(9, pause_out=30), waves=(file, start, stop))
+        assert result.cycles == plain.cycles
+        assert_same(plain.done, result.done)
         sizes.append(file.stat().st_size)
     assert sizes[0] > 2 * sizes[1] > 1000
     with pytest.raises(RtlFault, match="without waves"):
@@ -248,7 +248,7 @@ def test_a_library_is_made_once_for_its_inputs(
 
 
 def fake_compiler(file: Path, version: str) -> Path:
-    """A compiler that can say its version and nothing else."""
+    """A compiler that can report its version and nothing else."""
     file.write_text(f"#!/bin/sh\necho '{version}'\n")
     file.chmod(0o755)
     return file

@@ -81,7 +81,7 @@ def test_an_interrupt_is_seen() -> None:
 
 
 def test_a_failing_memory_halts_the_device() -> None:
-    """[LIFE-005]: STATUS says so, nothing is skipped, and RESUME tries again."""
+    """[LIFE-005]: STATUS reports it, nothing is skipped, and RESUME tries again."""
     lines = streams.generate(8, seed=54, profile="nop")
     with VerilatedDevice(MEMORY) as device, CommandQueue(device, cmd_slots=16) as queue:
         slot = queue.geometry.cmd_base + 3 * contract.DESC_BYTES
@@ -99,7 +99,7 @@ def test_a_failing_memory_halts_the_device() -> None:
 
 
 @pytest.mark.parametrize(
-    ("wrong", "says"),
+    ("wrong", "message"),
     [
         ({"workers": 0}, "workers: expected 1 to 16"),
         ({"prefetch_depth": 3}, "prefetch_depth: expected a power of two"),
@@ -110,9 +110,9 @@ def test_a_failing_memory_halts_the_device() -> None:
         ({"first_index": 1 << 32}, "first_index"),
     ],
 )
-def test_options_out_of_range_are_refused(wrong: dict[str, object], says: str) -> None:
+def test_options_out_of_range_are_refused(wrong: dict[str, object], message: str) -> None:
     """Before anything is compiled."""
-    with pytest.raises(ValueError, match=says):
+    with pytest.raises(ValueError, match=message):
         VerilatedDevice(**wrong)  # type: ignore[arg-type]
 
 
@@ -144,7 +144,7 @@ BREAKS = {
 @pytest.mark.parametrize("kind", BREAKS)
 def test_a_failure_is_named_and_its_last_cycles_are_kept(tmp_path: Path, kind: str) -> None:
     """An assertion of the RTL, or what AXI forbids; this process lives on."""
-    name, old, new, says = BREAKS[kind]
+    name, old, new, message = BREAKS[kind]
     rtl = shutil.copytree(paths.rtl_dir(), tmp_path / "rtl")
     text = (rtl / name).read_text()
     assert text.count(old) == 1, f"{name} has no {old!r} to break"
@@ -153,7 +153,7 @@ def test_a_failure_is_named_and_its_last_cycles_are_kept(tmp_path: Path, kind: s
     with VerilatedDevice(MEMORY, seed=5, rtl_dir=rtl, workers=1, waves=True) as device:
         device.record(wave, last=100)
         device.step(1000)
-        with pytest.raises(DeviceError, match=says):
+        with pytest.raises(DeviceError, match=message):
             exchanged(device, streams.generate(20, seed=55, profile="nop"))
         with pytest.raises(DeviceError, match="stays failed"):
             device.read32(0)

@@ -22,7 +22,7 @@ PS = 1000
 LATE = """
 @cocotb.test()
 async def test_late(dut):
-    await answer(dut, 4)
+    await respond(dut, 4)
     for n in range(300):
         dut.a_i.value = n % 200
         await RisingEdge(dut.clk_i)
@@ -36,13 +36,13 @@ before = []
 
 @cocotb.test()
 async def test_first(dut):
-    await answer(dut, 4)
+    await respond(dut, 4)
     report(1, "test_first")
     before.append(1)
 
 @cocotb.test()
 async def test_moody(dut):
-    await answer(dut, 4)
+    await respond(dut, 4)
     for n in range(20 if before else 300):
         await RisingEdge(dut.clk_i)
     raise AssertionError("moody")
@@ -152,7 +152,7 @@ def test_a_case_that_takes_another_time_alone_shows_its_last_cycles_too(toy: Toy
 
 
 def test_three_failures_of_a_run_are_repeated_and_no_more(toy: Toy) -> None:
-    """Whatever the number of workers; the others say how to have their waves."""
+    """Whatever the number of workers; the others report how to have their waves."""
     (toy.root / "tests" / "toy" / "test_toy.py").write_text(FIVE)
     done = toy.pytest("--case", "toy.test_bad", "-n", "2")
     assert "5 failed" in done.stdout

@@ -30,7 +30,7 @@ def verilated_wave(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def assert_names_exist(wave: Path) -> tuple[str, str]:
-    """Every signal of both views stands in the wave; the texts of the views."""
+    """Every signal of both views is in the wave; the texts of the views."""
     known = {signal.path + signal.span for signal in views.signals(wave)}
     gtkwave, surfer = (file.read_text() for file in views.save(wave))
     shown = [line for line in gtkwave.splitlines() if re.match(r"[A-Za-z]", line)]
@@ -83,12 +83,12 @@ def test_a_replay_on_icarus_leaves_views_beside_its_waves(
 ) -> None:
     """Also where structs are not recorded in parts."""
     np.save(tmp_path / "in.npy", streams.generate(20, seed=23))
-    came = descring(
+    result = descring(
         *("replay", tmp_path / "in.npy", "--backend", "icarus", "-o", tmp_path / "out.npy"),
         "--waves",
     )
-    assert came.returncode == 0, came.stderr
-    waves = Path(re.findall(r"waves (\S+)", came.stdout)[0])
+    assert result.returncode == 0, result.stderr
+    waves = Path(re.findall(r"waves (\S+)", result.stdout)[0])
     assert waves.with_suffix(".gtkw").is_file()
     assert waves.with_suffix(".sucl").is_file()
     assert_names_exist(waves)
@@ -105,13 +105,13 @@ def test_the_command_writes_views_of_any_wave(
     """And refuses what is no wave."""
     wave = tmp_path / "my.fst"
     shutil.copy(verilated_wave, wave)
-    came = descring("waves", wave)
-    assert came.returncode == 0
-    assert came.stdout == (
+    result = descring("waves", wave)
+    assert result.returncode == 0
+    assert result.stdout == (
         f"surfer -c {tmp_path}/my.sucl {wave}\ngtkwave {wave} {tmp_path}/my.gtkw\n"
     )
     assert_names_exist(wave)
     wave.write_text("no wave")
-    came = descring("waves", wave)
-    assert came.returncode == 2
-    assert "expected a wave file (FST)" in came.stderr
+    result = descring("waves", wave)
+    assert result.returncode == 2
+    assert "expected a wave file (FST)" in result.stderr

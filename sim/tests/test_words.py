@@ -60,6 +60,7 @@ def lines_of(word_list: words.WordList, name: str, text: str) -> list[int]:
         ("a.sh", "true\necho 'mend'\n"),
         ("a.toml", 'x = 1\ny = "mend"\n'),
         ("a.toml", "x = 1\n# mend\n"),
+        ("a.toml", 'search = "x"\nbreaks = "mend"\nreplace = "y"\n'),
         ("Makefile", "x:\n\t@true  # mend\n"),
         ("a.yml", "x: 1\n# mend\n"),
         ("a.sby", "[options]\n# mend\n"),
@@ -79,6 +80,7 @@ def test_word_is_found_on_its_line(word_list: words.WordList, name: str, text: s
         ("a.py", '"""See ``mend`` and `mend`."""\nrecommended = "let"\ngo = 1\n'),
         ("a.sv", "module m;\n  // let\n  wire go;\nendmodule\n"),
         ("a.c", "#include <mend.h>\n"),
+        ("a.toml", "search = \"mend\"\nreplace = '''\nmend\n'''\n"),
     ],
 )
 def test_code_and_other_words_pass(word_list: words.WordList, name: str, text: str) -> None:

@@ -43,7 +43,7 @@ def report(matched, case):
     with open(os.environ["DESCRING_COSIM_REPORT"], "a") as file:
         file.write(json.dumps({"case": case, "matched": matched, "seed": 0, "cycles": 3}) + "\\n")
 
-async def answer(dut, value):
+async def respond(dut, value):
     dut.clk_i.value = 0
     dut.rst_ni.value = 0
     dut.a_i.value = value
@@ -56,7 +56,7 @@ async def answer(dut, value):
 
 @cocotb.test()
 async def test_good(dut):
-    got = await answer(dut, 4)
+    got = await respond(dut, 4)
     assert got == 5 and len(got) == int(os.environ.get("WIDTH", 8))
     report(2, "test_good")
     report(3, "toy.toy_cases.test_good")
@@ -67,25 +67,25 @@ async def test_good(dut):
 @cocotb.test()
 @cocotb.parametrize(n=[1, 2])
 async def test_each(dut, n):
-    assert await answer(dut, n) == n + 1
+    assert await respond(dut, n) == n + 1
     report(n, f"test_each/n={n}")
 
 @cocotb.test()
 async def test_bad(dut):
-    assert await answer(dut, 4) == 6, "index 3: field seq_len: expected 6, actual 5"
+    assert await respond(dut, 4) == 6, "index 3: field seq_len: expected 6, actual 5"
 
 @cocotb.test()
 async def test_silent(dut):
-    await answer(dut, 4)
+    await respond(dut, 4)
 
 @cocotb.test()
 async def test_zero(dut):
-    await answer(dut, 4)
+    await respond(dut, 4)
     report(0, "test_zero")
 
 @cocotb.test()
 async def test_assertion(dut):
-    await answer(dut, 255)
+    await respond(dut, 255)
     report(1, "test_assertion")
 
 @cocotb.test(skip=True)

@@ -4,7 +4,7 @@
 // file; it holds nothing but declarations.
 //
 // Time passes inside these calls alone. The device reads and writes the caller's memory in place; a
-// host thread may look at it meanwhile, since a line is published after it was written. One device
+// host thread may examine it meanwhile, since a line is published after it was written. One device
 // belongs to one thread at a time.
 
 typedef struct dx_device dx_device_t;
@@ -15,7 +15,7 @@ typedef struct {
   uint32_t latency_min;  // cycles from a burst's address to its first beat or its response
   uint32_t latency_max;
   uint32_t pause;        // of 256 cycles, those in which a channel holds back, each on its own
-  uint32_t stuck_cycles; // cycles after which a register access counts as never answered
+  uint32_t stuck_cycles; // cycles after which a register access counts as hung
 } dx_bus_t;
 
 typedef struct {

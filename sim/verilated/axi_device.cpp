@@ -85,7 +85,7 @@ struct dx_device {
     Vdut &top = *model.operator->();
     top.s_axil_awaddr = address;
     top.s_axil_wdata = value;
-    // Address and data may come in either order [AXI4-Lite].
+    // Address and data may arrive in either order [AXI4-Lite].
     uint32_t address_late = random.chance(bus.pause) ? 1 + random.below(4) : 0;
     uint32_t data_late = random.chance(bus.pause) ? 1 + random.below(4) : 0;
     bool address_taken = false, data_taken = false;
@@ -152,8 +152,8 @@ struct dx_device {
   bool broken = false;
 
  private:
-  // The failure may have come in the middle of an access: take its answer, if it has one. Memory
-  // answers no more: what it objected to would still be there.
+  // The failure may have occurred in the middle of an access: take its response, if it has one. Memory
+  // no longer responds: what it objected to would still be there.
   void finish_access() {
     Vdut &top = *model.operator->();
     detached_ = true;
@@ -167,13 +167,13 @@ struct dx_device {
 
   void check(uint32_t address) const {
     if (answer_ != kOkay) {
-      throw Fault("register " + std::to_string(address) + " answered with " +
+      throw Fault("register " + std::to_string(address) + " got the response " +
                   std::to_string(answer_) + ", expected OKAY");
     }
   }
   Fault unanswered(const char *what, uint32_t address) const {
     return Fault(std::string("the ") + what + " of register " + std::to_string(address) +
-                 " was not answered for " + std::to_string(bus.stuck_cycles) + " cycles");
+                 " got no response for " + std::to_string(bus.stuck_cycles) + " cycles");
   }
 
   bool detached_ = false;

@@ -7,7 +7,7 @@ void AxiMemory::drive(Vdut &top) {
   top.m_axi_arready = reads_.size() < kQueued && !random_.chance(bus_.pause);
   top.m_axi_awready = writes_.size() < kQueued && !random_.chance(bus_.pause);
   top.m_axi_wready = beats_.size() < kEarly && !random_.chance(bus_.pause);
-  // What is on offer stays on offer.
+  // What is valid stays valid.
   if (!read_offered_ && !reads_.empty() && reads_.front().due <= now_ &&
       !random_.chance(bus_.pause)) {
     const Burst &read = reads_.front();
@@ -16,7 +16,7 @@ void AxiMemory::drive(Vdut &top) {
     if (code == kOkay) {
       std::memcpy(top.m_axi_rdata.data(), memory_ + address, kBeat);
     } else {
-      std::memset(top.m_axi_rdata.data(), 0xEE, kBeat);  // nobody may use it
+      std::memset(top.m_axi_rdata.data(), 0xEE, kBeat);  // must not be used
       ++errors;
     }
     top.m_axi_rid = read.id;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The memory behind an AXI4 manager of 512 bits: answers its bursts from the host's own memory, in
+// The memory behind an AXI4 manager of 512 bits: serves its bursts from the host's own memory, in
 // order, after a latency and with pauses that are drawn from a seed; checks what it is asked for.
 #pragma once
 
@@ -53,7 +53,7 @@ class AxiMemory {
     uint32_t id, beats, done, size, response;
     uint64_t due;
   };
-  // A beat of write data; it may come before its address.
+  // A beat of write data; it may precede its address.
   struct Beat {
     uint8_t data[kBeat];
     uint64_t strobes;
@@ -63,7 +63,7 @@ class AxiMemory {
     uint32_t id, response;
     uint64_t due;
   };
-  // A channel's payload must stand still while it is valid and not ready.
+  // A channel's payload must be stable while it is valid and not ready.
   struct Held {
     bool stalled = false;
     std::vector<uint64_t> payload;

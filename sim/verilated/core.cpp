@@ -4,7 +4,7 @@
 //
 // Each cycle offers the next line, takes the completions that are there, and publishes lines as
 // soon as there is room for a batch, also before they are written [RING-011]. At the end the device
-// must be at rest, with registers that say what was seen here.
+// must be at rest, with registers that agree with what was counted here.
 #include <cinttypes>
 #include <cstdio>
 #include <cstring>
@@ -75,8 +75,8 @@ struct dv_core {
 
   uint64_t batch_ = 1;      // lines that the next doorbell waits for
   uint64_t idle_ = 0;       // cycles since the last completion
-  bool offered_ = false;    // line number state.written is on offer
-  bool stopped_ = false;    // a STOPPED came that has not been dealt with
+  bool offered_ = false;    // line number state.written is pending
+  bool stopped_ = false;    // a STOPPED that has not been handled
   bool reporting_ = false;  // a failure is being described: no further one is raised
 };
 
@@ -97,7 +97,7 @@ void dv_core::start(const dv_job_t &wanted) {
   model.edge();
   const uint32_t hash = read(HW_REG_CONTRACT_HASH);
   if (hash != HW_CONTRACT_HASH) {
-    throw Fault("expected a device of contract hash " + hex(HW_CONTRACT_HASH) + ", but it says " +
+    throw Fault("expected a device of contract hash " + hex(HW_CONTRACT_HASH) + ", but got " +
                 hex(hash) + "; run `make gen` and replay again");
   }
   write(HW_REG_CTRL, 1u << HW_CTRL_ENABLE_BIT |
@@ -197,7 +197,7 @@ uint32_t dv_core::read(uint32_t address) {
   model->reg_write_i = 0;
   model->reg_addr_i = address;
   cycle();
-  if (!model->reg_rvalid_o) throw Fault("a read was not answered in the next cycle");
+  if (!model->reg_rvalid_o) throw Fault("a read got no response in the next cycle");
   return model->reg_rdata_o;
 }
 
@@ -205,7 +205,7 @@ void dv_core::wait_until_halted() {
   for (uint32_t i = 0; i < kHaltReads; ++i) {
     if (read(HW_REG_STATUS) >> HW_STATUS_HALTED_BIT & 1) return;
   }
-  throw Fault("STOPPED came, but STATUS.HALTED did not follow");
+  throw Fault("expected STATUS.HALTED after STOPPED, got none");
 }
 
 // Take what is left in the rings, then hold the device to its registers [RING-009].

@@ -16,8 +16,8 @@ typedef struct {
   uint32_t split_reward;
   uint32_t halt;             // end at the first STOP instead of resuming after it
   uint64_t seed;             // of everything drawn here: doorbell batches and pauses
-  uint32_t doorbell_batch;   // lines a doorbell waits for; 0 draws each batch anew
-  uint32_t pause_in;         // of 256 cycles, those in which no line is offered
+  uint32_t doorbell_batch;   // lines a doorbell waits for; 0 draws each batch again
+  uint32_t pause_in;         // of 256 cycles, those in which no line is presented
   uint32_t pause_out;        // of 256 cycles, those in which no completion is taken
   uint32_t hang_cycles;      // cycles without a completion after which the device is hung
   const void *lines;         // count lines, 64 bytes each
@@ -48,7 +48,7 @@ int dv_waves(dv_core_t *core, const char *path, uint64_t from, uint64_t to);
 // Reset the device and begin a replay. 0, or -1 with dv_error.
 int dv_start(dv_core_t *core, const dv_job_t *job);
 
-// Carry on for at most so many cycles: 0 when the replay has ended and the registers agree, 1 when
+// Continue for at most so many cycles: 0 when the replay has ended and the registers agree, 1 when
 // there is more to do, -1 with dv_error when it failed. A failed device must be closed.
 int dv_run(dv_core_t *core, uint64_t cycles);
 

@@ -3,7 +3,7 @@
 // What every harness needs around a model that Verilator wrote: time, waves of a window of cycles,
 // and failures of the RTL as C++ exceptions.
 //
-// The runtime of Verilator calls vl_fatal, vl_stop and vl_finish where a simulation must not go on.
+// The runtime of Verilator calls vl_fatal, vl_stop and vl_finish where a simulation must not continue.
 // Its own versions end the process; the ones in model.cpp throw Fault, and what $fatal printed is
 // its text. A model that threw is broken and is never evaluated again.
 #pragma once
@@ -71,9 +71,9 @@ class Model {
   // Let outputs follow inputs that changed since the last edge.
   void settle() { evaluate(); }
 
-  // One rising edge of the clock. Where outputs depend on inputs of the same cycle, settle() comes
-  // before it. The falling edge, which no register looks at, is only evaluated for the waves:
-  // otherwise the model is told that it was there.
+  // One rising edge of the clock. Where outputs depend on inputs of the same cycle, call settle()
+  // first. The falling edge, on which no register samples, is only evaluated for the waves; otherwise
+  // the model is told that it occurred.
   void edge() {
 #if DV_WAVES
     next_segment();

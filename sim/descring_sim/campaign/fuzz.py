@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Campaigns: millions of random lines through the RTL, each answer compared with the golden model.
+"""Campaigns: millions of random lines through the RTL, each result compared with the golden model.
 
 A campaign is cut into chunks of fixed size. Everything about a chunk is drawn from the campaign's
 seed and the chunk's number: profile, lines, first index, modes of the device, doorbells and pauses.
@@ -62,7 +62,7 @@ class Chunk:
 class Outcome:
     """How a chunk went: ``digest`` over all completions, or what went wrong.
 
-    ``mismatch`` tells a wrong answer from an error that left none.
+    ``mismatch`` distinguishes a wrong completion from an error without one.
     """
 
     number: int
@@ -129,14 +129,14 @@ def prepare(backend: str, say: Callable[[str], None]) -> None:
 def _answer(chunk: Chunk, lines: Lines, backend: str) -> tuple[Lines, Lines, int]:
     """The completions of both rings, and clock cycles as far as they are known."""
     if backend == LIBRARY:
-        came = _core().replay(
+        actual = _core().replay(
             lines,
             first_index=chunk.first_index,
             require_checked=chunk.require_checked,
             split_reward=chunk.split_reward,
             traffic=chunk.traffic,
         )
-        return came.done, came.reward, came.cycles
+        return actual.done, actual.reward, actual.cycles
     answer = _dut(backend).run(
         StreamJob(
             lines,
@@ -194,7 +194,7 @@ def run(
 
     Args:
         work: what to run.
-        backend: what answers, after :func:`prepare`.
+        backend: what runs, after :func:`prepare`.
         processes: 1 runs everything in this process.
         progress: is told of every outcome as it comes, in any order.
     """

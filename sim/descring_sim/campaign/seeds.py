@@ -2,7 +2,7 @@
 """Campaigns: the suite over many seeds, on all cores or on a Ray cluster, resumed where it ended.
 
 The unit of work is a shard: a few seeds with all tests. A finished shard is one line of the state
-file, so a campaign that was cut off goes on behind the last of them.
+file, so an interrupted campaign continues after the last of them.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def run_shard(campaign: Campaign, seeds: Sequence[int]) -> list[dict[str, Any]]:
 
 
 class State:
-    """The state file: one line a finished shard, behind one that says of which campaign."""
+    """The state file: one line a finished shard, after one that identifies the campaign."""
 
     def __init__(self, path: Path | None, campaign: Campaign) -> None:
         """Read what is there.

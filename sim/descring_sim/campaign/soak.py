@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs the testbenches of all blocks with many fresh seeds, on each simulator.
 
-``python -m descring_sim.campaign.soak``, or ``make soak``. The seeds are consecutive, from a first
+``descring dev soak``, or ``make soak``. The seeds are consecutive, from a first
 one that is drawn or given. What is done is kept: the same command continues a soak that was ended,
 and runs again only the suites whose inputs have changed since. A failing case goes to
 ``cocotb_tests/regressions.toml``, so that every later run has it.

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``descring record`` and ``descring check``: streams with what several backends answered to them.
+"""``descring record`` and ``descring check``: streams with the completions of several backends.
 
-A bundle carries the answers of the simulators to a machine that has none, such as one with a GPU:
+A bundle carries the results of the simulators to a machine that has none, such as one with a GPU:
 recorded once, it is replayed there on another backend and compared byte by byte. It is one
 ``.npz`` file: ``manifest`` (JSON, as bytes), and for each case ``<case>/lines`` and
 ``<case>/<backend>/<ring>``, each ``(n, 64)`` uint8.
@@ -35,14 +35,14 @@ from descring_sim.support.files import outputs
     default=("model", "icarus", "verilator"),
     show_default=True,
     metavar="NAME",
-    help=f"Whose answers to record; may be repeated. One of {', '.join(BACKENDS)}.",
+    help=f"Whose results to record; may be repeated. One of {', '.join(BACKENDS)}.",
 )
 @click.option(
     "--count", type=click.IntRange(1, MAX_COUNT), default=500, show_default=True, help="Lines each."
 )
 @click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="Of the lines.")
 def record(bundle: Path, backends: tuple[str, ...], count: int, seed: int) -> None:
-    """Replay a set of streams on several backends and keep their answers in one file."""
+    """Replay a set of streams on several backends and store their completions in one file."""
     for name in backends:
         open_backend(name)
     with outputs(bundle):
@@ -71,7 +71,7 @@ def record(bundle: Path, backends: tuple[str, ...], count: int, seed: int) -> No
 @click.argument("bundle", metavar="IN.npz", type=click.Path(path_type=Path))
 @click.option("--backend", required=True, metavar="NAME", help=f"One of {', '.join(BACKENDS)}.")
 def check(bundle: Path, backend: str) -> int:
-    """Replay a recorded bundle on a backend and compare with every recorded answer."""
+    """Replay a recorded bundle on a backend and compare with every recorded result."""
     open_backend(backend)
     compared = 0
     with Bundle.open(bundle) as recorded:

@@ -47,7 +47,7 @@ _FOR_COUNT = (*SUITE, "address", "state")
     "--state",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
-    help="With --count: keep finished seeds there, and go on from them when called again.",
+    help="With --count: keep finished seeds there, and continue from them when called again.",
 )
 @click.pass_context
 def campaign(
@@ -67,8 +67,8 @@ def campaign(
 ) -> int:
     """Compare an implementation with the golden model at length.
 
-    With --lines, push random lines through one of our backends and compare every answer. What is
-    done, and the digest at the end, depends on --seed and --lines alone. Exit code 1: an answer
+    With --lines, push random lines through one of our backends and compare every result. What is
+    done, and the digest at the end, depends on --seed and --lines alone. Exit code 1: a result
     differs; 2: the implementation failed.
 
     With --count, run the conformance suite over seeds on any implementation that `descring conform`
@@ -113,7 +113,7 @@ def _lines(backend: str, lines: int, seed: int | None, jobs: int, chunk: int | N
     backends = [name for name in BACKENDS if name != "model"]
     if backend not in backends:
         raise click.UsageError(
-            f"--lines is for {', '.join(backends)}; came {backend!r}. For any other implementation "
+            f"--lines is for {', '.join(backends)}; got {backend!r}. For any other implementation "
             "give --count"
         )
     seed = new_seed() if seed is None else seed

@@ -76,7 +76,7 @@ def gen_check(context: click.Context, root: Path | None) -> None:
 
 
 @click.command("requirements")
-@click.option("--check", is_flag=True, help="Exit with 1 when a rule lacks a test it is owed.")
+@click.option("--check", is_flag=True, help="Exit with 1 when a rule lacks a test it requires.")
 @root_option
 @click.pass_context
 def requirements(context: click.Context, check: bool, root: Path | None) -> None:

@@ -8,22 +8,22 @@ carrying it out. An error is one line on stderr, and leaves no output file.
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Sequence
 
 import click
 from descring_model.program import guarded, run_program
 
 from descring_sim.support.click_program import run_click
+from descring_sim.support.lazy_group import LazyGroup
 
 NAME = "descring"
 
 COMMANDS = {
     "stream": ("cli.stream:stream", "Write a stream of descriptors."),
-    "replay": ("cli.replay:replay", "Answer the descriptor stream IN and write the completions."),
+    "replay": ("cli.replay:replay", "Run the descriptor stream IN and write the completions."),
     "compare": ("cli.compare:compare", "Compare two streams; the exit code is 1 when they differ."),
-    "record": ("cli.bundle:record", "Keep the answers of several backends in one file."),
-    "check": ("cli.bundle:check", "Compare a backend with every recorded answer."),
+    "record": ("cli.bundle:record", "Keep the results of several backends in one file."),
+    "check": ("cli.bundle:check", "Compare a backend with every recorded result."),
     "conform": ("cli.conform:conform", "Judge implementations of the contract, rule by rule."),
     "campaign": ("cli.campaign:campaign", "Compare an implementation with the model at length."),
     "shell": ("cli.shell:shell", "A prompt on any backend: submit, ring, poll, step, wave."),
@@ -34,36 +34,14 @@ COMMANDS = {
     "lint-rtl": ("cli.gen:lint_rtl", "Find hand-written part-selects of a descriptor."),
     "serve": ("cli.serve:serve", "Be the worker process of a device in shared memory."),
     "clean": ("cli.serve:clean", "Remove shared memory that dead processes left behind."),
+    "dev": ("cli.dev:dev", "Commands for changing descring itself."),
 }
-"""Where each command is, and its line in the list of commands.
-
-A command is imported when it runs: all of them together take the better part of a second.
-"""
+"""Where each command is, and its line in the list of commands."""
 
 
-class _Commands(click.Group):
-    """The commands of :data:`COMMANDS`, imported one by one."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the names, in the order of the table."""
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import one command; None if there is none of that name."""
-        if cmd_name not in COMMANDS:
-            return None
-        module, _, name = COMMANDS[cmd_name][0].partition(":")
-        command = getattr(importlib.import_module(f"descring_sim.{module}"), name)
-        assert isinstance(command, click.Command)
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """List the commands without importing them."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
-
-
-@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=LazyGroup, table=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]}
+)
 @click.version_option(package_name="descring")
 def cli() -> None:
     """RTL-first co-simulation of 64-byte descriptor rings."""

@@ -54,7 +54,7 @@ class Shell(Prompt):
             return False
 
     def do_wait(self, arg: str) -> None:
-        """wait [SECONDS]: until every published line is answered or the device halts; 10 s."""
+        """wait [SECONDS]: until every published line is completed or the device halts; 10 s."""
         try:
             limit = float(arg) if arg else _WAIT_S
         except ValueError:
@@ -65,7 +65,7 @@ class Shell(Prompt):
                 break
             if time.monotonic() > deadline:
                 raise CommandError(
-                    f"not every line was answered within {limit:g} s: "
+                    f"not every line was completed within {limit:g} s: "
                     f"{self._register('CMD_HEAD')}; {self._register('CMD_TAIL')}; "
                     "are the completion rings full? poll"
                 )

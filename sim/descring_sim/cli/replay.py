@@ -30,21 +30,21 @@ def _check_paths(source: Path, targets: list[Path]) -> None:
 
 
 def _check_result(result: ReplayResult, count: int, options: ReplayOptions) -> None:
-    """Refuse an answer that is not whole. A halted device owes no more after its STOPPED."""
-    came = len(result.done) + len(result.reward)
-    if came > count or (came < count and not options.halt):
-        raise ReplayError(f"expected {count} completions, but {came} came")
-    if came == 0:
-        raise ReplayError("expected at least one completion, but none came")
+    """Refuse an incomplete result. A halted device returns nothing after its STOPPED."""
+    actual = len(result.done) + len(result.reward)
+    if actual > count or (actual < count and not options.halt):
+        raise ReplayError(f"expected {count} completions, got {actual}")
+    if actual == 0:
+        raise ReplayError("expected at least one completion, got none")
     last = result.done[-1:]["flags"]
-    if came < count and not (last & contract.FLAG["STOPPED"]).any():
+    if actual < count and not (last & contract.FLAG["STOPPED"]).any():
         raise ReplayError(
-            f"only {came} of {count} lines were answered, but the last of the done ring is no "
+            f"only {actual} of {count} lines were completed, but the last of the done ring is no "
             "STOPPED, which alone may end a replay early"
         )
     if len(result.reward) and not options.split_reward:
         raise ReplayError(
-            f"expected all completions in the done ring, but {len(result.reward)} came in the "
+            f"expected all completions in the done ring, got {len(result.reward)} in the "
             "reward ring, which is not in use without --split-reward"
         )
 
@@ -92,7 +92,7 @@ def replay(
     rtl: Path | None,
     waves: bool,
 ) -> None:
-    """Answer the descriptor stream IN and write the completions."""
+    """Run the descriptor stream IN and write the completions."""
     target = open_backend(backend)
     options = ReplayOptions(
         first_index=first_index,

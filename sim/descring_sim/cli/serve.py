@@ -17,9 +17,9 @@ import click
 @click.option("--memory", default=16 << 20, show_default=True, help="Bytes of the memory window.")
 @click.option("--workers", default=1, show_default=True, help="Native worker threads, 1 to 16.")
 @click.option("--first-index", default=0, help="Test only: the indices after reset.")
-@click.option("--huge-pages", is_flag=True, help="Ask for pages of 2 MiB; says what came of it.")
+@click.option("--huge-pages", is_flag=True, help="Request pages of 2 MiB; reports the outcome.")
 @click.option("--numa-node", type=int, help="Bind the memory to this node; likewise.")
-@click.option("--restart", is_flag=True, help="Carry on in memory whose worker died.")
+@click.option("--restart", is_flag=True, help="Continue in memory whose worker died.")
 @click.option("--exit-with-host", is_flag=True, help="End when the host is gone.")
 def serve(
     name: str,
@@ -33,8 +33,8 @@ def serve(
 ) -> None:
     """Be the worker process of a device in shared memory NAME, until Ctrl-C.
 
-    A host opens it with open_device("cpu", attach=NAME). What happens is said on stdout, one JSON
-    object a line. Exit code 2: refused, and the last line says why.
+    A host opens it with open_device("cpu", attach=NAME). Events are reported on stdout, one JSON
+    object a line. Exit code 2: refused; the last line has the reason.
     """
     from descring_host import serve as worker
 

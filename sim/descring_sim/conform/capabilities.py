@@ -42,7 +42,7 @@ class Capabilities:
         doorbell: the kit may publish lines before or after they are written [RING-011].
         interrupt: the level of the interrupt can be seen.
         publish_tails: the mode PUBLISH_TAILS [RING-013].
-        bus_errors: memory can be made to answer with errors [LIFE-005].
+        bus_errors: memory errors can be injected [LIFE-005].
         not_claimed: rules that are left out although the rest would cover them.
     """
 
@@ -91,13 +91,13 @@ class Capabilities:
         for name, value in table.items():
             values[name] = _value(name, value, f"{where}: capabilities.{name}")
         if not values.get("levels", cls.levels):
-            raise ConformError(f"{where}: capabilities.levels: expected at least one, came none")
+            raise ConformError(f"{where}: capabilities.levels: expected at least one, got none")
         return cls(**values)
 
 
 def _names(value: Any, allowed: frozenset[str] | tuple[str, ...], where: str) -> frozenset[str]:
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        raise ConformError(f"{where}: expected a list of names, came {value!r}")
+        raise ConformError(f"{where}: expected a list of names, got {value!r}")
     wrong = sorted(set(value) - set(allowed))
     if wrong:
         shown = ", ".join(sorted(allowed)[:12])
@@ -115,7 +115,7 @@ def _range(value: Any, limits: tuple[int, int], where: str) -> tuple[int, int]:
     ):
         raise ConformError(
             f"{where}: expected a number or [least, greatest] from {limits[0]} to {limits[1]}, "
-            f"came {value!r}"
+            f"got {value!r}"
         )
     return pair[0], pair[1]
 
@@ -130,14 +130,14 @@ def _value(name: str, value: Any, where: str) -> Any:
     if name == "ring_slots":
         low, high = _range(value, SLOTS, where)
         if low & (low - 1) or high & (high - 1):
-            raise ConformError(f"{where}: expected powers of two [RING-001], came {value!r}")
+            raise ConformError(f"{where}: expected powers of two [RING-001], got {value!r}")
         return low, high
     if name == "workers":
         return _range(value, WORKERS, where)
     if name == "rings":
         if value not in RINGS:
-            raise ConformError(f"{where}: expected one of {', '.join(RINGS)}, came {value!r}")
+            raise ConformError(f"{where}: expected one of {', '.join(RINGS)}, got {value!r}")
         return value
     if not isinstance(value, bool):
-        raise ConformError(f"{where}: expected true or false, came {value!r}")
+        raise ConformError(f"{where}: expected true or false, got {value!r}")
     return value

@@ -48,7 +48,7 @@ class FailingDevice(Device, Protocol):
     """A device of which memory can be made to fail: the capability ``bus_errors``."""
 
     def inject_bus_error(self, start: int, stop: int) -> None:
-        """Answer every access to these bytes with an error."""
+        """Return an error for every access to these bytes."""
         ...
 
     def clear_bus_errors(self) -> None:
@@ -60,8 +60,8 @@ class FailingDevice(Device, Protocol):
 class Description:
     """Who the implementation is: shown in every report.
 
-    A device that has not moved for ``settle_s`` seconds is taken to be at rest. ``waves`` says that
-    a failing test can be repeated with waves on.
+    A device that has not moved for ``settle_s`` seconds is taken to be at rest. With ``waves`` a
+    failing test can be rerun with waves.
     """
 
     name: str
@@ -75,7 +75,7 @@ class Description:
 
 @dataclass(frozen=True)
 class StreamJob:
-    """A stream to be answered: line i has index ``first_index + i``.
+    """A stream to execute: line i has index ``first_index + i``.
 
     None stands for the implementation's own default. ``host`` is one of :data:`HOSTS`.
     """
@@ -119,14 +119,18 @@ class Violation:
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What came back: the completions of both rings; both empty after a :class:`DeviceJob`."""
+class StreamResult:
+    """The result of a job: the completions of both rings; both empty after a :class:`DeviceJob`."""
 
     done: Lines = field(default_factory=no_lines)
     reward: Lines = field(default_factory=no_lines)
     note: str = ""
     waves: str | None = None
     violation: Violation | None = None
+
+
+Answer = StreamResult
+"""The name of :class:`StreamResult` up to 0.1."""
 
 
 class Dut(Protocol):
@@ -140,14 +144,14 @@ class Dut(Protocol):
         """Make ready to run, once, in ``folder``; called again in each process, and then quick.
 
         Raises:
-            DutError: it cannot be built; the text says why.
+            DutError: it cannot be built; the text gives the reason.
         """
         ...
 
-    def run(self, job: StreamJob | DeviceJob) -> Answer:
+    def run(self, job: StreamJob | DeviceJob) -> StreamResult:
         """Carry out ``job``, each from reset.
 
         Raises:
-            DutError: there is no answer that could be judged.
+            DutError: there is no valid result.
         """
         ...

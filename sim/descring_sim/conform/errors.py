@@ -7,20 +7,20 @@ from descring_sim.support.errors import SimulationError
 
 
 class ConformError(SimulationError):
-    """The kit was asked for something it cannot do: says what was expected, and what came."""
+    """The kit cannot do what was requested; the text is ``expected X, got Y``."""
 
 
 class DutError(Exception):
-    """An implementation gave no answer that could be judged; the text says what it did instead."""
+    """An implementation gave no valid result; the text describes what it did instead."""
 
 
 class DutUnavailable(DutError):
-    """What an implementation needs is not on this machine: a GPU, say."""
+    """What an implementation needs is not on this machine, such as a GPU."""
 
 
 class UnavailableError(ConformError):
-    """An implementation cannot be judged on this machine; that says nothing about it."""
+    """An implementation cannot be judged on this machine, which is no verdict about it."""
 
 
 class DutHung(DutError):
-    """An implementation makes no progress, and its own driver noticed."""
+    """An implementation makes no progress, as its own driver detected."""

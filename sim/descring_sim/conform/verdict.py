@@ -40,7 +40,7 @@ class RuleRow:
 
 @dataclass(frozen=True)
 class Verdict:
-    """Everything that a report says about one run on one implementation.
+    """Everything that a report contains about one run on one implementation.
 
     ``reference`` is what the user called the implementation; ``selected`` the tests that the run
     was about, of which each has a result.

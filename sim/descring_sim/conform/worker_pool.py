@@ -84,7 +84,9 @@ class Worker:
         if reply is None:
             reply = f"it did not end in {BUILD_TIMEOUT_S:g} s"
         said = (self._last_words() or "nothing").splitlines()[-1]
-        raise ConformError(f"{self._start.dut}: while it was built {reply}; it said: {said}")
+        raise ConformError(
+            f"{self._start.dut}: while it was built {reply}; its last output: {said}"
+        )
 
     def _ask(self, request: object, timeout_s: float) -> object:
         """The reply, or what became of the process instead as a text."""

@@ -31,7 +31,7 @@ def _end_with_parent() -> None:
 def main(specification: str) -> None:
     """Run the JSON file ``specification``: simulator, action (build or test), arguments of it.
 
-    ``share`` of a build that records waves is the folder that stands in for cocotb's own, with a
+    ``share`` of a build that records waves is the folder that replaces cocotb's own, with a
     main program for Verilator's model.
     """
     if os.getpgrp() == os.getpid():  # started by the runner, and not by hand in a shell's group

@@ -44,7 +44,7 @@ WAIT_CYCLES = 1024
 class SimulatorDevice:
     """The RTL, in a simulator that runs as a child process.
 
-    Simulated time passes in register accesses and in :meth:`wait`, and stands still otherwise. A
+    Simulated time passes in register accesses and in :meth:`wait`, and stops otherwise. A
     write is sent off with the next read or wait, which is all that a host can tell. Several threads
     may use the device.
 
@@ -80,7 +80,7 @@ class SimulatorDevice:
             first_index: the value of every index after reset [RING-012].
             seed: of the RTL's random initial state and of the memory's pauses; default: the
                 environment's ``DESCRING_SEED``, else a random one.
-            latency: cycles from an access of the device to memory to the answer, 1 to 10000.
+            latency: cycles from an access of the device to memory to the response, 1 to 10000.
             late_writes: a write reaches memory with its response rather than with its data.
             backpressure: share of the cycles, 0 to 0.95, in which each AXI channel refuses.
             monitor: hold both buses to the AXI standard; a violation ends the simulation.
@@ -156,7 +156,7 @@ class SimulatorDevice:
         return self._exchange([Operation(Op.READ, check_u32("register offset", offset))])
 
     def write32(self, offset: int, value: int) -> None:
-        """Write a register; the next read or wait comes after it.
+        """Write a register; it takes effect before the next read or wait.
 
         Raises:
             ValueError: an offset or value that is no u32.
@@ -171,7 +171,7 @@ class SimulatorDevice:
     def wait(self, timeout_s: float) -> None:
         """Advance simulated time until completions have come, for at most ``timeout_s``.
 
-        While the device has nothing to do time stands still, and this sleeps until another thread
+        While the device has nothing to do time stops, and this sleeps until another thread
         writes a register.
 
         Raises:
@@ -195,7 +195,7 @@ class SimulatorDevice:
         return bool(self._exchange([Operation(Op.IRQ)]))
 
     def inject_bus_error(self, start: int, stop: int) -> None:
-        """Answer every access that touches the bytes ``[start, stop)`` with an error [LIFE-005].
+        """Return an error for every access that touches the bytes ``[start, stop)`` [LIFE-005].
 
         Raises:
             ValueError: a range that is empty or does not lie inside the memory's first 4 GiB.
@@ -212,9 +212,9 @@ class SimulatorDevice:
         self._exchange([Operation(Op.CLEAR)])
 
     def reset(self, first_index: int = 0) -> None:
-        """Pull the reset of the device, and start its indices at ``first_index`` [RING-012].
+        """Assert the reset of the device, and start its indices at ``first_index`` [RING-012].
 
-        What was under way on the bus is dropped; memory stays as it is, and fails no more.
+        What was in flight on the bus is dropped; memory stays as it is, and fails no more.
         """
         self._exchange([Operation(Op.RESET, value=check_u32("first_index", first_index))])
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A simulator that stays up for a host program, and what is said when it goes down."""
+"""A simulator that stays up for a host program, and what is reported when it ends."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ from descring_sim.support.errors import SimulationError
 TOP = "rl_runtime_axi"
 CASES = "descring_vip.servers.device"
 SEED_VARIABLE, WAVES_VARIABLE = "DESCRING_SEED", "DESCRING_WAVES"
-"""Environment variables that stand in for the options ``seed`` and ``waves``."""
+"""Environment variables that replace the options ``seed`` and ``waves``."""
 
 START_S = 300.0
-"""How long a simulator may take to come up on a busy machine, its build not counted."""
+"""How long a simulator may take to start on a busy machine, its build not counted."""
 REPLY_S = 300.0
 """How long it may take over a request. Each asks for a bounded number of cycles."""
 CLOSE_S = 300.0
@@ -86,10 +86,10 @@ class SimulatorProcess:
     """
 
     def __init__(self, options: ProcessOptions, memory_file: int) -> None:
-        """Build what is not built yet, start the simulator, and wait until it answers.
+        """Build what is not built yet, start the simulator, and wait until it responds.
 
         Raises:
-            DeviceError: it is missing, does not build, or does not come up.
+            DeviceError: it is missing, does not build, or does not start.
         """
         self.options = options
         try:
@@ -164,7 +164,7 @@ class SimulatorProcess:
         An exception that comes from elsewhere, as KeyboardInterrupt, leaves the link usable.
 
         Raises:
-            DeviceError: the simulator has ended, or does not answer and was ended.
+            DeviceError: the simulator has ended, or does not respond and was ended.
         """
         self._sequence += 1
         try:
@@ -185,7 +185,7 @@ class SimulatorProcess:
                 if self._process.poll() is not None:
                     raise self._failure()
                 if time.monotonic() > deadline:
-                    raise self._failure(f"no answer for {seconds:.0f} s")
+                    raise self._failure(f"no response for {seconds:.0f} s")
         try:
             return receive_reply(self._replies)
         except LinkBroken:
@@ -230,7 +230,7 @@ class SimulatorProcess:
             os.close(self._process.stdin.fileno())
 
     def _failure(self, why: str | None = None) -> DeviceError:
-        """The error for a simulator that has ended, or that ``why`` says must end now."""
+        """The error for a simulator that has ended, or that must end now because of ``why``."""
         if why is None:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(CLOSE_S)

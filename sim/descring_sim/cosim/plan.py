@@ -42,7 +42,7 @@ class Suite:
 
 
 class _Recorder:
-    """Stands in for the fixture ``cosim``: notes what a test would run."""
+    """Replaces the fixture ``cosim``: notes what a test would run."""
 
     def __init__(self) -> None:
         self.suites: list[Suite] = []

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """pytest plugin: the fixture ``cosim``, its options, and the closing lines of a run.
 
-A test that uses ``cosim`` runs once for each simulator that ``--sim`` names. Its file stands in
+A test that uses ``cosim`` runs once for each simulator that ``--sim`` names. Its file is in
 ``<tests>/<block>/test_<block>.py`` and calls ``cosim.run(cases="<block>.<block>_cases", ...)``.
 """
 
@@ -82,7 +82,7 @@ def pytest_configure(config: pytest.Config) -> None:
         config.option.seed = seeds.new_seed()
     if config.option.wave_cycles < 0:
         raise pytest.UsageError(
-            f"--wave-cycles: expected a number from 0, came {config.option.wave_cycles}"
+            f"--wave-cycles: expected a number from 0, got {config.option.wave_cycles}"
         )
     if config.option.case is not None:
         try:

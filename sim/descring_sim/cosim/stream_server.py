@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A simulation that answers one stream after another: starting a simulator costs seconds."""
+"""A simulation that runs one stream after another: starting a simulator costs seconds."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from descring_sim.protocol.stream_server import JOB_VARIABLE, LinkJob, send
 from descring_sim.support import paths
 
 START_S = 300.0
-"""What a simulator may take to come up on a busy machine, beyond the time of its first stream."""
+"""What a simulator may take to start on a busy machine, beyond the time of its first stream."""
 
 
 class StreamFailed(Exception):
@@ -77,7 +77,7 @@ class StreamSimulation:
         own = Path("/proc") / str(os.getpid()) / "fd"
         requests, to_simulator = os.pipe()
         from_simulator, replies = os.pipe()
-        # Both ends of both pipes stay open here: the simulator opens its own when it has come up.
+        # Both ends of both pipes stay open here: the simulator opens its own once it has started.
         self._ends: tuple[int, ...] = (requests, from_simulator, replies)
         self._requests = os.fdopen(to_simulator, "wb", 0)
         self._replies = from_simulator
@@ -138,7 +138,7 @@ class StreamSimulation:
 
     @property
     def gone(self) -> bool:
-        """Whether it can answer no more."""
+        """Whether it has ended."""
         return self._process.poll() is not None
 
     def close(self, *, keep_log: bool = False) -> None:

@@ -3,8 +3,8 @@
 
 On Verilator the device is the compiled library behind ``open_device("verilated")``; on Icarus it
 runs under cocotb with the protocol of both buses watched. Host, golden device and seeds are the
-same. Run as ``python -m descring_sim.faults``. Whatever is done is kept, so that ``--resume``
-goes on where a run was ended.
+same. Run as ``descring dev faults``. Whatever is done is kept, so that ``--resume``
+continues where a run was ended.
 """
 
 from __future__ import annotations
@@ -147,7 +147,7 @@ def main(
                 results[chunk] = task.result()
             except (FaultError, SimulationError) as error:
                 problems.append(
-                    f"{error}\nrerun: python -m descring_sim.faults "
+                    f"{error}\nrerun: descring dev faults "
                     f"--simulator {chunk.simulator} --kind {chunk.kind} --seed {seed} "
                     f"--first {chunk.first} --seeds {chunk.seeds}"
                 )

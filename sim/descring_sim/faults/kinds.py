@@ -204,7 +204,7 @@ def run_seed(kind: str, seed: int, number: int, opener: Opener, counts: Counter[
     Of a kind in :data:`PARTS`, :data:`COUNTED_IN_PARTS` are also added as ``part:name``.
 
     Raises:
-        FaultError: the device and the golden device differ; says which seed.
+        FaultError: the device and the golden device differ; the text names the seed.
     """
     rng = np.random.default_rng((seed, list(KINDS).index(kind), number))
     setting = Setting.draw(rng)

@@ -2,7 +2,7 @@
 """A small host that does the same to a device and to the golden device, and compares them.
 
 Whatever goes wrong between host and device, both must end alike: every register, every byte. So
-nothing is lost, and nothing comes twice. :mod:`descring_sim.faults.kinds` says what goes wrong.
+nothing is lost or duplicated. :mod:`descring_sim.faults.kinds` has the faults.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _PUBLISHED = (
 """Where the device writes its indices under PUBLISH_TAILS [RING-013]."""
 
 _PATIENCE = 3_000
-"""Looks at a device that does not get on, before it counts as stuck."""
+"""Polls of a device without progress, before it counts as stuck."""
 
 
 class FaultyDevice(Protocol):
@@ -52,7 +52,7 @@ class FaultyDevice(Protocol):
         """Let time pass."""
 
     def inject_bus_error(self, start: int, stop: int) -> None:
-        """Answer accesses of these bytes with an error."""
+        """Return an error for accesses of these bytes."""
 
     def clear_bus_errors(self) -> None:
         """Let every access succeed again."""
@@ -120,7 +120,7 @@ class FaultHost:
     Attributes:
         rng: what the seed draws from.
         number: of the seed in its kind.
-        counts: what came of it.
+        counts: the events counted.
     """
 
     def __init__(
@@ -257,7 +257,7 @@ class FaultHost:
             self.device.step(int(self.rng.integers(1, 12)))
             looks = 0 if self.taken != before else looks + 1
             if looks > _PATIENCE:
-                raise FaultError(f"{self.taken} of {goal} completions came: {self._where()}")
+                raise FaultError(f"{self.taken} of {goal} completions arrived: {self._where()}")
 
     def clear_and_resume(self) -> None:
         """Where the device is halted, check that both agree, clear the bus errors, and resume."""
@@ -271,7 +271,7 @@ class FaultHost:
         self.write("CTRL", CTRL["ENABLE"] | CTRL["RESUME"] | self.modes)
 
     def fail(self, at: slice) -> None:
-        """Answer accesses of these bytes with an error, of both."""
+        """Return an error for accesses of these bytes, on both sides."""
         # Of a burst that fails, lines may have been written that do not count.
         self._exact = False
         self.device.inject_bus_error(at.start, at.stop)

@@ -104,7 +104,7 @@ def parts(total: Total, kind: str, head: str) -> str:
 _PAGE = """\
 # The fault table
 
-`python -m descring_sim.faults --write`, {today}, commit {commit}, seed {seed}.
+`descring dev faults --write`, {today}, commit {commit}, seed {seed}.
 
 Each seed draws ring sizes, places, modes, first index, memory latency and pauses, then makes faults
 between a host and the device. A golden device gets the same accesses and the same memory; at the
@@ -116,14 +116,14 @@ On Verilator the device is the compiled library of `open_device("verilated")`, o
 under cocotb with the protocol of both buses watched.
 
 - faults: doorbells left out, repeated, behind, too far; lines stale, torn or with flipped bits;
-  ranges of memory that answer with an error; resets under load; rings left full.
-- refused: descriptors answered ERROR. bad doorbells: what CNT_BAD_DOORBELLS shows. halts: stops,
-  by a STOP or an error of the bus, that the host repaired and resumed.
+  ranges of memory that return an error; resets under load; rings left full.
+- refused: descriptors completed with ERROR. bad doorbells: the count in CNT_BAD_DOORBELLS. halts:
+  stops, by a STOP or a bus error, that the host cleared and resumed.
 
 {overview}## Torn lines, by the first k bytes that are new
 
 The other bytes of the slot are what lay there before: an older line, or zeros. Where
-REQUIRE_CHECKED is off, a slot whose flags do not say CHECKED counts as a line without a checksum,
+REQUIRE_CHECKED is off, a slot whose flags lack CHECKED counts as a line without a checksum,
 and is executed as such, on both devices alike. Where the old bytes happen to be the new ones, the
 line is whole, and accepted.
 

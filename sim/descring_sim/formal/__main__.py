@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Proves the RTL: ``python -m descring_sim.formal [BLOCK[/TASK]]...``.
+"""Proves the RTL: ``descring dev formal [BLOCK[/TASK]]...``.
 
 Exit codes: 0 all proven and every cover reached, 1 something is not, 2 an error in what was asked
 for.

@@ -62,5 +62,5 @@ def failure_text(task: Task, outcome: Outcome) -> str:
         written = counterexample.write(Path(outcome.trace), rtl) if refuted else None
         if written is not None:
             lines += [f"  stream:   {written[0]}; replay with", *(f"    {c}" for c in written[1])]
-    lines.append(f"  again:    .venv/bin/python -m descring_sim.formal {shlex.quote(str(task))}")
+    lines.append(f"  again:    .venv/bin/descring dev formal {shlex.quote(str(task))}")
     return "\n".join(lines)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Three independent readers of the generated files: pyslang, gcc and NVRTC.
 
-Each is a real front end of the language that the file is written in, and says where *it* finds
+Each is a real front end of the language that the file is written in, and reports where *it* finds
 every field of a line and what *it* takes every number to be. What they read is compared with the
 contract's data. Every function returns the differences, one line each; none means agreement.
 """
@@ -60,7 +60,7 @@ class Reading:
 def _expected(
     *, field_kind: Callable[[int], str], constant_kind: Callable[[Constant], str], alignment: int
 ) -> Reading:
-    """What the contract says, in the type names of one language."""
+    """The contract, in the type names of one language."""
     desc = Struct(
         contract.DESC_BITS,
         alignment,
@@ -256,7 +256,7 @@ def _parse_c(text: str) -> Reading:
 
 
 def nvrtc_assertions() -> list[tuple[str, str]]:
-    """Every fact that NVRTC must agree to: a condition in CUDA C++, and what it says."""
+    """Every fact that NVRTC must agree to: a condition in CUDA C++, and its text."""
     types = {"u16": "unsigned short", "u32": "unsigned int", "u64": "unsigned long long"}
     expected = _expected_c()
     facts: list[tuple[str, str]] = []

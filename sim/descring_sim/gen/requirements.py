@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writes ``docs/requirements.md`` and decides whether every rule has the tests it is owed."""
+"""Writes ``docs/requirements.md`` and decides whether every rule has the tests it requires."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ SUITE_TITLES: dict[str, str] = {
 _INTRODUCTION = """\
 # Requirements and their tests
 
-Each rule of [the contract](contract.md), and the tests that cite it in their docstrings. A rule is
-owed at least one test by every suite that its row does not mark with a dash; `MISSING` fails
+Each rule of [the contract](contract.md), and the tests that cite it in their docstrings. Every
+suite that the row of a rule does not mark with a dash must have a test of it; `MISSING` fails
 `make test`. RTL tests are cocotb cases; each runs in every configuration of its block, on both
 simulators. The [quick tier](results/tiers.md) has every case too, in fewer configurations.
 
 A proof is a property of [the proofs](formal.md) that states the rule, or a part of it, for all
-inputs; [proofs.md](results/proofs.md) says what `make formal` made of each. The last column says
-what stands behind the rule in the RTL: *simulated*, *proven*, or *both*.
+inputs; [proofs.md](results/proofs.md) has the outcome of each. The last column shows how
+the rule is verified in the RTL: *simulated*, *proven*, or *both*.
 
 """
 
@@ -69,7 +69,7 @@ def findings(scan: Scan) -> list[str]:
         if suite not in scan.built:
             found.append(
                 f"suite {suite}: expected tests in {SUITE_FOLDERS[suite]}, found none; every rule "
-                f"owed there is untested"
+                f"that requires it is untested"
             )
     for rule in rules.all_rules():
         for suite in rule.suites:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Draws the way of one descriptor through the device, from waves that it records itself.
 
-Run as ``python -m descring_sim.gen.timing_diagram -o docs/timing.svg``: a host program submits one
+Run as ``descring dev timing-diagram -o docs/timing.svg``: a host program submits one
 DECODE to the RTL in Icarus, and what its waves show is rendered as a timing diagram (SVG).
 """
 
@@ -192,7 +192,7 @@ def diagram(file: Path) -> dict[str, Any]:
 
 def main(arguments: list[str] | None = None) -> int:
     """Record, draw, and return the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser("descring dev timing-diagram", description=__doc__)
     parser.add_argument("-o", "--output", type=Path, required=True, help="the SVG to write")
     output: Path = parser.parse_args(arguments).output
     import wavedrom  # type: ignore[import-untyped]  # likewise
@@ -210,4 +210,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    run_program("python -m descring_sim.gen.timing_diagram", main)
+    run_program("descring dev timing-diagram", main)

@@ -2,7 +2,7 @@
 """Finds hand-written part-selects of a descriptor in the RTL.
 
 A descriptor is taken apart through the generated struct ``hw_desc_t`` alone: an offset typed by
-hand would go on reading the old place after the contract has moved a field. The design is
+hand would continue reading the old place after the contract has moved a field. The design is
 elaborated, so that a signal counts by its width and not by its name: selecting from a value made of
 whole lines must yield whole lines.
 """
@@ -24,7 +24,7 @@ EXEMPT = frozenset({"hw_desc_pkg.sv", "crc32c.sv"})
 
 @dataclass(frozen=True, order=True)
 class Finding:
-    """One part-select, where it stands and what it says."""
+    """One part-select, where it stands and its text."""
 
     file: str
     line: int
@@ -59,8 +59,8 @@ def lint_rtl_selects(paths: Sequence[Path]) -> Result:
     """Look through ``paths``, files or folders of ``*.sv``, which must elaborate together.
 
     Raises:
-        SimulationError: there is nothing to look at, pyslang is missing, or the sources do not
-            elaborate, so that nothing could be said about them.
+        SimulationError: there is nothing to examine, pyslang is missing, or the sources do not
+            elaborate, so that they could not be checked.
     """
     files = _sources(paths)
     compilation, manager = elaborate(files)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class ElaborationError(SimulationError):
-    """The sources do not elaborate, so that nothing can be said about them."""
+    """The sources do not elaborate, so that they cannot be checked."""
 
 
 def elaborate(files: Sequence[Path]) -> tuple[ast.Compilation, pyslang.SourceManager]:

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Plants the mistakes of ``sim/mutants`` in a copy of the RTL; the proofs must refuse every one.
+"""Applies the mutants of ``sim/mutants`` to a copy of the RTL; the proofs must kill every one.
 
-A mistake in ``<block>.sv`` is tried on the tasks of ``formal/<block>.sby`` that carry the tag
-``mutants``, until one does not pass. It is refuted when a counterexample comes out, and refused
+A mutant of ``<block>.sv`` is tried on the tasks of ``formal/<block>.sby`` that carry the tag
+``mutants``, until one does not pass. It is refuted when there is a counterexample, and refused
 when only the induction step fails: the proof does not go through, without a trace from reset that
 shows why. An entry with ``unproven = "reason"`` breaks what no property of the block states, and
 must pass.
 
-Exit codes: 0 every mistake noticed, 1 one passed or does not build, 2 an error in what was asked
+Exit codes: 0 every mutant killed, 1 one survived or does not build, 2 an error in what was asked
 for.
 """
 
@@ -34,14 +34,14 @@ from descring_sim.support.errors import SimulationError
 TAG = "mutants"
 
 REPORT = "report.txt"
-"""What a refuted mistake leaves in its folder: property, waveform, stream, how to replay it."""
+"""What a refuted mutant leaves in its folder: property, waveform, stream, how to replay it."""
 
 FEWEST = 30
-"""Fewer mistakes than this prove little about the properties."""
+"""Fewer mutants than this prove little about the properties."""
 
 
 def judge(mutant: Mutant, task: Task, outcome: Outcome) -> tuple[Status, str]:
-    """What the outcome of ``task`` on a copy with ``mutant`` says of it, and why."""
+    """What the outcome of ``task`` on a copy with ``mutant`` means for it, and why."""
     names = ", ".join(dict.fromkeys(proofs.leaf(name) for name in outcome.failed))
     if outcome.status == "unknown" and mutant.equivalent and not mutant.unproven:
         # Without a trace from reset nothing speaks against the entry; the invariants are stricter.
@@ -51,12 +51,12 @@ def judge(mutant: Mutant, task: Task, outcome: Outcome) -> tuple[Status, str]:
     if outcome.status == "error":
         return "invalid", outcome.message
     how = "refuted" if outcome.status == "fail" else "refused, no induction step"
-    return "noticed", f"{how}: {names} ({task})"
+    return "killed", f"{how}: {names} ({task})"
 
 
 @dataclass(frozen=True)
-class Workshop:
-    """Tries mistakes on the proofs.
+class MutantRunner:
+    """Runs the proofs on mutants.
 
     Attributes:
         root: folder of the copies and their runs.
@@ -65,7 +65,7 @@ class Workshop:
     root: Path
 
     def try_mutant(self, mutant: Mutant) -> Verdict:
-        """Plant ``mutant`` in a copy of the sources and run the tasks of its block on it.
+        """Apply ``mutant`` to a copy of the sources and run the tasks of its block on it.
 
         An outcome is kept by the hash of the mutated sources, so that a stopped campaign resumes.
         """
@@ -95,7 +95,7 @@ class Workshop:
 
 
 def concerned(mutants: Sequence[Mutant]) -> list[Mutant]:
-    """The mistakes in blocks that have a proof; one that is unproven is expected to pass."""
+    """The mutants of blocks that have a proof; no other could be killed."""
     blocks = {task.block for task in tasks.load(tasks.formal_dir()) if TAG in task.tags}
     return [
         replace(mutant, equivalent=mutant.unproven or mutant.equivalent)
@@ -106,20 +106,20 @@ def concerned(mutants: Sequence[Mutant]) -> list[Mutant]:
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--jobs", type=click.IntRange(1, 64), default=2, show_default=True)
-@click.option("--only", multiple=True, metavar="ID", help="Try this mistake only; may be repeated.")
+@click.option("--only", multiple=True, metavar="ID", help="Try this mutant only; may be repeated.")
 @click.option("--list", "list_only", is_flag=True, help="Print the list and try nothing.")
 @click.option("--write", is_flag=True, help="Write docs/results/proof-mutants.md too.")
 def main(jobs: int, only: tuple[str, ...], list_only: bool, write: bool) -> None:
-    """Plant mistakes in the RTL; the proofs must refuse every one."""
+    """Mutate the RTL; the proofs must kill every mutant."""
     session.campaign(
         "",
         only,
-        lambda: Workshop(out_dir() / "mutants"),
+        lambda: MutantRunner(out_dir() / "mutants"),
         session.Page(
             "proof-mutants.md",
-            "# Planted mistakes and the proofs",
+            "# Mutants and the proofs",
             "`make formal-mutants`",
-            "Refuted: a counterexample from reset came out, a waveform and, where the block takes "
+            "Refuted: a counterexample from reset was found, a waveform and, where the block takes "
             "descriptors, a stream. Refused: the induction step fails. Equivalent: no property of "
             "the block speaks of it, for the reason given; the simulations do.",
             SOURCES,

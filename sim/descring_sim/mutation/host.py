@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Breaks the host runtime in many small ways and checks that its suite notices every one of them.
+"""Breaks the host runtime in many small ways and checks that its suite kills every one of them.
 
-``python -m descring_sim.mutation.host`` plants each mutant of ``sim/mutants/host`` in a copy of
+``descring dev mutants-host`` applies each mutant of ``sim/mutants/host`` to a copy of
 ``host/``, builds the native core there if it is C that was changed, and runs the test files that
 the mutant names until a test fails. A run ``host@queue_take/stop`` is the file
 ``host/tests/test_queue_take.py`` with pytest's ``-k stop``; it counts only if it passes on the
 unchanged sources. What does not build is no mutant. A test that does not end is a failing one: the
 suite's own waits are bounded.
 
-Exit codes: 0 all noticed, 1 a survivor or an invalid mutant, 2 an error in what was asked for.
+Exit codes: 0 all killed, 1 a survivor or an invalid mutant, 2 an error in what was asked for.
 """
 
 from __future__ import annotations
@@ -69,8 +69,8 @@ def host_dir() -> Path:
 
 
 @dataclass
-class HostWorkshop:
-    """Plants mutants in copies of ``host/``.
+class HostMutantRunner:
+    """Apply mutants to copies of ``host/``.
 
     Attributes:
         source: the folder to break a copy of.
@@ -83,7 +83,7 @@ class HostWorkshop:
     _guard: threading.Lock = field(default_factory=threading.Lock)
 
     def try_mutant(self, mutant: Mutant) -> Verdict:
-        """Plant ``mutant`` in a copy of the sources and run until a test fails."""
+        """Apply ``mutant`` to a copy of the sources and run until a test fails."""
         started = time.monotonic()
         home = self._copy(mutant.name)
         try:
@@ -105,7 +105,7 @@ class HostWorkshop:
             if failure is not None:
                 if self._fails_anyway(run, failure):
                     raise MutantError(f"fails on the unchanged sources too: {failure}")
-                return "noticed", str(failure)
+                return "killed", str(failure)
         return ("equivalent", mutant.equivalent) if mutant.equivalent else ("survived", "nothing")
 
     def _copy(self, name: str) -> Path:
@@ -181,17 +181,17 @@ class HostWorkshop:
 @click.option("--list", "list_only", is_flag=True, help="Print the list and try nothing.")
 @click.option("--write", is_flag=True, help="Write docs/results/mutants-host.md too.")
 def main(jobs: int, only: tuple[str, ...], list_only: bool, write: bool) -> None:
-    """Break the host runtime in many small ways; its suite must notice every break."""
+    """Break the host runtime in many small ways; its suite must kill every break."""
     session.campaign(
         "host",
         only,
-        HostWorkshop,
+        HostMutantRunner,
         session.Page(
             "mutants-host.md",
             "# Mutants of the host runtime",
             "`make mutants-host`",
-            "Each is a small mistake planted in a copy of the host runtime, its native core or "
-            "its Python. It counts as noticed when a test fails that passes on the sources as "
+            "Each is a small fault injected in a copy of the host runtime, its native core or "
+            "its Python. It counts as killed when a test fails that passes on the sources as "
             "they are.",
             ("host", "pymodel", "sim"),
         ),

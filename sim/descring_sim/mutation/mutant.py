@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The list of mutants: small mistakes to be planted in the RTL, each of which a test must notice.
+"""The list of mutants: small changes of the RTL, each of which a test must kill.
 
 A file ``<name>.toml`` in ``sim/mutants`` holds the mutants of one RTL source::
 
@@ -9,7 +9,7 @@ A file ``<name>.toml`` in ``sim/mutants`` holds the mutants of one RTL source::
     [[mutant]]
     id = "desc-full-off-by-one"
     breaks = "the ring takes one line more than it has slots"
-    search = "occupancy != 32'(Depth)"     # stands in the file exactly once
+    search = "occupancy != 32'(Depth)"     # occurs in the file exactly once
     replace = "occupancy != 32'(Depth + 1)"
 
 A run is ``block@configuration``, with ``/regex`` behind it to run only the cases that match. A
@@ -32,7 +32,7 @@ _OPTIONAL = {"runs", "equivalent", "unproven"}
 
 
 class MutantError(Exception):
-    """The list is wrong or does not fit to the RTL: says what was expected and what came."""
+    """The list is wrong or does not fit the RTL; the text is ``expected X, got Y``."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Run:
         block, at, rest = text.partition("@")
         config, _, case = rest.partition("/")
         if not (block and at and config):
-            raise MutantError(f"expected a run as block@configuration[/regex], came {text!r}")
+            raise MutantError(f"expected a run as block@configuration[/regex], got {text!r}")
         return cls(block, config, case or None)
 
     def __str__(self) -> str:
@@ -58,7 +58,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Mutant:
-    """One mistake: ``search``, which stands in ``file`` once, becomes ``replace``."""
+    """One change: ``search``, which is in ``file`` once, becomes ``replace``."""
 
     name: str
     file: str
@@ -70,10 +70,10 @@ class Mutant:
     unproven: str | None = None
 
     def mutate(self, text: str) -> str:
-        """Return the source ``text`` with the mistake in it.
+        """Return the source ``text`` with the change applied.
 
         Raises:
-            MutantError: ``search`` does not stand in it exactly once, or nothing would change.
+            MutantError: ``search`` is not in it exactly once, or nothing would change.
         """
         found = text.count(self.search)
         if found != 1:
@@ -89,13 +89,13 @@ class Mutant:
 def _texts(entry: dict[str, Any], where: str, keys: Iterable[str]) -> None:
     for key in keys:
         if not isinstance(entry.get(key, ""), str) or entry.get(key, "x") == "":
-            raise MutantError(f"{where}: expected {key} to be a text, came {entry[key]!r}")
+            raise MutantError(f"{where}: expected {key} to be a text, got {entry[key]!r}")
 
 
 def _runs(entry: dict[str, Any], where: str) -> tuple[Run, ...]:
     runs = entry["runs"]
     if not isinstance(runs, list) or not runs:
-        raise MutantError(f"{where}: expected runs to be a list of runs, came {runs!r}")
+        raise MutantError(f"{where}: expected runs to be a list of runs, got {runs!r}")
     return tuple(Run.parse(str(run)) for run in runs)
 
 
@@ -105,14 +105,14 @@ def _read(path: Path) -> list[Mutant]:
     except tomllib.TOMLDecodeError as error:
         raise MutantError(f"{path}: {error}") from error
     if set(data) != _FILE_KEYS:
-        raise MutantError(f"{path}: expected the keys {sorted(_FILE_KEYS)}, came {sorted(data)}")
+        raise MutantError(f"{path}: expected the keys {sorted(_FILE_KEYS)}, got {sorted(data)}")
     mutants = []
     for number, entry in enumerate(data["mutant"], start=1):
         where = f"{path}: mutant {number}"
         if not _NEEDED <= set(entry) <= _NEEDED | _OPTIONAL:
             raise MutantError(
                 f"{where}: expected {sorted(_NEEDED)} and perhaps {sorted(_OPTIONAL)}, "
-                f"came {sorted(entry)}"
+                f"got {sorted(entry)}"
             )
         _texts(entry, where, (_NEEDED - {"replace"}) | {"equivalent", "unproven"})
         mutants.append(

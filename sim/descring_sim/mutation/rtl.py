@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Breaks the RTL in many small ways and checks that the testbenches notice every one of them.
+"""Mutants of the RTL: the testbenches must kill each.
 
-``python -m descring_sim.mutation.rtl`` plants each mutant of ``sim/mutants`` in a copy of the RTL
-and runs, on Icarus, the runs that the mutant names and then :data:`LAST_RUNS`, until a case fails.
-With ``--tier quick`` it runs instead
-what the quick tier has on Icarus of the same blocks, and so says which mutants ``make sim`` kills.
-A case counts only if it passes on the RTL as it is. What does not build, or does not end, is no
-mutant: nothing was learned about the testbenches.
+``descring dev mutants`` applies each mutant of ``sim/mutants`` to a copy of the RTL and runs, on
+Icarus, the runs that the mutant names and then :data:`LAST_RUNS`, until a case fails. With ``--tier
+quick`` it runs instead what the quick tier has on Icarus of the same blocks, and so names which
+mutants ``make sim`` kills. A case counts only if it passes on the RTL as it is. What does not
+build, or does not end, is no mutant: it shows nothing about the testbenches.
 
-Exit codes: 0 all noticed, 1 a survivor or an invalid mutant, 2 an error in what was asked for.
+Exit codes: 0 all killed, 1 a survivor or an invalid mutant, 2 an error in what was asked for.
 """
 
 from __future__ import annotations
@@ -103,7 +102,7 @@ def quick_jobs_of(block: str) -> list[Job]:
 
 
 @dataclass
-class Workshop:
+class MutantRunner:
     """Runs mutants, and the unchanged RTL as the measure of what a failing case means.
 
     Attributes:
@@ -125,7 +124,7 @@ class Workshop:
     _guard: threading.Lock = field(default_factory=threading.Lock)
 
     def try_mutant(self, mutant: Mutant) -> Verdict:
-        """Plant ``mutant`` in a copy of the sources and run until a case fails."""
+        """Apply ``mutant`` to a copy of the sources and run until a case fails."""
         started = time.monotonic()
         status, by = self._outcome(mutant)
         return Verdict(mutant, status, by, time.monotonic() - started)
@@ -168,7 +167,7 @@ class Workshop:
         problem = self._problem_of(job)
         if problem:
             return "invalid", f"{job.module} fails on the unchanged RTL too: {problem}"
-        return "noticed", f"{by} ({job.config})"
+        return "killed", f"{by} ({job.config})"
 
     def _problem_of(self, job: Job) -> str:
         """Why the job fails on the unchanged sources, empty if it does not; run once a job."""
@@ -227,19 +226,19 @@ def main(
     write: bool,
     resume: bool,
 ) -> None:
-    """Break the RTL in many small ways; every break must be noticed."""
+    """Break the RTL in many small ways; every break must be killed."""
     quick = tier == "quick"
     session.campaign(
         "",
         only,
-        lambda: Workshop(seed=seed, tier=tier),
+        lambda: MutantRunner(seed=seed, tier=tier),
         session.Page(
             "mutants-quick.md" if quick else "mutants.md",
             "# Mutants and the quick tier" if quick else "# Mutants",
-            f"`python -m descring_sim.mutation.rtl --tier quick`, Icarus Verilog, seed {seed}"
+            f"`descring dev mutants --tier quick`, Icarus Verilog, seed {seed}"
             if quick
             else f"`make mutants`, Icarus Verilog, seed {seed}",
-            "Each is a small mistake planted in a copy of the RTL. It counts as noticed when a "
+            "Each is a small fault injected in a copy of the RTL. It counts as killed when a "
             "case fails that passes on the RTL as it is; runs end with the first case that fails.",
             ("rtl", "cocotb_tests", "pymodel", "sim/mutants", "sim/descring_sim"),
         ),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Trying a list of mutants, whatever they are planted in, and saying what became of them."""
+"""Trying a list of mutants, of any kind of source, and reporting the verdicts."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ import click
 from descring_sim.mutation.mutant import Mutant, MutantError, load
 from descring_sim.support import paths, provenance, suggest
 
-Status = Literal["noticed", "equivalent", "survived", "invalid"]
+Status = Literal["killed", "equivalent", "survived", "invalid"]
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What became of one mutant: by which case it was noticed, or why it was not."""
+    """The verdict on one mutant: the case that killed it, or why none did."""
 
     mutant: Mutant
     status: Status
@@ -34,31 +34,31 @@ class Verdict:
 
     @property
     def good(self) -> bool:
-        """Whether the mutant did what its entry says."""
-        return self.status == ("equivalent" if self.mutant.equivalent else "noticed")
+        """Whether the verdict is what the mutant's entry expects."""
+        return self.status == ("equivalent" if self.mutant.equivalent else "killed")
 
 
-class Workshop(Protocol):
-    """What can plant a mutant and find out whether it is noticed."""
+class MutantRunner(Protocol):
+    """Runs mutants, and finds out whether they are killed."""
 
     def try_mutant(self, mutant: Mutant) -> Verdict:
-        """Plant ``mutant`` in a copy of the sources and run until something fails."""
+        """Apply ``mutant`` to a copy of the sources and run until something fails."""
         ...
 
 
 class Resumed:
-    """A workshop that knows what earlier runs over the same sources have found.
+    """A runner that knows what earlier runs over the same sources have found.
 
     Each verdict is noted at once, so that no end of a run loses it; an invalid one is tried again.
     """
 
-    def __init__(self, workshop: Workshop, journal: Path, contents: str) -> None:
+    def __init__(self, mutant_runner: MutantRunner, journal: Path, contents: str) -> None:
         """Read ``journal``, if there is one; ``contents`` names the sources.
 
         Raises:
             MutantError: a line of it is none that this class writes.
         """
-        self._workshop = workshop
+        self._runner = mutant_runner
         self._journal = journal
         self._contents = contents
         self._lock = threading.Lock()
@@ -80,7 +80,7 @@ class Resumed:
         """What is known of ``mutant``, or what comes of it now."""
         if mutant.name in self._known:
             return Verdict(mutant, *self._known[mutant.name])
-        verdict = self._workshop.try_mutant(mutant)
+        verdict = self._runner.try_mutant(mutant)
         if verdict.status != "invalid":
             entry = {"contents": self._contents, "name": mutant.name, "status": verdict.status}
             entry |= {"by": verdict.by, "seconds": str(round(verdict.seconds, 1))}
@@ -93,7 +93,7 @@ class Resumed:
 
 @dataclass(frozen=True)
 class Page:
-    """A page of results: its file in docs/results, what stands in it, and what it depends on."""
+    """A page of results: its file in docs/results, what is in it, and what it depends on."""
 
     name: str
     title: str
@@ -102,11 +102,11 @@ class Page:
     folders: tuple[str, ...]
 
 
-def try_all(mutants: Sequence[Mutant], workshop: Workshop, jobs: int) -> list[Verdict]:
+def try_all(mutants: Sequence[Mutant], mutant_runner: MutantRunner, jobs: int) -> list[Verdict]:
     """Try all ``mutants``, ``jobs`` at a time; prints each as it is done, returns them in order."""
     verdicts: dict[str, Verdict] = {}
     with ThreadPoolExecutor(jobs) as pool:
-        tries = [pool.submit(workshop.try_mutant, mutant) for mutant in mutants]
+        tries = [pool.submit(mutant_runner.try_mutant, mutant) for mutant in mutants]
         try:
             for done in as_completed(tries):
                 verdict = done.result()
@@ -125,7 +125,7 @@ def try_all(mutants: Sequence[Mutant], workshop: Workshop, jobs: int) -> list[Ve
 def score(verdicts: Sequence[Verdict]) -> str:
     """The result in one line."""
     counts = Counter(verdict.status for verdict in verdicts)
-    line = f"{counts['noticed']} of {len(verdicts)} mutants noticed"
+    line = f"{counts['killed']} of {len(verdicts)} mutants killed"
     return line + "".join(
         f", {counts[status]} {status}"
         for status in ("equivalent", "survived", "invalid")
@@ -135,9 +135,9 @@ def score(verdicts: Sequence[Verdict]) -> str:
 
 def table(verdicts: Sequence[Verdict]) -> list[str]:
     """The verdicts as a table in Markdown."""
-    rows = ["| mutant | file | what it breaks | noticed by | seconds |", "|---|---|---|---|---|"]
+    rows = ["| mutant | file | what it breaks | killed by | seconds |", "|---|---|---|---|---|"]
     for verdict in verdicts:
-        by = verdict.by if verdict.status == "noticed" else f"**{verdict.status}**: {verdict.by}"
+        by = verdict.by if verdict.status == "killed" else f"**{verdict.status}**: {verdict.by}"
         cells = (
             verdict.mutant.name,
             verdict.mutant.file,
@@ -181,7 +181,7 @@ def _chosen(mutants: list[Mutant], only: Sequence[str]) -> list[Mutant]:
 def campaign(
     folder: str,
     only: Sequence[str],
-    workshop: Callable[[], Workshop],
+    mutant_runner: Callable[[], MutantRunner],
     page: Page,
     *,
     jobs: int,
@@ -191,12 +191,12 @@ def campaign(
     resume: Path | None = None,
     select: Callable[[list[Mutant]], list[Mutant]] = list,
 ) -> None:
-    """Try the mutants listed in ``sim/mutants/<folder>``; exit code 1 unless each is noticed.
+    """Try the mutants listed in ``sim/mutants/<folder>``; exit code 1 unless each is killed.
 
     Args:
         folder: of the lists, below ``sim/mutants``.
         only: names of the mutants to try, all for none.
-        workshop: makes what tries them.
+        mutant_runner: makes the runner.
         page: the page of results.
         jobs: how many are tried at a time.
         fewest: fewer mutants than this are an error, unless ``only`` names them.
@@ -204,7 +204,7 @@ def campaign(
         write: write the page.
         resume: note verdicts in this file, and try nothing whose verdict over the same sources is
             there already.
-        select: which of the listed mutants concern the workshop.
+        select: which of the listed mutants concern the runner.
 
     Raises:
         click.UsageError: what was asked for does not fit together, or the list is wrong.
@@ -227,7 +227,7 @@ def campaign(
         sys.exit(1)
     begun_at = provenance.commit(*page.folders) if write else ""
     started = time.monotonic()
-    shop = workshop()
+    runner_of_all = mutant_runner()
     if resume is not None:
         contents = provenance.contents(*page.folders)
         if contents is None:
@@ -235,10 +235,10 @@ def campaign(
                 f"--resume wants {', '.join(page.folders)} as they are committed"
             )
         try:
-            shop = Resumed(shop, resume, contents)
+            runner_of_all = Resumed(runner_of_all, resume, contents)
         except MutantError as error:
             raise click.UsageError(str(error)) from error
-    verdicts = try_all(mutants, shop, jobs)
+    verdicts = try_all(mutants, runner_of_all, jobs)
     click.echo()
     click.echo("\n".join(table(verdicts)))
     click.echo(f"\n{score(verdicts)}, in {time.monotonic() - started:.0f} s")

@@ -3,7 +3,7 @@
 
 The memory window is shared. Everything else are messages through two pipes: a request holds any
 number of operations, which the testbench carries out in order, and its reply a number for each.
-While no request is under way, simulated time stands still.
+While no request is in progress, simulated time stops.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class DeviceJob:
         memory: path of the file to map as the memory window; the AXI memory is this mapping.
         requests: path of the pipe to read. ``replies`` is that to write.
         first_index: the value of every index after reset.
-        latency: cycles from a memory access to its answer.
+        latency: cycles from a memory access to its response.
         late_writes: a write reaches memory with its response rather than with its data.
         backpressure: share of the cycles, 0 to below 1, in which each AXI channel refuses.
         monitor: hold both buses to the AXI standard all the time.
@@ -57,7 +57,7 @@ class DeviceJob:
 
 
 class Op(IntEnum):
-    """What a request can ask for, and the number that comes back."""
+    """What a request can ask for, and the number that is returned."""
 
     READ = 0
     """Read a register: its value."""
@@ -70,7 +70,7 @@ class Op(IntEnum):
     IRQ = 4
     """The level of the interrupt."""
     FAIL = 5
-    """Answer every access to the bytes from ``address`` to before ``value`` with an error: 0."""
+    """Return an error for every access to the bytes from ``address`` to before ``value``: 0."""
     CLEAR = 6
     """Let every access succeed again: 0."""
     RESET = 7
@@ -139,7 +139,7 @@ def receive_request(file: int) -> tuple[int, list[Operation]]:
 
 
 def send_reply(file: int, sequence: int, numbers: Sequence[int]) -> None:
-    """Answer the request ``sequence``."""
+    """Reply to the request ``sequence``."""
     body = b"".join(_NUMBER.pack(number) for number in numbers)
     _write(file, _HEAD.pack(sequence, len(numbers)) + body)
 

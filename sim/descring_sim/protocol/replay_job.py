@@ -51,7 +51,7 @@ class Job:
 
     @property
     def summary(self) -> Path:
-        """A :class:`Summary`: what the testbench says it wrote."""
+        """A :class:`Summary`: what the testbench reports that it wrote."""
         return self.folder / "summary.json"
 
     def save(self) -> None:

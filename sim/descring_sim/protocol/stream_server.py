@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What passes between this process and a simulation that answers one stream after another.
+"""What passes between this process and a simulation that runs one stream after another.
 
 Both directions are lines of JSON, a text each: the folder of a job, and what went wrong with it,
 which is nothing when it was carried out. Streams and completions are files in the folder.

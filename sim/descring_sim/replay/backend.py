@@ -49,12 +49,12 @@ class ReplayResult:
 
 
 class Backend(Protocol):
-    """Answers a descriptor stream."""
+    """Executes a descriptor stream."""
 
     description: str
 
     def replay(self, lines: Lines, options: ReplayOptions, progress: Progress) -> ReplayResult:
-        """The completions of ``lines``; raises :class:`ReplayError` when it gives no whole answer.
+        """The completions of ``lines``; raises :class:`ReplayError` if some are missing.
 
         ``lines`` has shape ``(n,)`` with n > 0 and the descriptor dtype.
         """

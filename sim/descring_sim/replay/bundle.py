@@ -67,7 +67,7 @@ CASES = (
 
 
 def answers(backend: str, lines: Lines, case: Case) -> dict[str, Lines]:
-    """What a backend answers to a case, by ring."""
+    """A backend's completions of a case, by ring."""
     result = open_backend(backend).replay(lines, case.options, lambda _: None)
     return dict(zip(RINGS, (result.done, result.reward), strict=True))
 

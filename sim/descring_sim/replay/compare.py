@@ -34,21 +34,21 @@ def marked_hex(expected: Lines, actual: Lines) -> str:
         expected: shape ``(1,)``.
         actual: shape ``(1,)``.
     """
-    wanted, came = line_bytes(expected)[0], line_bytes(actual)[0]
+    wanted, got = line_bytes(expected)[0], line_bytes(actual)[0]
     rows = []
     for start in range(0, len(wanted), BYTES_PER_ROW):
         part = slice(start, start + BYTES_PER_ROW)
-        differs = wanted[part] != came[part]
+        differs = wanted[part] != got[part]
         rows.append(f"  byte {start:2}  expected  {wanted[part].tobytes().hex(' ')}")
         if differs.any():
-            rows.append(f"           actual    {came[part].tobytes().hex(' ')}")
+            rows.append(f"           actual    {got[part].tobytes().hex(' ')}")
             marks = " ".join("^^" if differ else "  " for differ in differs)
             rows.append(f"                     {marks}".rstrip())
     return "\n".join(rows)
 
 
 def report(expected_path: Path, actual_path: Path) -> tuple[bool, str]:
-    """Whether two stream files hold the same lines, at least one, and what to say about it.
+    """Whether two stream files hold the same lines, at least one, and what to report about it.
 
     Raises:
         StreamError: a file cannot be read as a stream.
@@ -76,6 +76,6 @@ def report(expected_path: Path, actual_path: Path) -> tuple[bool, str]:
         ]
     text.append(f"{count} of the {common} lines that both streams have differ")
     if len(expected) != len(actual):
-        text.append(f"the lengths differ: expected {len(expected)} lines, came {len(actual)}")
+        text.append(f"the lengths differ: expected {len(expected)} lines, got {len(actual)}")
     text.append(rerun)
     return False, "\n".join(text)

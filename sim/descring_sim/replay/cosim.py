@@ -40,7 +40,7 @@ class SimulatorBackend:
         """See :meth:`descring_sim.replay.backend.Backend.replay`.
 
         Raises:
-            ReplayError: the device gave no whole answer, or the ring depth is not one it can have.
+            ReplayError: completions are missing, or the ring depth is not supported.
             SimulationError: the simulator is missing, or does not build the RTL.
         """
         depth = DEFAULT_RING_DEPTH if options.ring_depth is None else options.ring_depth
@@ -157,7 +157,7 @@ def completions(file: Path, count: int) -> Lines:
 
 
 def _failure(run: RunResult) -> str:
-    """What failed, in one line: an assertion of the RTL, or else what the testbench says."""
+    """What failed, in one line: an assertion of the RTL, or else the testbench's message."""
     failed = run.outcome.first_failed
     text = "; ".join(run.outcome.problems) if failed is None else failed.message
     fatal = FATAL.search(run.log.read_text(encoding="utf-8", errors="replace"))

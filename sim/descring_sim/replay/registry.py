@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What can answer a descriptor stream: the registry behind ``descring replay --backend``.
+"""What can execute a descriptor stream: the registry behind ``descring replay --backend``.
 
 A further backend is one class with a ``replay`` method and one entry in :data:`BACKENDS`.
 """

@@ -2,8 +2,8 @@
 """Streams of descriptors and completions as ``.npy`` files.
 
 A stream file holds the structured dtype of the contract, shape ``(n,)``, or plain bytes, shape
-``(n, 64)`` and dtype ``uint8``. It is read without ever unpickling, and its header is held against
-its size before anything of it is used. :mod:`descring_sim.support.files` says how it is written.
+``(n, 64)`` and dtype ``uint8``. It is read without ever unpickling, and its header is checked
+against its size before it is used. :mod:`descring_sim.support.files` writes it.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _LENGTH_BYTES = {1: 2, 2: 4, 3: 4}
 """Bytes of the length of the header, by the version of the format."""
 _MAX_HEADER = 1 << 16
 _MAPPED_FROM = 1 << 24
-"""Files from this size on are mapped; smaller ones are read, so that nobody can change them."""
+"""Files from this size on are mapped; smaller ones are read, so that no one can change them."""
 
 
 class StreamError(FileError):
@@ -46,7 +46,7 @@ def read_stream(path: Path) -> Lines:
 
     Raises:
         FileError: the file is missing, unreadable, no regular file, not ``.npy``, pickled,
-            truncated, longer than its header says, or of another shape or dtype.
+            truncated, longer than its header states, or of another shape or dtype.
     """
     with files.opened(path) as (file, size):
         if size < _MAPPED_FROM:
@@ -82,11 +82,11 @@ def array_of(data: bytes | mmap.mmap, where: str) -> npt.NDArray[np.generic]:
     if len(data) < expected:
         raise StreamError(
             f"{where}: the .npy file is truncated or damaged: expected {expected} bytes, as its "
-            f"header says, got {len(data)}; write it again"
+            f"header states, got {len(data)}; write it again"
         )
     if len(data) > expected:
         raise StreamError(
-            f"{where}: expected {expected} bytes, as its header says, but the file has "
+            f"{where}: expected {expected} bytes, as its header states, but the file has "
             f"{len(data)}; it is damaged, write it again"
         )
     return np.ndarray(shape, dtype, data, offset, order="F" if fortran else "C")

@@ -33,7 +33,7 @@ class VerilatedBackend:
         """See :meth:`descring_sim.replay.backend.Backend.replay`.
 
         Raises:
-            ReplayError: the device gave no whole answer, or cannot have such rings.
+            ReplayError: the device gave no whole response, or cannot have such rings.
             SimulationError: the RTL does not build.
         """
         default = CoreConfig()

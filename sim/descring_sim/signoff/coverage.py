@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Line, branch and toggle coverage of the RTL by its testbenches, as Verilator counts it.
 
-Run as ``python -m descring_sim.signoff.coverage``: runs the testbenches on Verilator with counters,
+Run as ``descring dev coverage``: runs the testbenches on Verilator with counters,
 adds the counts up, and judges them. A hole is named and justified in ``sim/coverage.toml``; an
 entry there that covers no hole is an error, so that none outlives its reason. Exit codes: 0 of
 every kind the wanted share of all points is covered, justified holes counted as holes, and every
@@ -89,7 +89,7 @@ def read_counts(files: Iterable[Path], rtl_dir: Path) -> dict[Point, int]:
             kind = _kind(keys["page"])
             if kind is None or source.parent != rtl_dir:
                 continue
-            # A line point stands for each line of its block, "S" says which.
+            # A line point stands for each line of its block, "S" names which.
             lines = _lines(keys.get("S", keys["l"])) if kind == "line" else [int(keys["l"])]
             what = (
                 ""
@@ -133,7 +133,7 @@ def read_waivers(path: Path) -> list[Waiver]:
 
 @dataclass
 class Judged:
-    """What came of it: points of each kind as (covered, waived, all), and the open holes."""
+    """The outcome: points of each kind as (covered, waived, all), and the open holes."""
 
     totals: dict[str, tuple[int, int, int]]
     holes: list[Point]
@@ -287,7 +287,7 @@ def _runs(numbers: Iterable[int]) -> str:
 _PAGE = """\
 # Coverage of the RTL
 
-`python -m descring_sim.signoff.coverage --write`, {today}, commit {commit}, {version}{kept}.
+`descring dev coverage --write`, {today}, commit {commit}, {version}{kept}.
 
 Every testbench in its configurations {configs}. A point
 counts once, whatever instance or parameter covers it. A toggle is one bit's change in one
@@ -321,7 +321,7 @@ def run_testbenches(folder: Path, configs: Iterable[str], arguments: list[str]) 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run, judge, and return the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser("descring dev coverage", description=__doc__)
     parser.add_argument("--keep", action="store_true", help="judge the counts of the last run")
     parser.add_argument("--jobs", default="auto", help="testbenches at a time; default: one a core")
     parser.add_argument(
@@ -373,4 +373,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    run_program("python -m descring_sim.signoff.coverage", main)
+    run_program("descring dev coverage", main)

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Elaborates every RTL module alone as top, on both simulators, and accepts no warning.
 
-Run as ``python -m descring_sim.signoff.lint [RTL_DIR]``.
+Run as ``descring dev elaborate [RTL_DIR]``.
 """
 
 from __future__ import annotations
 
+import argparse
 import concurrent.futures
 import os
 import subprocess
@@ -22,7 +23,7 @@ from descring_sim.support.errors import SimulationError
 _TIMEOUT_S = 300
 
 # Icarus widens the sensitivity of an always_comb that selects constant bits to the whole variable,
-# and says so for every one. The outcome is the same; later versions are silent.
+# and prints a message for every one. The outcome is the same; later versions are silent.
 _ICARUS_NOISE = (
     "sorry: constant selects in always_* processes are not currently supported "
     "(all bits will be included)."
@@ -63,7 +64,7 @@ def elaborate(rtl_dir: Path) -> tuple[int, list[str]]:
     """Elaborate each module of ``rtl_dir`` alone.
 
     Returns:
-        Number of modules, and what the simulators said about them, duplicates left out.
+        Number of modules, and the messages of the simulators, without duplicates.
 
     Raises:
         SimulationError: no sources, or a simulator is missing.
@@ -89,10 +90,13 @@ def elaborate(rtl_dir: Path) -> tuple[int, list[str]]:
     return len(tops), report
 
 
-def main(arguments: list[str]) -> int:
-    """Elaborate the folder in ``arguments`` (default: the project's) and return the exit code."""
+def main(arguments: list[str] | None = None) -> int:
+    """Elaborate a folder (default: the project's) and return the exit code."""
+    parser = argparse.ArgumentParser("descring dev elaborate", description=__doc__)
+    parser.add_argument("rtl_dir", nargs="?", type=Path, metavar="RTL_DIR", help="default: rtl/")
+    chosen: Path | None = parser.parse_args(arguments).rtl_dir
     try:
-        count, report = elaborate(Path(arguments[0]) if arguments else paths.rtl_dir())
+        count, report = elaborate(chosen or paths.rtl_dir())
     except (SimulationError, FileNotFoundError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -104,4 +108,4 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    run_program("python -m descring_sim.signoff.lint", lambda: main(sys.argv[1:]))
+    run_program("descring dev elaborate", main)

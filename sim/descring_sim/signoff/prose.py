@@ -28,6 +28,7 @@ LEXERS = {
     ".h": "cpp",
     ".j2": "html+jinja",
     ".html": "html+jinja",
+    ".pml": "c",
     ".py": "python",
     ".pyi": "python",
     ".sby": "ini",
@@ -35,6 +36,7 @@ LEXERS = {
     ".sv": "systemverilog",
     ".svh": "systemverilog",
     ".toml": "toml",
+    ".txt": "ini",
     ".v": "verilog",
     ".yaml": "yaml",
     ".yml": "yaml",
@@ -48,6 +50,11 @@ _LEADER = re.compile(r"^[ \t]*(?://+|/\*+|\*+/?|#+:?)|\*+/", re.MULTILINE)
 _INLINE_CODE = re.compile(r"``[^`]+``|`[^`\n]+`")
 _MARKDOWN_CODE = re.compile(r"`[^`\n]*(?:\n[^`\n]+)?`")
 _MARKDOWN_TARGET = re.compile(r"\]\([^)\n]*\)|<https?:[^>\n]*>|https?:\S+")
+_QUOTED_SOURCE = re.compile(
+    r"""^(?:search|replace)[ ]*=[ ]*(?:'''.*?'''|\"\"\".*?\"\"\"|'.*?'$|".*?"$)""",
+    re.MULTILINE | re.DOTALL,
+)
+"""Source text in a list of mutants, which is not ours to word."""
 _NOT_PROSE = (Comment.Preproc, Comment.PreprocFile, String.Affix, String.Escape, String.Interpol)
 
 
@@ -87,7 +94,11 @@ def extract(text: str, kind: str) -> Prose:
                 names.append((offset, value))
             pieces.append(_blank(value))
         offset += len(value)
-    return Prose("".join(pieces), tuple(names))
+    prose = "".join(pieces)
+    if kind == "toml":
+        for quoted in _QUOTED_SOURCE.finditer(text):
+            prose = prose[: quoted.start()] + _blank(quoted[0]) + prose[quoted.end() :]
+    return Prose(prose, tuple(names))
 
 
 def _tokens(lexer: Lexer, text: str) -> Iterator[tuple[_TokenType, str]]:

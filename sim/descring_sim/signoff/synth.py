@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Synthesises every RTL module alone: cells, flip-flops, logic depth; no latch, no loop.
 
-``python -m descring_sim.signoff.synth`` reads the sources with Yosys as a synthesis tool would,
+``descring dev synth`` reads the sources with Yosys as a synthesis tool would,
 without assertions, and maps them to gates of two inputs and to lookup tables of six. Depth is the
 longest path between registers, ports and memories, in such gates and tables: an estimate for
 comparing modules and versions, no timing. Memories stay memories, as technologies have blocks for
@@ -195,7 +195,7 @@ def text(found: Sequence[Synthesis]) -> str:
 @click.option("--jobs", type=click.IntRange(1, 64), default=2, show_default=True)
 @click.option("--write", is_flag=True, help="Write docs/results/synthesis.md too.")
 def main(modules: tuple[str, ...], rtl_dir: Path | None, jobs: int, write: bool) -> None:
-    """Synthesise MODULES (default: all) and say how large and how deep each is."""
+    """Synthesise MODULES (default: all) and report how large and how deep each is."""
     root = paths.checkout_root()
     if write and (modules or root is None):
         raise click.UsageError("--write wants all modules of a checkout; name none")

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Check the wording of Markdown, comments, docstrings, messages and names against a word list.
 
-Run as ``python -m descring_sim.signoff.words [--list FILE] [PATH...]`` at the root of a checkout.
+Run as ``descring dev words [--list FILE] [PATH...]`` at the root of a checkout.
 Without a PATH the folders are checked that the list names as clean. Exit code 0: no finding; 1:
 findings, one per line as ``file:line: "mend" -> "repair, fix"``; 2: the list or a path is wrong.
 
@@ -234,7 +234,7 @@ def check(words: WordList, root: Path, chosen: Iterable[str] = ()) -> tuple[int,
 def main(arguments: list[str] | None = None) -> int:
     """Run the check; return the exit code."""
     parser = argparse.ArgumentParser(
-        prog="python -m descring_sim.signoff.words",
+        prog="descring dev words",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -265,8 +265,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _rerun(paths: list[str]) -> str:
-    return " ".join(["python -m descring_sim.signoff.words", *paths])
+    return " ".join(["descring dev words", *paths])
 
 
 if __name__ == "__main__":
-    run_program("python -m descring_sim.signoff.words", main)
+    run_program("descring dev words", main)

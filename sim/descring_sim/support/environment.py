@@ -56,5 +56,5 @@ def tools(environ: Mapping[str, str] | None = None) -> dict[str, str]:
 
 
 def git() -> dict[str, str]:
-    """The environment for a git that only looks: it takes no lock in somebody's checkout."""
+    """The environment for a git that only reads: it takes no lock in a checkout."""
     return tools() | {"GIT_OPTIONAL_LOCKS": "0"}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Refusing work that does not fit into memory, before the system kills somebody for it."""
+"""Refusing work that does not fit into memory, before the system kills someone for it."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a results page says of its origin: date, commit, machine."""
+"""The origin of a results page: date, commit, machine."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The RTL as a shared library: compiled by Verilator with a harness of our own around it.
 
-A library is kept by the hash of all that goes into it, below the build folder, and made anew when
+A library is kept by the hash of all that goes into it, below the build folder, and rebuilt when
 the RTL, the harness, the parameters or a compiler change. Only ports are public: what cocotb needs
 to reach every signal costs up to seven times the speed.
 """
@@ -116,13 +116,13 @@ def _compiler(command: str, processor: frozenset[str]) -> Compiler:
     if "clang" not in version:
         return Compiler(command, version, ("-fno-gnu-unique",), ())
     wide = ("-march=x86-64-v3",) if processor >= _X86_64_V3 else ()
-    # It calls a function where g++ knows the answer: whether an atomic is free of locks.
+    # It calls a function where g++ knows the result: whether an atomic is free of locks.
     return Compiler(command, version, wide, ("-latomic",))
 
 
 @functools.cache
 def _processor_flags() -> frozenset[str]:
-    """What this processor can do; nothing where Linux does not say."""
+    """What this processor can do; nothing where Linux does not report it."""
     with contextlib.suppress(OSError):
         for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
             if line.startswith("flags"):
@@ -252,7 +252,7 @@ def _runtime(*, waves: bool) -> list[Path]:
     include = simulators.verilator_root() / "include"
     names = ["verilated.cpp", "verilated_threads.cpp"] + ["verilated_fst_c.cpp"] * waves
     options = [*_runtime_options(waves=waves), f"-I{paths.verilated_dir()}", "-O2"]
-    # It has answers of its own to $fatal, and prints to stdout, unless it is told not to.
+    # It has its own handling of $fatal, and prints to stdout, unless it is told not to.
     options += ["-DVL_USER_FATAL", "-DVL_USER_STOP", "-DVL_USER_FINISH"]
     options += ["-DVL_PRINTF=descring_printf", "-include", "descring_printf.h"]
     version = simulators.find("verilator").version

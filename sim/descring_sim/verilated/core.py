@@ -92,7 +92,7 @@ class Traffic:
     """How the host of a replay behaves; all of it is drawn from ``seed``.
 
     ``doorbell_batch`` lines are published at once, 0 draws each batch. ``pause_in`` and
-    ``pause_out`` are the shares of cycles, of 256, in which no line is offered and in which a
+    ``pause_out`` are the shares of cycles, of 256, in which no line is presented and in which a
     completion ring is not read.
     """
 
@@ -181,7 +181,8 @@ class VerilatedCore:
             The completions in order, views of ``out`` or of fresh arrays.
 
         Raises:
-            RtlFault: no whole answer; says why, indices, cycle and seed. The device is gone then.
+            RtlFault: completions are missing; the text has the reason, indices, cycle and seed. The
+                device is closed then.
             ValueError: lines of another shape or dtype.
         """
         stream = np.ascontiguousarray(as_lines(lines))

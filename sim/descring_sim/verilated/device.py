@@ -32,7 +32,7 @@ DEFAULT_WORKERS = 8
 DEFAULT_PREFETCH_DEPTH = 64
 MEMORY_MAX = 1 << 40
 STUCK_CYCLES = 1 << 16
-"""Cycles after which a register access counts as never answered. CTRL.RESET may wait for memory."""
+"""Cycles after which a register access counts as hung. CTRL.RESET may wait for memory."""
 SLICE_CYCLES = 4096
 """Cycles of one call into the library at most: between two, another thread gets its turn."""
 _DECODE_CYCLES = contract.REWARD_INTERVAL
@@ -79,7 +79,7 @@ class VerilatedDevice:
             prefetch_depth: descriptors that the device fetches ahead, a power of two.
             first_index: the value of every index after reset [RING-012].
             seed: default: a random one.
-            latency: cycles from a burst's address to the first answer, or a range to draw it from.
+            latency: cycles from a burst's address to the first response, or a range to draw from.
             backpressure: share of the cycles, 0 to 0.95, in which each channel of both buses holds
                 back.
             waves: able to record waves, see :meth:`record`; slower.
@@ -157,7 +157,7 @@ class VerilatedDevice:
 
         Raises:
             ValueError: an offset that is no u32.
-            DeviceError: the RTL failed: an assertion, the AXI protocol, or no answer.
+            DeviceError: the RTL failed: an assertion, the AXI protocol, or no response.
         """
         address = check_u32("register offset", offset)
         if address > 0xFFF:
@@ -216,7 +216,7 @@ class VerilatedDevice:
         return {name: int(getattr(state, name)) for name in names}
 
     def inject_bus_error(self, start: int, stop: int) -> None:
-        """Answer every access that touches the bytes ``[start, stop)`` with an error [LIFE-005].
+        """Return an error for every access that touches the bytes ``[start, stop)`` [LIFE-005].
 
         Raises:
             ValueError: a range that is empty or does not lie inside the memory.

@@ -58,7 +58,7 @@ class Bridge:
 
     * While ready is high, a completion leaves the device with the clock edge that takes it and
       waits here, in order, until it is polled; none is lost.
-    * While ready is low, the completion on offer can be polled, once; it stays in the device, whose
+    * While ready is low, the pending completion can be polled, once; it stays in the device, whose
       ring keeps filling behind it, and leaves unseen once ready is high.
     """
 
@@ -90,7 +90,7 @@ class Bridge:
         """Rising edges since the bridge was made."""
         self._tracing = False
         self._taken: deque[tuple[str, Completion]] = deque()
-        self._shown: set[str] = set()  # rings whose completion on offer was polled already
+        self._shown: set[str] = set()  # rings whose pending completion was polled already
         self._ready = False
         self._depth = depth
         self.reset()
@@ -244,7 +244,7 @@ class Bridge:
         """Read a register; one clock cycle."""
         self._access(offset, 0, 0)
         if not self._sim["reg_rvalid_o"]:
-            raise BridgeError(f"the read of register 0x{offset:02x} was not answered")
+            raise BridgeError(f"the read of register 0x{offset:02x} got no response")
         return int(self._sim["reg_rdata_o"])
 
     def write32(self, offset: int, value: int) -> None:
@@ -353,7 +353,7 @@ def _build(workers: int, depth: int, say: Say) -> Path:
             "quiet": False,
         }
         log = folder / "build.log"
-        # pyverilator prints what the compilers say: in a process of its own, that is a log.
+        # pyverilator prints the output of the compilers: in a process of its own, that is a log.
         code = (
             "import json, sys; from pyverilator import PyVerilator; "
             "PyVerilator.build(**json.load(sys.stdin))"

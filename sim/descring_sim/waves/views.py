@@ -7,7 +7,7 @@ testbench, any number of workers and either simulator. It has four groups:
 ports    what goes in and out of the top module
 rings    heads, tails, indices and occupancy of every ring and FIFO
 states   every state machine, by the names of its states
-fields   every line that the RTL looks into, decoded (Verilator alone records the parts of a struct)
+fields   every line that the RTL reads, decoded (Verilator alone records the parts of a struct)
 
 GTKWave can take a vector apart, so its view decodes the lines on the ports too, in every file.
 """
@@ -47,7 +47,7 @@ _FRAMES = 2
 
 @dataclass(frozen=True)
 class Signal:
-    """A signal of a wave file: its path, its bit range as it stands in the file, and its width."""
+    """A signal of a wave file: its path, its bit range as in the file, and its width."""
 
     path: str
     span: str

@@ -59,7 +59,7 @@ def plusarg(start_ns: float) -> str:
 def recorder(simulator: str, top: str) -> tuple[Path, str]:
     """The source that records: where it goes in the build's folder, and its text.
 
-    For Icarus a second top module; for Verilator the main program, below the folder that stands in
+    For Icarus a second top module; for Verilator the main program, below the folder that replaces
     for cocotb's ``share``.
 
     Raises:

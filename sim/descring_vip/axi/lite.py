@@ -21,7 +21,7 @@ from descring_vip.timebase import Timebase
 _ALL_BYTES = 0xF
 _CHANNELS = ("aw", "w", "b", "ar", "r")
 _PATIENCE = 2_000
-"""Cycles after which an access that is not answered fails."""
+"""Cycles after which an access that gets no response fails."""
 
 
 class AxilHost:
@@ -57,7 +57,7 @@ class AxilHost:
             self._ready[name].value = 0
 
     def pause(self, **patterns: Pattern | None) -> None:
-        """Offer or take on channel ``aw``, ``w``, ``b``, ``ar``, ``r`` as a pattern says."""
+        """Offer or take on channel ``aw``, ``w``, ``b``, ``ar``, ``r`` by a pattern."""
         for name, pattern in patterns.items():
             self._gates[name] = Gate(pattern)
 
@@ -93,7 +93,7 @@ class AxilHost:
                 self._ready[answer].value = 0
                 return self._answered(answer, address)
         raise AssertionError(
-            f"the access of 0x{address:03x} was not answered within {_PATIENCE} cycles "
+            f"the access of 0x{address:03x} got no response within {_PATIENCE} cycles "
             f"({self._time.context()})"
         )
 
@@ -101,7 +101,7 @@ class AxilHost:
         response = read_int(self._ports[f"{channel}resp"])
         if response:
             raise AssertionError(
-                f"the access of 0x{address:03x} was answered {response}, not OKAY "
+                f"the access of 0x{address:03x} got the response {response}, expected OKAY "
                 f"({self._time.context()})"
             )
         return read_int(self._ports["rdata"]) if channel == "r" else 0
@@ -111,8 +111,8 @@ class AxilMonitor:
     """Sees accesses at the pins.
 
     ``on_write(address, value)`` is called once address and data of a whole word are taken,
-    ``on_read()`` when a read's address is, ``on_answer(address, value)`` when its answer is, which
-    may be much later than the design made it.
+    ``on_read()`` when a read's address is, ``on_answer(address, value)`` when its response is,
+    which may be much later than the design made it.
 
     Attributes:
         accesses: how many were seen.
@@ -143,7 +143,7 @@ class AxilMonitor:
         self.reset()
 
     def reset(self) -> None:
-        """Forget accesses under way; for a hard reset."""
+        """Forget accesses in flight; for a hard reset."""
         self.stop()
         self._address: int | None = None
         self._data: tuple[int, int] | None = None
@@ -188,7 +188,7 @@ class AxilMonitor:
                 self._on_write(address, value)
         if "r" in taken:
             if self._reading is None:
-                raise AssertionError(f"an answer without a read ({self._time.context()})")
+                raise AssertionError(f"a response without a read ({self._time.context()})")
             address, self._reading = self._reading, None
             self.accesses += 1
             self._on_answer(address, read_int(ports["rdata"]))

@@ -3,7 +3,7 @@
 
 cocotbext-axi's ``AxiRam`` serves one burst after the other without any latency, knows no DECERR,
 and takes five coroutines; the case that uses it is there to have this one judged by another. One
-coroutine here looks at all channels, and sleeps while nothing is asked and nothing is owed.
+coroutine here serves all channels, and sleeps while nothing is requested or outstanding.
 """
 
 from __future__ import annotations
@@ -52,16 +52,16 @@ class Written(NamedTuple):
 
 @dataclass
 class Latency:
-    """Cycles from the last handshake of a request to the first of its answer, drawn evenly.
+    """Cycles from the last handshake of a request to the first beat of its response, drawn evenly.
 
-    Answers of one kind keep the order of their requests.
+    Responses of one kind keep the order of their requests.
     """
 
     shortest: int = 1
     longest: int = 1
 
     def draw(self, rng: np.random.Generator) -> int:
-        """The latency of the next answer."""
+        """The latency of the next response."""
         if self.shortest == self.longest:
             return self.shortest
         return int(rng.integers(self.shortest, self.longest + 1))
@@ -69,7 +69,7 @@ class Latency:
 
 @dataclass
 class AxiFaults:
-    """Which accesses are answered with an error.
+    """Which accesses get an error response.
 
     Attributes:
         ranges: ``(start, stop, response)``. A beat that touches a failing range is not performed;
@@ -152,7 +152,7 @@ class AxiMemory:
         self.reset()
 
     def pause(self, **patterns: Pattern | None) -> None:
-        """Take or offer on channel ``ar``, ``r``, ``aw``, ``w`` or ``b`` as a pattern says.
+        """Take or offer on channel ``ar``, ``r``, ``aw``, ``w`` or ``b`` by a pattern.
 
         The pattern counts cycles ``(on, off)``; None: always.
         """
@@ -160,7 +160,7 @@ class AxiMemory:
             self._gates[name] = Gate(pattern)
 
     def reset(self) -> None:
-        """Forget everything under way; for the start, and for a hard reset of the master."""
+        """Forget everything in flight; for the start, and for a hard reset of the master."""
         self.stop()
         self.reads: list[Burst] = []
         self.writes: list[Burst] = []
@@ -219,7 +219,7 @@ class AxiMemory:
         return taken
 
     def _gone(self, name: str) -> bool:
-        """Whether nothing is on offer any more: the master takes it at this edge."""
+        """Whether nothing is pending any more: the master takes it at this edge."""
         return not self._driven[name] or is_high(self._ready[name])
 
     def _offer(self, name: str, offered: bool) -> None:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Watches an AXI4 or AXI4-Lite bus and holds both sides to the standard.
 
-The rules and their ids stand in :mod:`descring_vip.axi.rules`. The monitor looks at every clock
-edge at which something is on offer, and sleeps while nothing is. It drives nothing.
+The rules and their ids are in :mod:`descring_vip.axi.rules`. The monitor examines every clock
+edge at which something is valid, and sleeps while nothing is. It drives nothing.
 """
 
 from __future__ import annotations
@@ -50,11 +50,11 @@ class Beat(NamedTuple):
 
 
 class _Channel:
-    """One channel: its handles, and what is on offer.
+    """One channel: its handles, and what is pending.
 
     Attributes:
-        offer: the payload on offer that has not been taken; None if there is none.
-        taken: handshakes. ``ahead`` counts those whose valid came before ready.
+        offer: the pending payload, not yet taken; None if there is none.
+        taken: handshakes. ``ahead`` counts those whose valid preceded ready.
     """
 
     def __init__(self, dut: HierarchyObject, prefix: str, name: str) -> None:
@@ -78,7 +78,7 @@ class _Channel:
 
 
 class AxiMonitor(Checker):
-    """Checks one bus, from its construction on; :meth:`finish` checks that nothing is owed.
+    """Checks one bus, from its construction on; :meth:`finish` checks that nothing is outstanding.
 
     ``matched`` counts handshakes that kept all rules.
     """
@@ -106,7 +106,7 @@ class AxiMonitor(Checker):
         self._lite = lite
         self._report = on_violation or self._raise
         self._channels = {name: _Channel(dut, prefix, name) for name in PAYLOAD}
-        # Answers first: they must not answer what is only asked for at the same edge.
+        # Responses first: they must not respond to what is requested at the same edge.
         self._in_order = [self._channels[name] for name in ("b", "r", "aw", "w", "ar")]
         self._bytes = len(self._channels["w"].payload[0]) // 8
         self._has_x = simulator_has_x()
@@ -150,7 +150,7 @@ class AxiMonitor(Checker):
                 return
             if bits(watched.ready) != "0":
                 raise RuntimeError(f"{self.name}: hold {channel}ready low during this check")
-        self._broken(self._rule(watched, "VALID_WAIT"), f"nothing offered for {cycles} cycles")
+        self._broken(self._rule(watched, "VALID_WAIT"), f"nothing presented for {cycles} cycles")
 
     def stop(self) -> None:
         """Stop watching."""
@@ -158,7 +158,7 @@ class AxiMonitor(Checker):
             task.cancel()
 
     def finish(self) -> None:
-        """Check that nothing is owed at the end.
+        """Check that nothing is outstanding at the end.
 
         Raises:
             AxiViolation: something is (unless violations go elsewhere).
@@ -166,7 +166,7 @@ class AxiMonitor(Checker):
         self._ledger.finish()
 
     def state(self) -> str:
-        """Handshakes of each channel, and what is owed."""
+        """Handshakes of each channel, and what is outstanding."""
         counts = ", ".join(f"{part.name} {part.taken}" for part in self._in_order)
         return (
             f"handshakes {counts}; {self._ledger.reads} reads and {self._ledger.writes} writes "
@@ -206,7 +206,7 @@ class AxiMonitor(Checker):
             self._wake.set()
 
     def look(self) -> bool:
-        """Check one clock edge; whether the next one must be looked at too."""
+        """Check one clock edge; whether the next one must be examined too."""
         if bits(self._time.reset_n) != "1":
             return self._look_in_reset(first=not self._in_reset)
         if self._in_reset:
@@ -260,7 +260,7 @@ class AxiMonitor(Checker):
         self.matched += self.violations.total() == before
 
     def _offered(self, channel: _Channel, beat: Beat) -> None:
-        """The rules that hold for what is on offer, taken or not."""
+        """The rules that hold for what is pending, taken or not."""
         if self._has_x:
             self._check_x(channel, beat)
         if channel.name in ("aw", "ar"):
@@ -314,7 +314,7 @@ class AxiMonitor(Checker):
         return any(strobes >> lane & 1 and byte.strip("01") for lane, byte in enumerate(lanes))
 
     async def _watch_x(self, channel: _Channel, handle: Signal) -> None:
-        """Valid and ready are never X outside reset, whether something is on offer or not."""
+        """Valid and ready are never X outside reset, whether something is valid or not."""
         edge = RisingEdge(self._time.clock)
         is_ready = handle is channel.ready
         rule = self._rule(channel, "READY_X" if is_ready else "VALID_X", sink=is_ready)

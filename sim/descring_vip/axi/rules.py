@@ -93,16 +93,16 @@ def _address_rules() -> Iterator[Rule]:
 
 
 _TRANSACTION_RULES = (
-    Rule("AXI4_ERRM_WDATA_NUM", "A3.4.1", "WLAST marks the beat that AWLEN says is the last"),
+    Rule("AXI4_ERRM_WDATA_NUM", "A3.4.1", "WLAST marks the beat that AWLEN defines as the last"),
     Rule("AXI4_ERRM_WSTRB", "A3.4.3", "strobes are high only on lanes that the beat's address has"),
-    Rule("AXI4_ERRS_BRESP_AW", "A3.3.1", "a write response comes after its address"),
-    Rule("AXI4_ERRS_BRESP_WLAST", "A3.3.1", "a write response comes after its last data"),
+    Rule("AXI4_ERRS_BRESP_AW", "A3.3.1", "a write response follows its address"),
+    Rule("AXI4_ERRS_BRESP_WLAST", "A3.3.1", "a write response follows its last data"),
     Rule("AXI4_ERRS_BID", "A5.3", "a write response has the id of a write without one"),
-    Rule("AXI4_ERRS_BRESP_EXOKAY", "A7.2.3", "EXOKAY answers exclusive writes only"),
+    Rule("AXI4_ERRS_BRESP_EXOKAY", "A7.2.3", "EXOKAY is a response to exclusive writes only"),
     Rule("AXI4_ERRS_BRESP_ALL_DONE_EOS", "A3.3.1", "at the end every write has its response"),
-    Rule("AXI4_ERRS_RID", "A5.3", "read data have the id of a read that still owes some"),
-    Rule("AXI4_ERRS_RDATA_NUM", "A3.4.1", "RLAST marks the beat that ARLEN says is the last"),
-    Rule("AXI4_ERRS_RRESP_EXOKAY", "A7.2.3", "EXOKAY answers exclusive reads only"),
+    Rule("AXI4_ERRS_RID", "A5.3", "read data have the id of a read that still lacks some"),
+    Rule("AXI4_ERRS_RDATA_NUM", "A3.4.1", "RLAST marks the beat that ARLEN defines as the last"),
+    Rule("AXI4_ERRS_RRESP_EXOKAY", "A7.2.3", "EXOKAY is a response to exclusive reads only"),
     Rule("AXI4_ERRS_RLAST_ALL_DONE_EOS", "A3.3.1", "at the end every read has all its data"),
     Rule("AXI4LITE_ERRS_BRESP_EXOKAY", "B1.1.1", "AXI4-Lite has no EXOKAY"),
     Rule("AXI4LITE_ERRS_RRESP_EXOKAY", "B1.1.1", "AXI4-Lite has no EXOKAY"),
@@ -115,7 +115,7 @@ RULES: Mapping[str, Rule] = {
 
 
 class Burst(NamedTuple):
-    """What an address channel says of a transaction; ``beats`` is AxLEN + 1, ``size`` in bytes."""
+    """The transaction of an address channel; ``beats`` is AxLEN + 1, ``size`` in bytes."""
 
     id: int
     address: int

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the two sides of an AXI bus owe each other: data for addresses, answers for requests."""
+"""The outstanding transactions of an AXI bus: data for addresses, responses for requests."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ Broken = Callable[[str, str], None]
 class AxiLedger:
     """The transactions of one bus.
 
-    Answers are to be entered before the requests of the same clock edge: no output may depend on an
-    input without a register between them, so an answer to one of those is too early.
+    Enter responses before the requests of the same clock edge: no output may depend on an input
+    without a register between them, so a response to one of those is too early.
     """
 
     def __init__(self, bus_bytes: int, *, lite: bool, broken: Broken) -> None:
@@ -26,12 +26,12 @@ class AxiLedger:
         self.forget()
 
     def forget(self) -> None:
-        """Reset: nothing is owed."""
+        """Reset: nothing is outstanding."""
         self._addresses: deque[Burst] = deque()  # whose data are not complete
-        self._beats: list[int] = []  # strobes of the write data burst under way
+        self._beats: list[int] = []  # strobes of the write data burst in flight
         self._early: deque[list[int]] = deque()  # whole bursts of data ahead of their address
         self._written: defaultdict[int, deque[Burst]] = defaultdict(deque)  # without a response
-        self._reads: defaultdict[int, deque[Burst]] = defaultdict(deque)  # that owe data
+        self._reads: defaultdict[int, deque[Burst]] = defaultdict(deque)  # that lack data
         self._read_beats: defaultdict[int, int] = defaultdict(int)  # of the oldest read of an id
 
     @property
@@ -41,11 +41,11 @@ class AxiLedger:
 
     @property
     def reads(self) -> int:
-        """Reads that owe data."""
+        """Reads that lack data."""
         return sum(map(len, self._reads.values()))
 
     def finish(self) -> None:
-        """The end: nothing may be owed."""
+        """The end: nothing may be outstanding."""
         ahead = len(self._early) + bool(self._beats and not self._addresses)
         if self.writes or ahead:
             self._broken(
@@ -61,7 +61,7 @@ class AxiLedger:
         """A write address."""
         self._addresses.append(burst)
         if len(self._addresses) > 1:
-            return  # its data come after those of the one before
+            return  # its data follow those of the one before
         if self._early:
             strobes = self._early.popleft()
             self._check_beats(strobes, 0, complete=True)
@@ -103,7 +103,7 @@ class AxiLedger:
         self._written[burst.id].append(burst)
 
     def response_offered(self, identity: int, response: int) -> None:
-        """A write response is on offer."""
+        """A write response is pending."""
         waiting = self._written[identity]
         if not waiting:
             if any(burst.id == identity for burst in self._addresses):
@@ -115,13 +115,15 @@ class AxiLedger:
             self._broken(f"AXI4_ERRS_{rule}", f"id {identity}: {text}")
         self._check_exokay(response, waiting, "BRESP")
 
-    def _check_exokay(self, response: int, owed: deque[Burst], what: str) -> None:
+    def _check_exokay(self, response: int, outstanding: deque[Burst], what: str) -> None:
         if response != EXOKAY:
             return
         if self._lite:
             self._broken(f"AXI4LITE_ERRS_{what}_EXOKAY", "EXOKAY")
-        elif not owed or not owed[0].exclusive:
-            self._broken(f"AXI4_ERRS_{what}_EXOKAY", f"to {owed[0] if owed else 'nothing'}")
+        elif not outstanding or not outstanding[0].exclusive:
+            self._broken(
+                f"AXI4_ERRS_{what}_EXOKAY", f"to {outstanding[0] if outstanding else 'nothing'}"
+            )
 
     def response_taken(self, identity: int) -> None:
         """A write response was taken."""
@@ -133,24 +135,25 @@ class AxiLedger:
         self._reads[burst.id].append(burst)
 
     def read_offered(self, identity: int, response: int, last: bool) -> None:
-        """A beat of read data is on offer."""
-        owed = self._reads[identity]
-        if not owed:
-            self._broken("AXI4_ERRS_RID", f"id {identity}: no read of it owes data")
+        """A beat of read data is pending."""
+        outstanding = self._reads[identity]
+        if not outstanding:
+            self._broken("AXI4_ERRS_RID", f"id {identity}: no read of it lacks data")
         else:
             number = self._read_beats[identity]
-            if last != (number == owed[0].beats - 1):
+            if last != (number == outstanding[0].beats - 1):
                 self._broken(
-                    "AXI4_ERRS_RDATA_NUM", f"beat {number} of {owed[0]} has RLAST {int(last)}"
+                    "AXI4_ERRS_RDATA_NUM",
+                    f"beat {number} of {outstanding[0]} has RLAST {int(last)}",
                 )
-        self._check_exokay(response, owed, "RRESP")
+        self._check_exokay(response, outstanding, "RRESP")
 
     def read_taken(self, identity: int, last: bool) -> None:
         """A beat of read data was taken."""
-        owed = self._reads[identity]
-        if not owed:
+        outstanding = self._reads[identity]
+        if not outstanding:
             return
         self._read_beats[identity] += 1
-        if last or self._read_beats[identity] == owed[0].beats:
-            owed.popleft()
+        if last or self._read_beats[identity] == outstanding[0].beats:
+            outstanding.popleft()
             self._read_beats[identity] = 0

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Golden model of one ring on chip, untimed: lines go in at the tail and come out at the head."""
+"""Golden model of one ring on chip, untimed: lines enter at the tail and leave at the head."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ class RingModel:
     do. A push and a pop may share a cycle, so room is judged when the cycle is over.
 
     Attributes:
-        head: index of the next line to come out.
-        tail: index of the next line to go in.
+        head: index of the next line to leave.
+        tail: index of the next line to enter.
     """
 
     def __init__(self, slots: int, first_index: int = 0) -> None:
@@ -39,14 +39,14 @@ class RingModel:
         return index
 
     def pop(self, cycle: int) -> tuple[bytes, int]:
-        """A line came out; returns what it must be, and its index.
+        """Return the line that must leave next, and its index.
 
         Raises:
             AssertionError: the ring is empty.
         """
         self._begin(cycle)
         if not self._lines:
-            raise AssertionError(f"a line came out of an empty ring in cycle {cycle}")
+            raise AssertionError(f"a line left an empty ring in cycle {cycle}")
         index = self.head
         self.head = (self.head + 1) % INDEX_MODULUS
         return self._lines.popleft(), index

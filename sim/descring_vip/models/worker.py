@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The golden model for blocks behind the checks: the verdict on a line comes in from outside, and
+"""The golden model for blocks behind the checks: the verdict on a line arrives from outside, and
 tag and checksum of the completion are set later.
 """
 
@@ -19,7 +19,7 @@ _STOP = contract.OPCODE["STOP"]
 
 
 class Verdicts(NamedTuple):
-    """What the checks say of lines: ``(n,)`` error codes, 0 for accepted, and accepted STOPs."""
+    """Verdicts of the checks on lines: ``(n,)`` error codes, 0 if accepted, and accepted STOPs."""
 
     error_codes: npt.NDArray[np.uint8]
     stops: npt.NDArray[np.bool_]
@@ -46,7 +46,7 @@ def worker_answers(
 ) -> Answers:
     """What workers make of ``(n,)`` lines with the verdicts ``error_codes``, ``(n,)``.
 
-    An accepted line is what :func:`descring_model.complete` makes of it once no check looks at it:
+    An accepted line is what :func:`descring_model.complete` makes of it without the checks:
     without CHECKED. A refused one keeps everything but its flags [ERR-010].
     """
     submitted = as_lines(lines)

@@ -36,7 +36,7 @@ class _Ended(Exception):
 
 
 class CoreHost(StreamHost):
-    """Drives ``descring_dut_wrapper`` as the job says."""
+    """Drives ``descring_dut_wrapper`` as the job requires."""
 
     def __init__(self, dut: HierarchyObject, folder: Path) -> None:
         """The job lies in ``folder``."""
@@ -99,7 +99,7 @@ class CoreHost(StreamHost):
         self.line_cycle()
         visible = min(self._published, self.written)
         if self.taken > self.count:
-            self._break("RING-006", "more completions came than there were lines")
+            self._break("RING-006", "more completions than lines")
         if self.taken > visible and self.taken > before:
             rule = "DB-001" if self._published <= self.written else "RING-011"
             self._break(rule, "a completion of a line that is not both written and published")
@@ -148,14 +148,14 @@ class CoreHost(StreamHost):
                 break
             await self._cycle()
         else:
-            self._break("LIFE-003", "STOPPED came, but the core did not show that it is halted")
+            self._break("LIFE-003", "expected the core to be halted after STOPPED, got no halt")
         if self.taken < self.count or self.job.halt:
             before = self.taken
             self.taking = True
             for _ in range(HALT_CYCLES):
                 await self._cycle()
             if self.taken != before:
-                self._break("LIFE-003", "a completion came behind STOPPED without a resume")
+                self._break("LIFE-003", "a completion after STOPPED without a resume")
             self.idle = 0
 
     async def _rest(self) -> None:
@@ -165,13 +165,13 @@ class CoreHost(StreamHost):
             self.idle = 0
             await self._cycle()
         if self.taken != expected and not self.job.halt:
-            self._break("RING-006", "more completions came than there were lines")
+            self._break("RING-006", "more completions than lines")
 
     def _lines(self) -> int:
         return (len(self.done) + len(self.reward)) // contract.DESC_BYTES
 
     def finish(self) -> None:
-        """Write completions and result; what they are worth is for the kit to say."""
+        """Write completions and result; the kit judges them."""
         self.time.stop()
         self.answered.check("the rings are in step", expected=self.taken, actual=self._lines())
         self.conclude(self.time.cycle)

@@ -11,7 +11,7 @@ from descring_vip.servers.device_testbench import HostDeviceTestbench
 
 @cocotb.test()
 async def serves_a_host_program(dut: HierarchyObject) -> None:
-    """Register accesses and waiting, as requests come in."""
+    """Register accesses and waiting, as requests arrive."""
     tb = HostDeviceTestbench(dut)
     await tb.start()
     await tb.serve()

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Testbench of a host program's device: the program asks through a pipe, and shares its memory.
 
-Between two requests the simulator stands still: it is blocked in the reading of the pipe.
+Between two requests the simulator is blocked in the read of the pipe.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class HostDeviceTestbench(Case):
                 return
 
     def finish(self) -> None:
-        """End. What is under way is dropped: a host may go at any moment."""
+        """End. What is in flight is dropped: a host may end at any time."""
         self._host.stop()
         self.time.stop()
 

@@ -15,7 +15,7 @@ from descring_vip.servers.replay_host import ReplayTestbench
 
 @cocotb.test()
 async def replays_a_stream(dut: HierarchyObject) -> None:
-    """Answer every line of the job's stream and write the completions down."""
+    """Run every line of the job's stream and write the completions."""
     tb = ReplayTestbench(dut, Path(os.environ[JOB_VARIABLE]))
     await tb.start()
     await tb.replay()

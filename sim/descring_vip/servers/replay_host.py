@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The host of a replay: feeds a stream of lines to ``rl_runtime_mmio`` as fast as it will go.
 
-It compares no completion: ``descring compare`` does. It makes sure that the answer is whole, by
-the device's registers at rest, and says where host and device stand when it is not.
+It compares no completion: ``descring compare`` does. It makes sure that the result is complete, by
+the device's registers at rest, and reports the state of host and device when it is not.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class ReplayTestbench(StreamHost):
 
         self._published = 0  # lines that a doorbell has covered
         self._batch = 1  # lines that the next doorbell waits for
-        self._access = False  # a register access is on offer
+        self._access = False  # a register access is pending
 
     async def start(self) -> None:
         """Clock, reset and ENABLE; refuses a device of another contract."""
@@ -74,11 +74,11 @@ class ReplayTestbench(StreamHost):
         await self.time.start()
         await self.time.reset()
         await self.falling
-        came = await self._read("CONTRACT_HASH")
-        if came != contract.CONTRACT_HASH:
+        got = await self._read("CONTRACT_HASH")
+        if got != contract.CONTRACT_HASH:
             raise AssertionError(
-                f"expected a device of contract hash 0x{contract.CONTRACT_HASH:08x}, but it says "
-                f"0x{came:08x}; run `make gen` and replay again"
+                f"expected a device of contract hash 0x{contract.CONTRACT_HASH:08x}, but got "
+                f"0x{got:08x}; run `make gen` and replay again"
             )
         modes = [
             name
@@ -153,7 +153,7 @@ class ReplayTestbench(StreamHost):
         self._access = True
         await self._cycle()
         if not read_int(self._reg_rvalid):
-            raise AssertionError(f"the read of {register} was not answered in the next cycle")
+            raise AssertionError(f"the read of {register} got no response in the next cycle")
         return read_int(self._reg_rdata)
 
     async def _control(self, *bits: str) -> None:
@@ -180,7 +180,7 @@ class ReplayTestbench(StreamHost):
         for _ in range(HALT_READS):
             if await self._read("STATUS") & halted:
                 return
-        raise await self._failure("STOPPED came, but STATUS.HALTED did not follow")
+        raise await self._failure("expected STATUS.HALTED after STOPPED, got none")
 
     # ------------------------------------------------------------------ the end
 
@@ -217,7 +217,7 @@ class ReplayTestbench(StreamHost):
         self.registers.check(register, expected=expected, actual=await self._read(register))
 
     async def _failure(self, what: str) -> AssertionError:
-        """An error that says ``what``, and where host and device stand."""
+        """An error with ``what``, and the state of host and device."""
         state = [f"{name}=0x{await self._read(name):x}" for name in _STATE]
         return AssertionError(f"{what}; {self._where()}; {' '.join(state)}")
 

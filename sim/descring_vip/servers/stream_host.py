@@ -59,7 +59,7 @@ class StreamHost(Case):
         self._reward_ready = signal(dut, "reward_ready_i")
         self._reward_data = signal(dut, "reward_data_o")
         self.falling = FallingEdge(self.time.clock)
-        self._offered = False  # line number `written` is on offer
+        self._offered = False  # line number `written` is pending
         self._was_ready = False
         self._ready = False  # what the ready outputs of the host are
 

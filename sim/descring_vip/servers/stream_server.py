@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """One simulation for many streams: the hosts of line ports, one after the other, each from reset.
 
-Requests come through a pipe; while none is under way, the simulator stands still.
+Requests come through a pipe; while none is in progress, the simulator is blocked.
 """
 
 from __future__ import annotations

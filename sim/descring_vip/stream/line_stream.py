@@ -50,7 +50,7 @@ def _ports(prefix: str, *, into: bool) -> dict[str, str]:
 class LineDriver:
     """Offers lines to a design: :meth:`send_soon` queues them.
 
-    A line stays on offer, unchanged, until the design takes it. While nothing is on offer the data
+    A line stays pending, unchanged, until the design takes it. While nothing is valid the data
     are other than any line's, so that a design that takes data without valid is found out.
 
     Attributes:
@@ -107,12 +107,12 @@ class LineDriver:
         self._pauses.start(idle)
 
     def clear(self) -> None:
-        """Drop every line that is not on offer."""
+        """Drop every line that is not pending."""
         self._bus.clear()
         self._sent = self.accepted + self._bus.sending
 
     def abort(self) -> None:
-        """Drop every line that the design has not taken, also the one on offer."""
+        """Drop every line that the design has not taken, also the pending one."""
         self.stop()
         self._sent = self.accepted
         self._bus = self._new_bus()
@@ -179,7 +179,7 @@ class _LineBus(BusDriver):  # type: ignore[misc]
 
 
 class _Pauses:
-    """How many cycles a source pauses before each line; it goes on where a reset interrupted it."""
+    """The pauses of a source before each line; a reset does not restart them."""
 
     def __init__(self, pattern: Pattern | None) -> None:
         self.start(pattern)
@@ -190,7 +190,7 @@ class _Pauses:
         self._on, self._off = self._next()
 
     def before_next(self) -> int:
-        """The cycles to pause before the line that is about to be offered."""
+        """The cycles to pause before the line that is about to be presented."""
         pause = 0
         if not self._on:
             pause = self._off
@@ -229,7 +229,7 @@ class LineSink:
         self._ready.value = 0
 
     def start(self, pattern: Pattern | None = None, *, kind: Ready | None = None) -> None:
-        """Take lines as ``pattern`` says, None for always; ``kind`` AFTER_VALID follows valid."""
+        """Take lines by ``pattern``, None for always; ``kind`` AFTER_VALID follows valid."""
         self.stop()
         if kind is Ready.AFTER_VALID:
             if pattern is None:
@@ -270,7 +270,7 @@ class LineSink:
 class LineMonitor(BusMonitor):  # type: ignore[misc]
     """Sees the lines that pass a stream, and hands each to its callbacks as a :class:`Beat`.
 
-    It also holds the source to its promise: what is on offer stays on offer, unchanged, until it is
+    It also holds the source to its promise: a pending line stays valid and unchanged until it is
     taken.
     """
 
@@ -331,7 +331,7 @@ class LineMonitor(BusMonitor):  # type: ignore[misc]
             self._recv(Beat(line, self._timebase.cycle, side))
 
     def _broken_promise(self, what: str, offered: bytes, now: bytes | None) -> AssertionError:
-        text = f"stream {self.label}: a line on offer was {what} before it was taken"
+        text = f"stream {self.label}: a pending line was {what} before it was taken"
         if now is not None:
-            text += f"\n  offered {offered.hex(' ', 8)}\n  now     {now.hex(' ', 8)}"
+            text += f"\n  presented {offered.hex(' ', 8)}\n  now     {now.hex(' ', 8)}"
         return AssertionError(f"{text} ({self._timebase.context()})")

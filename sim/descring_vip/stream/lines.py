@@ -24,7 +24,7 @@ def join(lines: Iterable[bytes]) -> Lines:
 
 
 def random_lines(rng: np.random.Generator, count: int) -> list[bytes]:
-    """``count`` lines of random bytes: payload for blocks that must not look into a line."""
+    """``count`` lines of random bytes: payload for blocks that must not inspect a line."""
     return _cut(rng.bytes(count * LINE_BYTES))
 
 

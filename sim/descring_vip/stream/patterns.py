@@ -32,13 +32,13 @@ class Idle(Enum):
 
 
 class Ready(Enum):
-    """When the sink of a stream takes what is offered."""
+    """When the sink of a stream takes what is presented."""
 
     ALWAYS = "every cycle"
     RANDOM = "every other cycle on average, at random"
     BURSTS = "runs of cycles and long pauses"
     LATE = "never for a long while, then every cycle"
-    AFTER_VALID = "not before something is offered: ready waits for valid"
+    AFTER_VALID = "not before something is presented: ready waits for valid"
 
 
 def idle_pattern(idle: Idle, rng: np.random.Generator) -> Pattern | None:
@@ -54,7 +54,7 @@ def ready_pattern(ready: Ready, rng: np.random.Generator) -> Pattern | None:
     """The ``(ready, not ready)`` counts of a sink; None means always ready.
 
     AFTER_VALID is no pattern in time: a driver follows ``valid`` instead and pauses in between for
-    as long as this generator's second number says.
+    as long as this generator's second number.
     """
     if ready is Ready.ALWAYS:
         return None

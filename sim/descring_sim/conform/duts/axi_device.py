@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from descring_sim.conform.dut import Answer, Description, DeviceJob, StreamJob
+from descring_sim.conform.dut import Description, DeviceJob, StreamJob, StreamResult
 from descring_sim.conform.duts.axi_port_map import PORTS, WRAPPER, ShellMap
 from descring_sim.conform.duts.device_pool import SimulatedDevices
 from descring_sim.conform.duts.dut_file import DutFile
@@ -27,7 +27,7 @@ _BIG_MEMORY = 16 << 20
 class ShellDut:
     """Builds the device behind a generated wrapper, and serves it as our own simulators' devices.
 
-    Its memory answers late, and a write reaches it with the response, so that a device that runs
+    Its memory responds late, and a write reaches it with the response, so that a device that runs
     ahead of its memory shows.
     """
 
@@ -83,11 +83,11 @@ class ShellDut:
         self._source.copy(folder, WRAPPER, self._map.render(ports))
         self._source.build(WRAPPER)
 
-    def run(self, job: StreamJob | DeviceJob) -> Answer:
+    def run(self, job: StreamJob | DeviceJob) -> StreamResult:
         """See :class:`descring_sim.conform.dut.Dut`."""
         if isinstance(job, DeviceJob):
             return self._devices.run(job)
-        answers: list[Answer] = []
+        answers: list[StreamResult] = []
         slots = job.ring_slots or _SLOTS
         options = ReplayOptions(
             halt=job.halt,
@@ -98,9 +98,9 @@ class ShellDut:
 
         def program(device: SimulatorDevice) -> None:
             done, reward = stream_through(device, job.lines, options, lambda _count: None)
-            answers.append(Answer(done, reward))
+            answers.append(StreamResult(done, reward))
 
-        came = self._devices.run(
+        actual = self._devices.run(
             DeviceJob(
                 program,  # type: ignore[arg-type]
                 memory=_MEMORY if slots <= _SLOTS else _BIG_MEMORY,
@@ -109,7 +109,7 @@ class ShellDut:
                 waves=job.waves,
             )
         )
-        return Answer(answers[0].done, answers[0].reward, waves=came.waves)
+        return StreamResult(answers[0].done, answers[0].reward, waves=actual.waves)
 
     def _open(self, job: DeviceJob) -> SimulatorDevice:
         return SimulatorDevice(

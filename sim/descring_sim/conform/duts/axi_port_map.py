@@ -108,7 +108,7 @@ class ShellMap:
         """Read the tables of :data:`INTERFACES` and ``ports``.
 
         Raises:
-            ConformError: something is missing or wrong; the text says where.
+            ConformError: something is missing or wrong; the text names the place.
         """
         self._source = source
         self.absent: dict[str, tuple[str, ...]] = {}
@@ -135,8 +135,8 @@ class ShellMap:
         complain = source.file.complain
         if not entries:
             raise ConformError(
-                f"{source.file.path}: expected a table [shell.{table}] that says how the signals "
-                f"of the {'AXI4-Lite slave' if table == 'registers' else 'AXI4 master'} are called"
+                f"{source.file.path}: expected a table [shell.{table}] with names of the signals "
+                f"of the {'AXI4-Lite slave' if table == 'registers' else 'AXI4 master'}"
             )
         prefix = entries.get("prefix", "")
         if not isinstance(prefix, str):

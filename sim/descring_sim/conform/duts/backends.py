@@ -16,7 +16,7 @@ from descring_host import HostError, open_device
 from descring_model import contract
 
 from descring_sim.conform.capabilities import Capabilities
-from descring_sim.conform.dut import Answer, Description, DeviceJob, StreamJob
+from descring_sim.conform.dut import Description, DeviceJob, StreamJob, StreamResult
 from descring_sim.conform.duts.device_pool import SimulatedDevices
 from descring_sim.conform.duts.stream_pool import CoreStreams
 from descring_sim.conform.errors import DutError, DutUnavailable
@@ -28,7 +28,7 @@ from descring_sim.replay.registry import open_backend
 class Traits:
     """What the kit may ask of one backend's replay, and what its device can be opened with.
 
-    ``simulator`` says that it is one: its processes are reused. ``device`` is its name among
+    ``simulator`` states that it is one: its processes are reused. ``device`` is its name among
     devices when that is another.
     """
 
@@ -122,7 +122,7 @@ class BackendDut:
             except HostError as error:
                 raise DutUnavailable(" ".join(str(error).split())) from error
 
-    def run(self, job: StreamJob | DeviceJob) -> Answer:
+    def run(self, job: StreamJob | DeviceJob) -> StreamResult:
         """See :class:`descring_sim.conform.dut.Dut`."""
         if isinstance(job, DeviceJob):
             return self._run_device(job)
@@ -139,9 +139,9 @@ class BackendDut:
         if self._streams is not None and not options.waves:
             return self._streams.answer(job.lines, options, job.timeout_s)
         result = open_backend(self.name).replay(job.lines, options, lambda _count: None)
-        return Answer(result.done, result.reward, result.note)
+        return StreamResult(result.done, result.reward, result.note)
 
-    def _run_device(self, job: DeviceJob) -> Answer:
+    def _run_device(self, job: DeviceJob) -> StreamResult:
         if self._devices is not None:
             return self._devices.run(job)
         try:
@@ -149,7 +149,7 @@ class BackendDut:
                 job.program(device)
         except HostError as error:
             raise DutError(f"device {self.name}: {error}") from error
-        return Answer()
+        return StreamResult()
 
     def _open(self, job: DeviceJob) -> Any:
         options = dict(self._traits.device_options) | self._device_options

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from descring_model import Lines
 
-from descring_sim.conform.dut import Answer, Description, DeviceJob, StreamJob, no_lines
+from descring_sim.conform.dut import Description, DeviceJob, StreamJob, StreamResult, no_lines
 from descring_sim.conform.duts.dut_file import DutFile
 from descring_sim.conform.errors import ConformError, DutError, DutHung
 from descring_sim.replay.stream_file import StreamError, read_stream
@@ -43,7 +43,7 @@ class ProgramDut:
             if getattr(capabilities, name) and not self._speaks_of(name):
                 raise ConformError(
                     f"{file.path}: capabilities.{name} is true, but [command] has no {name!r} that "
-                    "says how; add it, or set the capability to false"
+                    "explains how; add it, or set the capability to false"
                 )
 
     def _speaks_of(self, name: str) -> bool:
@@ -57,7 +57,7 @@ class ProgramDut:
         """Run the file's build command."""
         self._file.run_build()
 
-    def run(self, job: StreamJob | DeviceJob) -> Answer:
+    def run(self, job: StreamJob | DeviceJob) -> StreamResult:
         """See :class:`descring_sim.conform.dut.Dut`."""
         if isinstance(job, DeviceJob):
             raise DutError("a command has no registers")
@@ -70,7 +70,7 @@ class ProgramDut:
             reward = no_lines()
             if job.split_reward:
                 reward = _completions(files["reward"])
-            return Answer(done, reward)
+            return StreamResult(done, reward)
 
     def _words(self, job: StreamJob, files: dict[str, Path]) -> list[str]:
         values = {name: str(path) for name, path in files.items()}
@@ -105,7 +105,7 @@ class ProgramDut:
         if process.returncode:
             text = said.decode(errors="replace").strip()[-_SAID:]
             raise DutError(
-                f"the command ended with {process.returncode}: {text or 'and said nothing'}"
+                f"the command ended with {process.returncode}: {text or 'without a message'}"
             )
 
 

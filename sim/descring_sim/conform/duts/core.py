@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from descring_model import DESC_DTYPE, Lines, contract, line_bytes
 
-from descring_sim.conform.dut import Answer, Description, DeviceJob, StreamJob, Violation
+from descring_sim.conform.dut import Description, DeviceJob, StreamJob, StreamResult, Violation
 from descring_sim.conform.duts.core_wrapper import PORTS, WRAPPER, render
 from descring_sim.conform.duts.dut_file import DutFile
 from descring_sim.conform.duts.port_check import check_map, read_ports
@@ -103,7 +103,7 @@ class RtlDut:
         self._source.copy(folder, WRAPPER, render(self._source))
         self._source.build(WRAPPER)
 
-    def run(self, job: StreamJob | DeviceJob) -> Answer:
+    def run(self, job: StreamJob | DeviceJob) -> StreamResult:
         """See :class:`descring_sim.conform.dut.Dut`."""
         if isinstance(job, DeviceJob):
             raise DutError("a core with line ports has no registers")
@@ -150,8 +150,8 @@ class RtlDut:
         except SimulationError as error:
             raise DutError(str(error)) from error
 
-    def _reuse(self, core: CoreJob, job: StreamJob) -> Answer:
-        """The answer of this process's simulation, which is left running."""
+    def _reuse(self, core: CoreJob, job: StreamJob) -> StreamResult:
+        """The result of this process's simulation, which is left running."""
         if self._live is None or self._live.gone:
             try:
                 self._live = StreamSimulation(
@@ -179,7 +179,7 @@ class RtlDut:
             self._live = live
         return _judged(core, result, None)
 
-    def _answer(self, core: CoreJob, run: RunResult) -> Answer:
+    def _answer(self, core: CoreJob, run: RunResult) -> StreamResult:
         if not run.ok or not core.result.is_file():
             text = run.failure_text().replace(run.rerun_line(run.outcome.first_failed), "see below")
             if any("no end after" in problem for problem in run.outcome.problems):
@@ -188,12 +188,12 @@ class RtlDut:
         return _judged(core, CoreResult.load(core.result), str(run.waves) if run.waves else None)
 
 
-def _judged(core: CoreJob, result: CoreResult, waves: str | None) -> Answer:
+def _judged(core: CoreJob, result: CoreResult, waves: str | None) -> StreamResult:
     if result.hung:
         raise DutHung(result.hung + (f"; waves {waves}" if waves else ""))
     violation = Violation(result.rule, result.text) if result.rule else None
     done, reward = (_lines(path) for path in core.rings)
-    return Answer(done, reward, f"{result.cycles} cycles", waves, violation)
+    return StreamResult(done, reward, f"{result.cycles} cycles", waves, violation)
 
 
 def _lines(path: Path) -> Lines:

@@ -22,10 +22,10 @@ class Port:
 
 
 PORTS: dict[str, Port] = {
-    "line_valid": Port("input", 1, True, "a line is on offer"),
-    "line_ready": Port("output", 1, True, "the line is taken at this edge, if it is on offer"),
+    "line_valid": Port("input", 1, True, "a line is pending"),
+    "line_ready": Port("output", 1, True, "the line is taken at this edge, if it is pending"),
     "line_data": Port("input", LINE, True, "the line, byte k at bits 8k+7:8k [DESC-015]"),
-    "done_valid": Port("output", 1, True, "a completion is on offer"),
+    "done_valid": Port("output", 1, True, "a completion is pending"),
     "done_ready": Port("input", 1, True, "the completion is taken at this edge"),
     "done_data": Port("output", LINE, True, "the completion"),
     "reward_valid": Port("output", 1, False, "likewise, of the reward ring [RING-008]"),

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from descring_host import HostError
 
-from descring_sim.conform.dut import Answer, DeviceJob
+from descring_sim.conform.dut import DeviceJob, StreamResult
 from descring_sim.conform.errors import DutError
 from descring_sim.cosim.device import SimulatorDevice
 
@@ -22,7 +22,7 @@ class SimulatedDevices:
         self._open_one = open_one
         self._live: dict[int, SimulatorDevice] = {}
 
-    def run(self, job: DeviceJob) -> Answer:
+    def run(self, job: DeviceJob) -> StreamResult:
         """Carry out ``job``; with waves on a device of its own.
 
         Raises:
@@ -41,10 +41,10 @@ class SimulatedDevices:
                 raise
             if job.waves:
                 device.close()
-                return Answer(waves=device.waves)
+                return StreamResult(waves=device.waves)
             self._live[job.memory] = device
             if len(self._live) > _KEPT:
                 self._live.pop(next(iter(self._live))).close()
         except HostError as error:
             raise DutError(" ".join(str(error).split())) from error
-        return Answer()
+        return StreamResult()

@@ -39,9 +39,9 @@ class DutFile:
         """What relative paths in the file are relative to."""
         return self.path.parent
 
-    def complain(self, key: str, expected: str, came: object) -> ConformError:
+    def complain(self, key: str, expected: str, result: object) -> ConformError:
         """The error of a wrong value."""
-        return ConformError(f"{self.path}: {self.kind}.{key}: expected {expected}, came {came!r}")
+        return ConformError(f"{self.path}: {self.kind}.{key}: expected {expected}, got {result!r}")
 
     def text(self, key: str, default: str | None = None) -> str:
         """A text of the kind's table."""
@@ -93,7 +93,7 @@ def words(value: Any, where: str) -> list[str]:
     if not isinstance(value, list) or not all(
         isinstance(item, str) and "\0" not in item for item in value
     ):
-        raise ConformError(f"{where}: expected a list of texts, came {value!r}")
+        raise ConformError(f"{where}: expected a list of texts, got {value!r}")
     return value
 
 
@@ -114,7 +114,7 @@ def read_file(path: Path) -> DutFile:
         raise ConformError(f"{path}: expected a table [dut] with name, version and kind")
     kind = dut.get("kind")
     if kind not in KINDS:
-        raise ConformError(f"{path}: dut.kind: expected one of {', '.join(KINDS)}, came {kind!r}")
+        raise ConformError(f"{path}: dut.kind: expected one of {', '.join(KINDS)}, got {kind!r}")
     unknown = sorted(set(data) - {"dut", "capabilities", kind})
     if unknown:
         raise ConformError(f"{path}: a file of kind {kind} has no table [{unknown[0]}]")
@@ -122,14 +122,14 @@ def read_file(path: Path) -> DutFile:
         raise ConformError(f"{path}: [dut] has no {key!r}; it has name, version, kind, settle_s")
     for key in ("name", "version"):
         if not isinstance(dut.get(key), str) or not dut[key]:
-            raise ConformError(f"{path}: dut.{key}: expected a text, came {dut.get(key)!r}")
+            raise ConformError(f"{path}: dut.{key}: expected a text, got {dut.get(key)!r}")
     settle = dut.get("settle_s", 2.0)
     if not isinstance(settle, int | float) or not 0 <= settle <= 600:
-        raise ConformError(f"{path}: dut.settle_s: expected seconds, 0 to 600, came {settle!r}")
+        raise ConformError(f"{path}: dut.settle_s: expected seconds, 0 to 600, got {settle!r}")
     capabilities = Capabilities.parse(data.get("capabilities", {}), str(path))
     table = data.get(kind)
     if not isinstance(table, dict):
-        raise ConformError(f"{path}: expected a table [{kind}], as dut.kind says")
+        raise ConformError(f"{path}: expected a table [{kind}], as named by dut.kind")
     description = Description(
         dut["name"], dut["version"], kind, capabilities, str(path), float(settle)
     )

@@ -56,7 +56,7 @@ def find_dut(reference: str) -> Dut:
             return _checked(point.load(), reference)
     raise ConformError(
         f"expected an implementation out of {', '.join(known())}, a .toml file, or file.py:Class, "
-        f"came {reference!r}"
+        f"got {reference!r}"
     )
 
 
@@ -135,7 +135,7 @@ def load_file(path: Path) -> Dut:
     """The implementation that the file at ``path`` describes.
 
     Raises:
-        ConformError: the file is wrong; the text says where.
+        ConformError: the file is wrong; the text names the place.
     """
     file = read_file(path)
     return _MAKERS[file.kind](file)

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from descring_model import DESC_DTYPE, Lines, contract, line_bytes
 
 from descring_sim.conform.abi import ABI, STREAM_FLAGS
-from descring_sim.conform.dut import Answer, Description, DeviceJob, StreamJob
+from descring_sim.conform.dut import Description, DeviceJob, StreamJob, StreamResult
 from descring_sim.conform.duts.dut_file import DutFile
 from descring_sim.conform.errors import DutError
 
@@ -90,21 +90,21 @@ class LibraryDut:
                     f"{self._path} does not export {name} (see descring_dut.h)"
                 ) from None
             function.restype, function.argtypes = _PROTOTYPES[name]
-        came = library.descring_dut_abi()
-        if came != ABI:
-            raise DutError(f"{self._path}: expected ABI {ABI}, came {came}; compile it anew")
+        actual = library.descring_dut_abi()
+        if actual != ABI:
+            raise DutError(f"{self._path}: expected ABI {ABI}, got {actual}; compile it again")
         self._library = library
 
-    def run(self, job: StreamJob | DeviceJob) -> Answer:
+    def run(self, job: StreamJob | DeviceJob) -> StreamResult:
         """See :class:`descring_sim.conform.dut.Dut`."""
         assert self._library is not None
         if isinstance(job, DeviceJob):
             with _LibraryDevice(self._library, job) as device:
                 job.program(device)
-            return Answer()
+            return StreamResult()
         return self._stream(self._library, job)
 
-    def _stream(self, library: ctypes.CDLL, job: StreamJob) -> Answer:
+    def _stream(self, library: ctypes.CDLL, job: StreamJob) -> StreamResult:
         stream = _Stream(
             size=ctypes.sizeof(_Stream),
             flags=sum(bit for name, bit in STREAM_FLAGS.items() if getattr(job, name)),
@@ -138,7 +138,7 @@ class LibraryDut:
             _lines(ring, int(written.value), count)
             for ring, written in zip(rings, counts, strict=True)
         )
-        return Answer(done, reward)
+        return StreamResult(done, reward)
 
 
 def _aligned(count: int) -> npt.NDArray[np.uint8]:
@@ -152,7 +152,7 @@ def _aligned(count: int) -> npt.NDArray[np.uint8]:
 def _lines(ring: npt.NDArray[np.uint8], count: int, room: int) -> Lines:
     if count > room:
         raise DutError(
-            f"descring_dut_run says that it wrote {count} lines; there is room for {room}"
+            f"descring_dut_run reports that it wrote {count} lines; there is room for {room}"
         )
     if (ring[room:] != _GUARD_BYTE).any():
         raise DutError("descring_dut_run wrote behind the end of a completion ring")

@@ -12,7 +12,7 @@ import numpy as np
 from descring_model import contract
 
 from descring_sim.conform.capabilities import SLOTS, Capabilities
-from descring_sim.conform.dut import Answer, Description, DeviceJob, StreamJob
+from descring_sim.conform.dut import Description, DeviceJob, StreamJob, StreamResult
 
 CAPABILITIES = Capabilities(
     levels=frozenset({"stream", "device"}),
@@ -26,7 +26,7 @@ CAPABILITIES = Capabilities(
 class ModelDut:
     """``complete()`` for streams, ``GoldenDevice`` for programs.
 
-    ``model`` is the package that has them: a copy with a mistake in it can stand in its place.
+    ``model`` is the package that has them: a copy with a fault can replace it.
     """
 
     model: ModuleType = descring_model
@@ -39,12 +39,12 @@ class ModelDut:
     def build(self, folder: Path) -> None:
         """Nothing to build."""
 
-    def run(self, job: StreamJob | DeviceJob) -> Answer:
+    def run(self, job: StreamJob | DeviceJob) -> StreamResult:
         """See :class:`descring_sim.conform.dut.Dut`."""
         model: Any = self.model
         if isinstance(job, DeviceJob):
             job.program(model.GoldenDevice(job.memory, first_index=job.first_index))
-            return Answer()
+            return StreamResult()
         answers = model.complete(
             job.lines,
             first_index=job.first_index,
@@ -55,4 +55,4 @@ class ModelDut:
         if job.halt and len(stops):
             answers = answers[: stops[0] + 1]
         to_reward = model.goes_to_reward(answers) & job.split_reward
-        return Answer(answers[~to_reward], answers[to_reward])
+        return StreamResult(answers[~to_reward], answers[to_reward])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Foreign sources in SystemVerilog: what a file says of them, and building a wrapped design."""
+"""Foreign sources in SystemVerilog: what a file declares, and building a wrapped design."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class RtlSource:
         clock: name of the clock. ``reset`` is that of the reset.
         reset_high: the reset is active high.
         reset_cycles: how long the design is held in it.
-        ports: ours to theirs, as the table ``ports`` says, with ``!`` for the opposite sense.
+        ports: ours to theirs, as in the table ``ports``, with ``!`` for the opposite sense.
         tie: their other inputs, with an expression for each.
         parameters: of the top module.
     """
@@ -59,7 +59,7 @@ class RtlSource:
         """Read what is common to both kinds of port maps; ``ports`` are those that can be named.
 
         Raises:
-            ConformError: something is missing or wrong; the text says where.
+            ConformError: something is missing or wrong; the text names the place.
         """
         self.file = file
         self._sources = self._files("sources")
@@ -141,7 +141,7 @@ class RtlSource:
         return text
 
     def describe(self) -> Description:
-        """What the file says of the implementation, and what it is compiled by.
+        """What the file declares of the implementation, and its compiler.
 
         Raises:
             ConformError: this machine lacks the simulator.
@@ -215,7 +215,7 @@ class RtlSource:
         """Compile what :meth:`copy` has put there.
 
         Raises:
-            DutError: the simulator refuses it; the text has what it says.
+            DutError: the simulator refuses it; the text has its message.
         """
         try:
             builds.build(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from descring_model import Lines
 
-from descring_sim.conform.dut import Answer
+from descring_sim.conform.dut import StreamResult
 from descring_sim.conform.errors import DutError, DutHung
 from descring_sim.cosim.stream_server import StreamFailed, StreamHung, StreamSimulation
 from descring_sim.protocol.replay_job import Job, Summary
@@ -23,17 +23,17 @@ _KEPT = 2
 
 
 class CoreStreams:
-    """Answers streams as ``descring replay`` does, a simulation for each set of parameters."""
+    """Runs streams as ``descring replay`` does, a simulation for each set of parameters."""
 
     def __init__(self, simulator: str) -> None:
         self._simulator = simulator
         self._live: dict[tuple[int, int], StreamSimulation] = {}
 
-    def answer(self, lines: Lines, options: ReplayOptions, timeout_s: float) -> Answer:
+    def answer(self, lines: Lines, options: ReplayOptions, timeout_s: float) -> StreamResult:
         """The completions of ``lines``.
 
         Raises:
-            DutError: there is no whole answer. DutHung: it did not end in ``timeout_s``.
+            DutError: there is no whole result. DutHung: it did not end in ``timeout_s``.
         """
         depth = options.ring_depth or cosim.DEFAULT_RING_DEPTH
         workers = options.workers or cosim.DEFAULT_WORKERS
@@ -43,7 +43,7 @@ class CoreStreams:
             job = cosim.write_job(Path(folder), lines, options, depth)
             self._carry_out(job, (depth, workers), options.seed or 0, timeout_s)
             summary = Summary.load(job.summary)
-            return Answer(
+            return StreamResult(
                 cosim.completions(job.done, summary.done),
                 cosim.completions(job.reward, summary.reward),
                 f"{summary.cycles} cycles",

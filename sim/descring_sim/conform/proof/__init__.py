@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Proof that the kit can say no: wrong implementations, each to be rejected under its rule."""
+"""Negative tests of the kit: wrong implementations, each to be rejected under its rule."""

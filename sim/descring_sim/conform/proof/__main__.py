@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``python -m descring_sim.conform.proof``: wrong implementations, and the page about them."""
+"""``descring dev conform-proof``: wrong implementations, and the page about them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 from descring_sim.conform.errors import ConformError
-from descring_sim.conform.proof.accepted import UNUSUAL, Acceptance, Unusual, accept
+from descring_sim.conform.proof.accepted import VARIANTS, Acceptance, Variant, accept
 from descring_sim.conform.proof.mutants import LANGUAGES, Mutant, examples_dir, load
 from descring_sim.conform.proof.run import SEED, Trial, try_mutant
 from descring_sim.conform.status import TestResult
@@ -54,11 +54,11 @@ def score(trials: Sequence[Trial]) -> str:
 
 def acceptances(accepted: Sequence[Acceptance]) -> list[str]:
     """What was accepted as a table in Markdown."""
-    rows = ["| implementation | what is unusual | tests | rejected |", "|---|---|---|---|"]
+    rows = ["| implementation | variant | tests | rejected |", "|---|---|---|---|"]
     for item in accepted:
-        unusual = item.unusual
+        variant = item.variant
         wrong = ", ".join(result.test for result in item.rejections) or "none"
-        rows.append(f"| {unusual.name} | {unusual.what} | {len(item.results)} | {wrong} |")
+        rows.append(f"| {variant.name} | {variant.what} | {len(item.results)} | {wrong} |")
     return rows
 
 
@@ -70,11 +70,11 @@ def write_page(root: Path, trials: Sequence[Trial], accepted: Sequence[Acceptanc
     lines = [
         HEADING,
         "",
-        f"`python -m descring_sim.conform.proof --write` on {date}, commit {commit_of(root)}.",
+        f"`descring dev conform-proof --write` on {date}, commit {commit_of(root)}.",
         "",
         f"**{score(trials)}.** Each is a copy of the golden model (python), of the worker's header "
         "behind the C ABI (c), of the example core (rtl) or of the example shell with the "
-        "project's RTL in it (shell), both behind their port maps in Icarus, with one mistake in "
+        "project's RTL in it (shell), both behind their port maps in Icarus, with one fault in "
         "it. The tests of the broken rule are run; the last column has the rules that failures "
         "name.",
         "",
@@ -84,7 +84,7 @@ def write_page(root: Path, trials: Sequence[Trial], accepted: Sequence[Acceptanc
         "",
         *(f"- {rule}: {reason}." for rule, reason in NOT_APPLICABLE.items()),
         "",
-        "## Unusual and right",
+        "## Legal variants",
         "",
         f"The whole suite with seed {SEED}:",
         "",
@@ -96,19 +96,19 @@ def write_page(root: Path, trials: Sequence[Trial], accepted: Sequence[Acceptanc
 
 def _accepted(name: str, work: Path) -> tuple[tuple[TestResult, ...], float]:
     """What became of the right implementation ``name``; by name, since its maker cannot be sent."""
-    (unusual,) = (unusual for unusual in UNUSUAL if unusual.name == name)
-    accepted = accept(unusual, work, SEED)
+    (variant,) = (variant for variant in VARIANTS if variant.name == name)
+    accepted = accept(variant, work, SEED)
     return accepted.results, accepted.seconds
 
 
 def try_all(
-    unusual: Sequence[Unusual], mutants: Sequence[Mutant], work: Path, jobs: int
+    variant: Sequence[Variant], mutants: Sequence[Mutant], work: Path, jobs: int
 ) -> tuple[list[Acceptance], list[Trial]]:
     """Try right and wrong implementations, ``jobs`` at a time."""
-    # Started anew, so that nothing of this process is in the way of what an implementation does.
+    # Spawned, so that nothing of this process interferes with an implementation.
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(jobs, mp_context=spawn) as pool:
-        right = {pool.submit(_accepted, item.name, work): item for item in unusual}
+        right = {pool.submit(_accepted, item.name, work): item for item in variant}
         wrong = {pool.submit(try_mutant, mutant, work): mutant.id for mutant in mutants}
         futures: list[Future[Any]] = [*right, *wrong]
         accepted: dict[str, Acceptance] = {}
@@ -123,7 +123,7 @@ def try_all(
                 trials[trial.mutant.id] = trial
                 said = f"{trial.mutant.id} {trial.by} {trial.seconds:.1f} s"
             click.echo(f"{count} of {len(futures)}: {said}", err=True)
-    return [accepted[item.name] for item in unusual], [trials[name] for name in wrong.values()]
+    return [accepted[item.name] for item in variant], [trials[name] for name in wrong.values()]
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -134,7 +134,7 @@ def try_all(
 def main(language: tuple[str, ...], only: tuple[str, ...], jobs: int, write: bool) -> None:
     """Try wrong implementations; each must be rejected under the rule that it breaks.
 
-    Without --language and --only, unusual right ones too; none of their tests may fail.
+    Without --language and --only, the legal variants too; none of their tests may fail.
     """
     try:
         mutants = [m for m in load(language or LANGUAGES) if not only or m.rule in only]
@@ -148,8 +148,8 @@ def main(language: tuple[str, ...], only: tuple[str, ...], jobs: int, write: boo
     if write and (language or only):
         raise click.UsageError("--write wants all of them; leave --language and --only out")
     work = paths.build_dir() / "conform-proof"
-    unusual = () if language or only else UNUSUAL
-    accepted, trials = try_all(unusual, mutants, work, jobs)
+    variant = () if language or only else VARIANTS
+    accepted, trials = try_all(variant, mutants, work, jobs)
     for trial in trials:
         if not trial.rejected:
             click.echo(f"not rejected: {trial.mutant.id}: {trial.mutant.breaks}; {trial.problem}")

@@ -22,7 +22,7 @@ _SLOW_CYCLES = 2000
 
 
 @dataclass(frozen=True)
-class Unusual:
+class Variant:
     """A right implementation, and ``make(folder)``, which gives it."""
 
     name: str
@@ -32,9 +32,9 @@ class Unusual:
 
 @dataclass(frozen=True)
 class Acceptance:
-    """What the kit said of a right implementation: every result, and how long it took."""
+    """What the kit reported of a right implementation: every result, and how long it took."""
 
-    unusual: Unusual
+    variant: Variant
     results: tuple[TestResult, ...]
     seconds: float
 
@@ -95,18 +95,18 @@ def _shell(simulator: str, lanes: int, latency: int) -> Callable[[Path], Dut]:
     return make
 
 
-UNUSUAL = (
-    Unusual(
+VARIANTS = (
+    Variant(
         "cpu-16-workers",
         "16 threads, streams through rings of 2 slots",
         lambda _folder: BackendDut("cpu", workers=16, ring_slots=2),
     ),
-    Unusual(
+    Variant(
         "verilated-16-workers",
         "the RTL with 16 workers, on-chip rings of 2 slots",
         lambda _folder: BackendDut("verilated", workers=16, ring_slots=2),
     ),
-    Unusual(
+    Variant(
         "verilated-slow-memory",
         f"every access to memory takes 1 to {_SLOW_CYCLES} cycles; half of the cycles are refused",
         lambda _folder: BackendDut(
@@ -114,30 +114,30 @@ UNUSUAL = (
             device_options={"latency": (1, _SLOW_CYCLES), "backpressure": 0.5, "seed": 7},
         ),
     ),
-    Unusual("acme-slow", "50 cycles a token, 2 slots, 100 cycles of reset", _slow_core),
-    Unusual("acme-other-reset", "synchronous active-low reset of one cycle", _other_reset),
-    Unusual(
+    Variant("acme-slow", "50 cycles a token, 2 slots, 100 cycles of reset", _slow_core),
+    Variant("acme-other-reset", "synchronous active-low reset of one cycle", _other_reset),
+    Variant(
         "nimbus-slow-memory",
-        "behind AXI by its map, in Verilator: 16 workers, memory answers after 300 cycles",
+        "behind AXI by its map, in Verilator: 16 workers, memory responds after 300 cycles",
         _shell("verilator", 16, 300),
     ),
-    Unusual(
+    Variant(
         "nimbus-icarus",
-        "behind AXI by its map, in Icarus: 1 worker, memory answers in the next cycle",
+        "behind AXI by its map, in Icarus: 1 worker, memory responds in the next cycle",
         _shell("icarus", 1, 1),
     ),
 )
 
 
-def accept(unusual: Unusual, work: Path, seed: int, *, smoke: bool = False) -> Acceptance:
-    """Run every test that ``unusual`` claims, in this process."""
+def accept(variant: Variant, work: Path, seed: int, *, smoke: bool = False) -> Acceptance:
+    """Run every test that ``variant`` claims, in this process."""
     started = time.monotonic()
-    dut = unusual.make(work / unusual.name)
+    dut = variant.make(work / variant.name)
     description = dut.describe()
-    dut.build(work / unusual.name / "build")
+    dut.build(work / variant.name / "build")
     results = tuple(
         run_test(dut, description, test, seed, timeout_s=TIMEOUT_S, waves=False)
         for test in all_tests()
         if (test.smoke or not smoke) and not test.missing(description.capabilities)
     )
-    return Acceptance(unusual, results, time.monotonic() - started)
+    return Acceptance(variant, results, time.monotonic() - started)

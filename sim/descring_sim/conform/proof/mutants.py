@@ -27,9 +27,9 @@ LANGUAGES = ("python", "c", "rtl", "shell")
 
 @dataclass(frozen=True)
 class Mutant:
-    """One wrong implementation: ``search``, which stands in ``file`` once, becomes ``replace``.
+    """One wrong implementation: ``search``, which is in ``file`` once, becomes ``replace``.
 
-    ``also`` are further pairs of the two, where one mistake shows in several places. ``number``
+    ``also`` are further pairs of the two, where one fault shows in several places. ``number``
     counts those of one language that break the same rule.
     """
 
@@ -49,10 +49,10 @@ class Mutant:
         return f"{self.language}-{self.rule}{again}"
 
     def mutated(self, text: str) -> str:
-        """``text`` with the mistake in it.
+        """``text`` with the change applied.
 
         Raises:
-            ConformError: the text to be replaced does not stand in it exactly once.
+            ConformError: the text to be replaced is not in it exactly once.
         """
         for search, replacement in ((self.search, self.replace), *self.also):
             found = text.count(search)
@@ -104,7 +104,7 @@ def examples_dir() -> Path:
 
 
 def _write_c(mutant: Mutant, home: Path) -> str:
-    """The example worker over a header with a mistake, which is found before the right one."""
+    """The example worker over a header with a fault, which is found before the right one."""
     shutil.copytree(examples_dir() / "c_worker", home, ignore=shutil.ignore_patterns("*.so"))
     header = paths.include_dir() / mutant.file
     text = mutant.mutated(header.read_text(encoding="utf-8"))
@@ -113,7 +113,7 @@ def _write_c(mutant: Mutant, home: Path) -> str:
 
 
 def _write_rtl(mutant: Mutant, home: Path) -> str:
-    """The example core with a mistake in it."""
+    """The example core with a fault in it."""
     shutil.copytree(examples_dir() / "acme", home)
     source = home / mutant.file
     source.write_text(mutant.mutated(source.read_text(encoding="utf-8")), encoding="utf-8")
@@ -139,7 +139,7 @@ def write_shell(home: Path, settings: Mapping[str, str]) -> Path:
 
 
 def _write_shell(mutant: Mutant, home: Path) -> str:
-    """The example shell with a mistake in it."""
+    """The example shell with a fault in it."""
     settings = {'"verilator"': '"icarus"', "settle_s = 10.0": f"settle_s = {_SETTLE_S}"}
     file = write_shell(home, settings)
     source = home / mutant.file
@@ -148,7 +148,7 @@ def _write_shell(mutant: Mutant, home: Path) -> str:
 
 
 _SETTLE_S = 1.0
-"""A shell whose tail never comes to where it should would be waited for much longer."""
+"""A shell whose tail stops short would be waited for much longer."""
 _WRITERS = {"python": _write_python, "c": _write_c, "rtl": _write_rtl, "shell": _write_shell}
 _LISTS = (
     ("python", "model.toml", ""),

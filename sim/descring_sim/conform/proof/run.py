@@ -24,7 +24,7 @@ SEED = 1
 
 @dataclass(frozen=True)
 class Trial:
-    """What the kit said of a wrong implementation."""
+    """What the kit reported of a wrong implementation."""
 
     mutant: Mutant
     failures: tuple[TestResult, ...]

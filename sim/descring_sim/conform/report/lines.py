@@ -32,10 +32,10 @@ class FieldRow:
         """The row for a terminal."""
         mark = ">" if self.differs else " "
         columns = (self.submitted, self.expected, self.actual)
-        given, wanted, came = ("-" if value is None else value for value in columns)
+        given, wanted, got = ("-" if value is None else value for value in columns)
         return (
             f"{mark} {self.offset:>2} {self.name:<18} submitted {given:<18} "
-            f"expected {wanted:<18} actual {came}"
+            f"expected {wanted:<18} actual {got}"
         )
 
 

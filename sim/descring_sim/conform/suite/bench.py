@@ -26,7 +26,7 @@ from descring_model import (
 from descring_sim.conform.capabilities import Capabilities
 from descring_sim.conform.dut import Device
 from descring_sim.conform.status import Bin, LineDiff
-from descring_sim.conform.suite.diagnosis import blame_line, differing_bytes
+from descring_sim.conform.suite.diagnosis import diagnose_line, differing_bytes
 from descring_sim.conform.suite.stream_check import position, wrap
 from descring_sim.conform.suite.vector import FLAG, U32, Draw
 
@@ -46,7 +46,7 @@ _READY_S = 10.0
 
 
 class CheckFailed(Exception):
-    """The device is not what the contract says: which rules it breaks, and what there is to see."""
+    """The device differs from the contract: the rules it breaks, and the difference."""
 
     def __init__(self, text: str, rules: tuple[str, ...], diff: LineDiff | None = None) -> None:
         super().__init__(text)
@@ -213,7 +213,7 @@ class Bench:
         self.check(register, wanted, self.read(register), *rules)
 
     def rest(self, *rules: str, memory: bool = True, registers: Iterable[str] = COMPARED) -> None:
-        """Let the device come to rest, then compare registers and the whole memory.
+        """Let the device settle, then compare registers and the whole memory.
 
         A difference breaks ``rules`` (the test's own when none are given), but one in the bytes of
         a completion breaks the rules that those bytes are about.
@@ -271,8 +271,8 @@ class Bench:
                 last, moved = now, time.monotonic()
 
     def _same_memory(self, rules: tuple[str, ...]) -> None:
-        wanted, came = self.golden.memory, self.device.memory
-        differing = np.flatnonzero(wanted != came)
+        wanted, got = self.golden.memory, self.device.memory
+        differing = np.flatnonzero(wanted != got)
         if len(differing):
             differing = differing[~np.isin(differing, self._undetermined())]
         if not len(differing):
@@ -287,7 +287,7 @@ class Bench:
                 raise self._line_failure(name, (start - base) // _LINE, start, rules)
         raise CheckFailed(
             f"byte 0x{at:x} of memory, outside of all rings, was written: "
-            f"expected 0x{wanted[at]:02x}, actual 0x{came[at]:02x}",
+            f"expected 0x{wanted[at]:02x}, actual 0x{got[at]:02x}",
             ("RING-004", *rules),
         )
 
@@ -325,7 +325,9 @@ class Bench:
             return CheckFailed(f"{text}: the device wrote there", ("RING-003", *rules), diff)
         near = len(differing_bytes(expected.tobytes(), actual.tobytes())) <= _LINE // 2
         if submitted is not None and near and actual["user_data"] == expected["user_data"]:
-            return CheckFailed(text, blame_line(submitted[0], expected[0], actual[0]).rules, diff)
+            return CheckFailed(
+                text, diagnose_line(submitted[0], expected[0], actual[0]).rules, diff
+            )
         return CheckFailed(text, rules, diff)
 
     @property

@@ -77,7 +77,9 @@ def _add(test: Test) -> None:
 def _what(body: Callable[..., object]) -> str:
     text = " ".join((body.__doc__ or "").split())
     if not text:
-        raise ValueError(f"{body.__name__}: a test says in its docstring what it shows")
+        raise ValueError(
+            f"{body.__name__}: expected a docstring that states what the test shows, got none"
+        )
     return text
 
 

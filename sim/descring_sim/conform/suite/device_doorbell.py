@@ -10,7 +10,7 @@ from descring_sim.conform.suite.vector import U32
 
 @device_test("DB-001", smoke=True)
 def unpublished_lines(bench: Bench) -> None:
-    """Lines without a doorbell are not answered, and only those before its tail are."""
+    """Lines without a doorbell are not completed, and only those before its tail are."""
     bench.start(4, 4, 4)
     bench.put(bench.lines(9))
     bench.quiet()

@@ -145,8 +145,8 @@ def bits_without_a_meaning(bench: Bench) -> None:
                 value ^= CTRL["RESET"] | _unclaimed_modes(bench)
             bench.write(register.name, value)
             meant = sum(field.mask for field in register.bits)
-            came = bench.read(register.name) & ~meant & U32
-            bench.check(f"{register.name}, bits without a meaning", 0, came)
+            actual = bench.read(register.name) & ~meant & U32
+            bench.check(f"{register.name}, bits without a meaning", 0, actual)
 
 
 @device_test("HASH-001", smoke=True)

@@ -71,7 +71,7 @@ def wrap_of_all_indices(bench: Bench) -> None:
 
 @device_test("RING-002", "first_index", "split_reward", "opcode:DECODE", first_index=U32 - 6)
 def wrap_of_two_rings(bench: Bench) -> None:
-    """Both completion rings go through 2^32, each when its own count says so."""
+    """Both completion rings go through 2^32, each at its own count."""
     bench.start(4, 2, 2, "SPLIT_REWARD")
     _rounds(bench, 4)
 
@@ -133,7 +133,7 @@ def indices_of_both_rings(bench: Bench) -> None:
 
 @device_test("RING-005", smoke=True)
 def never_drained_then_drained(bench: Bench) -> None:
-    """A done ring that is not drained stalls the device; drained bit by bit, all come in order."""
+    """A done ring that is not drained stalls the device; drained in steps, all arrive in order."""
     bench.start(4, 1, 1)
     bench.submit(bench.lines(16, [bench.draw.echo_opcode()]))
     bench.rest()

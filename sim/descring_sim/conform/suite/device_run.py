@@ -21,7 +21,7 @@ _DRAIN_S = 10.0
 
 @device_test("LIFE-003", "opcode:STOP", smoke=True)
 def lines_behind_a_stop_wait(bench: Bench) -> None:
-    """STOP completes last, HALTED follows, what is behind waits untouched, and RESUME goes on."""
+    """STOP completes last, HALTED follows, what is behind waits untouched, and RESUME continues."""
     bench.start(4, 4, 4)
     lines = bench.draw.lines(12)
     lines["opcode"][[3, 4, 9]] = OPCODE["STOP"]
@@ -51,7 +51,7 @@ def resume_without_a_halt(bench: Bench) -> None:
 
 @device_test("OP-255", "opcode:STOP", smoke=True)
 def stop_halts(bench: Bench) -> None:
-    """STOP is answered STOPPED and sets STATUS.HALTED."""
+    """STOP completes as STOPPED and sets STATUS.HALTED."""
     bench.start()
     bench.submit(bench.lines(1, ["STOP"]))
     bench.rest("OP-255", "LIFE-003")
@@ -67,7 +67,7 @@ def refused_stop(bench: Bench) -> None:
 
 @device_test("LIFE-007", smoke=True)
 def pause_and_go_on(bench: Bench) -> None:
-    """Clearing ENABLE drains and keeps everything; setting it again carries on, nothing lost."""
+    """Clearing ENABLE drains and keeps everything; setting it again continues, nothing lost."""
     bench.start(4, 2, 2)
     bench.submit(bench.lines(14, [bench.draw.echo_opcode()]))
     bench.rest()
@@ -86,10 +86,10 @@ def pause_and_go_on(bench: Bench) -> None:
     paused = bench.read("CMD_HEAD")
     time.sleep(0.01)
     bench.device.wait(0.01)
-    bench.check("CMD_HEAD stands still while paused", paused, bench.read("CMD_HEAD"))
+    bench.check("CMD_HEAD does not move while paused", paused, bench.read("CMD_HEAD"))
     bench.check("CMD_HEAD is kept", 1, int((paused - before & U32) <= 14))
     bench.write("CTRL", CTRL["ENABLE"])
-    # Each at its own pace, until both have answered everything.
+    # Each at its own pace, until both have completed everything.
     deadline = time.monotonic() + _DRAIN_S
     while any(side.read32(REG["CMD_HEAD"]) != bench.tail for side in (bench.golden, bench.device)):
         if time.monotonic() > deadline:

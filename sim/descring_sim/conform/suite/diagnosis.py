@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which rule a wrong completion breaks: from the submission, what was expected, and what came.
+"""Which rule a wrong completion breaks: from submission, expected and actual completion.
 
 A difference has an *aspect*, the field it lies in or ``order``, ``count`` or ``ring``, and the
 rules that it breaks, the most telling first.
@@ -28,7 +28,7 @@ _FIELD_RULE = {item.name: item.rule for item in contract.FIELDS}
 
 
 @dataclass(frozen=True)
-class Blame:
+class Diagnosis:
     """Where a difference lies, and the rules that it breaks."""
 
     aspect: str
@@ -62,11 +62,11 @@ def _behaviour(submitted: np.void) -> tuple[str, ...]:
     return tuple(rules)
 
 
-def _refusal(submitted: np.void, wanted: int, came: int) -> tuple[str, ...]:
-    """Both or one of the flags say ERROR, and they differ in that or in the code."""
+def _refusal(submitted: np.void, wanted: int, got: int) -> tuple[str, ...]:
+    """One or both of the flags have ERROR, and they differ in that or in the code."""
     checked = int(submitted["flags"]) & FLAG["CHECKED"]
-    expected, actual = _code(wanted), _code(came)
-    both = wanted & came & FLAG["ERROR"]
+    expected, actual = _code(wanted), _code(got)
+    both = wanted & got & FLAG["ERROR"]
     if both and actual not in _CODES:
         return _CODES[expected].rule, "FLAG-008"
     if wanted & FLAG["ERROR"]:
@@ -83,21 +83,21 @@ def _refusal(submitted: np.void, wanted: int, came: int) -> tuple[str, ...]:
     return (_CHECK_RULE[name],)
 
 
-def _flags(submitted: np.void, wanted: int, came: int) -> tuple[str, ...]:
-    differs = wanted ^ came
-    results = [name for name in _RESULTS if came & FLAG[name]]
+def _flags(submitted: np.void, wanted: int, got: int) -> tuple[str, ...]:
+    differs = wanted ^ got
+    results = [name for name in _RESULTS if got & FLAG[name]]
     expected = next(name for name in _RESULTS if wanted & FLAG[name])
     if not results:
         return _RESULTS[expected], "FLAG-011"
     if len(results) > 1:
-        stale = came & ~wanted & int(submitted["flags"]) & contract.DEVICE_OWNED_FLAGS
+        stale = got & ~wanted & int(submitted["flags"]) & contract.DEVICE_OWNED_FLAGS
         return ("FLAG-010", "FLAG-011") if stale else ("FLAG-011", _RESULTS[expected])
-    if differs & FLAG["ERROR"] or (wanted & came & FLAG["ERROR"] and _code(differs)):
-        return _refusal(submitted, wanted, came)
+    if differs & FLAG["ERROR"] or (wanted & got & FLAG["ERROR"] and _code(differs)):
+        return _refusal(submitted, wanted, got)
     if differs & _RESULT_MASK:
         return _behaviour(submitted)
     if _code(differs):
-        stale = _code(came) & _code(int(submitted["flags"]))
+        stale = _code(got) & _code(int(submitted["flags"]))
         return ("FLAG-010", "FLAG-008", "FLAG-011") if stale else ("FLAG-008", "FLAG-011")
     if differs & FLAG["CHECKED"]:
         given = int(submitted["flags"]) & FLAG["CHECKED"]
@@ -106,67 +106,69 @@ def _flags(submitted: np.void, wanted: int, came: int) -> tuple[str, ...]:
     return rule, "FLAG-010", "DESC-014"
 
 
-def blame_line(submitted: np.void, expected: np.void, actual: np.void) -> Blame:
-    """The blame for a completion that is not the expected one; the two must differ."""
-    wanted, came = int(expected["flags"]), int(actual["flags"])
+def diagnose_line(submitted: np.void, expected: np.void, actual: np.void) -> Diagnosis:
+    """Diagnose a completion that is not the expected one; the two must differ."""
+    wanted, got = int(expected["flags"]), int(actual["flags"])
     opcode = int(submitted["opcode"])
     error = wanted & FLAG["ERROR"]
     if _is_shuffled(expected, actual):
-        return Blame("bytes", ("DESC-015",))
-    if wanted != came:
-        return Blame("flags", _flags(submitted, wanted, came))
+        return Diagnosis("bytes", ("DESC-015",))
+    if wanted != got:
+        return Diagnosis("flags", _flags(submitted, wanted, got))
     name = next(n for n in expected.dtype.names or () if expected[n] != actual[n])
     field = _FIELD_RULE[name]
     if error and name != "checksum_or_cookie":
-        return Blame(name, ("ERR-010", field, "DESC-014"))
+        return Diagnosis(name, ("ERR-010", field, "DESC-014"))
     if name == "seq_len" and opcode in (OPCODE["DECODE"], OPCODE["PREFILL"]):
-        return Blame(name, _behaviour(submitted))
+        return Diagnosis(name, _behaviour(submitted))
     if name == "reserved0" and opcode == OPCODE["REWARD"]:
-        return Blame(name, _behaviour(submitted))
+        return Diagnosis(name, _behaviour(submitted))
     if name == "checksum_or_cookie":
         if not wanted & FLAG["CHECKED"]:
             rules = ("ERR-010", "DESC-021") if error else ("DESC-021",)
-            return Blame(name, (*rules, field, "DESC-014"))
+            return Diagnosis(name, (*rules, field, "DESC-014"))
         given = int(submitted["flags"]) & FLAG["CHECKED"]
-        return Blame(name, ("DESC-023",) if given else ("DESC-025", "DESC-023"))
-    return Blame(name, (field, "DESC-014"))
+        return Diagnosis(name, ("DESC-023",) if given else ("DESC-025", "DESC-023"))
+    return Diagnosis(name, (field, "DESC-014"))
 
 
 def _is_shuffled(expected: np.void, actual: np.void) -> bool:
-    """Whether the bytes are those expected, at other places: an endianness or a lane mistake."""
+    """Whether the bytes are those expected, at other places: an endianness or lane error."""
     wanted = np.frombuffer(expected.tobytes(), np.uint8)
-    came = np.frombuffer(actual.tobytes(), np.uint8)
-    moved = np.count_nonzero(wanted != came)
-    same = np.array_equal(np.sort(wanted), np.sort(came))
+    got = np.frombuffer(actual.tobytes(), np.uint8)
+    moved = np.count_nonzero(wanted != got)
+    same = np.array_equal(np.sort(wanted), np.sort(got))
     return bool(same and moved >= 8 and len(np.unique(wanted)) > 8)
 
 
-def blame_stream(
+def diagnose_stream(
     submitted: Lines, expected: Lines, actual: Lines, row: int, other_ring: Lines
-) -> Blame:
-    """The blame for the first differing line of a ring.
+) -> Diagnosis:
+    """Diagnose the first differing line of a ring.
 
     Args:
         submitted: the submissions that belong to ``expected``, line by line.
         expected: what the ring should hold.
         actual: what it held.
         row: where they first differ; it may be behind the end of one of them.
-        other_ring: what came in the other ring.
+        other_ring: the completions of the other ring.
     """
     here = expected[row] if row < len(expected) else None
     there = actual[row] if row < len(actual) else None
     if here is not None and there is not None and _same_line(here, there):
-        return blame_line(submitted[row], here, there)
-    wanted_ids, came_ids = expected["user_data"], actual["user_data"]
-    if len(wanted_ids) == len(came_ids) and np.array_equal(np.sort(wanted_ids), np.sort(came_ids)):
-        return Blame("order", ("RING-007",))
+        return diagnose_line(submitted[row], here, there)
+    wanted_ids, actual_ids = expected["user_data"], actual["user_data"]
+    if len(wanted_ids) == len(actual_ids) and np.array_equal(
+        np.sort(wanted_ids), np.sort(actual_ids)
+    ):
+        return Diagnosis("order", ("RING-007",))
     if here is not None and here["user_data"] in other_ring["user_data"]:
-        return Blame("ring", ("RING-008",))
+        return Diagnosis("ring", ("RING-008",))
     if there is not None and there["user_data"] not in wanted_ids:
-        if len(wanted_ids) != len(came_ids):
-            return Blame("ring", ("RING-008",))
-        return blame_line(submitted[row], expected[row], there)
-    return Blame("count", ("RING-006",))
+        if len(wanted_ids) != len(actual_ids):
+            return Diagnosis("ring", ("RING-008",))
+        return diagnose_line(submitted[row], expected[row], there)
+    return Diagnosis("count", ("RING-006",))
 
 
 def _same_line(expected: np.void, actual: np.void) -> bool:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Judging the answer to a stream vector, and the bins that it covers."""
+"""Judging the result of a stream vector, and the bins that it covers."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from collections import Counter
 import numpy as np
 from descring_model import Lines, complete, contract, first_difference, goes_to_reward
 
-from descring_sim.conform.dut import Answer, StreamJob
+from descring_sim.conform.dut import StreamJob, StreamResult
 from descring_sim.conform.status import Bin, Failure, LineDiff
-from descring_sim.conform.suite.diagnosis import blame_stream
+from descring_sim.conform.suite.diagnosis import diagnose_stream
 from descring_sim.conform.suite.vector import FLAG, U32, Vector
 
 _OPCODE_NAMES = {item.value: item.name for item in contract.OPCODES}
@@ -19,37 +19,39 @@ DEFAULT_SLOTS = 256
 """Slots by which ring positions are counted where the vector does not set them."""
 
 
-def expected_answer(job: StreamJob) -> tuple[Lines, Lines, Lines]:
-    """What the golden model answers: the whole stream in order, the done ring, the reward ring."""
-    answers = complete(
+def expected_result(job: StreamJob) -> tuple[Lines, Lines, Lines]:
+    """The golden model's completions: the whole stream in order, the done ring, the reward ring."""
+    completions = complete(
         job.lines,
         first_index=job.first_index,
         require_checked=job.require_checked,
         split_reward=job.split_reward,
     )
     if job.halt:
-        stops = np.flatnonzero(answers["flags"] & FLAG["STOPPED"])
+        stops = np.flatnonzero(completions["flags"] & FLAG["STOPPED"])
         if len(stops):
-            answers = answers[: stops[0] + 1]
-    to_reward = goes_to_reward(answers) & job.split_reward
-    return answers, answers[~to_reward], answers[to_reward]
+            completions = completions[: stops[0] + 1]
+    to_reward = goes_to_reward(completions) & job.split_reward
+    return completions, completions[~to_reward], completions[to_reward]
 
 
-def judge(vector: Vector, job: StreamJob, answer: Answer, rule: str) -> tuple[int, Failure | None]:
+def judge(
+    vector: Vector, job: StreamJob, result: StreamResult, rule: str
+) -> tuple[int, Failure | None]:
     """How many lines were equal, and the failure if one was not.
 
     The test's own rule is among the broken ones when the difference lies in the vector's focus.
     """
-    answers, *wanted = expected_answer(job)
-    if not len(answers):
+    completions, *wanted = expected_result(job)
+    if not len(completions):
         return 0, Failure("the vector compares nothing", (rule,))
-    if answer.violation is not None:
-        return 0, Failure(answer.violation.text, (answer.violation.rule,), waves=answer.waves)
-    to_reward = goes_to_reward(answers) & job.split_reward
-    submitted = job.lines[: len(answers)]
+    if result.violation is not None:
+        return 0, Failure(result.violation.text, (result.violation.rule,), waves=result.waves)
+    to_reward = goes_to_reward(completions) & job.split_reward
+    submitted = job.lines[: len(completions)]
     rings = (
-        ("done", submitted[~to_reward], wanted[0], answer.done, answer.reward),
-        ("reward", submitted[to_reward], wanted[1], answer.reward, answer.done),
+        ("done", submitted[~to_reward], wanted[0], result.done, result.reward),
+        ("reward", submitted[to_reward], wanted[1], result.reward, result.done),
     )
     for name, given, expected, actual, other in rings:
         difference = first_difference(expected, actual)
@@ -57,20 +59,20 @@ def judge(vector: Vector, job: StreamJob, answer: Answer, rule: str) -> tuple[in
             continue
         row = difference.index
         halted_late = job.halt and row == len(expected) and len(actual) > row
-        blame = blame_stream(given, expected, actual, row, other)
-        rules = ("LIFE-003", "OP-255") if halted_late else blame.rules
-        owned = "count" if halted_late else blame.aspect
+        diagnosis = diagnose_stream(given, expected, actual, row, other)
+        rules = ("LIFE-003", "OP-255") if halted_late else diagnosis.rules
+        owned = "count" if halted_late else diagnosis.aspect
         if owned in vector.focus and rule not in rules:
             rules = (*rules, rule)
         text = f"{name} ring, {difference}"
-        if blame.aspect in ("order", "count", "ring"):
+        if diagnosis.aspect in ("order", "count", "ring"):
             text += {
                 "order": "; the completions are the right ones in another order",
                 "count": "; a completion is missing or comes twice",
                 "ring": "; a completion lies in the wrong ring",
-            }[blame.aspect]
-        return row, Failure(text, rules, _diff(name, row, given, expected, actual), answer.waves)
-    return len(answers), None
+            }[diagnosis.aspect]
+        return row, Failure(text, rules, _diff(name, row, given, expected, actual), result.waves)
+    return len(completions), None
 
 
 def _diff(ring: str, row: int, given: Lines, expected: Lines, actual: Lines) -> LineDiff:
@@ -82,11 +84,11 @@ def _diff(ring: str, row: int, given: Lines, expected: Lines, actual: Lines) -> 
 
 def bins_of(vector: Vector, job: StreamJob) -> dict[Bin, int]:
     """What a compared stream covers. Occupancy is the host's to know, so a stream has none."""
-    answers, _, _ = expected_answer(job)
+    completions, _, _ = expected_result(job)
     slots = job.ring_slots or DEFAULT_SLOTS
-    indices = (np.arange(len(answers)) + job.first_index) & U32
+    indices = (np.arange(len(completions)) + job.first_index) & U32
     counted: Counter[Bin] = Counter()
-    for row, (line, done) in enumerate(zip(job.lines, answers, strict=False)):
+    for row, (line, done) in enumerate(zip(job.lines, completions, strict=False)):
         fault = "none" if vector.faults is None else str(vector.faults[row])
         if fault == "none" and done["flags"] & FLAG["ERROR"]:
             fault = _ERROR_NAMES[int(done["flags"]) >> contract.ERROR_CODE_SHIFT].lower()

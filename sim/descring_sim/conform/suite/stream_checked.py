@@ -61,7 +61,7 @@ def torn(draw: Draw) -> Vector:
 
 @stream_test("DESC-021", smoke=True)
 def cookies(draw: Draw) -> Vector:
-    """Without CHECKED the field comes back, also where it looks like a tag and checksum."""
+    """Without CHECKED the field is echoed, also where it looks like a tag and checksum."""
     lines = draw.lines(200)
     lookalike = draw.sealed(lines)
     lines["checksum_or_cookie"][::2] = lookalike["checksum_or_cookie"][::2]
@@ -86,7 +86,7 @@ def stale_and_duplicated(draw: Draw) -> Vector:
         back = int(draw.rng.choice([1, 2, 16, 64]))
         identity = lines["user_data"][row]
         lines[row] = lines[row - back]
-        # An own identity, sealed anew for the old index: the line is intact and stale.
+        # An own identity, sealed again for the old index: the line is intact and stale.
         lines["user_data"][row] = identity
         lines[row] = seal(lines[row : row + 1], int(row - back))[0]
         faults[row] = "stale"
@@ -211,7 +211,7 @@ def refused_stop_does_not_stop(draw: Draw) -> Vector:
 
 @stream_test("ERR-011", "checked", "opcode:STOP", "halt")
 def refused_stop_does_not_halt(draw: Draw) -> Vector:
-    """The stream goes on behind a refused STOP, and ends at the one that is accepted."""
+    """The stream continues behind a refused STOP, and ends at the one that is accepted."""
     lines = draw.lines(80, [draw.echo_opcode()])
     lines["opcode"][[10, 20, 60]] = OPCODE["STOP"]
     away = np.zeros(80, dtype=int)

@@ -29,13 +29,13 @@ def _declare_field(rule: str, name: str) -> None:
     def walking(draw: Draw) -> Vector:
         return Vector(_walking(draw, name), focus=(name,))
 
-    walking.__doc__ = f"every bit of `{name}`, alone set and alone clear, comes back"
+    walking.__doc__ = f"every bit of `{name}`, alone set and alone clear, is echoed"
     stream_test(rule, "opcode:NOP", smoke=True)(walking)
 
     def random(draw: Draw) -> Vector:
         return Vector(draw.lines(RANDOM), focus=(name,))
 
-    random.__doc__ = f"`{name}` of random lines of every opcode comes back as it must"
+    random.__doc__ = f"`{name}` of random lines of every opcode is echoed as required"
     stream_test(rule)(random)
 
 
@@ -46,13 +46,13 @@ for _field in contract.FIELDS:
 
 @stream_test("DESC-001", smoke=True)
 def opcodes(draw: Draw) -> Vector:
-    """The opcode stands in bytes 0 and 1 and comes back."""
+    """The opcode is in bytes 0 and 1 and is echoed."""
     return Vector(draw.lines(RANDOM), focus=("opcode",))
 
 
 @stream_test("DESC-001", "opcode:NOP")
 def unknown_opcodes(draw: Draw) -> Vector:
-    """An opcode comes back also where it is refused: every bit of the field."""
+    """An opcode is echoed also where it is refused: every bit of the field."""
     lines = draw.echoes(64)
     lines["opcode"][:48:3] = [1 << bit for bit in range(16)]
     known = [OPCODE[name] for name in contract.OPCODE if name not in draw.capabilities.opcodes]
@@ -62,7 +62,7 @@ def unknown_opcodes(draw: Draw) -> Vector:
 
 @stream_test("DESC-002", smoke=True)
 def host_flags(draw: Draw) -> Vector:
-    """The flags stand in bytes 2 and 3; the host's own come back."""
+    """The flags are in bytes 2 and 3; the host's own are echoed."""
     lines = draw.echoes(RANDOM)
     host = FLAG["COW_PREFIX"] | FLAG["RESERVED"]
     lines["flags"] = draw.rng.integers(0, 1 << 16, RANDOM).astype(np.uint16) & np.uint16(host)
@@ -71,7 +71,7 @@ def host_flags(draw: Draw) -> Vector:
 
 @stream_test("DESC-014", smoke=True)
 def only_what_changes(draw: Draw) -> Vector:
-    """Nothing of a line changes but what the contract says, with random lines of every opcode."""
+    """Only what the contract names changes in a line, with random lines of every opcode."""
     return Vector(draw.lines(400), focus=tuple(set(ALL_FIELDS) - {"flags"}))
 
 
@@ -107,7 +107,7 @@ def done(draw: Draw) -> Vector:
 
 @stream_test("FLAG-002", smoke=True)
 def cow_prefix(draw: Draw) -> Vector:
-    """COW_PREFIX comes back, whatever `prefix_id` says."""
+    """COW_PREFIX is echoed, whatever `prefix_id` is."""
     return _flag_vector(draw, FLAG["COW_PREFIX"])
 
 
@@ -128,13 +128,13 @@ def refused(draw: Draw) -> Vector:
 
 @stream_test("FLAG-005", "checked", smoke=True)
 def checked_is_echoed(draw: Draw) -> Vector:
-    """CHECKED comes back on the lines that carried it, and on no other."""
+    """CHECKED is echoed on the lines that carried it, and on no other."""
     return Vector(draw.seal_some(draw.lines(RANDOM), 0.5), focus=("flags",))
 
 
 @stream_test("FLAG-006", smoke=True)
 def reserved(draw: Draw) -> Vector:
-    """The reserved flags come back, each alone and both."""
+    """The reserved flags are echoed, each alone and both."""
     lines = draw.lines(RANDOM)
     lines["flags"] |= (draw.rng.integers(0, 4, RANDOM) << 6).astype(np.uint16)
     return Vector(lines, focus=("flags",))

@@ -38,7 +38,7 @@ def prefill(draw: Draw) -> Vector:
 
 @stream_test("OP-255", "opcode:STOP", smoke=True)
 def stop(draw: Draw) -> Vector:
-    """STOP is STOPPED, and a device that is resumed goes on with the next line."""
+    """STOP is STOPPED, and a device that is resumed continues with the next line."""
     return Vector(draw.lines(60, [draw.echo_opcode(), "STOP"]), focus=(*_OUTCOME, "count"))
 
 

@@ -148,20 +148,20 @@ def doorbell_before_the_lines(draw: Draw) -> Vector:
 
 @stream_test("DB-001", "doorbell", "rings:chip", smoke=True)
 def lines_before_the_doorbell(draw: Draw) -> Vector:
-    """Lines that no doorbell has published are not answered, however long they wait."""
+    """Lines that no doorbell has published are not completed, however long they wait."""
     return Vector(_everything(draw, 200).lines, (*MOVES, "flags"), {"host": "late"})
 
 
 @stream_test("LIFE-003", "opcode:STOP", smoke=True)
 def resumed(draw: Draw) -> Vector:
-    """Lines behind a STOP are answered after the resume: none is lost, none comes twice."""
+    """Lines behind a STOP are completed after the resume: none is lost or duplicated."""
     lines = draw.lines(160, [*draw.working, "STOP"])
     return Vector(lines, focus=(*MOVES, "flags"))
 
 
 @stream_test("LIFE-003", "opcode:STOP", "halt", smoke=True)
 def left_halted(draw: Draw) -> Vector:
-    """Without a resume nothing behind the STOP is answered, and all before it is."""
+    """Without a resume nothing behind the STOP is completed, and all before it is."""
     lines = draw.lines(120)
     lines["opcode"][int(draw.rng.integers(20, 100))] = OPCODE["STOP"]
     return Vector(lines, focus=(*MOVES, "flags"), modes={"halt": True})

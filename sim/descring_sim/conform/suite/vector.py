@@ -122,4 +122,4 @@ def flip(lines: Lines, rows: npt.NDArray[np.int64], bits: npt.NDArray[np.int64])
 
 
 CHECKED_BIT = 8 * contract.FIELD["flags"].offset + FLAG["CHECKED"].bit_length() - 1
-"""Number of the bit that says whether a line is looked at."""
+"""Number of the bit that enables the checks of a line."""
