@@ -129,7 +129,7 @@ synth: setup  ## synthesise every RTL module: cells, flip-flops, logic depth, no
 
 # What takes too long for `make test`; one target after the other.
 NIGHTLY := campaign ci-snippet conform-proof faults formal formal-mutants host-interrupts host-models \
-	host-sanitize mutants mutants-cuda soak synth test
+	host-sanitize mutants mutants-cuda reader-fuzz soak synth test
 
 .PHONY: nightly
 nightly:  ## everything in full, with a seed that is drawn and printed
@@ -159,6 +159,10 @@ campaign: setup  ## random lines against the golden model: 10^7 verilated and cp
 .PHONY: conform-proof
 conform-proof: setup  ## the conformance kit must reject every wrong implementation under its rule
 	@$(BIN)/descring dev conform-proof --jobs "$$JOBS"
+
+.PHONY: reader-fuzz
+reader-fuzz: setup  ## 20 000 damaged files for the commands that read one: SEED=
+	@$(BIN)/python sim/tests/reader_fuzz.py $${SEED:+--seed "$$SEED"}
 
 .PHONY: ci-snippet
 ci-snippet: setup  ## the CI snippet of docs/conformance.md, as written, from an empty folder

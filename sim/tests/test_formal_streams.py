@@ -12,7 +12,7 @@ from descring_sim.formal import counterexample, tasks
 from descring_sim.formal.counterexample import stream_of
 from descring_sim.formal.proofs import Outcome
 from descring_sim.formal.proofs import Status as OutcomeStatus
-from descring_sim.mutation.formal import REPORT, MutantRunner, judge
+from descring_sim.mutation.formal import REPORT, MutantRunner, concerned, judge
 from descring_sim.mutation.mutant import Mutant, load
 from descring_sim.mutation.session import Status
 from descring_sim.replay.backend import ReplayOptions
@@ -100,3 +100,13 @@ def test_only_accepted_lines_out_of_reset_count() -> None:
     stream = stream_of([waits, _step(0, 0), reset])
     assert stream is not None and len(stream.lines) == 1
     assert counterexample.ACCEPT in waits
+
+
+def test_a_stricter_property_must_refute_an_equivalent_mutant() -> None:
+    """Its entry gives the reason; for the simulations it stays equivalent."""
+    mutant = _mutant("writer-starts-in-reset")
+    assert mutant.equivalent and mutant.refuted
+    (tried,) = concerned([mutant])
+    assert tried.equivalent is None
+    (other,) = concerned([_mutant("writer-sends-behind-error")])
+    assert other.equivalent

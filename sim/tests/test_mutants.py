@@ -95,6 +95,7 @@ HEAD = 'file = "crc32c.sv"\nruns = ["crc32c@default"]\n'
         (HEAD.replace("@", " ") + ENTRY, "expected a run as block@configuration"),
         (HEAD.replace('["crc32c@default"]', "[]") + ENTRY, "expected runs to be a list"),
         (HEAD + ENTRY.replace('"c"', '""'), "expected search to be a text"),
+        (HEAD + ENTRY + 'refuted = "e"\n', "expected refuted only beside equivalent"),
         (HEAD + ENTRY + ENTRY, "with one id: a"),
     ],
 )

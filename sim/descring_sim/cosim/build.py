@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import json
 import shutil
 import subprocess
@@ -14,7 +15,7 @@ from pathlib import Path
 from descring_sim.cosim import simulators
 from descring_sim.cosim.simulators import Simulator
 from descring_sim.hdl import filelist
-from descring_sim.support import plain_paths, processes
+from descring_sim.support import paths, plain_paths, processes
 from descring_sim.support.build_cache import locked
 from descring_sim.support.errors import SimulationError
 from descring_sim.waves import window
@@ -117,6 +118,8 @@ def build(
     # The model that Verilator links keeps this name, and make cannot take every other.
     directory = plain_paths.plain(build_root) / simulator.name / name
     stamp = directory / "finished"
+    if simulator.name == "verilator":
+        _check_main_program(directory if own is not None else None)
     with locked(build_root / "locks" / f"{simulator.name}-{name}"):
         if stamp.is_file() and simulator.binary(directory, top).is_file():
             return Build(directory, fresh=False)
@@ -159,6 +162,22 @@ def build(
             )
         stamp.touch()
     return Build(directory, fresh=True)
+
+
+def _check_main_program(folder: Path | None) -> None:
+    """Refuse a main program that Verilator's makefile cannot name: cocotb's, or ours in ``folder``.
+
+    Raises:
+        SimulationError: Verilator writes its real path into the makefile.
+    """
+    if folder is not None:
+        advice = f"set {paths.BUILD_DIR_VARIABLE} to another one, or use icarus"
+        plain_paths.require_plain(folder, "a build that records waves", advice)
+        return
+    spec = importlib.util.find_spec("cocotb_tools")
+    if spec is not None and spec.origin is not None:
+        advice = "move the Python environment, or use icarus"
+        plain_paths.require_plain(Path(spec.origin).parent, "cocotb", advice)
 
 
 def _messages(log: Path) -> str:

@@ -48,14 +48,14 @@ def read_journal(journal: Path, commit: str) -> dict[Chunk, Counter[str]]:
         SimulationError: a line is none of :func:`note`'s.
     """
     done = {}
-    lines = journal.read_text("utf-8").splitlines() if journal.is_file() else []
+    lines = journal.read_text("utf-8", "replace").splitlines() if journal.is_file() else []
     for number, line in enumerate(lines, start=1):
         try:
             entry = json.loads(line)
             chunk = Chunk(*(entry[name] for name in Chunk._fields))
             if entry["commit"] == commit:
                 done[chunk] = Counter(entry["counts"])
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise SimulationError(
                 f"{journal}:{number}: expected what a run has noted, got {line[:80]!r}; "
                 "remove the file and run without --resume"

@@ -95,10 +95,16 @@ class MutantRunner:
 
 
 def concerned(mutants: Sequence[Mutant]) -> list[Mutant]:
-    """The mutants of blocks that have a proof; no other could be killed."""
+    """Return the mutants in blocks that have a proof, each with what the proof must make of it.
+
+    An unproven one is expected to pass; one that is equivalent by the contract too, unless its
+    entry states that a stricter property refutes it.
+    """
     blocks = {task.block for task in tasks.load(tasks.formal_dir()) if TAG in task.tags}
     return [
-        replace(mutant, equivalent=mutant.unproven or mutant.equivalent)
+        replace(
+            mutant, equivalent=mutant.unproven or (None if mutant.refuted else mutant.equivalent)
+        )
         for mutant in mutants
         if Path(mutant.file).stem in blocks
     ]

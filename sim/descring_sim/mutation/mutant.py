@@ -14,7 +14,8 @@ A file ``<name>.toml`` in ``sim/mutants`` holds the mutants of one RTL source::
 
 A run is ``block@configuration``, with ``/regex`` behind it to run only the cases that match. A
 mutant may name ``runs`` of its own, ``equivalent = "reason"`` if no test can tell it apart, and
-``unproven = "reason"`` if no property of its block speaks of it (see
+``unproven = "reason"`` if no property of its block covers it; ``refuted = "reason"`` if it is
+equivalent by the contract, yet a stricter property refutes it (see
 :mod:`descring_sim.mutation.formal`).
 """
 
@@ -28,7 +29,8 @@ from typing import Any
 
 _FILE_KEYS = {"file", "runs", "mutant"}
 _NEEDED = {"id", "breaks", "search", "replace"}
-_OPTIONAL = {"runs", "equivalent", "unproven"}
+_REASONS = {"equivalent", "unproven", "refuted"}
+_OPTIONAL = {"runs"} | _REASONS
 
 
 class MutantError(Exception):
@@ -68,6 +70,7 @@ class Mutant:
     runs: tuple[Run, ...]
     equivalent: str | None = None
     unproven: str | None = None
+    refuted: str | None = None
 
     def mutate(self, text: str) -> str:
         """Return the source ``text`` with the change applied.
@@ -114,7 +117,9 @@ def _read(path: Path) -> list[Mutant]:
                 f"{where}: expected {sorted(_NEEDED)} and perhaps {sorted(_OPTIONAL)}, "
                 f"got {sorted(entry)}"
             )
-        _texts(entry, where, (_NEEDED - {"replace"}) | {"equivalent", "unproven"})
+        _texts(entry, where, (_NEEDED - {"replace"}) | _REASONS)
+        if "refuted" in entry and "equivalent" not in entry:
+            raise MutantError(f"{where}: expected refuted only beside equivalent, which it limits")
         mutants.append(
             Mutant(
                 entry["id"],
@@ -125,6 +130,7 @@ def _read(path: Path) -> list[Mutant]:
                 _runs({"runs": data["runs"]} | entry, where),
                 entry.get("equivalent"),
                 entry.get("unproven"),
+                entry.get("refuted"),
             )
         )
     return mutants

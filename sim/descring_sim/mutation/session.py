@@ -63,14 +63,14 @@ class Resumed:
         self._contents = contents
         self._lock = threading.Lock()
         self._known: dict[str, tuple[Status, str, float]] = {}
-        lines = journal.read_text("utf-8").splitlines() if journal.is_file() else []
+        lines = journal.read_text("utf-8", "replace").splitlines() if journal.is_file() else []
         for number, line in enumerate(lines, start=1):
             try:
                 entry = json.loads(line)
                 if entry["contents"] == contents:
                     verdict = (entry["status"], entry["by"], float(entry["seconds"]))
                     self._known[entry["name"]] = verdict
-            except (ValueError, KeyError, TypeError) as error:
+            except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
                 raise MutantError(
                     f"{journal}:{number}: expected a verdict that was noted, got {line[:80]!r}; "
                     "remove the file"

@@ -79,8 +79,3 @@ class Summary:
     def save(self, path: Path) -> None:
         """Write it to ``path``; last of all files, so that its presence means they are whole."""
         path.write_text(json.dumps(asdict(self)), encoding="utf-8")
-
-    @classmethod
-    def load(cls, path: Path) -> Summary:
-        """The summary in ``path``."""
-        return cls(**json.loads(path.read_text(encoding="utf-8")))

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import tempfile
 import threading
@@ -52,7 +53,7 @@ class SimulatorBackend:
                 run = self._run(job, workers, options, len(lines))
             if not run.ok:
                 raise ReplayError(_failure(run))
-            summary = Summary.load(job.summary)
+            summary = read_summary(job.summary)
             return ReplayResult(
                 done=completions(job.done, summary.done),
                 reward=completions(job.reward, summary.reward),
@@ -142,6 +143,25 @@ def _reported(file: Path, progress: Progress) -> Iterator[None]:
     finally:
         ended.set()
         thread.join()
+
+
+def read_summary(file: Path) -> Summary:
+    """What the testbench reports that it wrote.
+
+    Raises:
+        ReplayError: ``file`` is no summary.
+    """
+    try:
+        summary = Summary(**json.loads(file.read_text(encoding="utf-8", errors="replace")))
+        numbers = (summary.done, summary.reward, summary.cycles)
+        if not all(type(number) is int and number >= 0 for number in numbers):
+            raise ValueError(f"got {numbers}")
+    except (OSError, TypeError, ValueError, RecursionError) as error:
+        said = " ".join(str(error).split())[:200]
+        raise ReplayError(
+            f"{file}: expected the summary of a replay ({said}); is the disk full?"
+        ) from error
+    return summary
 
 
 def completions(file: Path, count: int) -> Lines:

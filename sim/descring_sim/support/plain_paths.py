@@ -57,6 +57,19 @@ def for_verilator(folder: Path) -> Path:
     return plain(folder)
 
 
+def require_plain(folder: Path, what: str, advice: str) -> None:
+    """Refuse a folder that the tools see by its own name, whatever link leads to it.
+
+    Raises:
+        SimulationError: its name is not one that make can take.
+    """
+    if not _PLAIN.fullmatch(str(folder.resolve())):
+        raise SimulationError(
+            f"expected {what} in a folder whose path has only letters, digits and /._+@-, which is "
+            f"what make can take, got {folder.resolve()}; {advice}"
+        )
+
+
 def python() -> str:
     """This Python's program by a plain name.
 

@@ -47,7 +47,7 @@ class RtlDut:
         for name, port in PORTS.items():
             if port.needed and name not in self._source.ports:
                 raise ConformError(
-                    f"{file.path}: [rtl.ports] lacks {name}, the core's {port.direction} of "
+                    f"{file.path}: [core.ports] lacks {name}, the core's {port.direction} of "
                     f"{port.width} bits: {port.meaning}"
                 )
         self._slots = self._number("ring_slots", DEFAULT_SLOTS, 1, 65536)
@@ -64,7 +64,7 @@ class RtlDut:
         if capabilities.levels != {"stream"}:
             raise ConformError(
                 f"{path}: a port map joins a core by its line ports, which has the level stream "
-                "and no other; a shell with AXI registers is of the kind shell"
+                "and no other; a shell with AXI registers is of the kind axi-device"
             )
         if capabilities.rings != "chip":
             raise ConformError(f'{path}: a core with line ports has capabilities.rings = "chip"')
@@ -72,12 +72,12 @@ class RtlDut:
             missing = [port for port in ports if port not in self._source.ports]
             if getattr(capabilities, claim) and missing:
                 raise ConformError(
-                    f"{path}: capabilities.{claim} is true, which needs rtl.ports.{missing[0]}; "
+                    f"{path}: capabilities.{claim} is true, which needs core.ports.{missing[0]}; "
                     "name the port, or set the capability to false"
                 )
         if "STOP" in capabilities.opcodes and "resume" not in self._source.ports:
             raise ConformError(
-                f"{path}: capabilities.opcodes has STOP, which needs rtl.ports.resume; name the "
+                f"{path}: capabilities.opcodes has STOP, which needs core.ports.resume; name the "
                 "port, or leave STOP out"
             )
         for name in ("ring_slots", "workers"):
@@ -96,7 +96,7 @@ class RtlDut:
     def build(self, folder: Path) -> None:
         """Hold the map against the top, copy the sources beside the wrapper, and compile them."""
         mapped = [
-            (f"rtl.ports.{name}", foreign.removeprefix("!"), PORTS[name].direction, 0)
+            (f"core.ports.{name}", foreign.removeprefix("!"), PORTS[name].direction, 0)
             for name, foreign in self._source.ports.items()
         ]
         check_map(self._source, read_ports(self._source), mapped)

@@ -11,7 +11,7 @@ from descring_model import Lines
 from descring_sim.conform.dut import StreamResult
 from descring_sim.conform.errors import DutError, DutHung
 from descring_sim.cosim.stream_server import StreamFailed, StreamHung, StreamSimulation
-from descring_sim.protocol.replay_job import Job, Summary
+from descring_sim.protocol.replay_job import Job
 from descring_sim.replay import cosim
 from descring_sim.replay.backend import ReplayOptions
 from descring_sim.support import paths
@@ -42,7 +42,7 @@ class CoreStreams:
         with tempfile.TemporaryDirectory(prefix=f"{self._simulator}-", dir=parent) as folder:
             job = cosim.write_job(Path(folder), lines, options, depth)
             self._carry_out(job, (depth, workers), options.seed or 0, timeout_s)
-            summary = Summary.load(job.summary)
+            summary = cosim.read_summary(job.summary)
             return StreamResult(
                 cosim.completions(job.done, summary.done),
                 cosim.completions(job.reward, summary.reward),
