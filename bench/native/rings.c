@@ -18,7 +18,7 @@ typedef struct bare_ring {
 } bare_ring_t;
 
 // What a good queue of one writer and one reader does: each index on a line of its own beside the other
-// side's as it was last seen, which is looked at again only where it does not suffice; a release store a
+// side's as it was last seen, which is read again only where it does not suffice; a release store a
 // line, no locked instruction.
 typedef struct cached_ring {
   HW_LINE hw_word_t tail;

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Streams that somebody else writes while they are read."""
+"""Streams that another process writes while they are read."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_a_stream_that_changes_while_it_is_read_is_an_error(
 ) -> None:
     """[DESC-014]: neither lines of two streams nor a signal."""
     _meddle(monkeypatch, lambda: change(stream))
-    with pytest.raises(StreamError, match=r"stream\.npy: expected a file of .* that nobody writes"):
+    with pytest.raises(StreamError, match=r"stream\.npy: expected a file of .* that no one writes"):
         read_stream(stream)
 
 

@@ -47,8 +47,8 @@ def read_stream(path: Path) -> Lines:
             truncated, longer than its header states, or of another shape or dtype, it was written
             to while it was read, or it does not fit into memory.
     """
-    # Read and not mapped: a page of a mapped file that somebody truncates is a SIGBUS, and one that
-    # somebody rewrites is a line of another stream.
+    # Read and not mapped: a mapped file that another process truncates raises SIGBUS, and one that
+    # it rewrites changes under the reader.
     with files.opened(path) as (file, size):
         before = os.fstat(file.fileno())
         try:
@@ -63,7 +63,7 @@ def read_stream(path: Path) -> Lines:
         after.st_mtime_ns,
     ):
         raise StreamError(
-            f"{path}: expected a file of {size} bytes that nobody writes, got {len(data)} bytes "
+            f"{path}: expected a file of {size} bytes that no one writes, got {len(data)} bytes "
             f"while its size became {after.st_size}; wait for its writer, then try again"
         )
     return lines_of(data, str(path))

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from descring_sim.conform.dut import Description, DeviceJob, StreamJob, StreamResult
@@ -14,8 +15,7 @@ from descring_sim.conform.duts.rtl_source import KEYS, RtlSource
 from descring_sim.conform.errors import ConformError
 from descring_sim.cosim.device import SimulatorDevice
 from descring_sim.cosim.device_process import Design
-from descring_sim.replay.backend import ReplayOptions
-from descring_sim.replay.native import stream_through
+from descring_sim.replay.device import stream_through
 
 DEFAULT_LATENCY = 20
 _LATENCY_MAX = 10_000
@@ -89,15 +89,10 @@ class ShellDut:
             return self._devices.run(job)
         answers: list[StreamResult] = []
         slots = job.ring_slots or _SLOTS
-        options = ReplayOptions(
-            halt=job.halt,
-            require_checked=job.require_checked,
-            split_reward=job.split_reward,
-            ring_depth=slots,
-        )
+        request = replace(job.request, ring_slots=slots)
 
         def program(device: SimulatorDevice) -> None:
-            done, reward = stream_through(device, job.lines, options, lambda _count: None)
+            done, reward = stream_through(device, job.lines, request, lambda _count: None)
             answers.append(StreamResult(done, reward))
 
         actual = self._devices.run(
