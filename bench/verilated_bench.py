@@ -29,7 +29,7 @@ import numpy as np
 from common.stamp import stamp
 from descring_model import DESC_DTYPE, Lines, complete, contract, first_difference, streams
 from descring_sim.cosim import simulators
-from descring_sim.replay.backend import ReplayOptions
+from descring_sim.protocol.stream import StreamRequest
 from descring_sim.replay.registry import open_backend
 from descring_sim.verilated import build
 from descring_sim.verilated.core import CoreConfig, VerilatedCore, replay_parallel
@@ -141,7 +141,7 @@ def against_cocotb(count: int, repeats: int) -> dict[str, Any]:
     """Lines a second on one stream; of a simulator, what the lines beyond a few cost."""
     few = 100
     lines = streams.generate(count, seed=5, profile="mixed")
-    options = ReplayOptions(seed=1)
+    options = StreamRequest(seed=1)
 
     def timed(name: str, part: Lines) -> float:
         backend = open_backend(name)

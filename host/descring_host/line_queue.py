@@ -11,6 +11,7 @@ from typing import Any, Literal, Self
 import numpy as np
 import numpy.typing as npt
 from descring_model import DESC_DTYPE, Lines, as_lines, contract
+from descring_model.lines import copy_lines
 
 from descring_host.completion import LINE_STRUCT, Completion
 from descring_host.device import Device, check_identity
@@ -323,7 +324,7 @@ class LineQueue(FastQueue):
             raise ValueError("out: expected a writable array")
         # What is taken stays the queue's own until the caller has it: the caller may reuse `out`.
         lines = self._take(ring, min(max_lines, len(target)), timeout_s)
-        target[: len(lines)] = lines
+        copy_lines(target[: len(lines)], lines)
         return target[: len(lines)]
 
     def next_completion(self, timeout_s: float | None = None) -> Completion | None:

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 from descring_model import DESC_DTYPE, Lines, contract, seal
+from descring_model.lines import read_ring, write_ring
 
 from descring_host.completion import Completion
 from descring_host.errors import DEVICE_CLOSED, QUEUE_CLOSED, DeviceClosed, DeviceError
@@ -196,8 +197,7 @@ class RegisterPort:
         count = min(len(lines), self.room())
         if count:
             tail = self.next_index()
-            slots = (np.arange(count, dtype=np.int64) + tail) % len(self._cmd)
-            self._cmd[slots] = lines[:count]
+            write_ring(self._cmd, tail, lines[:count])
             self._publish(tail, (tail + count) & _MASK)
         return count
 
@@ -229,8 +229,8 @@ class RegisterPort:
         """See :class:`Port`."""
         count = min(self.ready(ring), len(lines))
         if count:
-            slots, head = self._rings[ring], self.head(ring)
-            lines[:count] = slots[(np.arange(count, dtype=np.int64) + head) % len(slots)]
+            head = self.head(ring)
+            read_ring(self._rings[ring], head, lines[:count])
             after = (head + count) & _MASK
             self._known_heads[ring] = None
             self._head_words[ring][0] = after

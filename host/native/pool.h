@@ -31,6 +31,7 @@ typedef struct worker {
   uint32_t gate;
   rings_t rings;
   uint32_t idle;
+  uint32_t gathering;  // nanoseconds to the next look, see gather
   int woken;  // it has slept, and not run a line since
   int blocked;  // the last batch ended at a full ring, whose head stood at:
   uint32_t blocked_done_head;

@@ -410,8 +410,11 @@ static int64_t wait_for(hw_device_t *device, hw_callers_t *callers, side_t *side
   const uint64_t start = timeout_ns > 0 ? hw_now() : 0;
   for (uint32_t turn = 0;; ++turn) {
     const int64_t ready = is_ready(device, side);
-    if (ready || timeout_ns <= 0) {
-      return ready;
+    if (ready) {
+      return ready;  // what was posted can be taken whatever was found out of range since
+    }
+    if (timeout_ns <= 0) {
+      return hw_is_corrupt(device) ? HD_CORRUPT : 0;
     }
     if (hw_get(&callers->closed)) {
       return HD_CLOSED;
@@ -459,7 +462,10 @@ int64_t hq_ready(hw_queue_t *queue, int reward) {
   if (hw_get(&queue->taking.closed) || !hw_enter(&device->callers)) {
     return HD_CLOSED;
   }
-  const int64_t ready = reward < queue->sides ? is_ready(device, &queue->side[reward]) : 0;
+  int64_t ready = reward < queue->sides ? is_ready(device, &queue->side[reward]) : 0;
+  if (ready == 0 && hw_is_corrupt(device)) {
+    ready = HD_CORRUPT;
+  }
   hw_leave(&device->callers);
   return ready;
 }
@@ -477,7 +483,7 @@ static void took(hw_queue_t *queue, side_t *side, uint32_t count) {
   hw_put(moving, 0);
   side->head += count;
   hw_put(side->head_word, side->head);
-  hw_rouse(&segment->fenced, &segment->worker_wake, &segment->worker_sleeping);
+  hw_rouse(&segment->fenced, &segment->worker_wake, &segment->worker_blocked);
 }
 
 static int64_t poll(hw_queue_t *queue, int reward, void *lines, uint32_t max,
@@ -513,7 +519,6 @@ static int64_t poll(hw_queue_t *queue, int reward, void *lines, uint32_t max,
       took(queue, side, 1);
       return 1;
     }
-    // Completions that were posted can be taken whatever has become of the worker since.
     return hw_is_corrupt(device) ? HD_CORRUPT : 0;
   }
   const uint32_t at = side->head & (side->slots - 1u);

@@ -129,7 +129,7 @@ static void move_head(hw_device_t *device, int reward, uint32_t head) {
       return;
     }
   } while (!atomic_compare_exchange_strong(word, &present, head));
-  hw_rouse(&segment->fenced, &segment->worker_wake, &segment->worker_sleeping);
+  hw_rouse(&segment->fenced, &segment->worker_wake, &segment->worker_blocked);
 }
 
 static uint32_t read_control(hw_segment_t *segment) {

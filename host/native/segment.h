@@ -87,7 +87,8 @@ typedef struct hw_segment {
   hw_word_t remote_stop;
   hw_word_t remote_beat;
   HW_LINE hw_word_t worker_wake;
-  hw_word_t worker_sleeping;
+  hw_word_t worker_sleeping;  // how many sleep
+  hw_word_t worker_blocked;   // how many of them for want of room: only those a moved head wakes
   HW_LINE hw_word_t host_wake;
   hw_word_t host_sleeping;
 

@@ -11,9 +11,11 @@
 #include "progress.h"
 
 enum { SPINS = 3000, YIELDS = 20 };
-// Behind fewer lines than that a worker looks at the doorbell a moment later: each look takes the word
-// out of the cache of a host that submits line by line, which then waits for it with every line.
-enum { FEW = 4 };
+// Each look at the doorbell takes its word out of the cache of a host that submits line by line, and the
+// host's next store waits until it is back. So a worker that keeps finding a few lines at once looks
+// less often: GATHER_STEP_NS later with every such look, up to GATHER_NS. A host that waits for each
+// completion is not affected, for there the look behind a line finds nothing.
+enum { FEW = 64, GATHER_STEP_NS = 16, GATHER_NS = 1000 };
 static const int64_t SLEEP_NS = 100ll * 1000 * 1000;
 static const uint32_t NO_GATE = 0xFFFFFFFFu;
 
@@ -135,14 +137,31 @@ static void idle(worker_t *worker) {
     sched_yield();
   } else {
     const uint32_t wake = atomic_load(&segment->worker_wake);
+    const uint32_t blocked = (uint32_t)worker->blocked;
     atomic_fetch_add(&segment->worker_sleeping, 1);
+    atomic_fetch_add(&segment->worker_blocked, blocked);
     hw_fence_all();
     if (!something_to_do(worker)) {
       hw_futex_wait(&segment->worker_wake, wake, SLEEP_NS);
       worker->woken = 1;
     }
+    atomic_fetch_sub(&segment->worker_blocked, blocked);
     atomic_fetch_sub(&segment->worker_sleeping, 1);
     worker->idle = SPINS;
+  }
+}
+
+// Let a host that submits line by line get ahead.
+static void gather(worker_t *worker, uint32_t lines) {
+  if (lines >= FEW) {
+    return;
+  }
+  const uint64_t wait_ns = worker->gathering;
+  if (wait_ns < GATHER_NS) {
+    worker->gathering += GATHER_STEP_NS;
+  }
+  for (const uint64_t start = wait_ns ? hw_now() : 0; wait_ns && hw_now() - start < wait_ns;) {
+    hw_pause();
   }
 }
 
@@ -162,9 +181,7 @@ static void *work(void *argument) {
       const uint32_t lines = hw_execute(worker);
       if (lines) {
         worker->idle = 0;
-        if (lines < FEW) {
-          hw_pause();
-        }
+        gather(worker, lines);
         if (worker->woken) {
           worker->woken = 0;
           sched_yield();  // the host that woke it may wait for this very core: see hw_rouse
@@ -172,6 +189,7 @@ static void *work(void *argument) {
         continue;
       }
     }
+    worker->gathering = 0;
     idle(worker);
   }
   atomic_store(&segment->ack[worker->number].alive, 0);
@@ -210,6 +228,7 @@ int hd_start_workers(hw_device_t *device, uint32_t workers) {
   device->pool = pool;
   // What a killed predecessor had committed but not yet published.
   atomic_store(&segment->worker_sleeping, 0);
+  atomic_store(&segment->worker_blocked, 0);
   if (hw_read_progress(device, &counts) == 0) {
     hw_publish(device, &counts);
   }

@@ -13,10 +13,12 @@ import numpy.typing as npt
 from descring_model import contract
 from descring_model.crc import crc32c
 from descring_model.lines import (
+    DESC_DTYPE,
     INDEX_MODULUS,
     Lines,
     as_lines,
     check_index,
+    copy_lines,
     index_range,
     line_bytes,
 )
@@ -143,7 +145,8 @@ def execute(lines: Lines, indices: npt.NDArray[np.uint32], *, require_checked: b
     Returns:
         The completions, a new array; those with CHECKED still want :func:`seal_checked`.
     """
-    completions = lines.copy()
+    completions = np.empty(len(lines), dtype=DESC_DTYPE)
+    copy_lines(completions, lines)
     opcode = lines["opcode"]
     verdicts = _verdicts(lines, indices, require_checked)
     accepted = verdicts == 0
@@ -217,7 +220,7 @@ def complete(
             done_tail = (done_tail + len(chunk) - rewards) % INDEX_MODULUS
             reward_tail = (reward_tail + rewards) % INDEX_MODULUS
         seal_checked(results, tags)
-        completions[part] = results
+        copy_lines(completions[part], results)
     return completions
 
 

@@ -236,9 +236,12 @@ class GoldenCore:
         if not count:
             return
         seal_checked(results, posts)
-        for ring, where in ((Ring.DONE, ~to_reward), (Ring.REWARD, to_reward)):
-            self.port.write(ring, posts[where], results[where])
         to_rewards = int(np.count_nonzero(to_reward))
+        if to_rewards:
+            for ring, where in ((Ring.DONE, ~to_reward), (Ring.REWARD, to_reward)):
+                self.port.write(ring, posts[where], results[where])
+        else:
+            self.port.write(Ring.DONE, posts, results)
         tokens = int(decoded_tokens(lines, results).sum(dtype=np.uint64))
         errors = int(np.count_nonzero(results["flags"] & _ERROR))
         stopped = bool(results["flags"][-1] & _STOPPED)

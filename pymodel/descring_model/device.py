@@ -12,7 +12,16 @@ import numpy.typing as npt
 
 from descring_model import contract
 from descring_model.core import Port, Ring
-from descring_model.lines import DESC_DTYPE, INDEX_MODULUS, Lines, as_lines, index_range, line_bytes
+from descring_model.lines import (
+    DESC_DTYPE,
+    INDEX_MODULUS,
+    Lines,
+    as_lines,
+    index_range,
+    line_bytes,
+    read_ring,
+    write_ring,
+)
 from descring_model.registers import RegisterFile, ring_log2
 
 _LINE = contract.DESC_BYTES
@@ -134,7 +143,8 @@ class _MemoryPort:
 
     def read(self, indices: npt.NDArray[np.uint32]) -> Lines:
         slots = self._device.ring_lines(None)
-        lines: Lines = slots[indices % len(slots)]
+        lines = np.empty(len(indices), dtype=DESC_DTYPE)
+        read_ring(slots, int(indices[0]), lines)
         return lines
 
     def release(self, head: int) -> None:
@@ -145,8 +155,8 @@ class _MemoryPort:
         return self._device.accessible(ring, indices)
 
     def write(self, ring: Ring, indices: npt.NDArray[np.uint32], lines: Lines) -> None:
-        slots = self._device.ring_lines(ring)
-        slots[indices % len(slots)] = lines
+        if len(indices):
+            write_ring(self._device.ring_lines(ring), int(indices[0]), lines)
 
     def publish(self, done_tail: int, reward_tail: int | None, cmd_head: int) -> bool:
         store, tail = self._device.store_word, contract.RING_TAIL_OFFSET

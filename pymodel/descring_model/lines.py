@@ -83,3 +83,35 @@ def check_index(value: int, name: str) -> int:
 def index_range(first: int, count: int) -> npt.NDArray[np.uint32]:
     """The ``count`` ring indices from ``first``, wrapping through 2^32 [RING-002]; uint32."""
     return (np.arange(count, dtype=np.uint64) + np.uint64(first)).astype(np.uint32)
+
+
+def copy_lines(target: Lines, source: Lines) -> None:
+    """Copy lines as bytes, which NumPy does ten times as fast as field by field.
+
+    Args:
+        target: ``(n,)``, written.
+        source: ``(n,)``.
+    """
+    line_bytes(target)[:] = line_bytes(source)
+
+
+def read_ring(slots: Lines, first: int, target: Lines) -> None:
+    """Copy lines out of a ring's slots.
+
+    Args:
+        slots: ``(n,)``, the ring.
+        first: the index of the first line, modulo 2^32; its slot is ``first % n`` [RING-002].
+        target: ``(m,)``, written; m is at most n.
+    """
+    start = first % len(slots)
+    straight = min(len(target), len(slots) - start)
+    copy_lines(target[:straight], slots[start : start + straight])
+    copy_lines(target[straight:], slots[: len(target) - straight])
+
+
+def write_ring(slots: Lines, first: int, lines: Lines) -> None:
+    """Copy lines into a ring's slots, from index ``first`` on; see :func:`read_ring`."""
+    start = first % len(slots)
+    straight = min(len(lines), len(slots) - start)
+    copy_lines(slots[start : start + straight], lines[:straight])
+    copy_lines(slots[: len(lines) - straight], lines[straight:])

@@ -55,20 +55,20 @@ class Outcome:
     """What became of one file: exit code or minus the signal, standard error, bytes of memory."""
 
     code: int
-    said: str
+    printed: str
     memory: int
 
     @property
     def problem(self) -> str | None:
         """What is wrong with it; None if it is one of the ends that a command may have."""
-        lines = self.said.splitlines()
+        lines = self.printed.splitlines()
         if self.code == -signal.SIGALRM:
             return f"no end after {DEADLINE_S} s"
         if self.code not in (0, 1, 2):
             return f"exit code {self.code}"
         if self.code == 2 and (len(lines) != 1 or not lines[0].startswith("descring: error: ")):
-            return f"{len(lines)} lines: {self.said[-300:]}"
-        if "Traceback" in self.said or "internal error" in self.said:
+            return f"{len(lines)} lines: {self.printed[-300:]}"
+        if "Traceback" in self.printed or "internal error" in self.printed:
             return lines[-1][:300]
         if self.memory > MEMORY:
             return f"{self.memory >> 20} MiB of memory"
@@ -159,11 +159,11 @@ def readers(folder: Path) -> list[Reader]:
 
 
 def mutated(data: bytes, draw: random.Random, suffix: str) -> bytes:
-    """``data`` with a few mistakes: of bytes, of numbers in a text, of the parts of an archive."""
+    """``data`` with a few changes: of bytes, of numbers in a text, of the parts of an archive."""
     if suffix == ".npz" and draw.random() < 0.6:
         return _archive(data, draw)
     for _ in range(draw.choice((1, 1, 1, 2, 4, 16))):
-        data = _MISTAKES[draw.randrange(len(_MISTAKES))](data, draw)
+        data = _CHANGES[draw.randrange(len(_CHANGES))](data, draw)
     return data
 
 
@@ -200,7 +200,7 @@ _WORDS = (
 
 
 def _word(data: bytes, draw: random.Random) -> bytes:
-    """Put another value where one stands in a text."""
+    """Put another value for one in a text."""
     ends = [place for place, byte in enumerate(data[:4096]) if byte in b" ,:[]{}()=\n'\""]
     if len(ends) < 2:
         return data
@@ -209,11 +209,11 @@ def _word(data: bytes, draw: random.Random) -> bytes:
     return data[: ends[at] + 1] + draw.choice(_WORDS) + data[after:]
 
 
-_MISTAKES = (_flip, _cut, _grow, _swap, _word, _word)
+_CHANGES = (_flip, _cut, _grow, _swap, _word, _word)
 
 
 def _archive(data: bytes, draw: random.Random) -> bytes:
-    """An archive with mistakes in the files that are packed in it."""
+    """An archive with changes in the files that are packed in it."""
     result = io.BytesIO()
     kinds = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
     with zipfile.ZipFile(io.BytesIO(data)) as source, zipfile.ZipFile(result, "w") as target:
@@ -230,12 +230,12 @@ def _archive(data: bytes, draw: random.Random) -> bytes:
 
 def run(reader: Reader, path: Path) -> Outcome:
     """Read ``path`` in a process of its own."""
-    said = os.memfd_create("said")
+    printed = os.memfd_create("stderr")
     child = os.fork()
     if child == 0:
         null = os.open(os.devnull, os.O_RDWR)
         os.dup2(null, 1)
-        os.dup2(said, 2)
+        os.dup2(printed, 2)
         program.prepare_streams()  # under pytest Python's own are others
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         resource.setrlimit(resource.RLIMIT_DATA, (2 * MEMORY, 2 * MEMORY))
@@ -246,9 +246,9 @@ def run(reader: Reader, path: Path) -> Outcome:
         sys.stderr.flush()
         os._exit(code)
     _, status, usage = os.wait4(child, 0)
-    size = os.lseek(said, 0, os.SEEK_END)
-    text = os.pread(said, size, 0).decode(errors="replace")
-    os.close(said)
+    size = os.lseek(printed, 0, os.SEEK_END)
+    text = os.pread(printed, size, 0).decode(errors="replace")
+    os.close(printed)
     return Outcome(os.waitstatus_to_exitcode(status), text, usage.ru_maxrss * 1024)
 
 
@@ -274,17 +274,17 @@ def main(arguments: list[str] | None = None) -> int:
     ends: collections.Counter[str] = collections.Counter()
     most, problems = 0, 0
     with tempfile.TemporaryDirectory(prefix="descring-fuzz-") as name:
-        for number, (reader, data, came) in enumerate(
+        for number, (reader, data, actual) in enumerate(
             cases(Path(name), options.count, options.seed)
         ):
-            ends[f"{reader.name} {came.code}"] += 1
-            most = max(most, came.memory)
-            if came.problem is not None:
+            ends[f"{reader.name} {actual.code}"] += 1
+            most = max(most, actual.memory)
+            if actual.problem is not None:
                 problems += 1
                 options.keep.mkdir(parents=True, exist_ok=True)
                 file = options.keep / f"{options.seed}-{number}{reader.suffix}"
                 file.write_bytes(data)
-                print(f"{reader.name} {file}: {came.problem}", flush=True)
+                print(f"{reader.name} {file}: {actual.problem}", flush=True)
             if sys.stderr.isatty():
                 print(f"\r{number + 1}/{options.count}", end="", file=sys.stderr)
     print(", ".join(f"{end}: {count}" for end, count in sorted(ends.items())))

@@ -10,9 +10,11 @@ from pathlib import Path
 import pytest
 from conform_support import plugin
 from descring_sim.conform.errors import ConformError
-from descring_sim.conform.session import describe
+from descring_sim.conform.session import describe, judge_one
 from descring_sim.conform.status import Status
+from descring_sim.conform.suite.catalogue import select
 from descring_sim.conform.worker_pool import Task, run_all
+from rich.console import Console
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 TASKS = [Task(f"{rule}", 3) for rule in ("OP-000/nop", "OP-001/decode", "OP-002/reward")]
@@ -113,3 +115,24 @@ def test_exit_codes_and_the_one_line(tmp_path: Path, descring: Command) -> None:
     assert none.returncode == 2
     assert none.stdout == ""
     assert len(none.stderr.splitlines()) == 1
+
+
+def test_an_implementation_is_built_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With one job; the process that describes it runs the tests too."""
+    monkeypatch.setenv("DESCRING_BUILD_DIR", str(tmp_path / "build"))
+    built = tmp_path / "built"
+    reference = plugin(tmp_path, "pass")
+    file = Path(reference.partition(":")[0])
+    text = file.read_text()
+    assert text.count("    def run(") == 1
+    build = (
+        "    def build(self, folder):\n"
+        f"        open({str(built)!r}, 'a').write('built\\n')\n"
+        "        super().build(folder)\n\n"
+    )
+    file.write_text(text.replace("    def run(", build + "    def run("))
+    verdict = judge_one(
+        reference, select(["OP-*"]), seed=1, jobs=1, timeout_s=20.0, console=Console(stderr=True)
+    )
+    assert verdict.ok
+    assert built.read_text() == "built\n"

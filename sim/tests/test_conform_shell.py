@@ -52,39 +52,47 @@ def test_it_connects_by_its_map_alone(simulator: str, tmp_path: Path) -> None:
         (
             'prefix = "CSR_"',
             'prefix = "CRS_"',
-            r"shell.registers.awaddr: .* no port 'CRS_AWADDR'.*",
+            r"axi-device.registers.awaddr: .* no port 'CRS_AWADDR'.*",
         ),
         ("upper = true", "upper = false", r"has no port 'CSR_awaddr'; near: .*CSR_A[WR]ADDR"),
-        ('wlast = "dram_wend_o", ', "", r"shell.memory.wlast: .* no port 'dram_wlast_o'"),
+        ('wlast = "dram_wend_o", ', "", r"axi-device.memory.wlast: .* no port 'dram_wlast_o'"),
         ('"awprot", "arprot"]', '"awprot"]', r"no port 'CSR_ARPROT'"),
         ('"awprot", "arprot"]', '"awprot", "arprot", "wstrb"]', r"has a port 'CSR_WSTRB'"),
         ('"awprot", "arprot"]', '"awaddr"]', r"registers.absent: .*must have, got 'awaddr'"),
-        ('"awprot", "arprot"]', '"prot"]', r"shell.registers: expected signals out of awaddr"),
+        ('"awprot", "arprot"]', '"prot"]', r"axi-device.registers: expected signals out of awaddr"),
         (
             "{ wlast",
             '{ wstrb = "debug", wlast',
             r"wstrb: expected 64 bits, 'debug' .* has 8",
         ),
-        ('"dram_rend_i" }', '"dram_wend_o" }', r"'dram_wend_o' is also shell.memory.wlast"),
-        ('"dram_rend_i" }', '"dram_rvalid_i" }', r"'dram_rvalid_i' is also shell.memory.rlast"),
-        ('irq = "!alarm_n"', 'irq = "scan_enable"', r"is also shell.tie.scan_enable"),
+        ('"dram_rend_i" }', '"dram_wend_o" }', r"'dram_wend_o' is also axi-device.memory.wlast"),
+        (
+            '"dram_rend_i" }',
+            '"dram_rvalid_i" }',
+            r"'dram_rvalid_i' is also .*memory.rlast",
+        ),
+        ('irq = "!alarm_n"', 'irq = "scan_enable"', r"is also axi-device.tie.scan_enable"),
         ('irq = "!alarm_n"', 'irq = "debug"', r"ports.irq: expected 1 bits, 'debug' .* has 8"),
-        ('irq = "!alarm_n"', "", r"capabilities.interrupt is true, which needs shell.ports.irq"),
-        ('window_last = "dram_top"', "", r"without shell.ports.window_last.*LIFE-002"),
+        (
+            'irq = "!alarm_n"',
+            "",
+            r"interrupt is true, which needs axi-device.ports.irq",
+        ),
+        ('window_last = "dram_top"', "", r"without axi-device.ports.window_last.*LIFE-002"),
         ('first_index = "dbg_first"', "", r"first_index is true, which needs"),
-        ('first_index = "dbg_first"', 'start = "x"', r"\[shell.ports\] has no 'start'"),
+        ('first_index = "dbg_first"', 'start = "x"', r"\[axi-device.ports\] has no 'start'"),
         ('first_index = "dbg_first"', 'first_index = "alarm_n"', r"expected an input .* an output"),
         ('scan_enable = "1\'b0"', "", r"nothing drives the input 'scan_enable' of nimbus_shell"),
         ("{ LANES = 4 }", "{ LANE = 4 }", r"no parameter 'LANE'; it has LANES"),
         ('top = "nimbus_shell"', 'top = "nimbus"', r"no module 'nimbus'; they have .*nimbus_shell"),
         ('active = "high"', 'active = "up"', r"reset.active: expected low or high, got 'up'"),
-        ('port = "rst"', 'port = "reset"', r"shell.reset.port: nimbus_shell has no port 'reset'"),
-        ('clock = "core_clk"', 'clock = "clk"', r"shell.clock: nimbus_shell has no port 'clk'"),
+        ('port = "rst"', 'port = "reset"', r"reset.port: nimbus_shell has no port 'reset'"),
+        ('clock = "core_clk"', 'clock = "clk"', r"device.clock: nimbus_shell has no port 'clk'"),
         ("offset = 0x8000", 'offset = "8000"', r"registers.offset: expected a number"),
         ('["_i", "_o"]', '["_i"]', r"memory.suffixes: expected two texts"),
-        ("[shell.memory]", "[shell.memry]", r"\[shell\] has no 'memry'"),
+        ("[axi-device.memory]", "[axi-device.memry]", r"\[axi-device\] has no 'memry'"),
         ("bus_errors = true", "workers = 2", r"capabilities.workers is for cores"),
-        ("bus_errors = true", 'rings = "chip"', r'a shell has capabilities.rings = "memory"'),
+        ("bus_errors = true", 'rings = "chip"', r'an AXI device has capabilities.rings = "memory"'),
         ("SYNTHESIS = true", "SYNTHESIS = 1.5", r"defines.SYNTHESIS: expected"),
     ],
 )
@@ -102,7 +110,7 @@ def test_a_wrong_map_ends_with_exit_code_2(descring, tmp_path: Path) -> None:  #
     file = write_shell(tmp_path / "nimbus", {'irq = "!alarm_n"': 'irq = "!alarm"'})
     actual = descring("conform", file)
     assert actual.returncode == 2
-    assert "shell.ports.irq: nimbus_shell has no port 'alarm'; near: alarm_n" in actual.stderr
+    assert "axi-device.ports.irq: nimbus_shell has no port 'alarm'; near: alarm_n" in actual.stderr
     assert "Traceback" not in actual.stderr
     assert actual.stdout == ""
 
@@ -143,5 +151,5 @@ def test_a_wrong_shell_is_rejected_under_its_rule(mutant: Mutant, tmp_path: Path
 def test_the_example_is_described() -> None:
     """The file in the repository is the one that is tried here."""
     description = find_dut(str(NIMBUS)).describe()
-    assert description.kind == "shell"
+    assert description.kind == "axi-device"
     assert description.capabilities.levels == {"stream", "device"}

@@ -11,6 +11,7 @@ import pytest
 from conform_support import named, rules_with_tests, run_rules
 from descring_model.rules import all_rules
 from descring_sim.conform.capabilities import Capabilities
+from descring_sim.conform.duts import dut_file
 from descring_sim.conform.duts.backends import BackendDut
 from descring_sim.conform.duts.model import CAPABILITIES, ModelDut
 from descring_sim.conform.errors import ConformError
@@ -141,3 +142,24 @@ def test_comparing_nothing_is_a_failure() -> None:
     assert result.status is Status.FAILED
     assert result.failure is not None
     assert result.failure.text == "the vector compares nothing"
+
+
+@pytest.mark.parametrize(("old", "new"), [("rtl", "core"), ("shell", "axi-device")])
+def test_old_kinds_are_accepted_with_a_notice(tmp_path: Path, old: str, new: str) -> None:
+    """Kind and table, subtables too; a file of today has no notice."""
+    text = (
+        '[dut]\nname = "a"\nversion = "1"\nkind = "KIND"\n'
+        '[KIND]\ntop = "t"\n[KIND.ports]\nx = "y"\n'
+    )
+    files = []
+    for kind in (old, new):
+        path = tmp_path / f"{kind}.toml"
+        path.write_text(text.replace("KIND", kind))
+        files.append(dut_file.read_file(path))
+    assert [file.kind for file in files] == [new, new]
+    assert files[0].table == files[1].table == {"top": "t", "ports": {"x": "y"}}
+    text_of_notice = dut_file.notice(files[0].path)
+    assert text_of_notice is not None
+    assert f'"{old}" is now "{new}"' in text_of_notice
+    assert dut_file.notice(files[1].path) is None
+    assert dut_file.notice(tmp_path / "none.toml") is None

@@ -15,7 +15,7 @@ from descring_sim.formal.proofs import Status as OutcomeStatus
 from descring_sim.mutation.formal import REPORT, MutantRunner, concerned, judge
 from descring_sim.mutation.mutant import Mutant, load
 from descring_sim.mutation.session import Status
-from descring_sim.replay.backend import ReplayOptions
+from descring_sim.protocol.stream import StreamRequest
 from descring_sim.replay.registry import open_backend
 from descring_sim.replay.stream_file import read_stream
 from descring_sim.support import paths
@@ -39,7 +39,7 @@ def test_counterexample_shows_the_fault_in_a_simulation(tmp_path: Path) -> None:
     checked = "--require-checked" in said
     expected = complete(lines, require_checked=checked)
     for rtl, same in ((home / "rtl", False), (None, True)):
-        options = ReplayOptions(require_checked=checked, workers=1, rtl=rtl)
+        options = StreamRequest(require_checked=checked, workers=1, rtl=rtl)
         result = open_backend("icarus").replay(lines, options, lambda _: None)
         assert np.array_equal(result.done, expected) is same
 

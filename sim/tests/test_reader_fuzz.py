@@ -15,9 +15,9 @@ SEED = 20241130
 
 def test_damaged_files_of_every_kind_end_in_order(tmp_path: Path) -> None:
     """Exit codes 0, 1 and 2 only, one line for an error, no hang, and little memory."""
-    came = list(reader_fuzz.cases(tmp_path, COUNT, SEED))
-    assert [f"{r.name}: {o.problem}" for r, _, o in came if o.problem is not None] == []
-    refused = [outcome for _, _, outcome in came if outcome.code == 2]
+    actual = list(reader_fuzz.cases(tmp_path, COUNT, SEED))
+    assert [f"{r.name}: {o.problem}" for r, _, o in actual if o.problem is not None] == []
+    refused = [outcome for _, _, outcome in actual if outcome.code == 2]
     assert COUNT // 2 < len(refused) < COUNT
 
 
@@ -39,5 +39,5 @@ def test_the_fuzz_sees_a_bad_end(
     if kind == "a hang":
         monkeypatch.setattr(reader_fuzz, "DEADLINE_S", 1)
     read, says = ENDS[kind]
-    came: Outcome = reader_fuzz.run(Reader("any", (b"",), "", read), tmp_path)
-    assert came.problem is not None and says in came.problem
+    actual: Outcome = reader_fuzz.run(Reader("any", (b"",), "", read), tmp_path)
+    assert actual.problem is not None and says in actual.problem

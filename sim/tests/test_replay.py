@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from descring_model import Lines, complete, contract, goes_to_reward, status_of, streams
+from descring_sim.protocol.stream import StreamRequest
 from descring_sim.replay import registry
-from descring_sim.replay.backend import Progress, ReplayOptions, ReplayResult
+from descring_sim.replay.backend import Progress, ReplayResult
 from descring_sim.replay.stream_file import read_stream
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
@@ -91,7 +92,7 @@ class Faulty:
     reward: int = 0
     description: str = "wrong completions"
 
-    def replay(self, lines: Lines, options: ReplayOptions, progress: Progress) -> ReplayResult:
+    def replay(self, lines: Lines, options: StreamRequest, progress: Progress) -> ReplayResult:
         """As many lines as it was told."""
         enough = np.concatenate([lines, lines])
         return ReplayResult(enough[: self.done], enough[: self.reward], "faulty")

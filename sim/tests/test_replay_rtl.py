@@ -109,6 +109,7 @@ def test_a_run_names_its_seed_and_leaves_no_folder(
     for text, seed in zip(printed, (77, 77, 78), strict=True):
         assert f"seed {seed}" in text
         assert "waves" not in text
+    assert all("rl_runtime_mmio in icarus 11.0, seed " in text for text in printed)
     cycles = [re.findall(r"(\d+) cycles", text) for text in printed]
     assert cycles[0] == cycles[1] != cycles[2]
     assert list((tmp_path / "build" / "replay").iterdir()) == []

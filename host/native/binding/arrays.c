@@ -39,6 +39,19 @@ const void *ha_lines(PyObject *object, PyObject *dtype, Py_ssize_t *count) {
   return PyArray_DATA(array);
 }
 
+void *ha_target(PyObject *object, PyObject *dtype, Py_ssize_t *count) {
+  if (!PyArray_CheckExact(object)) {
+    return NULL;
+  }
+  PyArrayObject *array = (PyArrayObject *)object;
+  if ((PyObject *)PyArray_DESCR(array) != dtype || PyArray_NDIM(array) != 1 ||
+      !PyArray_IS_C_CONTIGUOUS(array) || !PyArray_ISWRITEABLE(array)) {
+    return NULL;
+  }
+  *count = PyArray_DIM(array, 0);
+  return PyArray_DATA(array);
+}
+
 int ha_check(PyObject *dtype) {
   if (!PyArray_DescrCheck(dtype) || PyDataType_ELSIZE((PyArray_Descr *)dtype) != HW_DESC_BYTES) {
     PyErr_Format(PyExc_TypeError, "expected a dtype of %d bytes, got %R", HW_DESC_BYTES, dtype);

@@ -17,5 +17,7 @@ PyObject *ha_new(PyObject *dtype, Py_ssize_t count, void **lines);
 // The lines of an array of this very dtype, `(n,)`, or of `(n, 64)` uint8, that lie side by side in
 // memory, and how many there are; NULL with nothing raised for anything else.
 const void *ha_lines(PyObject *object, PyObject *dtype, Py_ssize_t *count);
+// Where lines can be written to: as ha_lines, of this very dtype only.
+void *ha_target(PyObject *object, PyObject *dtype, Py_ssize_t *count);
 
 #endif  // HW_ARRAYS_H

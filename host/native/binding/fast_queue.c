@@ -269,13 +269,21 @@ static PyObject *poll(fast_queue_t *self, PyObject *const *given, Py_ssize_t cou
   Py_CLEAR(self->last);
   const int ring = count == 4 && given[2] == Py_True;
   if (count != 4 || !ring_is_next(self) || !seconds(given[1], -1, &timeout_s) ||
-      !PyLong_CheckExact(given[0]) || !(given[2] == Py_False || (ring && self->split)) ||
-      given[3] != Py_None) {
+      !PyLong_CheckExact(given[0]) || !(given[2] == Py_False || (ring && self->split))) {
     return slowly(self, poll_slowly, given, count, NULL);
   }
   hw_queue_t *queue = self->queue;
-  const long long max = PyLong_AsLongLong(given[0]);
-  int64_t ready = hq_ready(queue, ring);
+  long long max = PyLong_AsLongLong(given[0]);
+  void *target = NULL;
+  if (given[3] != Py_None) {
+    Py_ssize_t room;
+    target = ha_target(given[3], self->dtype, &room);
+    if (!target) {
+      return slowly(self, poll_slowly, given, count, NULL);
+    }
+    max = max < room ? max : room;
+  }
+  int64_t ready = hq_wait(queue, ring, 0);  // not hq_ready, which any thread may call and pays for it
   PyErr_Clear();
   if (max < 0 || ready < 0) {
     return slowly(self, poll_slowly, given, count, NULL);
@@ -300,6 +308,9 @@ static PyObject *poll(fast_queue_t *self, PyObject *const *given, Py_ssize_t cou
     ready = max;
   }
   void *lines;
+  if (target && ready == 0) {
+    return PySequence_GetSlice(given[3], 0, 0);
+  }
   PyObject *array = ha_new(self->dtype, ready, &lines);
   if (!array || ready == 0) {
     return array;
@@ -321,7 +332,14 @@ static PyObject *poll(fast_queue_t *self, PyObject *const *given, Py_ssize_t cou
     array = PySequence_GetSlice(whole, 0, taken);
     Py_DECREF(whole);
   }
-  return took(self, ring, array);
+  if (!target) {
+    return took(self, ring, array);
+  }
+  // What was taken stays the queue's own until the caller has it, who may reuse `out`.
+  memcpy(target, lines, (size_t)taken * HW_DESC_BYTES);
+  self->last = array;
+  self->last_ring = ring;
+  return PySequence_GetSlice(given[3], 0, taken);
 }
 
 PyDoc_STRVAR(put_back_doc,

@@ -79,6 +79,10 @@ def campaign(
         return _lines(implementation, lines or DEFAULT_LINES, seed, jobs, chunk)
     # Imported late: it needs much that lines do not.
     from descring_sim.campaign.session import SuiteCampaign, judge_seeds
+    from descring_sim.conform.duts.dut_file import notice
+
+    if text := notice(Path(implementation)):
+        say(f"descring: notice: {text}")
 
     return judge_seeds(
         SuiteCampaign(

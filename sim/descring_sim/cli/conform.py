@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
+from descring_sim.conform.duts.dut_file import notice
 from descring_sim.conform.errors import UnavailableError
 from descring_sim.conform.report.terminal import show
 from descring_sim.conform.report.write import write_report
@@ -52,6 +53,8 @@ def conform(
     console = Console(stderr=True)
     verdicts = []
     for reference in duts or tuple(BACKENDS):
+        if text := notice(Path(reference)):
+            click.echo(f"descring: notice: {text}", err=True)
         try:
             verdict = judge_one(
                 reference, tests, seed=seed, jobs=jobs, timeout_s=timeout_s, console=console

@@ -10,7 +10,8 @@ from pathlib import Path
 import click
 from descring_model import contract
 
-from descring_sim.replay.backend import ReplayError, ReplayOptions, ReplayResult
+from descring_sim.protocol.stream import StreamRequest
+from descring_sim.replay.backend import ReplayError, ReplayResult
 from descring_sim.replay.registry import BACKENDS, open_backend
 from descring_sim.replay.stream_file import BYTES_PER_LINE, StreamError, outputs, read_stream, save
 from descring_sim.support import memory
@@ -29,7 +30,7 @@ def _check_paths(source: Path, targets: list[Path]) -> None:
         )
 
 
-def _check_result(result: ReplayResult, count: int, options: ReplayOptions) -> None:
+def _check_result(result: ReplayResult, count: int, options: StreamRequest) -> None:
     """Refuse an incomplete result. A halted device returns nothing after its STOPPED."""
     actual = len(result.done) + len(result.reward)
     if actual > count or (actual < count and not options.halt):
@@ -94,13 +95,13 @@ def replay(
 ) -> None:
     """Run the descriptor stream IN and write the completions."""
     target = open_backend(backend)
-    options = ReplayOptions(
+    options = StreamRequest(
         first_index=first_index,
         halt=halt,
         require_checked=require_checked,
         split_reward=split_reward is not None,
         workers=workers,
-        ring_depth=ring_depth,
+        ring_slots=ring_depth,
         seed=seed,
         waves=waves,
         rtl=rtl,

@@ -8,7 +8,7 @@ own, so that a crash or a hang ends one test and not the run.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Protocol
 
@@ -17,6 +17,7 @@ import numpy.typing as npt
 from descring_model import DESC_DTYPE, Lines
 
 from descring_sim.conform.capabilities import Capabilities
+from descring_sim.protocol.stream import StreamRequest
 
 HOSTS = ("eager", "slow", "late", "ahead")
 """How the kit's host behaves at ports: takes and publishes at once; takes completions late; rings
@@ -74,23 +75,23 @@ class Description:
 
 
 @dataclass(frozen=True)
-class StreamJob:
-    """A stream to execute: line i has index ``first_index + i``.
+class StreamJob(StreamRequest):
+    """A stream of at least one line, carried out from reset; the rest is as in the base class.
 
-    None stands for the implementation's own default. ``host`` is one of :data:`HOSTS`.
+    ``host`` is one of :data:`HOSTS`.
     """
 
     lines: Lines
-    first_index: int = 0
-    require_checked: bool = False
-    split_reward: bool = False
-    halt: bool = False
-    workers: int | None = None
-    ring_slots: int | None = None
     host: str = "eager"
-    seed: int = 0
-    waves: bool = False
+    seed: int = field(default=0, kw_only=True)
     timeout_s: float = 60.0
+
+    @property
+    def request(self) -> StreamRequest:
+        """The part that every backend of ``descring replay`` takes."""
+        return StreamRequest(
+            **{item.name: getattr(self, item.name) for item in fields(StreamRequest)}
+        )
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from descring_sim.conform.dut import Description
 from descring_sim.conform.errors import ConformError
@@ -20,6 +19,7 @@ from descring_sim.conform.suite.declare import Test
 from descring_sim.conform.verdict import Verdict, skipped, versions
 from descring_sim.conform.worker_pool import Task, Worker, run_all, with_waves
 from descring_sim.support import paths
+from descring_sim.support.progress import progress_bar
 from descring_sim.support.provenance import commit_of
 
 WAVED = 3
@@ -50,35 +50,13 @@ def judge_one(
     """
     started, clock = datetime.datetime.now(datetime.UTC), time.monotonic()
     folder = folder_of(reference)
-    with console.status(f"{reference}: building") if console.is_terminal else _Quiet():
-        description = describe(reference, folder)
-    results = {
-        test.id: result
-        for test in tests
-        if (result := skipped(test, description, seed)) is not None
-    }
-    tasks = [Task(test.id, seed) for test in tests if test.id not in results]
-    if not tasks:
-        raise ConformError(
-            f"{reference}: none of the {len(tests)} tests is within its capabilities; "
-            f"the first {results[tests[0].id].reason}"
-        )
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(
-        *columns, console=console, transient=True, disable=not console.is_terminal
-    ) as bar:
-        line = bar.add_task(reference, total=len(tasks))
-
-        def done(result: TestResult) -> None:
-            results[result.test] = result
-            bar.update(line, advance=1, description=f"{reference} {result.test}")
-
-        run_all(reference, folder, tasks, jobs=jobs, timeout_s=timeout_s, done=done)
+    worker = Worker(reference, folder)
+    try:
+        with console.status(f"{reference}: building") if console.is_terminal else _Quiet():
+            description = worker.start()
+        results = _results(reference, worker, description, tests, seed, jobs, timeout_s)
+    finally:
+        worker.close()
     if description.waves:
         _add_waves(reference, folder, results, timeout_s)
     return Verdict(
@@ -91,6 +69,46 @@ def judge_one(
         started=started,
         versions=versions() | origin(reference),
     )
+
+
+def _results(
+    reference: str,
+    worker: Worker,
+    description: Description,
+    tests: Sequence[Test],
+    seed: int,
+    jobs: int,
+    timeout_s: float,
+) -> dict[str, TestResult]:
+    """The results by test; the implementation that ``worker`` has built is the first to be used."""
+    results = {
+        test.id: result
+        for test in tests
+        if (result := skipped(test, description, seed)) is not None
+    }
+    tasks = [Task(test.id, seed) for test in tests if test.id not in results]
+    if not tasks:
+        raise ConformError(
+            f"{reference}: none of the {len(tests)} tests is within its capabilities; "
+            f"the first {results[tests[0].id].reason}"
+        )
+    with progress_bar() as bar:
+        line = bar.add_task(reference, total=len(tasks))
+
+        def done(result: TestResult) -> None:
+            results[result.test] = result
+            bar.update(line, advance=1, description=f"{reference} {result.test}")
+
+        run_all(
+            reference,
+            worker.folder,
+            tasks,
+            jobs=jobs,
+            timeout_s=timeout_s,
+            done=done,
+            first=worker,
+        )
+    return results
 
 
 class _Quiet:

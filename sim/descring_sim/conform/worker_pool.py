@@ -38,15 +38,19 @@ class Task:
     waves: bool = False
 
 
+_numbers = itertools.count()
+
+
 class Worker:
     """One worker process, started when first needed and again after it died."""
 
     def __init__(self, dut: str, folder: Path) -> None:
+        self.folder = folder
         self._start = Start(dut, folder)
         self._process: subprocess.Popen[bytes] | None = None
         self._requests: Connection | None = None
         self._replies: Connection | None = None
-        self._log = folder / f"worker-{os.getpid()}-{threading.get_ident()}.log"
+        self._log = folder / f"worker-{os.getpid()}-{next(_numbers)}.log"
 
     def start(self) -> Description:
         """Start the process and build.
@@ -163,10 +167,12 @@ def run_all(
     jobs: int,
     timeout_s: float,
     done: Callable[[TestResult], None] = lambda _result: None,
+    first: Worker | None = None,
 ) -> list[TestResult]:
     """Run ``tasks`` on ``jobs`` workers at a time; a result for each, in order of the tasks.
 
-    ``done`` is called with each result as it comes, from one thread at a time.
+    ``done`` is called with each result as it arrives, from one thread at a time. ``first`` is a
+    worker that has been started: it is one of them, so that it need not build again.
     """
     pending: queue.SimpleQueue[int] = queue.SimpleQueue()
     for number in _both_levels_by_turns(tasks):
@@ -175,8 +181,7 @@ def run_all(
     lock = threading.Lock()
     stopping = threading.Event()
 
-    def work() -> None:
-        worker = Worker(dut, folder)
+    def work(worker: Worker) -> None:
         try:
             for number in _drain(pending):
                 if stopping.is_set():
@@ -188,7 +193,9 @@ def run_all(
         finally:
             worker.close()
 
-    threads = [threading.Thread(target=work) for _ in range(min(jobs, len(tasks)))]
+    count = min(jobs, len(tasks))
+    workers = [first or Worker(dut, folder), *(Worker(dut, folder) for _ in range(1, count))]
+    threads = [threading.Thread(target=work, args=(worker,)) for worker in workers[:count]]
     for thread in threads:
         thread.start()
     try:

@@ -5,11 +5,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
 from descring_model import Lines
 from descring_model.program import DescringError
+
+from descring_sim.protocol.stream import StreamRequest
 
 Progress = Callable[[int], None]
 """Called now and then with the number of completions so far."""
@@ -17,26 +18,6 @@ Progress = Callable[[int], None]
 
 class ReplayError(DescringError):
     """A replay that could not be carried out; the text is meant for the user."""
-
-
-@dataclass(frozen=True)
-class ReplayOptions:
-    """How a stream is replayed. None stands for the backend's own default.
-
-    ``first_index`` is the value of every ring index at the start. A STOP is resumed unless
-    ``halt``, which ends the replay there. ``rtl`` is a folder of other sources than
-    descring's own.
-    """
-
-    first_index: int = 0
-    halt: bool = False
-    require_checked: bool = False
-    split_reward: bool = False
-    workers: int | None = None
-    ring_depth: int | None = None
-    seed: int | None = None
-    waves: bool = False
-    rtl: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -53,7 +34,7 @@ class Backend(Protocol):
 
     description: str
 
-    def replay(self, lines: Lines, options: ReplayOptions, progress: Progress) -> ReplayResult:
+    def replay(self, lines: Lines, options: StreamRequest, progress: Progress) -> ReplayResult:
         """The completions of ``lines``; raises :class:`ReplayError` if some are missing.
 
         ``lines`` has shape ``(n,)`` with n > 0 and the descriptor dtype.

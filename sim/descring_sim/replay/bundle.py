@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 from descring_model import Lines, contract, streams
 
-from descring_sim.replay.backend import ReplayOptions
+from descring_sim.protocol.stream import StreamRequest
 from descring_sim.replay.registry import open_backend
 from descring_sim.replay.stream_file import StreamError, array_of, lines_of
 from descring_sim.support.files import opened, write_files
@@ -50,9 +50,9 @@ class Case:
     split_reward: bool = False
 
     @property
-    def options(self) -> ReplayOptions:
+    def options(self) -> StreamRequest:
         """As a backend takes them."""
-        return ReplayOptions(
+        return StreamRequest(
             first_index=self.first_index,
             require_checked=self.require_checked,
             split_reward=self.split_reward,

@@ -9,6 +9,7 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +18,8 @@ from descring_model import DESC_DTYPE, Lines, contract, line_bytes
 from descring_sim.cosim import runner
 from descring_sim.cosim.results import FATAL
 from descring_sim.cosim.runner import RunResult
-from descring_sim.protocol.replay_job import JOB_VARIABLE, Job, Summary
-from descring_sim.replay.backend import Progress, ReplayError, ReplayOptions, ReplayResult
+from descring_sim.protocol.stream import FOLDER_VARIABLE, StreamFolder, StreamRequest, Summary
+from descring_sim.replay.backend import Progress, ReplayError, ReplayResult
 from descring_sim.support import paths
 
 TOP = "rl_runtime_mmio"
@@ -37,67 +38,66 @@ class SimulatorBackend:
         self.simulator = simulator
         self.description = f"the RTL in {simulator}"
 
-    def replay(self, lines: Lines, options: ReplayOptions, progress: Progress) -> ReplayResult:
+    def replay(self, lines: Lines, options: StreamRequest, progress: Progress) -> ReplayResult:
         """See :meth:`descring_sim.replay.backend.Backend.replay`.
 
         Raises:
             ReplayError: completions are missing, or the ring depth is not supported.
             SimulationError: the simulator is missing, or does not build the RTL.
         """
-        depth = DEFAULT_RING_DEPTH if options.ring_depth is None else options.ring_depth
-        _check_depth(depth)
-        workers = DEFAULT_WORKERS if options.workers is None else options.workers
+        options = complete(options)
         with _job_folder(self.simulator, keep=options.waves) as folder:
-            job = write_job(folder, lines, options, depth)
+            job = write_job(folder, lines, options)
             with _reported(job.progress, progress):
-                run = self._run(job, workers, options, len(lines))
+                run = self._run(job, len(lines))
             if not run.ok:
                 raise ReplayError(_failure(run))
-            summary = read_summary(job.summary)
-            return ReplayResult(
-                done=completions(job.done, summary.done),
-                reward=completions(job.reward, summary.reward),
-                note=_note(run, summary),
-            )
+            summary = read_summary(job.result)
+            return ReplayResult(*completions(job, summary), note=_note(run, summary))
 
-    def _run(self, job: Job, workers: int, options: ReplayOptions, count: int) -> RunResult:
-        depth = job.ring_depth
+    def _run(self, job: StreamFolder, count: int) -> RunResult:
+        request = job.request
         return runner.run(
             simulator=self.simulator,
             top=TOP,
             cases=CASES,
             tests_dir=paths.vip_root(),
-            parameters=parameters(depth, workers),
-            config=f"depth{depth}-workers{workers}",
-            seed=options.seed,
-            waves=options.waves,
-            rtl_dir=options.rtl,
+            parameters=parameters(request),
+            config=f"depth{request.ring_slots}-workers{request.workers}",
+            seed=request.seed,
+            waves=request.waves,
+            rtl_dir=request.rtl,
             run_dir=job.folder / "run",
-            extra_env={JOB_VARIABLE: str(job.folder)},
+            extra_env={FOLDER_VARIABLE: str(job.folder)},
             timeout_s=TIMEOUT_S + TIMEOUT_S_PER_LINE * count,
         )
 
 
-def write_job(folder: Path, lines: Lines, options: ReplayOptions, ring_depth: int) -> Job:
+def complete(request: StreamRequest) -> StreamRequest:
+    """Return ``request`` with the defaults of the RTL in place of None.
+
+    Raises:
+        ReplayError: the RTL cannot have rings of so many slots.
+    """
+    slots = DEFAULT_RING_DEPTH if request.ring_slots is None else request.ring_slots
+    _check_depth(slots)
+    workers = DEFAULT_WORKERS if request.workers is None else request.workers
+    return replace(request, ring_slots=slots, workers=workers)
+
+
+def write_job(folder: Path, lines: Lines, request: StreamRequest) -> StreamFolder:
     """Leave in ``folder`` what the testbench that replays ``lines`` reads."""
-    job = Job(
-        folder=folder,
-        first_index=options.first_index,
-        ring_depth=ring_depth,
-        halt=options.halt,
-        require_checked=options.require_checked,
-        split_reward=options.split_reward,
-        seed=options.seed,
-    )
+    job = StreamFolder(folder, request)
     job.save()
     job.submissions.write_bytes(line_bytes(lines).tobytes())
     return job
 
 
-def parameters(depth: int, workers: int) -> dict[str, int]:
-    """The parameters of :data:`TOP` with rings of ``depth`` slots."""
-    rings = dict.fromkeys(("RingDepth", "DoneDepth", "RewardDepth"), depth)
-    return rings | {"WorkerCount": workers}
+def parameters(request: StreamRequest) -> dict[str, int]:
+    """The parameters of :data:`TOP` for a request without None."""
+    rings = ("RingDepth", "DoneDepth", "RewardDepth")
+    values = dict.fromkeys(rings, request.ring_slots) | {"WorkerCount": request.workers}
+    return {name: int(value or 0) for name, value in values.items()}
 
 
 @contextmanager
@@ -146,7 +146,7 @@ def _reported(file: Path, progress: Progress) -> Iterator[None]:
 
 
 def read_summary(file: Path) -> Summary:
-    """What the testbench says it wrote.
+    """What the testbench reports that it wrote.
 
     Raises:
         ReplayError: ``file`` is no summary.
@@ -164,8 +164,13 @@ def read_summary(file: Path) -> Summary:
     return summary
 
 
-def completions(file: Path, count: int) -> Lines:
-    """The lines in ``file``, which must be ``count``."""
+def completions(job: StreamFolder, summary: Summary) -> tuple[Lines, Lines]:
+    """The completions of the done and of the reward ring, as many as ``summary`` states."""
+    done, reward = job.rings
+    return _completions(done, summary.done), _completions(reward, summary.reward)
+
+
+def _completions(file: Path, count: int) -> Lines:
     data = file.read_bytes()
     if len(data) != count * contract.DESC_BYTES:
         raise ReplayError(
@@ -189,7 +194,8 @@ def _failure(run: RunResult) -> str:
 
 
 def _note(run: RunResult, summary: Summary) -> str:
-    parts = [f"{summary.cycles} cycles", f"{run.simulator} {run.version}", f"seed {run.seed}"]
+    parts = [f"{summary.cycles} cycles", f"{run.top} in {run.simulator} {run.version}"]
+    parts.append(f"seed {run.seed}")
     if summary.halted:
         parts.append("ended in HALTED")
     if run.waves is not None:

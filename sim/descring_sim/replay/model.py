@@ -6,7 +6,8 @@ from __future__ import annotations
 import numpy as np
 from descring_model import Lines, complete, contract, goes_to_reward
 
-from descring_sim.replay.backend import Progress, ReplayError, ReplayOptions, ReplayResult
+from descring_sim.protocol.stream import StreamRequest
+from descring_sim.replay.backend import Progress, ReplayError, ReplayResult
 
 
 class ModelBackend:
@@ -14,12 +15,13 @@ class ModelBackend:
 
     description = "the golden model (NumPy)"
 
-    def replay(self, lines: Lines, options: ReplayOptions, progress: Progress) -> ReplayResult:
+    def replay(self, lines: Lines, options: StreamRequest, progress: Progress) -> ReplayResult:
         """See :meth:`Backend.replay`. Raises :class:`ReplayError` for options of the RTL alone."""
-        for name in ("workers", "ring_depth", "seed", "waves", "rtl"):
-            if getattr(options, name) is not getattr(ReplayOptions, name):
+        for name in ("workers", "ring_slots", "seed", "waves", "rtl"):
+            if getattr(options, name) is not getattr(StreamRequest, name):
+                option = {"ring_slots": "ring-depth"}.get(name, name)
                 raise ReplayError(
-                    f"--{name.replace('_', '-')} means nothing to the backend model, which has no "
+                    f"--{option} means nothing to the backend model, which has no "
                     "workers, rings on chip, random state or waves; leave it out"
                 )
         completions = complete(

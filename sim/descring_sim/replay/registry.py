@@ -7,6 +7,7 @@ A further backend is one class with a ``replay`` method and one entry in :data:`
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Literal
 
 from descring_sim.replay.backend import Backend, ReplayError
 from descring_sim.replay.model import ModelBackend
@@ -24,17 +25,17 @@ def _simulator(name: str) -> Callable[[], Backend]:
 
 def _cpu() -> Backend:
     # Imported late: it refuses to be imported while the native core is stale.
-    from descring_sim.replay.native import CpuBackend
+    from descring_sim.replay import device
 
-    return CpuBackend()
+    return device.cpu()
 
 
-def _cuda(shape: str) -> Callable[[], Backend]:
+def _cuda(shape: Literal["throughput", "latency"]) -> Callable[[], Backend]:
     def make() -> Backend:
         # Imported late, for the same reason; CuPy is only needed to replay.
-        from descring_sim.replay.cuda import CudaBackend
+        from descring_sim.replay import device
 
-        return CudaBackend(shape)
+        return device.cuda(shape)
 
     return make
 

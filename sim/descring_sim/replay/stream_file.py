@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import io
 import math
-import mmap
+import os
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -33,8 +33,6 @@ _PREFIX = len(NPY_MAGIC) + 2
 _LENGTH_BYTES = {1: 2, 2: 4, 3: 4}
 """Bytes of the length of the header, by the version of the format."""
 _MAX_HEADER = 1 << 16
-_MAPPED_FROM = 1 << 24
-"""Files from this size on are mapped; smaller ones are read, so that no one can change them."""
 
 
 class StreamError(FileError):
@@ -46,15 +44,32 @@ def read_stream(path: Path) -> Lines:
 
     Raises:
         FileError: the file is missing, unreadable, no regular file, not ``.npy``, pickled,
-            truncated, longer than its header states, or of another shape or dtype.
+            truncated, longer than its header states, or of another shape or dtype, it was written
+            to while it was read, or it does not fit into memory.
     """
+    # Read and not mapped: a mapped file that another process truncates raises SIGBUS, and one that
+    # it rewrites changes under the reader.
     with files.opened(path) as (file, size):
-        if size < _MAPPED_FROM:
-            return lines_of(file.read(size), str(path))
-        return lines_of(mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ), str(path))
+        before = os.fstat(file.fileno())
+        try:
+            data = file.read(size)
+        except MemoryError:
+            raise StreamError(
+                f"{path}: expected {size} bytes of free memory to read it; split the stream"
+            ) from None
+        after = os.fstat(file.fileno())
+    if len(data) < size or (before.st_size, before.st_mtime_ns) != (
+        after.st_size,
+        after.st_mtime_ns,
+    ):
+        raise StreamError(
+            f"{path}: expected a file of {size} bytes that no one writes, got {len(data)} bytes "
+            f"while its size became {after.st_size}; wait for its writer, then try again"
+        )
+    return lines_of(data, str(path))
 
 
-def lines_of(data: bytes | mmap.mmap, where: str) -> Lines:
+def lines_of(data: bytes, where: str) -> Lines:
     """The lines in the bytes of a ``.npy`` file, as :func:`read_stream` gives them.
 
     Raises:
@@ -66,7 +81,7 @@ def lines_of(data: bytes | mmap.mmap, where: str) -> Lines:
         raise StreamError(f"{where}: {_one_line(error)}") from error
 
 
-def array_of(data: bytes | mmap.mmap, where: str) -> npt.NDArray[np.generic]:
+def array_of(data: bytes, where: str) -> npt.NDArray[np.generic]:
     """The array in the bytes of a ``.npy`` file, which it shares.
 
     Raises:
@@ -92,7 +107,7 @@ def array_of(data: bytes | mmap.mmap, where: str) -> npt.NDArray[np.generic]:
     return np.ndarray(shape, dtype, data, offset, order="F" if fortran else "C")
 
 
-def _header(data: bytes | mmap.mmap, where: str) -> tuple[tuple[int, ...], bool, np.dtype, int]:
+def _header(data: bytes, where: str) -> tuple[tuple[int, ...], bool, np.dtype, int]:
     """Shape, order, dtype, and where the data begin."""
     magic = bytes(data[: len(NPY_MAGIC)])
     if magic != NPY_MAGIC:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from descring_model import Lines
 
-from descring_sim.replay.backend import Progress, ReplayError, ReplayOptions, ReplayResult
+from descring_sim.protocol.stream import StreamRequest
+from descring_sim.replay.backend import Progress, ReplayError, ReplayResult
 from descring_sim.support import paths
 from descring_sim.support.progress import say
 from descring_sim.support.seeds import new_seed
@@ -29,7 +30,7 @@ class VerilatedBackend:
 
     description = "the RTL as a library, compiled by Verilator"
 
-    def replay(self, lines: Lines, options: ReplayOptions, progress: Progress) -> ReplayResult:
+    def replay(self, lines: Lines, options: StreamRequest, progress: Progress) -> ReplayResult:
         """See :meth:`descring_sim.replay.backend.Backend.replay`.
 
         Raises:
@@ -39,7 +40,7 @@ class VerilatedBackend:
         default = CoreConfig()
         try:
             config = CoreConfig(
-                depth=default.depth if options.ring_depth is None else options.ring_depth,
+                depth=default.depth if options.ring_slots is None else options.ring_slots,
                 workers=default.workers if options.workers is None else options.workers,
                 waves=options.waves,
                 rtl_dir=options.rtl,
@@ -63,7 +64,7 @@ def _run(
     config: CoreConfig,
     seed: int,
     lines: Lines,
-    options: ReplayOptions,
+    options: StreamRequest,
     progress: Progress,
     waves: tuple[Path, int, int] | None,
 ) -> Replay:
@@ -91,7 +92,7 @@ def _failure(
     config: CoreConfig,
     seed: int,
     lines: Lines,
-    options: ReplayOptions,
+    options: StreamRequest,
     waves: tuple[Path, int, int] | None,
 ) -> str:
     """What failed, and where to look: waves of the last cycles, from a repetition if need be."""

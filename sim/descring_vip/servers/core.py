@@ -1,22 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The case that ``descring conform`` runs on a foreign core: a stream through its line ports."""
+"""Streams through the line ports of a foreign core, for the conformance kit."""
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
 import cocotb
 from cocotb.handle import HierarchyObject
-from descring_sim.protocol.core_job import CORE_JOB_VARIABLE
 
 from descring_vip.servers.core_host import CoreHost
+from descring_vip.servers.stream_server import serve
 
 
 @cocotb.test()
-async def answers_a_stream(dut: HierarchyObject) -> None:
-    """Write down every completion; the kit outside compares them."""
-    host = CoreHost(dut, Path(os.environ[CORE_JOB_VARIABLE]))
-    await host.start()
-    await host.run()
-    host.finish()
+async def serves_streams(dut: HierarchyObject) -> None:
+    """Write down every completion of each stream; the kit outside compares them."""
+    await serve(lambda folder: CoreHost(dut, folder))

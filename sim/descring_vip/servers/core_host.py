@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from cocotb.handle import HierarchyObject
 from descring_model import contract
-from descring_sim.protocol.core_job import CoreJob, CoreResult
+from descring_sim.protocol.stream import CoreFolder, CoreResult
 
 from descring_vip.handles import read_int, signal
 from descring_vip.scoreboard import ValueChecker
@@ -39,10 +39,11 @@ class CoreHost(StreamHost):
     """Drives ``descring_dut_wrapper`` as the job requires."""
 
     def __init__(self, dut: HierarchyObject, folder: Path) -> None:
-        """The job lies in ``folder``."""
-        self.job = CoreJob.load(folder)
+        """The request lies in ``folder``."""
+        self.job = CoreFolder.load(folder)
+        self.request = self.job.request
         super().__init__(dut, self.job.submissions.read_bytes())
-        self.rng = np.random.default_rng(self.job.seed)
+        self.rng = np.random.default_rng(self.request.seed)
         self.answered = ValueChecker("completions", self.where)
         self.checkers.append(self.answered)
         self.result = CoreResult(0)
@@ -60,10 +61,10 @@ class CoreHost(StreamHost):
         """Clock, reset, modes, and enable."""
         job = self.job
         self.quiet_ports()
-        self.first_index.value = job.first_index
-        self._require_checked.value = int(job.require_checked)
-        self._split_reward.value = int(job.split_reward)
-        self._cmd_tail.value = job.first_index
+        self.first_index.value = self.request.first_index
+        self._require_checked.value = int(self.request.require_checked)
+        self._split_reward.value = int(self.request.split_reward)
+        self._cmd_tail.value = self.request.first_index
         self._resume.value = 0
         self._enable.value = 0
         await self.time.start()
@@ -86,7 +87,7 @@ class CoreHost(StreamHost):
             if self.stopped:
                 self.stopped = False
                 await self._wait_until_halted()
-                if self.job.halt:
+                if self.request.halt:
                     return
                 self._resume.value = 1
                 await self._cycle()
@@ -121,7 +122,7 @@ class CoreHost(StreamHost):
                 self._pause = int(self.rng.integers(1, 4 if self.taking else 60))
         if host == "late":
             unpublished = self.written - self._published
-            full = self.written == self.count or unpublished >= self.job.ring_slots // 2
+            full = self.written == self.count or unpublished >= self.job.slots // 2
             if full and self._since_doorbell < LATE_CYCLES:
                 self.idle = 0
                 return
@@ -131,16 +132,16 @@ class CoreHost(StreamHost):
             self._publish(self.written)
         elif host == "ahead":
             self.offering = bool(self.rng.random() < 0.1)
-            self._publish(self.taken + self.job.ring_slots)
+            self._publish(self.taken + self.job.slots)
         else:
-            self._publish(self.taken + self.job.ring_slots)
+            self._publish(self.taken + self.job.slots)
 
     def _publish(self, tail: int) -> None:
-        tail = min(tail, self.count, self.taken + self.job.ring_slots)
+        tail = min(tail, self.count, self.taken + self.job.slots)
         if tail > self._published:
             self._published = tail
             self._since_doorbell = 0
-            self._cmd_tail.value = (self.job.first_index + tail) & U32
+            self._cmd_tail.value = (self.request.first_index + tail) & U32
 
     async def _wait_until_halted(self) -> None:
         for _ in range(HALT_CYCLES):
@@ -149,7 +150,7 @@ class CoreHost(StreamHost):
             await self._cycle()
         else:
             self._break("LIFE-003", "expected the core to be halted after STOPPED, got no halt")
-        if self.taken < self.count or self.job.halt:
+        if self.taken < self.count or self.request.halt:
             before = self.taken
             self.taking = True
             for _ in range(HALT_CYCLES):
@@ -164,7 +165,7 @@ class CoreHost(StreamHost):
         for _ in range(REST_CYCLES):
             self.idle = 0
             await self._cycle()
-        if self.taken != expected and not self.job.halt:
+        if self.taken != expected and not self.request.halt:
             self._break("RING-006", "more completions than lines")
 
     def _lines(self) -> int:

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from cocotb.handle import HierarchyObject
 from descring_model import contract
-from descring_sim.protocol.replay_job import Job, Summary
+from descring_sim.protocol.stream import StreamFolder, Summary
 
 from descring_vip.handles import read_int, signal
 from descring_vip.scoreboard import ValueChecker
@@ -45,11 +45,12 @@ class ReplayTestbench(StreamHost):
     """Lines in through the line port, doorbells through the registers, completions out."""
 
     def __init__(self, dut: HierarchyObject, folder: Path) -> None:
-        """The job lies in ``folder``."""
-        self.job = Job.load(folder)
+        """The request lies in ``folder``."""
+        self.job = StreamFolder.load(folder)
+        self.request = self.job.request
         super().__init__(dut, self.job.submissions.read_bytes())
-        if self.job.seed is not None:
-            self.rng = np.random.default_rng(self.job.seed)
+        if self.request.seed is not None:
+            self.rng = np.random.default_rng(self.request.seed)
         self.registers = ValueChecker("registers at rest", self._where)
         self.checkers.append(self.registers)
         self.halted = False
@@ -67,7 +68,7 @@ class ReplayTestbench(StreamHost):
 
     async def start(self) -> None:
         """Clock, reset and ENABLE; refuses a device of another contract."""
-        self.first_index.value = self.job.first_index
+        self.first_index.value = self.request.first_index
         self.quiet_ports()
         for port in (self._reg_valid, self._reg_write, self._reg_addr, self._reg_wdata):
             port.value = 0
@@ -83,14 +84,14 @@ class ReplayTestbench(StreamHost):
         modes = [
             name
             for name, wanted in (
-                ("REQUIRE_CHECKED", self.job.require_checked),
-                ("SPLIT_REWARD", self.job.split_reward),
+                ("REQUIRE_CHECKED", self.request.require_checked),
+                ("SPLIT_REWARD", self.request.split_reward),
             )
             if wanted
         ]
         await self._control("ENABLE", *modes)
 
-    async def replay(self) -> None:
+    async def run(self) -> None:
         """Submit all lines and take their completions; the job may end it at the first STOP."""
         while self.taken < self.count:
             self._ring_doorbell()
@@ -98,7 +99,7 @@ class ReplayTestbench(StreamHost):
             if self.stopped:
                 self.stopped = False
                 await self._wait_until_halted()
-                if self.job.halt:
+                if self.request.halt:
                     self.halted = True
                     break
                 await self._control("ENABLE", "RESUME")
@@ -108,14 +109,14 @@ class ReplayTestbench(StreamHost):
         """Write the completions and the summary, once the registers have agreed."""
         self.time.stop()
         self.conclude(self.time.cycle)
-        self.job.done.write_bytes(self.done)
-        self.job.reward.write_bytes(self.reward)
+        for path, data in zip(self.job.rings, (self.done, self.reward), strict=True):
+            path.write_bytes(data)
         Summary(
             done=len(self.done) // contract.DESC_BYTES,
             reward=len(self.reward) // contract.DESC_BYTES,
             halted=self.halted,
             cycles=self.time.cycle,
-        ).save(self.job.summary)
+        ).save(self.job.result)
 
     # ------------------------------------------------------------------ one cycle
 
@@ -166,14 +167,14 @@ class ReplayTestbench(StreamHost):
 
         CMD_HEAD is at least the completions taken, so that the new tail is always legal [DB-002].
         """
-        room = self.taken + self.job.ring_depth - self._published
+        room = self.taken + self.job.slots - self._published
         missing = self.count - self._published
         lines = min(room, missing)
         if lines == 0 or lines < min(self._batch, missing):
             return
         self._published += lines
-        self._batch = int(self.rng.integers(1, self.job.ring_depth + 1))
-        self._write("DOORBELL", (self.job.first_index + self._published) & U32)
+        self._batch = int(self.rng.integers(1, self.job.slots + 1))
+        self._write("DOORBELL", (self.request.first_index + self._published) & U32)
 
     async def _wait_until_halted(self) -> None:
         halted = contract.register_bit("STATUS", "HALTED")
@@ -186,7 +187,7 @@ class ReplayTestbench(StreamHost):
 
     async def _rest(self) -> None:
         """Take what is left in the rings, then hold the device to its registers [RING-009]."""
-        answered = (await self._read("CMD_HEAD") - self.job.first_index) & U32
+        answered = (await self._read("CMD_HEAD") - self.request.first_index) & U32
         while self.taken < answered:
             await self._cycle()
         for _ in range(REST_CYCLES):
@@ -201,7 +202,7 @@ class ReplayTestbench(StreamHost):
             ("REWARD_HEAD", reward),
             ("REWARD_TAIL", reward),
         ):
-            await self._expect(register, (self.job.first_index + count) & U32)
+            await self._expect(register, (self.request.first_index + count) & U32)
         await self._expect("CNT_DESCRIPTORS", self.taken)
         await self._expect("CNT_BAD_DOORBELLS", 0)
         errors = sum(contract.register_bit("STATUS", name) for name in _ERROR_BITS)

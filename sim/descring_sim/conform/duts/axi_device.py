@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from descring_sim.conform.dut import Description, DeviceJob, StreamJob, StreamResult
@@ -14,8 +15,7 @@ from descring_sim.conform.duts.rtl_source import KEYS, RtlSource
 from descring_sim.conform.errors import ConformError
 from descring_sim.cosim.device import SimulatorDevice
 from descring_sim.cosim.device_process import Design
-from descring_sim.replay.backend import ReplayOptions
-from descring_sim.replay.native import stream_through
+from descring_sim.replay.device import stream_through
 
 DEFAULT_LATENCY = 20
 _LATENCY_MAX = 10_000
@@ -46,28 +46,28 @@ class ShellDut:
         capabilities = self._file.description.capabilities
         path, ports = self._file.path, self._source.ports
         if capabilities.rings != "memory":
-            raise ConformError(f'{path}: a shell has capabilities.rings = "memory"')
+            raise ConformError(f'{path}: an AXI device has capabilities.rings = "memory"')
         for claim in ("backpressure", "doorbell", "workers"):
             if getattr(capabilities, claim):
                 raise ConformError(f"{path}: capabilities.{claim} is for cores; leave it out")
         for claim, port in (("first_index", "first_index"), ("interrupt", "irq")):
             if getattr(capabilities, claim) and port not in ports:
                 raise ConformError(
-                    f"{path}: capabilities.{claim} is true, which needs shell.ports.{port}; name "
-                    "the port, or set the capability to false"
+                    f"{path}: capabilities.{claim} is true, which needs axi-device.ports.{port}; "
+                    "name the port, or set the capability to false"
                 )
         if capabilities.bus_errors:
             for name in ("bresp", "rresp"):
                 if name in self._map.absent["memory"]:
                     raise ConformError(
                         f"{path}: capabilities.bus_errors is true, which needs the signal {name} "
-                        "of shell.memory; set the capability to false"
+                        "of axi-device.memory; set the capability to false"
                     )
         if "window_last" not in ports and "LIFE-002" not in capabilities.not_claimed:
             raise ConformError(
-                f"{path}: without shell.ports.window_last, the address of the last byte of memory, "
-                "a device cannot know where its memory ends; name the port, or add LIFE-002 to "
-                "capabilities.not_claimed"
+                f"{path}: without axi-device.ports.window_last, the address of the last byte of "
+                "memory, a device cannot know where its memory ends; name the port, or add "
+                "LIFE-002 to capabilities.not_claimed"
             )
 
     # ------------------------------------------------------------------ the plugin
@@ -89,15 +89,10 @@ class ShellDut:
             return self._devices.run(job)
         answers: list[StreamResult] = []
         slots = job.ring_slots or _SLOTS
-        options = ReplayOptions(
-            halt=job.halt,
-            require_checked=job.require_checked,
-            split_reward=job.split_reward,
-            ring_depth=slots,
-        )
+        request = replace(job.request, ring_slots=slots)
 
         def program(device: SimulatorDevice) -> None:
-            done, reward = stream_through(device, job.lines, options, lambda _count: None)
+            done, reward = stream_through(device, job.lines, request, lambda _count: None)
             answers.append(StreamResult(done, reward))
 
         actual = self._devices.run(

@@ -135,8 +135,8 @@ class ShellMap:
         complain = source.file.complain
         if not entries:
             raise ConformError(
-                f"{source.file.path}: expected a table [shell.{table}] with names of the signals "
-                f"of the {'AXI4-Lite slave' if table == 'registers' else 'AXI4 master'}"
+                f"{source.file.path}: expected a table [axi-device.{table}] with names of the "
+                f"signals of the {'AXI4-Lite slave' if table == 'registers' else 'AXI4 master'}"
             )
         prefix = entries.get("prefix", "")
         if not isinstance(prefix, str):

@@ -7,7 +7,7 @@ Starting a simulator costs seconds, so those of Icarus and Verilator stay up fro
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,6 @@ from descring_sim.conform.dut import Description, DeviceJob, StreamJob, StreamRe
 from descring_sim.conform.duts.device_pool import SimulatedDevices
 from descring_sim.conform.duts.stream_pool import CoreStreams
 from descring_sim.conform.errors import DutError, DutUnavailable
-from descring_sim.replay.backend import ReplayOptions
 from descring_sim.replay.registry import open_backend
 
 
@@ -126,19 +125,16 @@ class BackendDut:
         """See :class:`descring_sim.conform.dut.Dut`."""
         if isinstance(job, DeviceJob):
             return self._run_device(job)
-        options = ReplayOptions(
-            first_index=job.first_index,
-            halt=job.halt,
-            require_checked=job.require_checked,
-            split_reward=job.split_reward,
+        request = replace(
+            job.request,
             workers=self._fixed.get("workers", job.workers),
-            ring_depth=self._fixed.get("ring_slots", job.ring_slots),
+            ring_slots=self._fixed.get("ring_slots", job.ring_slots),
             seed=job.seed % 2**31 if self._traits.seed else None,
             waves=job.waves and self._traits.waves,
         )
-        if self._streams is not None and not options.waves:
-            return self._streams.answer(job.lines, options, job.timeout_s)
-        result = open_backend(self.name).replay(job.lines, options, lambda _count: None)
+        if self._streams is not None and not request.waves:
+            return self._streams.answer(job.lines, request, job.timeout_s)
+        result = open_backend(self.name).replay(job.lines, request, lambda _count: None)
         return StreamResult(result.done, result.reward, result.note)
 
     def _run_device(self, job: DeviceJob) -> StreamResult:

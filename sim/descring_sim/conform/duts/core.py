@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,12 +20,11 @@ from descring_sim.conform.errors import ConformError, DutError, DutHung
 from descring_sim.cosim import runner
 from descring_sim.cosim.runner import RunResult
 from descring_sim.cosim.stream_server import StreamFailed, StreamHung, StreamSimulation
-from descring_sim.protocol.core_job import CORE_JOB_VARIABLE, CoreJob, CoreResult
+from descring_sim.protocol.stream import FOLDER_VARIABLE, CoreFolder, CoreResult
 from descring_sim.support import paths
 from descring_sim.support.errors import SimulationError
 
 CASES = "descring_vip.servers.core"
-SERVER = "descring_vip.servers.core_server"
 DEFAULT_PATIENCE = 4096
 DEFAULT_SLOTS = 16
 _NEEDS_PORTS = {
@@ -47,7 +47,7 @@ class RtlDut:
         for name, port in PORTS.items():
             if port.needed and name not in self._source.ports:
                 raise ConformError(
-                    f"{file.path}: [rtl.ports] lacks {name}, the core's {port.direction} of "
+                    f"{file.path}: [core.ports] lacks {name}, the core's {port.direction} of "
                     f"{port.width} bits: {port.meaning}"
                 )
         self._slots = self._number("ring_slots", DEFAULT_SLOTS, 1, 65536)
@@ -64,7 +64,7 @@ class RtlDut:
         if capabilities.levels != {"stream"}:
             raise ConformError(
                 f"{path}: a port map joins a core by its line ports, which has the level stream "
-                "and no other; a shell with AXI registers is of the kind shell"
+                "and no other; a shell with AXI registers is of the kind axi-device"
             )
         if capabilities.rings != "chip":
             raise ConformError(f'{path}: a core with line ports has capabilities.rings = "chip"')
@@ -72,12 +72,12 @@ class RtlDut:
             missing = [port for port in ports if port not in self._source.ports]
             if getattr(capabilities, claim) and missing:
                 raise ConformError(
-                    f"{path}: capabilities.{claim} is true, which needs rtl.ports.{missing[0]}; "
+                    f"{path}: capabilities.{claim} is true, which needs core.ports.{missing[0]}; "
                     "name the port, or set the capability to false"
                 )
         if "STOP" in capabilities.opcodes and "resume" not in self._source.ports:
             raise ConformError(
-                f"{path}: capabilities.opcodes has STOP, which needs rtl.ports.resume; name the "
+                f"{path}: capabilities.opcodes has STOP, which needs core.ports.resume; name the "
                 "port, or leave STOP out"
             )
         for name in ("ring_slots", "workers"):
@@ -96,7 +96,7 @@ class RtlDut:
     def build(self, folder: Path) -> None:
         """Hold the map against the top, copy the sources beside the wrapper, and compile them."""
         mapped = [
-            (f"rtl.ports.{name}", foreign.removeprefix("!"), PORTS[name].direction, 0)
+            (f"core.ports.{name}", foreign.removeprefix("!"), PORTS[name].direction, 0)
             for name, foreign in self._source.ports.items()
         ]
         check_map(self._source, read_ports(self._source), mapped)
@@ -110,18 +110,13 @@ class RtlDut:
         folder = Path(tempfile.mkdtemp(prefix="job-", dir=self._source.home))
         keep = job.waves
         try:
-            core = CoreJob(
-                folder=folder,
-                first_index=job.first_index,
-                halt=job.halt,
-                require_checked=job.require_checked,
-                split_reward=job.split_reward,
+            core = CoreFolder(
+                folder,
+                replace(job.request, ring_slots=self._slots),
                 host=job.host,
-                ring_slots=self._slots,
                 has_halted="halted" in self._source.ports,
                 reset_cycles=self._source.reset_cycles,
                 patience=self._patience,
-                seed=job.seed,
             )
             core.save()
             core.submissions.write_bytes(line_bytes(job.lines).tobytes())
@@ -132,7 +127,7 @@ class RtlDut:
             if not keep:
                 shutil.rmtree(folder, ignore_errors=True)
 
-    def _simulate(self, core: CoreJob, job: StreamJob) -> RunResult:
+    def _simulate(self, core: CoreFolder, job: StreamJob) -> RunResult:
         try:
             return runner.run(
                 simulator=self._source.simulator,
@@ -144,20 +139,20 @@ class RtlDut:
                 rtl_dir=self._source.rtl_dir,
                 build_root=self._source.build_root,
                 run_dir=core.folder / "run",
-                extra_env={CORE_JOB_VARIABLE: str(core.folder)},
+                extra_env={FOLDER_VARIABLE: str(core.folder)},
                 timeout_s=job.timeout_s,
             )
         except SimulationError as error:
             raise DutError(str(error)) from error
 
-    def _reuse(self, core: CoreJob, job: StreamJob) -> StreamResult:
+    def _reuse(self, core: CoreFolder, job: StreamJob) -> StreamResult:
         """The result of this process's simulation, which is left running."""
         if self._live is None or self._live.gone:
             try:
                 self._live = StreamSimulation(
                     self._source.simulator,
                     top=WRAPPER,
-                    cases=SERVER,
+                    cases=CASES,
                     parameters={},
                     seed=job.seed % 2**31,
                     rtl_dir=self._source.rtl_dir,
@@ -179,7 +174,7 @@ class RtlDut:
             self._live = live
         return _judged(core, result, None)
 
-    def _answer(self, core: CoreJob, run: RunResult) -> StreamResult:
+    def _answer(self, core: CoreFolder, run: RunResult) -> StreamResult:
         if not run.ok or not core.result.is_file():
             text = run.failure_text().replace(run.rerun_line(run.outcome.first_failed), "see below")
             if any("no end after" in problem for problem in run.outcome.problems):
@@ -188,7 +183,7 @@ class RtlDut:
         return _judged(core, CoreResult.load(core.result), str(run.waves) if run.waves else None)
 
 
-def _judged(core: CoreJob, result: CoreResult, waves: str | None) -> StreamResult:
+def _judged(core: CoreFolder, result: CoreResult, waves: str | None) -> StreamResult:
     if result.hung:
         raise DutHung(result.hung + (f"; waves {waves}" if waves else ""))
     violation = Violation(result.rule, result.text) if result.rule else None

@@ -21,8 +21,10 @@ BUILD_TIMEOUT_S = 600.0
 MAX_BYTES = 1 << 20
 """Of a description; a file that is longer is none."""
 
-KINDS = ("library", "command", "rtl", "shell")
+KINDS = ("library", "command", "core", "axi-device")
 """What ``dut.kind`` can be; the table of that name has the rest."""
+OLD_KINDS = {"rtl": "core", "shell": "axi-device"}
+"""Names of kinds up to 0.1, with those of today; both are accepted."""
 
 
 @dataclass(frozen=True)
@@ -112,7 +114,7 @@ def read_file(path: Path) -> DutFile:
     dut = data.get("dut")
     if not isinstance(dut, dict):
         raise ConformError(f"{path}: expected a table [dut] with name, version and kind")
-    kind = dut.get("kind")
+    kind = _renamed(data, dut.get("kind"))
     if kind not in KINDS:
         raise ConformError(f"{path}: dut.kind: expected one of {', '.join(KINDS)}, got {kind!r}")
     unknown = sorted(set(data) - {"dut", "capabilities", kind})
@@ -134,3 +136,27 @@ def read_file(path: Path) -> DutFile:
         dut["name"], dut["version"], kind, capabilities, str(path), float(settle)
     )
     return DutFile(path.resolve(), kind, table, description)
+
+
+def _renamed(data: dict[str, Any], kind: object) -> object:
+    """The name of today for ``kind``; its table in ``data`` gets it too."""
+    new = OLD_KINDS.get(kind) if isinstance(kind, str) else None
+    if new is None:
+        return kind
+    if kind in data and new not in data:
+        data[new] = data.pop(kind)
+    return new
+
+
+def notice(path: Path) -> str | None:
+    """A line about an old name in the file at ``path``; None if there is none, or no such file."""
+    try:
+        kind = tomllib.loads(read_text(path, MAX_BYTES))["dut"]["kind"]
+        new = OLD_KINDS[kind]
+    except (FileError, tomllib.TOMLDecodeError, RecursionError, LookupError, TypeError):
+        # Whatever is wrong with the file, read_file() reports it.
+        return None
+    return (
+        f'{path}: dut.kind = "{kind}" is now "{new}", and [{kind}] is [{new}]; the old names still '
+        "work, rename them when you can"
+    )

@@ -110,13 +110,13 @@ def _command(file: DutFile) -> Dut:
     return ProgramDut(file)
 
 
-def _rtl(file: DutFile) -> Dut:
+def _core(file: DutFile) -> Dut:
     from descring_sim.conform.duts.core import RtlDut
 
     return RtlDut(file)
 
 
-def _shell(file: DutFile) -> Dut:
+def _axi_device(file: DutFile) -> Dut:
     from descring_sim.conform.duts.axi_device import ShellDut
 
     return ShellDut(file)
@@ -125,8 +125,8 @@ def _shell(file: DutFile) -> Dut:
 _MAKERS: dict[str, Callable[[DutFile], Dut]] = {
     "library": _library,
     "command": _command,
-    "rtl": _rtl,
-    "shell": _shell,
+    "core": _core,
+    "axi-device": _axi_device,
 }
 """What ``dut.kind`` can be; the table of that name has the rest."""
 

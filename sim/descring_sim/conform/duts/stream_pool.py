@@ -11,13 +11,11 @@ from descring_model import Lines
 from descring_sim.conform.dut import StreamResult
 from descring_sim.conform.errors import DutError, DutHung
 from descring_sim.cosim.stream_server import StreamFailed, StreamHung, StreamSimulation
-from descring_sim.protocol.replay_job import Job
+from descring_sim.protocol.stream import StreamFolder, StreamRequest
 from descring_sim.replay import cosim
-from descring_sim.replay.backend import ReplayOptions
 from descring_sim.support import paths
 from descring_sim.support.errors import SimulationError
 
-SERVER = "descring_vip.servers.replay_server"
 _KEPT = 2
 """Simulations that stay up: one of the default parameters, one of others in turn."""
 
@@ -27,38 +25,35 @@ class CoreStreams:
 
     def __init__(self, simulator: str) -> None:
         self._simulator = simulator
-        self._live: dict[tuple[int, int], StreamSimulation] = {}
+        self._live: dict[tuple[int, ...], StreamSimulation] = {}
 
-    def answer(self, lines: Lines, options: ReplayOptions, timeout_s: float) -> StreamResult:
+    def answer(self, lines: Lines, options: StreamRequest, timeout_s: float) -> StreamResult:
         """The completions of ``lines``.
 
         Raises:
             DutError: there is no whole result. DutHung: it did not end in ``timeout_s``.
         """
-        depth = options.ring_depth or cosim.DEFAULT_RING_DEPTH
-        workers = options.workers or cosim.DEFAULT_WORKERS
+        options = cosim.complete(options)
         parent = paths.build_dir() / "replay"
         parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f"{self._simulator}-", dir=parent) as folder:
-            job = cosim.write_job(Path(folder), lines, options, depth)
-            self._carry_out(job, (depth, workers), options.seed or 0, timeout_s)
-            summary = cosim.read_summary(job.summary)
-            return StreamResult(
-                cosim.completions(job.done, summary.done),
-                cosim.completions(job.reward, summary.reward),
-                f"{summary.cycles} cycles",
-            )
+            job = cosim.write_job(Path(folder), lines, options)
+            self._carry_out(job, timeout_s)
+            summary = cosim.read_summary(job.result)
+            return StreamResult(*cosim.completions(job, summary), f"{summary.cycles} cycles")
 
-    def _carry_out(self, job: Job, key: tuple[int, int], seed: int, timeout_s: float) -> None:
+    def _carry_out(self, job: StreamFolder, timeout_s: float) -> None:
+        parameters = cosim.parameters(job.request)
+        key = tuple(parameters.values())
         try:
             live = self._live.pop(key, None)
             if live is None or live.gone:
                 live = StreamSimulation(
                     self._simulator,
                     top=cosim.TOP,
-                    cases=SERVER,
-                    parameters=cosim.parameters(*key),
-                    seed=seed,
+                    cases=cosim.CASES,
+                    parameters=parameters,
+                    seed=job.request.seed or 0,
                 )
             live.carry_out(job.folder, timeout_s)
         except StreamHung as error:
