@@ -134,7 +134,7 @@ def arrays_of_one(device: Any, count: int) -> Row:
     ahead = 256
     lines = streams.generate(count, seed=1, profile="decode")
     arrays = [lines[at : at + 1] for at in range(count)]
-    taken = []
+    taken: list[Any] = []
     with CommandQueue(device, cmd_slots=1024) as queue:
         submit, poll, keep = queue.submit, queue.poll, taken.append
         start = time.perf_counter()
