@@ -13,6 +13,7 @@ TEST ?=
 CONFIG ?=
 SEED ?=
 SEEDS ?=
+ROTATE ?=
 FULL ?=
 WAVES ?=
 WAVE_CYCLES ?=
@@ -20,7 +21,7 @@ WAVE_CYCLES ?=
 JOBS ?= $(shell nproc)
 
 # A recipe reads them as shell variables, so that no character of theirs is special.
-export SIM TEST CONFIG SEED SEEDS FULL WAVES WAVE_CYCLES JOBS
+export SIM TEST CONFIG SEED SEEDS ROTATE FULL WAVES WAVE_CYCLES JOBS
 
 # What is exported for other programs (PYTEST_ADDOPTS, GIT_DIR, CDPATH, ...) reaches no recipe.
 FOREIGN := sim/descring_sim/support/foreign_variables.txt
@@ -147,7 +148,7 @@ soak: setup  ## all testbenches with SEEDS fresh seeds on each simulator; the sa
 	@$(BIN)/descring dev soak --sim "$${SIM:-all}" --jobs "$$JOBS" \
 		--tier "$$(case "$$FULL" in ''|0) echo quick ;; *) echo full ;; esac)" \
 		$${SEEDS:+--seeds "$$SEEDS"} $${SEED:+--seed "$$SEED"} \
-		$${TEST:+--case "$$TEST"} $${CONFIG:+--config "$$CONFIG"}
+		$${TEST:+--case "$$TEST"} $${CONFIG:+--config "$$CONFIG"} $${ROTATE:+--rotate}
 
 .PHONY: campaign
 campaign: setup  ## random lines against the golden model: 10^7 verilated and cpu, 10^6 Verilator, 10^5 Icarus

@@ -236,9 +236,9 @@ def test_verdicts_are_kept_for_the_same_sources(
     assert _command(monkeypatch, "survived", *arguments)[0] == 1
     monkeypatch.setattr("descring_sim.support.provenance.contents", lambda *_folders: None)
     assert _command(monkeypatch, "killed", *arguments)[0] == 2
-    (tmp_path / "mutants" / "verdicts-1.jsonl").write_text("nonsense\n")
+    (tmp_path / "mutants" / "verdicts-full-1.jsonl").write_text("nonsense\n")
     monkeypatch.setattr("descring_sim.support.provenance.contents", lambda *_folders: "these")
-    assert "verdicts-1.jsonl:1: expected" in _command(monkeypatch, "killed", *arguments)[1]
+    assert "verdicts-full-1.jsonl:1: expected" in _command(monkeypatch, "killed", *arguments)[1]
 
 
 def test_job_runs_are_told_apart_by_their_cases() -> None:

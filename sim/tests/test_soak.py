@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 
@@ -224,3 +225,15 @@ def test_a_batch_is_as_long_as_a_kill_may_cost() -> None:
     assert work.take() == tuple(range(1, 11))
     work.seed_s = 10 * BATCH_S
     assert work.take() == (11,)
+
+
+def test_a_rotating_soak_runs_each_module_once_a_seed(tmp_path: Path) -> None:
+    """Over the project's own suites: the configurations of a module share its seeds out."""
+    rotating = soak.Soak(soak.Options("verilator", "quick", None, None, 12, 100, 1, tmp_path, True))
+    turns: dict[str, list[int]] = defaultdict(list)
+    for work in rotating.work:
+        turns[work.suite.cases] += work.pending
+        assert len(work.pending) == work.goal
+    assert len(turns) < len(rotating.work), "no module has two configurations"
+    assert all(sorted(seeds) == list(rotating.seeds) for seeds in turns.values())
+    assert rotating.total == 12 * len(turns)

@@ -18,7 +18,7 @@ import os
 import signal
 import sys
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -57,11 +57,13 @@ class Options:
     first: int | None
     jobs: int
     folder: Path
+    rotate: bool = False
 
     @property
     def session(self) -> str:
         """The name under which the seeds of this selection are kept."""
-        return json.dumps([self.simulator, self.tier, self.case, self.config, self.seeds])
+        chosen = [self.simulator, self.tier, self.case, self.config, self.seeds]
+        return json.dumps(chosen + ["rotate"] * self.rotate)
 
 
 class Soak:
@@ -101,6 +103,17 @@ class Soak:
         first = new_seed() % (2**31 - 1 - options.seeds) + 1
         return Session(first, options.seeds), "drawn"
 
+    def _seeds_of(self, suite: Suite) -> list[int]:
+        """Return the seeds that ``suite`` runs with: all, or those whose turn its configuration is.
+
+        The turn follows from the seed alone, so that results of a longer soak count in this one.
+        """
+        if not self.options.rotate:
+            return list(self.seeds)
+        configs = [other.config for other in self.suites if other.cases == suite.cases]
+        turn = configs.index(suite.config)
+        return [seed for seed in self.seeds if seed % len(configs) == turn]
+
     def _work(self) -> Iterator[Work]:
         known: dict[tuple[str, str], list[Record]] = defaultdict(list)
         for record in self.journal.records():
@@ -109,10 +122,11 @@ class Soak:
         for simulator in self.simulators:
             for suite in self.suites:
                 now = self._digest(suite, simulator)
+                seeds = self._seeds_of(suite)
                 done: set[int] = set()
                 seed_s = None
                 for record in known[simulator.name, suite.name]:
-                    mine = set(record.seeds) & set(self.seeds)
+                    mine = set(record.seeds) & set(seeds)
                     if record.digest != now:
                         stale += bool(
                             mine and record.digest.partition("/")[2] == now.partition("/")[2]
@@ -121,8 +135,8 @@ class Soak:
                         self.records.append(record)
                         done |= mine
                         seed_s = record.wall_s / len(record.seeds)
-                pending = [seed for seed in self.seeds if seed not in done]
-                yield Work(simulator, suite, now, pending, len(self.seeds), seed_s)
+                pending = [seed for seed in seeds if seed not in done]
+                yield Work(simulator, suite, now, pending, len(seeds), seed_s)
         if stale:
             self.note += f"; {stale} results are of other sources, and their suites run again"
 
@@ -148,7 +162,7 @@ class Soak:
     @property
     def total(self) -> int:
         """Suites to run, counted with each seed."""
-        return len(self.work) * len(self.seeds)
+        return len(self.simulators) * sum(len(self._seeds_of(suite)) for suite in self.suites)
 
     @property
     def failures(self) -> list[tuple[Record, Failure]]:
@@ -191,11 +205,9 @@ class Soak:
 
     def _row(self, simulator: Simulator) -> list[str]:
         mine = [record for record in self.records if record.simulator == simulator.name]
-        whole = [
-            seed
-            for seed in self.seeds
-            if sum(seed in record.seeds for record in mine) == len(self.suites)
-        ]
+        due = Counter(seed for suite in self.suites for seed in self._seeds_of(suite))
+        run = Counter(seed for record in mine for seed in record.seeds)
+        whole = [seed for seed in self.seeds if due[seed] and run[seed] == due[seed]]
         failed = sum(len(record.failures) for record in mine)
         return [
             f"{simulator.name} {simulator.version}",
@@ -239,6 +251,8 @@ class Soak:
         text = f"# Soak\n\n{verdict}, {state}.\n\n{self.overview()}{origin}\n"
         failing = "\n".join(f"```\n{paragraph}```\n" for paragraph in self.failing())
         text += f"\nLength of each case: {self.options.tier} tier.\n"
+        if self.options.rotate:
+            text += "Each seed runs every module of cases in one of its configurations, in turn.\n"
         return text + (f"\n## Failures\n\n{failing}" if failing else "")
 
 
@@ -249,6 +263,11 @@ class Soak:
 @click.option("--tier", type=click.Choice(runner.TIERS), default="quick", show_default=True)
 @click.option("--case", metavar="REGEX", help="Cases whose block.name matches only.")
 @click.option("--config", metavar="NAME", help="This named configuration only.")
+@click.option(
+    "--rotate",
+    is_flag=True,
+    help="Each seed runs every module of cases in one of its configurations, in turn.",
+)
 @click.option("-n", "--jobs", type=click.IntRange(1, 64), default=os.cpu_count() or 1)
 @click.option("--fresh", is_flag=True, help="Forget what earlier soaks have done.")
 @click.option(
@@ -263,13 +282,14 @@ def main(
     tier: str,
     case: str | None,
     config: str | None,
+    rotate: bool,
     jobs: int,
     fresh: bool,
     folder: Path | None,
 ) -> None:
     """Run all testbenches with fresh seeds; the same command continues where it was ended."""
     folder = (folder or paths.build_dir() / "soak").resolve()
-    options = Options(sim, tier, case or None, config or None, seeds, seed, jobs, folder)
+    options = Options(sim, tier, case or None, config or None, seeds, seed, jobs, folder, rotate)
     try:
         with _alone(folder):
             if fresh:
