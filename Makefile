@@ -30,7 +30,7 @@ unexport $(filter-out $(shell sed -n 's/^!//p' $(FOREIGN)),\
 export LC_ALL := C.UTF-8
 
 BIN := .venv/bin
-PYTHON_SOURCES := pymodel host cuda sim cocotb_tests bench examples conftest.py hatch_build.py
+PYTHON_SOURCES := pymodel host cuda sim cocotb_tests bench examples hatch_build.py
 # Eager, because a persistent kernel would block the loading of another.
 PYTEST := CUDA_MODULE_LOADING=EAGER $(BIN)/python -m pytest --import-mode=importlib -q
 # A missing suite is an error.
@@ -96,7 +96,7 @@ lint-python: setup  ## ruff, mypy, imports, wording
 	done
 	@report=$$($(BIN)/lint-imports --no-logo --no-cache 2>&1) || { echo "$$report" >&2; exit 1; }
 	@MYPYPATH=bench:pymodel/tests $(BIN)/mypy --strict --no-error-summary --explicit-package-bases \
-		bench $(wildcard examples/*.py) conftest.py hatch_build.py
+		bench $(wildcard examples/*.py) hatch_build.py
 	@MYPYPATH=examples/vip $(BIN)/mypy --strict --no-error-summary --explicit-package-bases examples/vip
 	@$(BIN)/descring dev words
 

@@ -4,6 +4,7 @@
 import functools
 import math
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +21,18 @@ from descring_host.segment import PREFIX, SHM_FOLDER
 
 settings.register_profile("descring", max_examples=60, deadline=None, print_blob=True)
 settings.load_profile("descring")
+
+
+def pytest_configure() -> None:
+    """Give the programs that tests start the usual signals.
+
+    An ignored signal is inherited: SIGHUP under nohup, SIGINT in a shell's background job. A
+    handler that does nothing ignores it for pytest as before, and is the default again in a child.
+    """
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, lambda *_: None)
+
 
 BACKENDS: dict[str, tuple[str, dict[str, Any], float]] = {
     "model": ("model", {}, 1.0),

@@ -252,6 +252,11 @@ def test_a_file_name_that_no_locale_has(here: Path) -> None:
     refused(result, "none: cannot be read")
 
 
+USUAL_SIGNALS = """
+import signal  # ignored ones are inherited: under nohup, in a background job
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+"""
 SLOW = """
 import sys, time
 from descring_model import streams
@@ -269,7 +274,7 @@ def test_a_signal_ends_it_in_order(number: signal.Signals, here: Path) -> None:
         [
             sys.executable,
             "-c",
-            "import signal; signal.signal(2, signal.default_int_handler)" + SLOW,
+            USUAL_SIGNALS + SLOW,
         ],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
