@@ -156,7 +156,7 @@ def test_random_stores_into_a_live_segment(tmp_path: Path) -> None:
     shutil.which("spin") is None, reason="spin is not installed: apt-get install spin"
 )
 def test_the_models_of_the_protocols_hold_and_can_fail() -> None:
-    """[RING-003] [RING-006] [LIFE-007]: each model at small sizes, and each with a planted error.
+    """[RING-003] [RING-006] [LIFE-007]: each model at small sizes, and each with an injected error.
 
     Nightly checks larger sizes: ``host/native/models/check.sh --nightly``.
     """

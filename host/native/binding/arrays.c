@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// NumPy's buffer protocol describes each of a line's fields anew for every caller, which takes as
+// NumPy's buffer protocol describes each field of a line again for every caller, which takes as
 // long as tens of lines do; its C interface says where an array lies in a few loads.
 #include "arrays.h"
 

@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import click
+from descring_model.program import DescringError
 
 from descring_sim.campaign import soak_run
 from descring_sim.campaign.soak_inputs import digest
@@ -36,6 +37,7 @@ from descring_sim.cosim.simulators import Simulator
 from descring_sim.support import paths, progress, provenance
 from descring_sim.support.click_program import run_module
 from descring_sim.support.errors import SimulationError
+from descring_sim.support.files import write_files
 from descring_sim.support.markdown import table
 from descring_sim.support.seeds import new_seed
 
@@ -295,10 +297,7 @@ def main(
             if fresh:
                 Journal(folder).forget()
             _soak(options)
-    except SimulationError as error:
-        click.echo(f"soak: {error}", err=True)
-        raise SystemExit(2) from error
-    except OSError as error:
+    except (DescringError, OSError) as error:
         click.echo(f"soak: {error}", err=True)
         raise SystemExit(2) from error
 
@@ -313,9 +312,7 @@ def _soak(options: Options) -> None:
     report = options.folder / "report.md"
 
     def write() -> None:
-        new = report.with_suffix(".new")
-        new.write_text(soak.report(), encoding="utf-8")
-        new.replace(report)
+        write_files({report: soak.report()})
 
     def end(_number: int, _frame: object) -> NoReturn:
         # At once: simulations end with this process, and what they have done is in the journal.

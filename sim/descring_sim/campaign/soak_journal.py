@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from descring_sim.support.errors import SimulationError
+from descring_sim.support.files import write_files
 
 VERSION = 1
 
@@ -73,9 +74,8 @@ class Journal:
         """Write ``session``, in one step."""
         sessions = self._read_sessions() | {name: asdict(session)}
         self.folder.mkdir(parents=True, exist_ok=True)
-        new = self._sessions.with_suffix(".new")
-        new.write_text(json.dumps({"version": VERSION, "sessions": sessions}, indent=1), "utf-8")
-        new.replace(self._sessions)
+        text = json.dumps({"version": VERSION, "sessions": sessions}, indent=1)
+        write_files({self._sessions: text})
 
     def _read_sessions(self) -> dict[str, Any]:
         if not self._sessions.is_file():
@@ -112,9 +112,8 @@ class Journal:
     def forget(self, keep: Iterable[Record] = ()) -> None:
         """Leave only the records ``keep``."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        new = self._file.with_suffix(".new")
-        new.write_text("".join(json.dumps(asdict(record)) + "\n" for record in keep), "utf-8")
-        new.replace(self._file)
+        text = "".join(json.dumps(asdict(record)) + "\n" for record in keep)
+        write_files({self._file: text})
 
     def _foreign(self, file: Path, error: Exception) -> SimulationError:
         with contextlib.suppress(ValueError):
