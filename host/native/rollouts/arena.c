@@ -16,7 +16,7 @@ hr_arena_t *hr_arena_open(uint32_t blocks, uint32_t block_bytes, void *memory) {
   }
   for (uint32_t block = 0; block < blocks; ++block) {
     generation[block] = 1;
-    next[block] = HR_NO_BLOCK;
+    next[block] = HWR_NONE;
   }
   arena->generation = generation;
   arena->next = next;
@@ -34,7 +34,7 @@ void hr_arena_close(hr_arena_t *arena) {
 
 int hr_arena_alloc(hr_arena_t *arena, uint64_t *handle) {
   if (hr_available(arena) == 0) {
-    return HR_OUT_OF_BLOCKS;
+    return HR_E(OUT_OF_BLOCKS);
   }
   const uint32_t block = hr_take_block(arena);
   *handle = hr_handle(arena->generation[block], block);
@@ -45,11 +45,11 @@ int hr_arena_alloc(hr_arena_t *arena, uint64_t *handle) {
 static int refusal(const hr_arena_t *arena, uint64_t handle) {
   const uint32_t block = (uint32_t)handle;
   if (block >= arena->free.count) {
-    return HR_BAD_BLOCK;
+    return HR_E(BAD_BLOCK);
   }
   const int is_free = hr_bits_has(&arena->free, block);
   const int error = hr_generation_error(hr_generation(handle), arena->generation[block], is_free);
-  return error || !is_free ? error : HR_STALE;  // a generation that was not given yet
+  return error || !is_free ? error : HR_E(STALE);  // a generation that was not given yet
 }
 
 int hr_arena_release(hr_arena_t *arena, uint64_t handle) {
@@ -62,7 +62,7 @@ int hr_arena_release(hr_arena_t *arena, uint64_t handle) {
 
 int hr_arena_reserve(hr_arena_t *arena, uint32_t blocks) {
   if (blocks > hr_available(arena)) {
-    return HR_OUT_OF_BLOCKS;
+    return HR_E(OUT_OF_BLOCKS);
   }
   arena->reserved += blocks;
   return 0;
@@ -70,7 +70,7 @@ int hr_arena_reserve(hr_arena_t *arena, uint32_t blocks) {
 
 int hr_arena_unreserve(hr_arena_t *arena, uint32_t blocks) {
   if (blocks > arena->reserved) {
-    return HR_CREDIT_UNDERFLOW;
+    return HR_E(CREDIT_UNDERFLOW);
   }
   arena->reserved -= blocks;
   return 0;
@@ -91,7 +91,7 @@ int hr_get_tag(const hr_arena_t *arena, uint32_t block, uint32_t token, uint64_t
 void hr_copy_slots(hr_arena_t *arena, uint32_t to, uint32_t from, uint32_t tokens) {
   if (arena->memory) {
     const uint32_t half = arena->block_bytes / 2;
-    const size_t bytes = (size_t)tokens * (half / HR_BLOCK_TOKENS);
+    const size_t bytes = (size_t)tokens * (half / HWR_BLOCK_TOKENS);
     memcpy(hr_block_key(arena, to, 0), hr_block_key(arena, from, 0), bytes);
     memcpy(hr_block_key(arena, to, 0) + half, hr_block_key(arena, from, 0) + half, bytes);
   }
@@ -102,8 +102,8 @@ static int tag_refusal(const hr_arena_t *arena, uint64_t handle, uint32_t token)
   if (error) {
     return error;
   }
-  if (token >= HR_BLOCK_TOKENS) {
-    return HR_BAD_LENGTH;
+  if (token >= HWR_BLOCK_TOKENS) {
+    return HR_E(BAD_LENGTH);
   }
   return arena->memory ? 0 : HR_NO_MEMORY;
 }

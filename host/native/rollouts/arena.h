@@ -7,8 +7,7 @@
 #include "rollouts/bits.h"
 #include "rollouts/generation.h"
 
-enum { HR_BLOCK_TOKENS = 32, HR_BLOCK_STEP = 512 };
-#define HR_NO_BLOCK 0xFFFFFFFFu
+enum { HR_BLOCK_STEP = 512 };
 
 struct hr_arena {
   hr_bits_t free;
@@ -46,7 +45,7 @@ static inline void hr_give_block(hr_arena_t *arena, uint32_t block) {
 // Where the tag of a token's K stands; that of its V is half a block behind.
 static inline uint8_t *hr_block_key(const hr_arena_t *arena, uint32_t block, uint32_t token) {
   return arena->memory + (uint64_t)block * arena->block_bytes +
-         (uint64_t)token * (arena->block_bytes / (2 * HR_BLOCK_TOKENS));
+         (uint64_t)token * (arena->block_bytes / (2 * HWR_BLOCK_TOKENS));
 }
 
 // The tag of one slot of a block in use; nothing in an arena without memory.

@@ -6,7 +6,11 @@
 
 #include <stdint.h>
 
+#include "hw_rollouts.h"
 #include "rollouts/rollouts.h"
+
+// An error of the contract as calls return it.
+#define HR_E(name) (-(int)HWR_ERROR_##name)
 
 static inline uint32_t hr_generation(uint64_t handle) { return (uint32_t)(handle >> 32); }
 
@@ -24,9 +28,9 @@ static inline int hr_generation_error(uint32_t given, uint32_t present, int is_f
     return 0;
   }
   if (is_free) {
-    return present == hr_next_generation(given) ? HR_FREED : HR_STALE;
+    return present == hr_next_generation(given) ? HR_E(FREED) : HR_E(STALE);
   }
-  return present - given < 1u << 31 ? HR_REUSED : HR_STALE;
+  return present - given < 1u << 31 ? HR_E(REUSED) : HR_E(STALE);
 }
 
 #endif  // HR_GENERATION_H

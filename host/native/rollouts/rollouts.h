@@ -6,41 +6,11 @@
 // hr_slab_* are the rollouts' state words, hr_memory_* mapped and verified memory, hr_arena_* the KV
 // blocks in it, hr_tree_* shared prefixes and the branches that write behind them.
 
-// What calls return instead of success, which is 0: minus the number of the contract's error.
+// What calls return instead of success, which is 0, is minus the number of an error of the contract,
+// or one of these.
 enum hr_error {
-  HR_BAD_SLOT = -1,
-  HR_STALE = -2,
-  HR_FREED = -3,
-  HR_REUSED = -4,
-  HR_BAD_EDGE = -5,
-  HR_WRONG_STATE = -6,
-  HR_QUEUE_FULL = -7,
-  HR_QUEUE_EMPTY = -8,
-  HR_NO_CREDIT = -9,
-  HR_CREDIT_UNDERFLOW = -10,
-  HR_OUT_OF_BLOCKS = -11,
-  HR_BAD_BLOCK = -12,
-  HR_SHARED_BLOCK = -13,
-  HR_BAD_NODE = -14,
-  HR_OUT_OF_NODES = -15,
-  HR_BAD_BRANCH = -16,
-  HR_OUT_OF_BRANCHES = -17,
-  HR_BAD_LENGTH = -18,
-  HR_BAD_COMPLETION = -19,
-  HR_STALLED = -20,
-  HR_BAD_CONFIG = -21,
-  HR_BAD_REQUEST = -22,
-  HR_NO_MEMORY = -100,   // of this implementation
-  HR_TORN_TAG = -101     // the K and the V of a slot carry different tags
-};
-
-enum hr_state {
-  HR_FREE = 0,
-  HR_PREFILL_READY = 1,
-  HR_DECODING = 2,
-  HR_REWARD_PENDING = 3,
-  HR_TRAJECTORY_READY = 4,
-  HR_DONE = 5
+  HR_NO_MEMORY = -100,
+  HR_TORN_TAG = -101  // the K and the V of a slot carry different tags
 };
 
 // The state words [ROLL-001]. Any thread may make any of these calls but open and close.
@@ -60,7 +30,7 @@ int hr_slab_move(hr_slab_t *slab, uint64_t handle, int from, int to);
 int hr_slab_cancel(hr_slab_t *slab, uint64_t handle);
 int hr_slab_fail(hr_slab_t *slab, uint64_t handle);
 // FREE -> PREFILL_READY of a slot that the slab picks, the last freed first: 0 with its handle, or
-// HR_QUEUE_EMPTY. Without a cache (NULL) the shared list alone is used; with one, a slot in another
+// QUEUE_EMPTY. Without a cache (NULL) the shared list alone is used; with one, a slot in another
 // thread's cache is not free for this call. A slab has either a caller that picks slots and moves
 // them itself, or callers of these two.
 int hr_slab_alloc(hr_slab_t *slab, hr_slab_cache_t *cache, uint64_t *handle);
@@ -109,7 +79,7 @@ int hr_arena_unreserve(hr_arena_t *arena, uint32_t blocks);
 uint32_t hr_arena_in_use(const hr_arena_t *arena);
 uint32_t hr_arena_reserved(const hr_arena_t *arena);
 uint32_t hr_arena_available(const hr_arena_t *arena);
-// The tag of one slot, in its K and in its V: 0, HR_BAD_BLOCK, HR_BAD_LENGTH (token 32 or more), the
+// The tag of one slot, in its K and in its V: 0, BAD_BLOCK, BAD_LENGTH (token 32 or more), the
 // errors of hr_arena_release, HR_TORN_TAG; HR_NO_MEMORY where the arena has none.
 int hr_arena_write_tag(hr_arena_t *arena, uint64_t handle, uint32_t token, uint64_t tag);
 int hr_arena_read_tag(const hr_arena_t *arena, uint64_t handle, uint32_t token, uint64_t *tag);
@@ -124,7 +94,7 @@ typedef struct hr_released {
 
 typedef struct hr_place {
   uint32_t block;   // that the branch's next token goes to; 2^32 - 1: it is at its last length
-  uint32_t from;    // block whose first tokens were copied into it
+  uint32_t source;  // block whose first tokens were copied into it
   uint32_t copied;  // how many; 0: none
 } hr_place_t;
 
@@ -140,11 +110,10 @@ int hr_tree_sweep(hr_tree_t *tree, uint32_t *node, uint32_t *blocks);
 int hr_tree_fill(hr_tree_t *tree, uint32_t node, uint64_t base);
 // The block of the branch's next token, allocated and copied where it is missing [COW-006].
 int hr_tree_prepare(hr_tree_t *tree, uint32_t branch, hr_place_t *place);
-// Write one token's tag at a position, which must be the branch's length [COW-007].
-int hr_tree_write(hr_tree_t *tree, uint32_t branch, uint32_t position, uint64_t tag,
-                  hr_place_t *place);
-// Write `tokens` tags base + p behind the branch's last token.
-int hr_tree_append(hr_tree_t *tree, uint32_t branch, uint32_t tokens, uint64_t base);
+// Write the tags base + p of `tokens` tokens from `position` on, which must be the branch's length
+// [COW-007].
+int hr_tree_write(hr_tree_t *tree, uint32_t branch, uint32_t position, uint32_t tokens,
+                  uint64_t base);
 // The digest of KV-008; HR_NO_MEMORY where the arena has none.
 int hr_tree_digest(const hr_tree_t *tree, uint32_t branch, uint64_t *digest);
 // Tokens, count and first block of a node; length and own blocks of a branch. All ones: no such.

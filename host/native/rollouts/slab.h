@@ -13,9 +13,6 @@
 
 #include "rollouts/generation.h"
 
-#define HR_NO_SLOT 0xFFFFFFFFu
-#define HR_CANCELLED 0x100u
-#define HR_FAILED 0x200u
 enum { HR_SLAB_MAX = 1 << 24, HR_CACHE_BATCH = 32, HR_CACHE_SLOTS = 2 * HR_CACHE_BATCH };
 
 struct hr_slab {
@@ -31,6 +28,6 @@ struct hr_slab_cache {
   uint32_t slot[HR_CACHE_SLOTS];  // a stack
 };
 
-static inline int hr_word_state(uint64_t word) { return (int)(word & 0xFFu); }
+static inline uint32_t hr_word_state(uint64_t word) { return (uint32_t)word & 0xFFu; }
 
 #endif  // HR_SLAB_H

@@ -56,18 +56,18 @@ static void unhold(hr_tree_t *tree, uint32_t node) {
 int hr_tree_node(hr_tree_t *tree, uint32_t parent, uint32_t tokens, uint32_t *node) {
   hr_arena_t *arena = tree->arena;
   if (parent && !node_of(tree, parent)) {
-    return HR_BAD_NODE;
+    return HR_E(BAD_NODE);
   }
   const hr_node_t *above = &tree->node[parent];
   if (tokens <= above->tokens) {
-    return HR_BAD_LENGTH;
+    return HR_E(BAD_LENGTH);
   }
   if (hr_bits_empty(&tree->free_nodes)) {
-    return HR_OUT_OF_NODES;
+    return HR_E(OUT_OF_NODES);
   }
   const uint32_t blocks = hr_need(above->tokens, tokens);
   if (blocks > hr_available(arena)) {
-    return HR_OUT_OF_BLOCKS;
+    return HR_E(OUT_OF_BLOCKS);
   }
   const uint32_t id = hr_bits_take(&tree->free_nodes);
   hr_node_t *made = &tree->node[id];
@@ -78,9 +78,9 @@ int hr_tree_node(hr_tree_t *tree, uint32_t parent, uint32_t tokens, uint32_t *no
     arena->next[made->last] = block;
     made->last = block;
   }
-  arena->next[made->last] = HR_NO_BLOCK;
-  if (above->tokens % HR_BLOCK_TOKENS) {
-    hr_copy_slots(arena, made->first, above->last, above->tokens % HR_BLOCK_TOKENS);
+  arena->next[made->last] = HWR_NONE;
+  if (above->tokens % HWR_BLOCK_TOKENS) {
+    hr_copy_slots(arena, made->first, above->last, above->tokens % HWR_BLOCK_TOKENS);
   }
   hr_bits_put(&tree->idle, id);
   hold(tree, parent);
@@ -91,25 +91,25 @@ int hr_tree_node(hr_tree_t *tree, uint32_t parent, uint32_t tokens, uint32_t *no
 int hr_tree_fork(hr_tree_t *tree, uint32_t node, uint32_t max_tokens, uint32_t *branch) {
   const hr_node_t *above = node_of(tree, node);
   if (!above) {
-    return HR_BAD_NODE;
+    return HR_E(BAD_NODE);
   }
   if (max_tokens < above->tokens) {
-    return HR_BAD_LENGTH;
+    return HR_E(BAD_LENGTH);
   }
   if (hr_bits_empty(&tree->free_branches)) {
-    return HR_OUT_OF_BRANCHES;
+    return HR_E(OUT_OF_BRANCHES);
   }
   const uint32_t need = hr_need(above->tokens, max_tokens);
   if (hr_arena_reserve(tree->arena, need)) {
-    return HR_OUT_OF_BLOCKS;
+    return HR_E(OUT_OF_BLOCKS);
   }
   const uint32_t id = hr_bits_take(&tree->free_branches);
   tree->branch[id] = (hr_branch_t){.node = node,
                                    .length = above->tokens,
                                    .max_tokens = max_tokens,
                                    .left = need,
-                                   .first = HR_NO_BLOCK,
-                                   .last = HR_NO_BLOCK};
+                                   .first = HWR_NONE,
+                                   .last = HWR_NONE};
   hold(tree, node);
   *branch = id;
   return 0;
@@ -117,7 +117,7 @@ int hr_tree_fork(hr_tree_t *tree, uint32_t node, uint32_t max_tokens, uint32_t *
 
 // Free a chain of blocks.
 static void free_blocks(hr_arena_t *arena, uint32_t first) {
-  for (uint32_t block = first; block != HR_NO_BLOCK;) {
+  for (uint32_t block = first; block != HWR_NONE;) {
     const uint32_t next = arena->next[block];
     hr_give_block(arena, block);
     block = next;
@@ -127,7 +127,7 @@ static void free_blocks(hr_arena_t *arena, uint32_t first) {
 int hr_tree_release(hr_tree_t *tree, uint32_t branch, hr_released_t *released) {
   hr_branch_t *ended = branch_of(tree, branch);
   if (!ended) {
-    return HR_BAD_BRANCH;
+    return HR_E(BAD_BRANCH);
   }
   released->freed = ended->blocks;
   released->left = ended->left;
@@ -157,12 +157,12 @@ int hr_tree_sweep(hr_tree_t *tree, uint32_t *node, uint32_t *blocks) {
 int hr_tree_fill(hr_tree_t *tree, uint32_t node, uint64_t base) {
   const hr_node_t *filled = node_of(tree, node);
   if (!filled) {
-    return HR_BAD_NODE;
+    return HR_E(BAD_NODE);
   }
   uint32_t block = filled->first;
   for (uint32_t token = tree->node[filled->parent].tokens; token < filled->tokens;) {
-    hr_put_tag(tree->arena, block, token % HR_BLOCK_TOKENS, base + token);
-    if (++token % HR_BLOCK_TOKENS == 0) {
+    hr_put_tag(tree->arena, block, token % HWR_BLOCK_TOKENS, base + token);
+    if (++token % HWR_BLOCK_TOKENS == 0) {
       block = tree->arena->next[block];
     }
   }
@@ -172,22 +172,22 @@ int hr_tree_fill(hr_tree_t *tree, uint32_t node, uint64_t base) {
 // The block of the branch's next token; the branch is not at its last length.
 static void prepare(hr_tree_t *tree, hr_branch_t *branch, hr_place_t *place) {
   hr_arena_t *arena = tree->arena;
-  place->from = HR_NO_BLOCK;
+  place->source = HWR_NONE;
   place->copied = 0;
   const hr_node_t *above = &tree->node[branch->node];
-  const uint32_t wanted = branch->length / HR_BLOCK_TOKENS - above->tokens / HR_BLOCK_TOKENS;
+  const uint32_t wanted = branch->length / HWR_BLOCK_TOKENS - above->tokens / HWR_BLOCK_TOKENS;
   if (wanted < branch->blocks) {
     place->block = branch->last;
     return;
   }
   const uint32_t block = hr_take_reserved(arena);
   --branch->left;
-  arena->next[block] = HR_NO_BLOCK;
+  arena->next[block] = HWR_NONE;
   if (branch->blocks++ == 0) {
     branch->first = block;
-    place->copied = above->tokens % HR_BLOCK_TOKENS;
+    place->copied = above->tokens % HWR_BLOCK_TOKENS;
     if (place->copied) {
-      place->from = above->last;
+      place->source = above->last;
       hr_copy_slots(arena, block, above->last, place->copied);
     }
   } else {
@@ -200,48 +200,34 @@ static void prepare(hr_tree_t *tree, hr_branch_t *branch, hr_place_t *place) {
 int hr_tree_prepare(hr_tree_t *tree, uint32_t branch, hr_place_t *place) {
   hr_branch_t *written = branch_of(tree, branch);
   if (!written) {
-    return HR_BAD_BRANCH;
+    return HR_E(BAD_BRANCH);
   }
   if (written->length == written->max_tokens) {
-    *place = (hr_place_t){HR_NO_BLOCK, HR_NO_BLOCK, 0};
+    *place = (hr_place_t){HWR_NONE, HWR_NONE, 0};
   } else {
     prepare(tree, written, place);
   }
   return 0;
 }
 
-int hr_tree_write(hr_tree_t *tree, uint32_t branch, uint32_t position, uint64_t tag,
-                  hr_place_t *place) {
+int hr_tree_write(hr_tree_t *tree, uint32_t branch, uint32_t position, uint32_t tokens,
+                  uint64_t base) {
   hr_branch_t *written = branch_of(tree, branch);
   if (!written) {
-    return HR_BAD_BRANCH;
+    return HR_E(BAD_BRANCH);
   }
   if (position < tree->node[written->node].tokens) {
-    return HR_SHARED_BLOCK;
+    return HR_E(SHARED_BLOCK);
   }
-  if (position != written->length || position >= written->max_tokens) {
-    return HR_BAD_LENGTH;
-  }
-  prepare(tree, written, place);
-  hr_put_tag(tree->arena, place->block, position % HR_BLOCK_TOKENS, tag);
-  ++written->length;
-  return 0;
-}
-
-int hr_tree_append(hr_tree_t *tree, uint32_t branch, uint32_t tokens, uint64_t base) {
-  hr_branch_t *written = branch_of(tree, branch);
-  if (!written) {
-    return HR_BAD_BRANCH;
-  }
-  if (tokens > written->max_tokens - written->length) {
-    return HR_BAD_LENGTH;
+  if (position != written->length || tokens > written->max_tokens - position) {
+    return HR_E(BAD_LENGTH);
   }
   while (tokens) {
     hr_place_t place;
     prepare(tree, written, &place);
-    const uint32_t at = written->length % HR_BLOCK_TOKENS;
-    const uint32_t room = HR_BLOCK_TOKENS - at, now = tokens < room ? tokens : room;
-    for (uint32_t token = 0; tree->arena->memory && token < now; ++token) {
+    const uint32_t at = written->length % HWR_BLOCK_TOKENS;
+    const uint32_t room = HWR_BLOCK_TOKENS - at, now = tokens < room ? tokens : room;
+    for (uint32_t token = 0; token < now; ++token) {
       hr_put_tag(tree->arena, place.block, at + token, base + written->length + token);
     }
     written->length += now;
@@ -255,10 +241,10 @@ static int add_digest(const hr_arena_t *arena, uint32_t block, uint32_t start, u
                       uint64_t *digest) {
   for (uint32_t token = start; token < end; ++token) {
     uint64_t tag;
-    if (token != start && token % HR_BLOCK_TOKENS == 0) {
+    if (token != start && token % HWR_BLOCK_TOKENS == 0) {
       block = arena->next[block];
     }
-    const int error = hr_get_tag(arena, block, token % HR_BLOCK_TOKENS, &tag);
+    const int error = hr_get_tag(arena, block, token % HWR_BLOCK_TOKENS, &tag);
     if (error) {
       return error;
     }
@@ -270,7 +256,7 @@ static int add_digest(const hr_arena_t *arena, uint32_t block, uint32_t start, u
 int hr_tree_digest(const hr_tree_t *tree, uint32_t branch, uint64_t *digest) {
   const hr_branch_t *read = branch_of(tree, branch);
   if (!read) {
-    return HR_BAD_BRANCH;
+    return HR_E(BAD_BRANCH);
   }
   if (!tree->arena->memory) {
     return HR_NO_MEMORY;
@@ -280,7 +266,7 @@ int hr_tree_digest(const hr_tree_t *tree, uint32_t branch, uint64_t *digest) {
   const hr_node_t *above = &tree->node[read->node];
   uint32_t end = read->length;
   if (read->blocks) {
-    const uint32_t start = above->tokens & ~(HR_BLOCK_TOKENS - 1u);
+    const uint32_t start = above->tokens & ~(HWR_BLOCK_TOKENS - 1u);
     const int error = add_digest(tree->arena, read->first, start, end, digest);
     if (error) {
       return error;
@@ -289,12 +275,12 @@ int hr_tree_digest(const hr_tree_t *tree, uint32_t branch, uint64_t *digest) {
   }
   while (end) {
     const hr_node_t *parent = &tree->node[above->parent];
-    const uint32_t start = parent->tokens & ~(HR_BLOCK_TOKENS - 1u);
+    const uint32_t start = parent->tokens & ~(HWR_BLOCK_TOKENS - 1u);
     const int error = add_digest(tree->arena, above->first, start, end, digest);
     if (error) {
       return error;
     }
-    end = end < start ? end : start;
+    end = start;
     above = parent;
   }
   return 0;
@@ -302,25 +288,25 @@ int hr_tree_digest(const hr_tree_t *tree, uint32_t branch, uint64_t *digest) {
 
 uint32_t hr_tree_node_tokens(const hr_tree_t *tree, uint32_t node) {
   const hr_node_t *asked = node_of(tree, node);
-  return asked ? asked->tokens : HR_NO_ID;
+  return asked ? asked->tokens : HWR_NONE;
 }
 
 uint32_t hr_tree_node_count(const hr_tree_t *tree, uint32_t node) {
   const hr_node_t *asked = node_of(tree, node);
-  return asked ? asked->count : HR_NO_ID;
+  return asked ? asked->count : HWR_NONE;
 }
 
 uint32_t hr_tree_node_first(const hr_tree_t *tree, uint32_t node) {
   const hr_node_t *asked = node_of(tree, node);
-  return asked ? asked->first : HR_NO_ID;
+  return asked ? asked->first : HWR_NONE;
 }
 
 uint32_t hr_tree_branch_length(const hr_tree_t *tree, uint32_t branch) {
   const hr_branch_t *asked = branch_of(tree, branch);
-  return asked ? asked->length : HR_NO_ID;
+  return asked ? asked->length : HWR_NONE;
 }
 
 uint32_t hr_tree_branch_blocks(const hr_tree_t *tree, uint32_t branch) {
   const hr_branch_t *asked = branch_of(tree, branch);
-  return asked ? asked->blocks : HR_NO_ID;
+  return asked ? asked->blocks : HWR_NONE;
 }

@@ -8,7 +8,6 @@
 
 #include "rollouts/arena.h"
 
-#define HR_NO_ID 0xFFFFFFFFu
 enum { HR_TREE_MAX = 1 << 24 };
 
 typedef struct hr_node {
@@ -42,12 +41,12 @@ struct hr_tree {
 
 // Blocks that cover tokens of a length, the last of which may be partial.
 static inline uint32_t hr_blocks_of(uint32_t tokens) {
-  return tokens / HR_BLOCK_TOKENS + (tokens % HR_BLOCK_TOKENS != 0);
+  return tokens / HWR_BLOCK_TOKENS + (tokens % HWR_BLOCK_TOKENS != 0);
 }
 
 // What COW-003 reserves.
 static inline uint32_t hr_need(uint32_t tokens, uint32_t max_tokens) {
-  return max_tokens == tokens ? 0 : hr_blocks_of(max_tokens) - tokens / HR_BLOCK_TOKENS;
+  return max_tokens == tokens ? 0 : hr_blocks_of(max_tokens) - tokens / HWR_BLOCK_TOKENS;
 }
 
 #endif  // HR_TREE_H
