@@ -99,8 +99,8 @@ MEMORY_RULES: tuple[Rule, ...] = (
         "COW-004",
         6,
         "`release(branch)` frees the branch's own blocks, gives back the rest of its reservation, "
-        "and lowers the node's count by 1; its time does not depend on the node's length. A second release is "
-        "BAD_BRANCH.",
+        "and lowers the node's count by 1; its time does not depend on the node's length. A second "
+        "release is BAD_BRANCH.",
         (),
     ),
     Rule(
