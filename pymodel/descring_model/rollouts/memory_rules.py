@@ -26,7 +26,8 @@ MEMORY_RULES: tuple[Rule, ...] = (
         5,
         "A block's handle is `generation * 2^32 + block`; the generation is 1 at first and rises "
         "with each free, as in ROLL-001. Freeing is checked as in ROLL-005: BAD_BLOCK beyond the "
-        "arena; FREED, REUSED or STALE where generations differ. An error changes nothing.",
+        "arena; FREED, REUSED or STALE where generations differ; STALE for the present "
+        "generation of a block that is free. An error changes nothing.",
         (),
     ),
     Rule(
@@ -99,8 +100,8 @@ MEMORY_RULES: tuple[Rule, ...] = (
         "COW-004",
         6,
         "`release(branch)` frees the branch's own blocks, gives back the rest of its reservation, "
-        "and lowers the node's count by 1; its time does not depend on the node's length. A second release is "
-        "BAD_BRANCH.",
+        "and lowers the node's count by 1; its time does not depend on the node's length. A second "
+        "release is BAD_BRANCH.",
         (),
     ),
     Rule(
