@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Compile the native core: cffi writes the bindings from the headers, the system's cc builds it all.
+"""Compile the native core: cffi writes the bindings from the headers, cc builds it all.
 
 One library holds the modules ``descring_host._native`` and ``_fast_queue`` and
 ``descring_rollouts._core``, so that all of them see the same queues.
