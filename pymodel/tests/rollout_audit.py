@@ -13,7 +13,7 @@ from typing import Any
 
 from descring_model.rollouts import contract
 from descring_model.rollouts.records import Records, describe_record
-from rollout_audit_lines import DECODE, PHASES, PREFILL, REWARD, AuditLines
+from rollout_audit_lines import DECODE, PREFILL, REWARD, AuditLines
 from rollout_audit_state import Live, Node, S, ceil
 from rollout_support import token
 

@@ -23,7 +23,7 @@ class AuditLines(AuditState):
         self.expected = False
 
     def enter(self, phase: str) -> None:
-        """Go on to ``phase`` of this tick, and check what each one before it had to do."""
+        """Advance to ``phase`` of this tick, and check what each one before it had to do."""
         place = PHASES.index(phase)
         assert self.phase <= place, f"a record of {phase} after {PHASES[self.phase]}"
         while self.phase < place:

@@ -91,10 +91,10 @@ def test_any_run_keeps_its_books_and_writes_a_log_of_the_rules(
     run_of: tuple[Records, Records],
 ) -> None:
     """[PIPE-003] [PIPE-004] [PIPE-005] [PIPE-006] [PIPE-007] [PIPE-008] [PIPE-009] [PIPE-010]
+    [PIPE-011] [PIPE-012] [WIN-001] [WIN-002] [KV-004] [KV-005] [KV-006] [KV-007] [KV-008]
+    [COW-004] [COW-005] [COW-006] [SCHED-001] [RWD-002] [LOG-002] [LOG-003]
 
-    Also [PIPE-011] [PIPE-012] [WIN-001] [WIN-002] [KV-004] [KV-005] [KV-006] [KV-007] [KV-008]
-    [COW-004] [COW-005] [COW-006] [SCHED-001] [RWD-002] [LOG-002] [LOG-003]: any configuration,
-    arrivals and cancellations; nothing is lost, and at the end everything is back.
+    Any configuration, arrivals and cancellations; nothing is lost, and at the end all is back.
     """
     config, requests = run_of
     pipeline = run(config, requests, watch=check_tick)
@@ -184,6 +184,27 @@ def test_log_is_a_function_of_the_inputs(run_of: tuple[Records, Records]) -> Non
     logs = [run(config, requests).log.records().tobytes() for _ in range(2)]
     logs.append(run(config, requests, device=sealed).log.records().tobytes())
     assert logs[0] == logs[1] == logs[2]
+
+
+@given(runs(), st.integers(1, 3), st.integers(1, 8), st.integers(0, 4))
+@settings(max_examples=60)
+def test_what_a_rollout_gets_does_not_depend_on_timing(
+    run_of: tuple[Records, Records], depth: int, window: int, policy: int
+) -> None:
+    """[LOG-006] Scores in order, length, outcome and digest, with another depth, window and policy."""
+    config, requests = run_of
+    requests["cancel"] = NONE
+    found = []
+    for _ in range(2):
+        records = run(config, requests).log.records()
+        scores = events(records, "SCORE")
+        order = np.argsort(scores["rollout"], kind="stable")
+        per_rollout = scores[order][["rollout", "b", "c", "d"]].tolist()
+        kept = results(requests, records)[["outcome", "length", "score", "digest"]]
+        found.append((per_rollout, kept.tolist()))
+        config["depth"], config["window"], config["policy"] = depth, window, policy
+        config["slots"], config["reward_credits"] = 7, NONE
+    assert found[0] == found[1]
 
 
 def test_no_small_configuration_stalls() -> None:
