@@ -191,7 +191,7 @@ def test_log_is_a_function_of_the_inputs(run_of: tuple[Records, Records]) -> Non
 def test_what_a_rollout_gets_does_not_depend_on_timing(
     run_of: tuple[Records, Records], depth: int, window: int, policy: int
 ) -> None:
-    """[LOG-006] Scores in order, length, outcome and digest, with another depth, window and policy."""
+    """[LOG-006] Scores, length, outcome and digest, with another depth, window and policy."""
     config, requests = run_of
     requests["cancel"] = NONE
     found = []
