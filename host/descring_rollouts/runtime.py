@@ -23,10 +23,11 @@ from descring_model.rollouts.records import (
 )
 from descring_model.rollouts.rewards import ScoreRequest
 
+from descring_rollouts.core import Core
 from descring_rollouts.errors import ScorerError
 from descring_rollouts.groups import Group, Groups, Trajectories
 from descring_rollouts.lane import WindowLane
-from descring_rollouts.model_core import CoreStep, ModelCore, OpenCore, RolloutCore
+from descring_rollouts.model_core import CoreStep, OpenCore, RolloutCore
 from descring_rollouts.scorers import ScoreBatch, Scoring, Where
 
 _NAMED = 5
@@ -133,7 +134,7 @@ class Runtime:
         checked: bool = False,
         split_reward: bool = True,
         timeout_s: float = 60.0,
-        core: OpenCore = ModelCore,
+        core: OpenCore = Core,
         **limits: int,
     ) -> None:
         """Configure; the device is first touched by a run.
@@ -154,7 +155,8 @@ class Runtime:
             checked: CHECKED lines with REQUIRE_CHECKED.
             split_reward: a reward ring of its own on the device.
             timeout_s: how long a window may take.
-            core: what makes the state machine.
+            core: the state machine; the native one, or
+                :class:`~descring_rollouts.model_core.ModelCore`.
             **limits: other members of the configuration by name, as ``slots``, ``kv_blocks``,
                 ``decode_credits``, ``window``, ``depth``, ``seats``, ``staleness``.
 

@@ -18,6 +18,7 @@ from descring_model.rollouts.errors import RolloutError
 from descring_model.rollouts.records import log_bytes, make_config, read_log
 from descring_model.rollouts.run import run as model_run
 from descring_rollouts import Runtime, ScorerError, make_requests
+from descring_rollouts.model_core import ModelCore
 from descring_rollouts.scorers import Where
 from rollout_scorers import (
     bad_for_group_one,
@@ -74,6 +75,9 @@ def test_log_is_the_golden_models_on_every_backend(open_backend: OpenBackend, va
         runtime = Runtime(device, **modes, **limits)
         groups = list(runtime.run_requests(requests))
         assert held(runtime) == ZERO
+        over_model = Runtime(device, **modes, **limits, core=ModelCore)
+        list(over_model.run_requests(requests))
+        assert over_model.log_file() == runtime.log_file()
     expected = model_run(runtime.config, requests).log.records()
     assert runtime.log_file() == log_bytes(expected, read_log(runtime.log_file())[1])
     assert sorted(group.number for group in groups) == list(range(len(requests) // 4))
