@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from descring_model import contract, streams
     from descring_model.compare import Difference, describe, first_difference, status_of
-    from descring_model.completion import complete, decoded_tokens, goes_to_reward, seal
+    from descring_model.completion import (
+        complete,
+        decoded_tokens,
+        goes_to_reward,
+        longest_decode,
+        seal,
+    )
     from descring_model.core import CompletionRing, GoldenCore, Ring
     from descring_model.crc import crc32c
     from descring_model.device import GoldenDevice, GoldenLineDevice
@@ -35,6 +41,7 @@ __all__ = [
     "first_difference",
     "goes_to_reward",
     "line_bytes",
+    "longest_decode",
     "ring_log2",
     "seal",
     "status_of",
@@ -49,6 +56,7 @@ _HOMES = {
     "complete": "completion",
     "decoded_tokens": "completion",
     "goes_to_reward": "completion",
+    "longest_decode": "completion",
     "seal": "completion",
     "CompletionRing": "core",
     "GoldenCore": "core",
