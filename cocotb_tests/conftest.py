@@ -1,4 +1,4 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Gives the tests in this folder the fixture ``cosim``."""
+"""Collects the blocks in this folder."""
 
 pytest_plugins = ["descring_sim.cosim.pytest_plugin"]

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 
 import pytest
 from descring_sim.campaign.soak_run import Engine, Work
-from descring_sim.cosim import plan, simulators
+from descring_sim.cosim import block as blocks
+from descring_sim.cosim import simulators
 from descring_sim.support import paths
 
 _FILE = Path(__file__).with_name("regressions.toml")
@@ -45,8 +46,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def test_regression(regression: Regression, request: pytest.FixtureRequest) -> None:
     """The case passes now with every seed that it has failed with, in one simulation."""
     option = request.config.option
-    suites = plan.select(
-        plan.of_block(_TESTS_DIR, regression.case.split(".")[0]),
+    suites = blocks.select(
+        blocks.suites_of(_TESTS_DIR, regression.case.split(".")[0]),
         _TESTS_DIR,
         case=regression.case,
         config=regression.config,

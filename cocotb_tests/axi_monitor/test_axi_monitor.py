@@ -5,24 +5,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-from descring_sim.cosim.pytest_plugin import Cosim
+from descring_sim.cosim.block import Block
 
-CONFIGS: dict[str, dict[str, int]] = {
-    "narrow": {"DataWidth": 64},
-    "wide": {"DataWidth": 512},
-}
-
-QUICK = {"icarus": ("narrow",), "verilator": ("wide",)}
-
-
-@pytest.mark.parametrize("config", CONFIGS)
-def test_axi_monitor(cosim: Cosim, config: str) -> None:
-    """Buses that break rules, and buses that keep them."""
-    cosim.run(
-        top="axi_wires",
-        cases="axi_monitor.axi_monitor_cases",
-        config=config,
-        parameters=CONFIGS[config],
-        rtl_dir=Path(__file__).parent / "rtl",
-    )
+test_axi_monitor = Block(
+    top="axi_wires",
+    cases=("axi_monitor.axi_monitor_cases",),
+    configs={
+        "narrow": {"DataWidth": 64},
+        "wide": {"DataWidth": 512},
+    },
+    quick={"icarus": ("narrow",), "verilator": ("wide",)},
+    rtl_dir=Path(__file__).parent / "rtl",
+)

@@ -1,22 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``completion_ring`` in every configuration, on every simulator."""
+"""``completion_ring``."""
 
 from __future__ import annotations
 
-import pytest
-from descring_sim.cosim.pytest_plugin import Cosim
+from descring_sim.cosim.block import Block
 
-CONFIGS = {f"depth{depth}": {"Depth": depth} for depth in (2, 4, 16, 256)}
-
-QUICK = {"icarus": ("depth2", "depth4"), "verilator": ("depth16", "depth256")}
-
-
-@pytest.mark.parametrize("config", CONFIGS)
-def test_completion_ring(cosim: Cosim, config: str) -> None:
-    """Every case of the block in one configuration."""
-    cosim.run(
-        top="completion_ring",
-        cases="completion_ring.completion_ring_cases",
-        config=config,
-        parameters=CONFIGS[config],
-    )
+test_completion_ring = Block(
+    top="completion_ring",
+    cases=("completion_ring.completion_ring_cases",),
+    configs={f"depth{depth}": {"Depth": depth} for depth in (2, 4, 16, 256)},
+    quick={"icarus": ("depth2", "depth4"), "verilator": ("depth16", "depth256")},
+)

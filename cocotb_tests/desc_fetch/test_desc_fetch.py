@@ -1,26 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``desc_fetch`` alone, on every simulator."""
+"""``desc_fetch`` alone: order, bursts, wraps, errors and restarts."""
 
 from __future__ import annotations
 
-import pytest
-from descring_sim.cosim.pytest_plugin import Cosim
+from descring_sim.cosim.block import Block
 
-CONFIGS: dict[str, dict[str, int]] = {
-    "default": {},
-    "small": {"Depth": 2, "MaxBurst": 2, "MaxOutstanding": 1, "IdWidth": 1},
-    "long": {"Depth": 128, "MaxBurst": 64},
-}
-
-QUICK = {"icarus": ("default", "small"), "verilator": ("default", "long")}
-
-
-@pytest.mark.parametrize("config", CONFIGS)
-def test_desc_fetch(cosim: Cosim, config: str) -> None:
-    """Order, bursts, wraps, errors and restarts."""
-    cosim.run(
-        top="desc_fetch",
-        cases="desc_fetch.desc_fetch_cases",
-        config=config,
-        parameters=CONFIGS[config],
-    )
+test_desc_fetch = Block(
+    top="desc_fetch",
+    cases=("desc_fetch.desc_fetch_cases",),
+    configs={
+        "default": {},
+        "small": {"Depth": 2, "MaxBurst": 2, "MaxOutstanding": 1, "IdWidth": 1},
+        "long": {"Depth": 128, "MaxBurst": 64},
+    },
+    quick={"icarus": ("default", "small"), "verilator": ("default", "long")},
+)

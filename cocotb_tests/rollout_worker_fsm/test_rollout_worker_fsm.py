@@ -1,20 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``rollout_worker_fsm``, on every simulator."""
+"""``rollout_worker_fsm``."""
 
 from __future__ import annotations
 
-import pytest
-from descring_sim.cosim.pytest_plugin import Cosim
+from descring_sim.cosim.block import Block
 
-CONFIGS: dict[str, dict[str, int]] = {"default": {}}
-
-
-@pytest.mark.parametrize("config", CONFIGS)
-def test_rollout_worker_fsm(cosim: Cosim, config: str) -> None:
-    """Every case of the block."""
-    cosim.run(
-        top="rollout_worker_fsm",
-        cases="rollout_worker_fsm.rollout_worker_fsm_cases",
-        config=config,
-        parameters=CONFIGS[config],
-    )
+test_rollout_worker_fsm = Block(
+    top="rollout_worker_fsm",
+    cases=("rollout_worker_fsm.rollout_worker_fsm_cases",),
+)

@@ -1,22 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``worker_pool`` in every configuration, on every simulator."""
+"""``worker_pool``."""
 
 from __future__ import annotations
 
-import pytest
-from descring_sim.cosim.pytest_plugin import Cosim
+from descring_sim.cosim.block import Block
 
-CONFIGS = {f"workers{count}": {"WorkerCount": count} for count in (1, 2, 3, 8, 16)}
-
-QUICK = {"icarus": ("workers1", "workers3"), "verilator": ("workers2", "workers8", "workers16")}
-
-
-@pytest.mark.parametrize("config", CONFIGS)
-def test_worker_pool(cosim: Cosim, config: str) -> None:
-    """Every case of the block in one configuration."""
-    cosim.run(
-        top="worker_pool",
-        cases="worker_pool.worker_pool_cases",
-        config=config,
-        parameters=CONFIGS[config],
-    )
+test_worker_pool = Block(
+    top="worker_pool",
+    cases=("worker_pool.worker_pool_cases",),
+    configs={f"workers{count}": {"WorkerCount": count} for count in (1, 2, 3, 8, 16)},
+    quick={"icarus": ("workers1", "workers3"), "verilator": ("workers2", "workers8", "workers16")},
+)

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Compile the native core: cffi writes the binding from ``api.h``, the system's cc builds it all.
+"""Compile the native core: cffi writes the bindings from the headers, cc builds it all.
+
+One library holds the modules ``descring_host._native`` and ``_fast_queue`` and
+``descring_rollouts._core``, so that all of them see the same queues.
 
 Run by the wheel's build hook and by ``make setup`` after a change; by hand:
 ``python host/native/build.py``.
@@ -14,12 +17,15 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 HERE = Path(__file__).resolve().parent
 INCLUDE = HERE.parent / "include"
 PACKAGE = HERE.parent / "descring_host"
 MODULE = "descring_host._native"
+ROLLOUTS_MODULE = "descring_rollouts._core"
 CORE = (
     "sync.c",
     "fast_crc.c",
@@ -34,6 +40,10 @@ CORE = (
     "registers.c",
     "queue.c",
     "device.c",
+    "rollouts/slab.c",
+    "rollouts/memory.c",
+    "rollouts/arena.c",
+    "rollouts/tree.c",
 )
 """In layers: each calls only what stands before it."""
 BINDING = ("binding/arrays.c", "binding/fast_queue.c")
@@ -67,9 +77,25 @@ def run(command: list[str]) -> None:
         raise NativeBuildError(f"{' '.join(command)}\nfailed:\n{result.stderr}")
 
 
-def declarations() -> str:
-    """``api.h`` as cffi takes it: without comments."""
-    return re.sub(r"//[^\n]*", "", (HERE / "api.h").read_text())
+def declarations(header: str) -> str:
+    """A header as cffi takes it: without comments."""
+    return re.sub(r"//[^\n]*", "", (HERE / header).read_text())
+
+
+def bindings(FFI: Any) -> Iterator[tuple[str, Any]]:
+    """The name of a C file, and the ``FFI`` that writes it."""
+    queues = FFI()
+    queues.cdef(declarations("api.h"))
+    queues.set_source(MODULE, '#include <stdint.h>\n#include "api.h"\n')
+    yield "_native.c", queues
+    rollouts = FFI()
+    rollouts.include(queues)
+    rollouts.cdef(declarations("rollouts/rollouts.h"))
+    rollouts.set_source(
+        ROLLOUTS_MODULE,
+        '#include <stdint.h>\n#include "api.h"\n#include "rollouts/rollouts.h"\n',
+    )
+    yield "_core.c", rollouts
 
 
 def build(folder: Path = PACKAGE) -> Path:
@@ -91,29 +117,27 @@ def build(folder: Path = PACKAGE) -> Path:
         raise NativeBuildError(
             f"Python's headers are missing (no Python.h in {include}): apt-get install python3-dev"
         )
-    ffi = FFI()
-    ffi.cdef(declarations())
-    ffi.set_source(MODULE, '#include <stdint.h>\n#include "api.h"\n')
     suffix = sysconfig.get_config_var("EXT_SUFFIX")
     target = folder / f"_native{suffix}"
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
-        binding = Path(scratch) / "_native.c"
-        ffi.emit_c_code(str(binding))
         built = Path(scratch) / target.name
         common = ["-fPIC", f"-I{HERE}", f"-I{INCLUDE}"]
         objects = []
         for name in CORE:
-            objects.append(str(Path(scratch) / f"{name}.o"))
+            objects.append(str(Path(scratch) / f"{name.replace('/', '-')}.o"))
             run([compiler(), *FLAGS, *common, "-c", str(HERE / name), "-o", objects[-1]])
         for name in BINDING:
             objects.append(str(Path(scratch) / f"{Path(name).name}.o"))
             # Headers of others are not ours to lint.
             headers = [f"-I{include}", "-isystem", numpy.get_include()]
             run([compiler(), *FLAGS, *common, *headers, "-c", str(HERE / name), "-o", objects[-1]])
-        objects.append(str(Path(scratch) / "binding.o"))
         # What cffi writes is not ours to lint.
-        lenient = [flag for flag in FLAGS if not flag.startswith("-W")]
-        run([compiler(), *lenient, *common, f"-I{include}", "-c", str(binding), "-o", objects[-1]])
+        lenient = [*(flag for flag in FLAGS if not flag.startswith("-W")), *common, f"-I{include}"]
+        for name, ffi in bindings(FFI):
+            binding = Path(scratch) / name
+            ffi.emit_c_code(str(binding))
+            objects.append(f"{binding}.o")
+            run([compiler(), *lenient, "-c", str(binding), "-o", objects[-1]])
         run([compiler(), "-shared", "-pthread", *objects, "-o", str(built)])
         built.replace(target)
     return target

@@ -77,8 +77,8 @@ def test_run_that_selects_nothing_is_refused(run: Run, message: str) -> None:
 
 def test_run_keeps_to_the_configurations_of_each_test() -> None:
     """Cases that a block does not run in a configuration are not run there for a mutant."""
-    tiny = {job.module for job in jobs_of(Run("rl_runtime_mmio", "tiny"))}
-    default = {job.module for job in jobs_of(Run("rl_runtime_mmio", "default"))}
+    tiny = {job.suite.cases for job in jobs_of(Run("rl_runtime_mmio", "tiny"))}
+    default = {job.suite.cases for job in jobs_of(Run("rl_runtime_mmio", "default"))}
     assert default - tiny == {"rl_runtime_mmio.throughput_cases"}
 
 

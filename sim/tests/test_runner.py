@@ -289,17 +289,6 @@ class TestPlugin:
         assert "seed 7" in done.stdout
         assert re.search(r"waves: \S+wide\S*/waves.fst", done.stdout)
 
-    def test_a_configuration_that_skips_every_test_fails(self, toy: Toy) -> None:
-        """Where the plugin cannot foresee the configuration, all skipped is no pass."""
-        (toy.root / "tests" / "toy" / "test_toy.py").write_text(
-            "def test_toy(cosim):\n"
-            "    cosim.run(top='toy', cases='toy.toy_cases', config='wi' + 'de')\n"
-        )
-        done = toy.pytest("--config", "default")
-        assert "1 skipped" in done.stdout
-        assert done.returncode == pytest.ExitCode.NO_TESTS_COLLECTED
-        assert "selected no test" in done.stdout
-
     @pytest.mark.parametrize(
         ("options", "complaint"),
         [

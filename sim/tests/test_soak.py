@@ -19,8 +19,8 @@ from descring_sim.campaign import soak
 from descring_sim.campaign.soak_inputs import digest, python_files
 from descring_sim.campaign.soak_journal import Journal, Record, Session
 from descring_sim.campaign.soak_run import BATCH_S, Engine, Work
-from descring_sim.cosim import plan, simulators
-from descring_sim.cosim.plan import Suite
+from descring_sim.cosim import simulators
+from descring_sim.cosim.block import Block, Suite, suites_of
 from descring_sim.support import paths
 from descring_sim.support.errors import SimulationError
 from toy_project import Toy
@@ -28,8 +28,9 @@ from toy_project import Toy
 Soak = Callable[..., Result]
 
 
-def _suite(toy: Toy, **env: str) -> Suite:
-    return Suite("toy", "toy.toy_cases", "narrow", (), None, tuple(env.items()), 60.0)
+def _suite(**env: str) -> Suite:
+    block = Block("toy", ("toy.toy_cases",), {"narrow": {}}, extra_env=env, timeout_s=60.0)
+    return Suite(block, "toy.toy_cases", "narrow")
 
 
 def _engine(toy: Toy, case: str) -> Engine:
@@ -37,7 +38,7 @@ def _engine(toy: Toy, case: str) -> Engine:
 
 
 def _work(toy: Toy, **env: str) -> Work:
-    return Work(simulators.find("icarus"), _suite(toy, **env), "digest", [], 2)
+    return Work(simulators.find("icarus"), _suite(**env), "digest", [], 2)
 
 
 @pytest.fixture
@@ -205,21 +206,19 @@ def _children_in(folder: Path) -> list[str]:
 def test_a_digest_covers_the_model_and_the_shared_testbench(toy: Toy) -> None:
     """Of the project's own suites: what a case imports, over packages, and no other block."""
     tests_dir = paths.cocotb_tests_dir()
-    suite = plan.of_block(tests_dir, "line_seal")[0]
+    suite = suites_of(tests_dir, "line_seal")[0]
     names = {file.name for file in python_files(suite.cases, tests_dir)}
     assert {"line_seal_cases.py", "testbench.py", "completion.py", "contract.py"} <= names
     assert not {"tb_rl_runtime_axi.py", "memory.py"} & names
     icarus = simulators.find("icarus")
-    assert len({digest(s, icarus, tests_dir, paths.rtl_dir()) for s in plan.of_all(tests_dir)}) == (
-        len(plan.of_all(tests_dir))
-    )
+    suites = suites_of(tests_dir)
+    assert len({digest(s, icarus, tests_dir, paths.rtl_dir()) for s in suites}) == len(suites)
 
 
 def test_a_batch_is_as_long_as_a_kill_may_cost() -> None:
     """Seeds of one simulation, from what one took before."""
     icarus = simulators.find("icarus")
-    suite = Suite("toy", "toy.toy_cases", "narrow", (), None, (), 60.0)
-    work = Work(icarus, suite, "", list(range(100)), 100)
+    work = Work(icarus, _suite(), "", list(range(100)), 100)
     assert work.take() == (0,)
     work.seed_s = BATCH_S / 10
     assert work.take() == tuple(range(1, 11))

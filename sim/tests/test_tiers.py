@@ -8,7 +8,8 @@ import re
 from pathlib import Path
 
 import pytest
-from descring_sim.cosim import longest_first, plan, simulators
+from descring_sim.cosim import longest_first, simulators
+from descring_sim.cosim.block import Block, suites_of
 from descring_sim.mutation import rtl
 from descring_sim.support import paths
 from descring_sim.support.errors import SimulationError
@@ -77,7 +78,7 @@ def test_a_combination_asked_for_by_name_exists_in_the_quick_tier(toy: Toy) -> N
 def test_modules_of_a_block_share_a_process(toy: Toy) -> None:
     """One run has the cases of both, a filter those that it selects; no name may be doubled."""
     test = toy.root / "tests" / "toy" / "test_toy.py"
-    test.write_text(TEST.replace('"toy.toy_cases"', '["toy.toy_cases", "toy.other_cases"]'))
+    test.write_text(TEST.replace('"toy.toy_cases",', '"toy.toy_cases", "toy.other_cases"'))
     done = toy.pytest("--case", "test_good|test_other", "--config", "narrow")
     assert re.search(r"2 tests in 1 runs, matched 105 lines", done.stdout), done.stdout
     done = toy.pytest("--case", "test_other", "--config", "narrow")
@@ -91,7 +92,8 @@ def test_modules_of_a_block_share_a_process(toy: Toy) -> None:
 def test_the_quick_tier_builds_the_configurations_that_the_block_names(toy: Toy) -> None:
     """Of this simulator; a configuration that is asked for is in every tier."""
     test = toy.root / "tests" / "toy" / "test_toy.py"
-    test.write_text(TEST + '\nQUICK = {"icarus": ("wide",), "verilator": ("narrow",)}\n')
+    quick = 'quick={"icarus": ("wide",), "verilator": ("narrow",)}'
+    test.write_text(TEST.replace("quick={}", quick))
     for options, runs in (
         (("--tier", "full"), 2),
         (("--tier", "quick"), 1),
@@ -101,6 +103,14 @@ def test_the_quick_tier_builds_the_configurations_that_the_block_names(toy: Toy)
         done = toy.pytest("--case", "test_each", *options)
         assert f"{2 * runs} tests in {runs} runs" in done.stdout, (options, done.stdout)
     assert "cosim: quick tier, seed" in done.stdout
+
+
+def test_a_quick_tier_of_unknown_configurations_is_refused() -> None:
+    """A misspelt name is an error, where a tier would leave the configuration out."""
+    with pytest.raises(SimulationError, match="expected the configurations of quick among a, got"):
+        Block("top", ("top.top_cases",), {"a": {}}, quick={"icarus": ("b",)})
+    with pytest.raises(SimulationError, match=r"as a tuple of modules, got 'top\.top_cases'"):
+        Block("top", "top.top_cases")  # type: ignore[arg-type]
 
 
 def test_the_longest_runs_go_first(toy: Toy) -> None:
@@ -140,9 +150,9 @@ BLOCKS = sorted(file.parent.name for file in paths.cocotb_tests_dir().glob("*/te
 def test_the_quick_tier_has_each_block_on_both_simulators(block: str) -> None:
     """And each configuration of it on one of them at least, with all modules of cases."""
     tests_dir = paths.cocotb_tests_dir()
-    everything = {suite.name for suite in plan.of_block(tests_dir, block)}
+    everything = {suite.name for suite in suites_of(tests_dir, block)}
     quick = {
-        simulator: {suite.name for suite in plan.of_block(tests_dir, block, quick_on=simulator)}
+        simulator: {suite.name for suite in suites_of(tests_dir, block, quick_on=simulator)}
         for simulator in simulators.SIMULATORS
     }
     modules = {name.partition(":")[0] for name in everything}
@@ -152,8 +162,8 @@ def test_the_quick_tier_has_each_block_on_both_simulators(block: str) -> None:
 
 
 def test_mutants_meet_what_the_quick_tier_has_on_icarus() -> None:
-    """The configurations that ``QUICK`` names, every module of the block, at its length."""
+    """The configurations that ``quick`` names, every module of the block, at its length."""
     jobs = rtl.quick_jobs_of("mmio_regs")
-    assert {job.config for job in jobs} == {"on_chip", "in_memory_small"}
-    assert len({job.module for job in jobs}) == 2
+    assert {job.suite.config for job in jobs} == {"on_chip", "in_memory_small"}
+    assert len({job.suite.cases for job in jobs}) == 2
     assert {(job.tier, job.case) for job in jobs} == {("quick", None)}

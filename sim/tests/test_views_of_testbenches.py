@@ -65,14 +65,14 @@ def test_every_testbench_is_here() -> None:
 def record(block: str, simulator: str, root: Path) -> Path:
     """One step of the block's top, in the parameters of its configuration."""
     job = rtl.jobs_of(Run(block, BLOCKS[block]))[0]
-    assert testcases.block_of(job.module) == block
+    assert testcases.block_of(job.suite.cases) == block
     (root / "step").mkdir()
     (root / "step" / "step_cases.py").write_text(CASE)
     result = runner.run(
         simulator=simulator,
-        top=job.top,
+        top=job.suite.of.top,
         cases="step.step_cases",
-        parameters=dict(job.parameters),
+        parameters=job.suite.parameters,
         seed=1,
         waves=True,
         tests_dir=root,
@@ -104,8 +104,10 @@ def test_a_view_shows_what_is_in_the_wave(block: str, simulator: str, tmp_path: 
     assert {name.partition("[")[0] for name in added} <= {name.partition("[")[0] for name in shown}
 
     job = rtl.jobs_of(Run(block, BLOCKS[block]))[0]
-    text = (paths.rtl_dir() / f"{job.top}.sv").read_text()
-    header = re.sub(r"//.*", "", text[text.index(f"module {job.top}") :].partition(");")[0])
+    text = (paths.rtl_dir() / f"{job.suite.of.top}.sv").read_text()
+    header = re.sub(
+        r"//.*", "", text[text.index(f"module {job.suite.of.top}") :].partition(");")[0]
+    )
     ports = set(re.findall(r"\b(\w+_[io]|[sm]_axil?_\w+)\s*(?=,|$|\n)", header))
     assert ports
     assert ports <= {name.rpartition(".")[2] for name in added}

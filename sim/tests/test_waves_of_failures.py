@@ -49,11 +49,13 @@ async def test_moody(dut):
 """
 
 FIVE = """
-import pytest
+from descring_sim.cosim.block import Block
 
-@pytest.mark.parametrize("width", range(8, 13))
-def test_toy(cosim, width):
-    cosim.run(top="toy", cases="toy.toy_cases", config=f"w{width}", parameters={"Width": width})
+test_toy = Block(
+    top="toy",
+    cases=("toy.toy_cases",),
+    configs={f"w{width}": {"Width": width} for width in range(8, 13)},
+)
 """
 
 

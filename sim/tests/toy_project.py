@@ -100,12 +100,14 @@ async def test_hang(dut):
 """
 
 TEST = """
-import pytest
-CONFIGS = {"narrow": {"Width": 8}, "wide": {"Width": 16}}
+from descring_sim.cosim.block import Block
 
-@pytest.mark.parametrize("config", CONFIGS)
-def test_toy(cosim, config):
-    cosim.run(top="toy", cases="toy.toy_cases", config=config, parameters=CONFIGS[config])
+test_toy = Block(
+    top="toy",
+    cases=("toy.toy_cases",),
+    configs={"narrow": {"Width": 8}, "wide": {"Width": 16}},
+    quick={},
+)
 
 def test_without_simulator():
     pass

@@ -31,8 +31,9 @@ from descring_sim.campaign import soak_run
 from descring_sim.campaign.soak_inputs import digest
 from descring_sim.campaign.soak_journal import Failure, Journal, Record, Session
 from descring_sim.campaign.soak_run import Engine, Work
-from descring_sim.cosim import plan, runner, simulators
-from descring_sim.cosim.plan import Suite
+from descring_sim.cosim import block as blocks
+from descring_sim.cosim import runner, simulators
+from descring_sim.cosim.block import Suite
 from descring_sim.cosim.simulators import Simulator
 from descring_sim.support import paths, progress, provenance
 from descring_sim.support.click_program import run_module
@@ -78,8 +79,9 @@ class Soak:
         names = simulators.SIMULATORS if chosen == "all" else (chosen,)
         self.simulators = [simulators.find(name) for name in names]
         self.tests_dir, self.rtl_dir = paths.cocotb_tests_dir(), paths.rtl_dir()
-        self.suites = plan.select(
-            plan.of_all(self.tests_dir), self.tests_dir, case=options.case, config=options.config
+        suites = blocks.suites_of(self.tests_dir)
+        self.suites = blocks.select(
+            suites, self.tests_dir, case=options.case, config=options.config
         )
         self.engine = Engine(
             tests_dir=self.tests_dir,

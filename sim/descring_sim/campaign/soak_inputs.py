@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 
-from descring_sim.cosim.plan import Suite
+from descring_sim.cosim.block import Suite
 from descring_sim.cosim.simulators import Simulator
 from descring_sim.hdl import filelist
 from descring_sim.support import paths
@@ -76,10 +76,11 @@ def python_files(module: str, tests_dir: Path) -> list[Path]:
 
 def digest(suite: Suite, simulator: Simulator, tests_dir: Path, rtl_dir: Path) -> str:
     """Return the digest of all inputs of ``suite`` on ``simulator``."""
-    rtl = filelist.collect(suite.rtl_dir or rtl_dir, suite.top)
+    rtl = filelist.collect(suite.of.rtl_dir or rtl_dir, suite.of.top)
     versions = [importlib.metadata.version(name) for name in _LIBRARIES]
-    identity = [simulator.name, simulator.version, suite.top, suite.name, suite.parameters]
-    state = hashlib.sha256(json.dumps([*identity, suite.extra_env, versions]).encode())
+    identity = [simulator.name, simulator.version, suite.of.top, suite.name]
+    options = [sorted(suite.parameters.items()), sorted(suite.of.extra_env.items())]
+    state = hashlib.sha256(json.dumps([*identity, *options, versions]).encode())
     for file in (*rtl.sources, *rtl.headers, *python_files(suite.cases, tests_dir)):
         state.update(f"\0{file.name}\0".encode())
         state.update(file.read_bytes())

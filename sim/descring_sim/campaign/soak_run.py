@@ -17,8 +17,7 @@ from typing import NamedTuple
 from descring_sim.campaign.soak_journal import Failure, Record
 from descring_sim.cosim import build as builds
 from descring_sim.cosim import results, runner
-from descring_sim.cosim import testcases as case_names
-from descring_sim.cosim.plan import Suite
+from descring_sim.cosim.block import Suite, cases_of
 from descring_sim.cosim.results import FATAL
 from descring_sim.cosim.simulators import Simulator
 from descring_sim.cosim.testcases import Selection
@@ -118,9 +117,9 @@ class Engine:
         suite = work.suite
         product = builds.build(
             work.simulator,
-            top=suite.top,
-            parameters=dict(suite.parameters),
-            rtl_dir=suite.rtl_dir or self.rtl_dir,
+            top=suite.of.top,
+            parameters=suite.parameters,
+            rtl_dir=suite.of.rtl_dir or self.rtl_dir,
             build_root=self.build_root,
             waves=False,
         )
@@ -134,7 +133,7 @@ class Engine:
             runner.specification(
                 work.simulator,
                 product,
-                top=suite.top,
+                top=suite.of.top,
                 cases=_BATCH_MODULE,
                 test_filter=None,
                 seed=seeds[0],
@@ -143,23 +142,16 @@ class Engine:
             ),
             file=run_dir / "run.json",
             log=log,
-            timeout_s=suite.timeout_s,
+            timeout_s=suite.of.timeout_s,
             env=runner.environment(run_dir, self.tests_dir)
-            | self._extra_env(suite, self.case)
+            | runner.tier_environment(self.tier, self.case)
+            | dict(suite.of.extra_env)
             | {_BATCH_ENV: json.dumps(batch)},
         )
-        outcome = runner.judge(code, run_dir, suite.timeout_s)
+        outcome = runner.judge(code, run_dir, suite.of.timeout_s)
         if not outcome.problems and outcome.first_failed is None:
             shutil.rmtree(run_dir)
         return _Ended(outcome, log)
-
-    def _extra_env(self, suite: Suite, case: str | None) -> dict[str, str]:
-        every = "1" * ("/" in (case or ""))
-        return {
-            runner.TIER_VARIABLE: self.tier,
-            runner.EVERY_VARIABLE: every,
-            **dict(suite.extra_env),
-        }
 
     def _rerun(self, work: Work, test: str, seed: int) -> str:
         return runner.rerun_line(work.simulator.name, test, work.suite.config, seed, tier=self.tier)
@@ -167,8 +159,7 @@ class Engine:
     def _filter(self, suite: Suite) -> str | None:
         if self.case is None:
             return None
-        known = case_names.functions(case_names.module_file(self.tests_dir, suite.cases))
-        return Selection(self.case).cocotb_filter(suite.cases, known)
+        return Selection(self.case).cocotb_filter(suite.cases, cases_of(suite, self.tests_dir))
 
     def _failures(self, work: Work, seeds: tuple[int, ...], ended: _Ended) -> list[Failure]:
         failures = []
@@ -198,23 +189,17 @@ class Engine:
             if key in self._confirmed:
                 return ""
             self._confirmed.add(key)
-        suite = work.suite
+        arguments = work.suite.arguments(self.rtl_dir) | {
+            "simulator": work.simulator.name,
+            "seed": seed,
+            "case": label,
+            "tier": self.tier,
+            "tests_dir": self.tests_dir,
+            "build_root": self.build_root,
+            "run_dir": self.folder / "runs" / work.simulator.name / f"alone-{seed}",
+        }
         try:
-            again = runner.run(
-                simulator=work.simulator.name,
-                top=suite.top,
-                cases=suite.cases,
-                parameters=dict(suite.parameters),
-                config=suite.config,
-                seed=seed,
-                case=label,
-                rtl_dir=suite.rtl_dir or self.rtl_dir,
-                tests_dir=self.tests_dir,
-                build_root=self.build_root,
-                run_dir=self.folder / "runs" / work.simulator.name / f"alone-{seed}",
-                extra_env=self._extra_env(suite, label),
-                timeout_s=suite.timeout_s,
-            )
+            again = runner.run(**arguments)
         except SimulationError as error:
             return f"\nit could not be repeated alone: {error}"
         return "\nit passes alone: it depends on what ran before it" if again.ok else ""

@@ -1,25 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
-"""pytest plugin: the fixture ``cosim``, its options, and the closing lines of a run.
+"""pytest plugin: collects and runs blocks, adds options, and prints the closing lines of a run.
 
-A test that uses ``cosim`` runs once for each simulator that ``--sim`` names. Its file is in
-``<tests>/<block>/test_<block>.py`` and calls ``cosim.run(cases="<block>.<block>_cases", ...)``.
+A :class:`descring_sim.cosim.block.Block` that a file ``<tests>/<block>/test_<block>.py`` names
+``test_...`` is a test for each of its configurations and each simulator that ``--sim`` names.
 """
 
 from __future__ import annotations
 
 import argparse
-import ast
 import contextlib
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import Any
 
 import pytest
 
-from descring_sim.cosim import build as builds
+from descring_sim.cosim import block as blocks
 from descring_sim.cosim import longest_first, results, runner, simulators
-from descring_sim.cosim import testcases as case_names
+from descring_sim.cosim.block import Block, Suite
 from descring_sim.cosim.runner import RunResult
 from descring_sim.cosim.testcases import Selection
 from descring_sim.support import paths, seeds, suggest
@@ -117,175 +116,51 @@ def pytest_sessionstart(session: pytest.Session) -> None:
         reporter.write_line(pytest_report_header(session.config))
 
 
-def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run every test that uses ``cosim`` on each simulator asked for."""
-    if "cosim" in metafunc.fixturenames:
-        chosen = metafunc.config.option.sim
-        names = simulators.SIMULATORS if chosen == "all" else (chosen,)
-        metafunc.parametrize("cosim", names, indirect=True)
+class BlockRun(pytest.Item):
+    """A block in one configuration on one simulator."""
 
-
-def _nodes(item: pytest.Function) -> Iterator[ast.AST]:
-    """Walk the syntax tree of ``item``'s function."""
-    for function in ast.parse(item.path.read_text(encoding="utf-8")).body:
-        if isinstance(function, ast.FunctionDef) and function.name == item.originalname:
-            yield from ast.walk(function)
-
-
-def _text(node: ast.AST) -> str | None:
-    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else None
-
-
-def _case_modules(item: pytest.Function) -> list[str]:
-    """Return the cases modules that ``item``'s function names, else all of its folder."""
-    folder = item.path.parent
-    present = {f"{folder.name}.{path.stem}" for path in folder.glob("*_cases.py")}
-    named = {text for node in _nodes(item) if (text := _text(node)) is not None}
-    return sorted((named & present) or present)
-
-
-def _configs_of(item: pytest.Function) -> set[str]:
-    """Return what may be the configuration of ``item``: its parameters, or a literal argument."""
-    callspec = getattr(item, "callspec", None)
-    values = callspec.params.items() if callspec is not None else ()
-    configs = {value for name, value in values if isinstance(value, str) and name != "cosim"}
-    for node in _nodes(item):
-        if isinstance(node, ast.keyword) and node.arg == "config":
-            configs.update(filter(None, [_text(node.value)]))
-    return configs or {runner.DEFAULT_CONFIG}
-
-
-def _is_run(item: pytest.Item) -> TypeGuard[pytest.Function]:
-    """Whether a test runs a simulator by way of the fixture ``cosim``."""
-    return isinstance(item, pytest.Function) and "cosim" in item.fixturenames
-
-
-def _build_root(config: pytest.Config) -> Path:
-    chosen: Path | None = config.option.build_dir
-    return chosen or paths.build_dir() / "sim"
-
-
-def _is_wanted(item: pytest.Item, config: pytest.Config) -> bool:
-    if not _is_run(item):
-        return False  # a filter names cases of a simulator; nothing else is meant
-    if config.option.config is not None and config.option.config not in _configs_of(item):
-        return False
-    if config.option.case is None:
-        return True
-    selection = Selection(config.option.case)
-    root = item.path.parent.parent
-    return any(
-        selection.matching(
-            case_names.block_of(module),
-            case_names.functions(case_names.module_file(root, module)),
-        )
-        for module in _case_modules(item)
-    )
-
-
-def _has_filter(config: pytest.Config) -> bool:
-    return config.option.case is not None or config.option.config is not None
-
-
-def _is_in_tier(item: pytest.Item, config: pytest.Config) -> bool:
-    """Whether the tier has the configuration; one that ``--config`` asks for is in every tier.
-
-    ``QUICK`` of a test's module names the configurations that the quick tier builds, a tuple for
-    each simulator; of a simulator that it does not name, the quick tier has all.
-    """
-    if config.option.tier == "full" or config.option.config is not None:
-        return True
-    if not _is_run(item) or "config" not in item.callspec.params:
-        return True
-    quick = getattr(item.module, "QUICK", {}).get(item.callspec.params["cosim"])
-    return quick is None or item.callspec.params["config"] in quick
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what ``--case``, ``--config`` and ``--tier`` do not select; the longest go first.
-
-    Workers of xdist must agree on the order, so it depends on what all of them see alike.
-    """
-    wanted = [item for item in items if _is_in_tier(item, config)]
-    if _has_filter(config):
-        wanted = [item for item in wanted if _is_wanted(item, config)]
-    kept = set(wanted)
-    config.hook.pytest_deselected(items=[item for item in items if item not in kept])
-    weight = longest_first.weight(_build_root(config))
-    runs: dict[pytest.Item, float] = {
-        item: weight(item.nodeid, item.path.parent.name) for item in wanted if _is_run(item)
-    }
-    items[:] = sorted(wanted, key=lambda item: -runs.get(item, 0.0))
-
-
-def _claimed(folder: Path) -> bool:
-    """Whether the run may repeat one more failure; then one less is left to all its processes."""
-    for number in range(RERUNS):
-        with contextlib.suppress(FileExistsError):
-            (folder / str(number)).touch(exist_ok=False)
-            return True
-    return False
-
-
-class Cosim:
-    """What the fixture ``cosim`` gives to a test: runs on one simulator."""
-
-    def __init__(self, simulator: str, request: pytest.FixtureRequest) -> None:
+    def __init__(self, *, block: Block, simulator: str, configuration: str, **node: Any) -> None:
+        super().__init__(**node)
+        self.block = block
         self.simulator = simulator
-        self._request = request
+        self.configuration = configuration
 
-    def run(
-        self,
-        *,
-        top: str,
-        cases: str | Sequence[str],
-        config: str = runner.DEFAULT_CONFIG,
-        parameters: builds.Parameters | None = None,
-        extra_env: Mapping[str, str] | None = None,
-        timeout_s: float = runner.DEFAULT_TIMEOUT_S,
-        rtl_dir: Path | None = None,
-    ) -> RunResult:
-        """Build ``top``, run ``cases`` on it, and fail the test unless the run counts as good.
+    @property
+    def tests_dir(self) -> Path:
+        """The folder of all blocks."""
+        return self.path.parent.parent
 
-        The arguments are those of :func:`descring_sim.cosim.runner.run`; ``rtl_dir`` is for a
-        testbench with sources of its own, which no ``--rtl-dir`` replaces.
-        """
+    def reportinfo(self) -> tuple[Path, None, str]:
+        """Return the file and the name, as pytest prints them."""
+        return self.path, None, self.name
+
+    def runtest(self) -> None:
+        """Build the block, run its cases, and fail unless the run counts as good."""
         __tracebackhide__ = True
-        option = self._request.config.option
-        if option.config not in (None, config):
-            pytest.skip(f"configuration {config} is not {option.config}, which --config asks for")
-        arguments: dict[str, Any] = {
+        option = self.config.option
+        arguments = self.block.arguments(self.configuration, option.rtl_dir) | {
             "simulator": self.simulator,
-            "top": top,
-            "cases": cases,
-            "config": config,
-            "parameters": parameters,
             "seed": option.seed,
             "case": option.case,
             "tier": option.tier,
             "waves": option.waves,
-            "rtl_dir": rtl_dir or option.rtl_dir,
-            "tests_dir": self._request.path.parent.parent,
+            "tests_dir": self.tests_dir,
             "build_root": option.build_dir,
-            "extra_env": extra_env,
-            "timeout_s": timeout_s,
             "coverage": option.coverage,
         }
         try:
             result = runner.run(**arguments)
         except SimulationError as error:
             pytest.fail(str(error), pytrace=False)
-        self._request.node.user_properties.append((_PROPERTY, result.summary()))
+        self.user_properties.append((_PROPERTY, result.summary()))
         if not result.ok:
             pytest.fail(self._explain(result, arguments), pytrace=False)
-        return result
 
     def _explain(self, result: RunResult, arguments: dict[str, Any]) -> str:
-        config = self._request.config
-        last = config.option.wave_cycles
+        last = self.config.option.wave_cycles
         if result.waves is not None or last == 0 or result.outcome.first_failed is None:
             return result.failure_text()
-        if not _claimed(config.stash[_CLAIMS]):
+        if not _claimed(self.config.stash[_CLAIMS]):
             return (
                 f"{result.failure_text()}\n"
                 f"  no waves: {RERUNS} failures of this run have theirs; the rerun makes them"
@@ -295,11 +170,85 @@ class Cosim:
         except SimulationError as error:
             return f"{result.failure_text()}\n  no waves: {error}"
 
+    def is_wanted(self, case: str | None, config: str | None) -> bool:
+        """Whether ``--case`` and ``--config`` select it."""
+        suites = [Suite(self.block, module, self.configuration) for module in self.block.cases]
+        return config in (None, self.configuration) and any(
+            case is None
+            or Selection(case).matching(suite.block, blocks.cases_of(suite, self.tests_dir))
+            for suite in suites
+        )
 
-@pytest.fixture
-def cosim(request: pytest.FixtureRequest) -> Cosim:
-    """Run cocotb cases on one simulator; parametrised over the simulators of ``--sim``."""
-    return Cosim(request.param, request)
+    def is_in_tier(self, tier: str) -> bool:
+        """Whether the tier has the configuration on this simulator."""
+        return tier == "full" or self.block.in_quick(self.simulator, self.configuration)
+
+
+def pytest_pycollect_makeitem(
+    collector: pytest.Module | pytest.Class, name: str, obj: object
+) -> list[BlockRun] | None:
+    """Collect each ``test_... = Block(...)``: every configuration on each simulator asked for."""
+    if not isinstance(obj, Block) or not name.startswith("test_"):
+        return None
+    chosen = collector.config.option.sim
+    return [
+        BlockRun.from_parent(
+            collector,
+            name=f"{name}[{simulator}-{config}]",
+            block=obj,
+            simulator=simulator,
+            configuration=config,
+        )
+        for simulator in (simulators.SIMULATORS if chosen == "all" else (chosen,))
+        for config in obj.configs
+    ]
+
+
+def _build_root(config: pytest.Config) -> Path:
+    chosen: Path | None = config.option.build_dir
+    return chosen or paths.build_dir() / "sim"
+
+
+def _has_filter(config: pytest.Config) -> bool:
+    return config.option.case is not None or config.option.config is not None
+
+
+def _is_selected(item: pytest.Item, option: argparse.Namespace) -> bool:
+    """Whether ``--case``, ``--config`` and ``--tier`` leave ``item`` in the run.
+
+    A filter names cases of a simulator, and leaves out all other tests; a configuration that it
+    names is in every tier.
+    """
+    if not isinstance(item, BlockRun):
+        return option.case is None and option.config is None
+    return item.is_wanted(option.case, option.config) and (
+        option.config is not None or item.is_in_tier(option.tier)
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what the options do not select; the longest go first.
+
+    Workers of xdist must agree on the order, so it depends on what all of them see alike.
+    """
+    kept = {item for item in items if _is_selected(item, config.option)}
+    config.hook.pytest_deselected(items=[item for item in items if item not in kept])
+    weight = longest_first.weight(_build_root(config))
+    runs: dict[pytest.Item, float] = {
+        item: weight(item.nodeid, item.path.parent.name)
+        for item in kept
+        if isinstance(item, BlockRun)
+    }
+    items[:] = sorted((item for item in items if item in kept), key=lambda i: -runs.get(i, 0.0))
+
+
+def _claimed(folder: Path) -> bool:
+    """Whether the run may repeat one more failure; then one less is left to all its processes."""
+    for number in range(RERUNS):
+        with contextlib.suppress(FileExistsError):
+            (folder / str(number)).touch(exist_ok=False)
+            return True
+    return False
 
 
 def _summaries(reporter: pytest.TerminalReporter) -> Iterator[dict[str, Any]]:
@@ -313,21 +262,17 @@ def _summaries(reporter: pytest.TerminalReporter) -> Iterator[dict[str, Any]]:
 
 def _known_names(config: pytest.Config) -> tuple[list[str], list[str]]:
     """Return the names of blocks and cases, and of configurations, in the folders of this run."""
-    case_list: list[str] = []
+    labels: list[str] = []
     configs: list[str] = []
     for argument in config.args:
         root = Path(argument.split("::", maxsplit=1)[0])
         root = root if root.is_dir() else root.parent
-        for path in sorted(root.rglob("*_cases.py")):
-            block = path.parent.name
-            case_list += [block, *(f"{block}.{name}" for name in case_names.functions(path))]
-        for path in sorted(root.rglob("test_*.py")):
-            for node in ast.parse(path.read_text(encoding="utf-8")).body:
-                value = getattr(node, "value", None)
-                if isinstance(value, ast.Dict) and "CONFIGS" in ast.unparse(node):
-                    keys = [key.value for key in value.keys if isinstance(key, ast.Constant)]
-                    configs += [str(key) for key in keys]
-    return case_list, configs
+        folders = {path.parent for path in root.rglob("*_cases.py")}
+        for folder in sorted(folder for folder in folders if any(folder.glob("test_*.py"))):
+            suites = blocks.suites_of(folder.parent, folder.name)
+            labels += blocks.case_labels(suites, folder.parent)
+            configs += [suite.config for suite in suites]
+    return labels, configs
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -347,21 +292,11 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         for line in results.closing_lines(summaries, config.option.seed):
             terminalreporter.line(line)
     elif _has_filter(config) and not terminalreporter.stats.get("failed"):
-        case_list, configs = _known_names(config)
+        labels, configs = _known_names(config)
         for option, text, known in (
-            ("--case (TEST=)", config.option.case, case_list),
+            ("--case (TEST=)", config.option.case, labels),
             ("--config (CONFIG=)", config.option.config, configs),
         ):
             if text is not None:
                 near = ", ".join(suggest.near(text, known)) or "none at all"
                 terminalreporter.line(f"{option} {text!r} selected no test; near: {near}", red=True)
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Make a filter under which every test was skipped an error, which pytest would let pass."""
-    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
-    if reporter is None or not _has_filter(session.config):
-        return
-    if session.exitstatus == pytest.ExitCode.OK and not any(_summaries(reporter)):
-        session.exitstatus = pytest.ExitCode.NO_TESTS_COLLECTED

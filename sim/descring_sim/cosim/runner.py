@@ -263,7 +263,7 @@ def run(
             log=files["sim.log"],
             timeout_s=timeout_s,
             env=environment(run_dir, tests_dir)
-            | {TIER_VARIABLE: tier, EVERY_VARIABLE: "1" * ("/" in (case or ""))}
+            | tier_environment(tier, case)
             | dict(extra_env or {}),
         )
         outcome = judge(code, run_dir, timeout_s)
@@ -327,6 +327,11 @@ def environment(run_dir: Path, tests_dir: Path) -> dict[str, str]:
         "PYTHONPATH": str(plain_paths.plain(tests_dir)),
         results.REPORT_VARIABLE: str(run_dir / "report.jsonl"),
     }
+
+
+def tier_environment(tier: str, case: str | None) -> dict[str, str]:
+    """Return what tells cases their tier; one asked for by its parameters exists in both."""
+    return {TIER_VARIABLE: tier, EVERY_VARIABLE: "1" * ("/" in (case or ""))}
 
 
 def judge(code: int | None, run_dir: Path, timeout_s: float) -> Outcome:

@@ -4,7 +4,7 @@
 A test cites rules at the start of its docstring: ``[DB-001] [RING-005] ...``; a range such as
 ``[DESC-001..DESC-013]`` stands for every rule between its ends that the contract has. Only a test
 that can fail and will run counts: one that is skipped, expected to fail or empty does not, nor does
-a cocotb case in a module that no pytest function of its suite names.
+a cocotb case in a module that no block names.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from pathlib import Path
 
 from descring_model import rules
 
+from descring_sim.cosim import block as blocks
 from descring_sim.cosim import testcases
 from descring_sim.formal import tasks
 from descring_sim.support.errors import SimulationError
@@ -130,12 +131,6 @@ def _cocotb_tests(file: Path, tree: ast.Module) -> Iterator[tuple[str, _Definiti
             yield node.name, node
 
 
-def _strings(tree: ast.Module) -> Iterator[str]:
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str):
-            yield node.value
-
-
 def _suite_of(file: Path, root: Path) -> str | None:
     within = [suite for suite, folder in SUITE_FOLDERS.items() if (root / folder) in file.parents]
     return max(within, key=lambda suite: len(SUITE_FOLDERS[suite]), default=None)
@@ -178,12 +173,7 @@ def scan(root: Path) -> Scan:
     )
     trees = {file: _parse(file) for file in files}
     cocotb_root = root / SUITE_FOLDERS[rules.RTL]
-    named_modules = {
-        text
-        for file, tree in trees.items()
-        if cocotb_root in file.parents and file.name.startswith("test_")
-        for text in _strings(tree)
-    }
+    named_modules = {suite.cases for suite in blocks.suites_of(cocotb_root)}
     tests: list[TestCase] = []
     problems: list[str] = []
     for file, tree in trees.items():
@@ -212,9 +202,7 @@ def scan(root: Path) -> Scan:
                 problems.append(f"{place}: cites rules, but @{disabling} keeps it from failing")
                 continue
             if cited and not runs:
-                problems.append(
-                    f"{place}: cites rules, but no test_*.py names its module {module!r}"
-                )
+                problems.append(f"{place}: cites rules, but no block names its module {module!r}")
                 continue
             tests.append(TestCase(suite, str(relative), name, cited))
     built = frozenset(test.suite for test in tests)

@@ -9,7 +9,15 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from descring_sim.gen import c_header, contract_doc, dut_header, requirements, systemverilog
+from descring_sim.gen import (
+    c_header,
+    contract_doc,
+    dut_header,
+    requirements,
+    rollout_doc,
+    rollout_header,
+    systemverilog,
+)
 from descring_sim.gen.citations import scan
 from descring_sim.support.files import write_files
 
@@ -17,6 +25,8 @@ PACKAGE = "rtl/hw_desc_pkg.sv"
 HEADER = "host/include/hw_desc.h"
 DUT_HEADER = "host/include/descring_dut.h"
 CONTRACT_PAGE = "docs/contract.md"
+ROLLOUT_HEADER = "host/include/hw_rollouts.h"
+ROLLOUT_PAGE = "docs/rollout-contract.md"
 REQUIREMENTS_PAGE = "docs/requirements.md"
 
 DIFF_LINES = 20
@@ -41,6 +51,8 @@ def render_all(root: Path) -> dict[str, str]:
         HEADER: c_header.render(),
         DUT_HEADER: dut_header.render(),
         CONTRACT_PAGE: contract_doc.render(),
+        ROLLOUT_HEADER: rollout_header.render(),
+        ROLLOUT_PAGE: rollout_doc.render(),
         REQUIREMENTS_PAGE: requirements.render(scan(root)),
     }
 

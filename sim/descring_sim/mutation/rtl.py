@@ -22,7 +22,9 @@ from pathlib import Path
 
 import click
 
-from descring_sim.cosim import plan, runner
+from descring_sim.cosim import block as blocks
+from descring_sim.cosim import runner
+from descring_sim.cosim.block import Suite
 from descring_sim.cosim.runner import RunResult
 from descring_sim.mutation import session
 from descring_sim.mutation.mutant import Mutant, MutantError, Run
@@ -49,56 +51,38 @@ _RUNNING = re.compile(r"\brunning (\S+) \(\d+/\d+\)")
 
 @dataclass(frozen=True)
 class Job:
-    """One run of the simulator: a cases module of a block in one configuration."""
+    """One run of the simulator: the cases of a suite that ``case`` selects, None for all."""
 
-    top: str
-    module: str
-    config: str
-    parameters: tuple[tuple[str, int | str], ...]
+    suite: Suite
     case: str | None
     tier: str = runner.DEFAULT_TIER
 
     def run(self, *, seed: int, rtl_dir: Path | None, build_root: Path | None) -> RunResult:
         """Run it on other sources than the project's own, or on these for None."""
-        return runner.run(
-            simulator=SIMULATOR,
-            top=self.top,
-            cases=self.module,
-            parameters=dict(self.parameters),
-            config=self.config,
-            seed=seed,
-            case=self.case,
-            tier=self.tier,
-            rtl_dir=rtl_dir,
-            build_root=build_root,
-            timeout_s=TIMEOUT_S,
-        )
+        own = {"simulator": SIMULATOR, "seed": seed, "case": self.case, "tier": self.tier}
+        own |= {"build_root": build_root, "timeout_s": TIMEOUT_S}
+        return runner.run(**self.suite.arguments(rtl_dir) | own)
 
 
 def jobs_of(run: Run) -> list[Job]:
-    """The simulator runs of ``run``: what the block's own pytest file would run.
+    """The simulator runs of ``run``: the suites of its block.
 
     Raises:
         MutantError: there is no such block, configuration or case.
     """
     tests_dir = paths.cocotb_tests_dir()
     try:
-        suites = plan.of_block(tests_dir, run.block)
-        chosen = plan.select(suites, tests_dir, case=run.case, config=run.config)
+        suites = blocks.suites_of(tests_dir, run.block)
+        chosen = blocks.select(suites, tests_dir, case=run.case, config=run.config)
     except SimulationError as error:
         raise MutantError(f"{run}: {error}") from error
-    return [
-        Job(suite.top, suite.cases, suite.config, suite.parameters, run.case) for suite in chosen
-    ]
+    return [Job(suite, run.case) for suite in chosen]
 
 
 def quick_jobs_of(block: str) -> list[Job]:
     """The simulator runs that the quick tier has of ``block``."""
-    suites = plan.of_block(paths.cocotb_tests_dir(), block, quick_on=SIMULATOR)
-    return [
-        Job(suite.top, suite.cases, suite.config, suite.parameters, None, "quick")
-        for suite in suites
-    ]
+    suites = blocks.suites_of(paths.cocotb_tests_dir(), block, quick_on=SIMULATOR)
+    return [Job(suite, None, "quick") for suite in suites]
 
 
 @dataclass
@@ -163,11 +147,11 @@ class MutantRunner:
         log = result.log.read_text("utf-8", "replace")
         by = assertion_in(log) if failed is None else f"{failed.label}: {_why(failed.message, log)}"
         if by is None:
-            return "invalid", f"{job.module}: {'; '.join(result.outcome.problems)}"
+            return "invalid", f"{job.suite.cases}: {'; '.join(result.outcome.problems)}"
         problem = self._problem_of(job)
         if problem:
-            return "invalid", f"{job.module} fails on the unchanged RTL too: {problem}"
-        return "killed", f"{by} ({job.config})"
+            return "invalid", f"{job.suite.cases} fails on the unchanged RTL too: {problem}"
+        return "killed", f"{by} ({job.suite.config})"
 
     def _problem_of(self, job: Job) -> str:
         """Why the job fails on the unchanged sources, empty if it does not; run once a job."""

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the rollout core offers to Python, by the rules of docs/rollout-contract.md: plain
+// declarations that cffi reads, as those of ../api.h.
+//
+// hr_slab_* are the rollouts' state words, hr_memory_* mapped and verified memory, hr_arena_* the KV
+// blocks in it, hr_tree_* shared prefixes and the branches that write behind them.
+
+// What calls return instead of success, which is 0, is minus the number of an error of the contract,
+// or one of these.
+enum hr_error {
+  HR_NO_MEMORY = -100,
+  HR_TORN_TAG = -101  // the K and the V of a slot carry different tags
+};
+
+// The state words [ROLL-001]. Any thread may make any of these calls but open and close.
+typedef struct hr_slab hr_slab_t;
+// Free slots that one thread keeps for itself, so that most of its calls touch no shared list.
+typedef struct hr_slab_cache hr_slab_cache_t;
+
+// NULL: no memory, or slots is not 1 to 2^24.
+hr_slab_t *hr_slab_open(uint32_t slots);
+void hr_slab_close(hr_slab_t *slab);
+hr_slab_cache_t *hr_slab_cache_open(hr_slab_t *slab);
+// Gives the slots that it holds back to the slab.
+void hr_slab_cache_close(hr_slab_cache_t *cache);
+
+// One edge [ROLL-003], a cancellation, a failure [ROLL-004].
+int hr_slab_move(hr_slab_t *slab, uint64_t handle, int from, int to);
+int hr_slab_cancel(hr_slab_t *slab, uint64_t handle);
+int hr_slab_fail(hr_slab_t *slab, uint64_t handle);
+// FREE -> PREFILL_READY of a slot that the slab picks, the last freed first: 0 with its handle, or
+// QUEUE_EMPTY. Without a cache (NULL) the shared list alone is used; with one, a slot in another
+// thread's cache is not free for this call. A slab has either a caller that picks slots and moves
+// them itself, or callers of these two.
+int hr_slab_alloc(hr_slab_t *slab, hr_slab_cache_t *cache, uint64_t *handle);
+// DONE -> FREE, and back to those that can be picked.
+int hr_slab_release(hr_slab_t *slab, hr_slab_cache_t *cache, uint64_t handle);
+// The word of a slot as it is now; all ones beyond the slab.
+uint64_t hr_slab_word(hr_slab_t *slab, uint32_t slot);
+uint32_t hr_slab_slots(const hr_slab_t *slab);
+
+// Rungs of the memory ladder, from the best.
+enum hr_pages { HR_PAGES_HUGETLB = 0, HR_PAGES_THP = 1, HR_PAGES_SMALL = 2, HR_PAGES_ANY = 3 };
+enum hr_memory_error { HR_MEMORY_UNVERIFIED = -1 };  // it was granted, and smaps shows other pages
+
+typedef struct hr_memory_report {
+  uint64_t bytes;        // of the mapping
+  uint64_t huge_bytes;   // of them in pages of 2 MiB, as /proc/self/smaps has it
+  uint64_t small_bytes;  // and in small ones
+  uint64_t node_pages;   // pages of 4 KiB asked about, and found on that node; 0 where node is -1
+  uint64_t node_right;
+  int pages;             // enum hr_pages: the rung that it stands on
+  int node;              // bound to; -1: to none
+  int error[3];          // by rung: 0: taken or not tried; else the errno, or HR_MEMORY_UNVERIFIED
+} hr_memory_report_t;
+
+// Map so many bytes of zeroes, rounded up to 2 MiB, populated. `require` is the only rung allowed,
+// HR_PAGES_ANY for the best there is; with a node, 0 to 1023, every page must be on it. NULL with
+// the reason as text of at most `size` bytes.
+void *hr_memory_map(uint64_t bytes, int require, int node, hr_memory_report_t *report, char *text,
+                    uint32_t size);
+// As hr_memory_map gave it.
+void hr_memory_unmap(void *memory, uint64_t bytes);
+
+// Blocks of KV memory [KV-001]. One thread at a time.
+typedef struct hr_arena hr_arena_t;
+
+// block_bytes: 16384, or another multiple of 512 for tests: the K of token t stands at
+// t * block_bytes / 64 and its V half a block behind. `memory` of blocks * block_bytes bytes outlives
+// the arena; NULL: blocks are counted and have no tags. NULL: no memory, or a number out of range.
+hr_arena_t *hr_arena_open(uint32_t blocks, uint32_t block_bytes, void *memory);
+void hr_arena_close(hr_arena_t *arena);
+// Allocate the lowest free block that no reservation claims, free, reserve [KV-002 to KV-004].
+int hr_arena_alloc(hr_arena_t *arena, uint64_t *handle);
+int hr_arena_release(hr_arena_t *arena, uint64_t handle);
+int hr_arena_reserve(hr_arena_t *arena, uint32_t blocks);
+int hr_arena_unreserve(hr_arena_t *arena, uint32_t blocks);
+uint32_t hr_arena_in_use(const hr_arena_t *arena);
+uint32_t hr_arena_reserved(const hr_arena_t *arena);
+uint32_t hr_arena_available(const hr_arena_t *arena);
+// The tag of one slot, in its K and in its V: 0, BAD_BLOCK, BAD_LENGTH (token 32 or more), the
+// errors of hr_arena_release, HR_TORN_TAG; HR_NO_MEMORY where the arena has none.
+int hr_arena_write_tag(hr_arena_t *arena, uint64_t handle, uint32_t token, uint64_t tag);
+int hr_arena_read_tag(const hr_arena_t *arena, uint64_t handle, uint32_t token, uint64_t *tag);
+
+// Prefixes and branches [COW-001 to COW-009]. One thread at a time; the arena outlives it.
+typedef struct hr_tree hr_tree_t;
+
+typedef struct hr_released {
+  uint32_t freed;  // blocks of the branch that were freed
+  uint32_t left;   // of its reservation, given back
+} hr_released_t;
+
+typedef struct hr_place {
+  uint32_t block;   // that the branch's next token goes to; 2^32 - 1: it is at its last length
+  uint32_t source;  // block whose first tokens were copied into it
+  uint32_t copied;  // how many; 0: none
+} hr_place_t;
+
+// Ids of nodes are 1..nodes, of branches 0..branches-1. NULL: no memory, or not 1 to 2^24 of both.
+hr_tree_t *hr_tree_open(hr_arena_t *arena, uint32_t nodes, uint32_t branches);
+void hr_tree_close(hr_tree_t *tree);
+int hr_tree_node(hr_tree_t *tree, uint32_t parent, uint32_t tokens, uint32_t *node);
+int hr_tree_fork(hr_tree_t *tree, uint32_t node, uint32_t max_tokens, uint32_t *branch);
+int hr_tree_release(hr_tree_t *tree, uint32_t branch, hr_released_t *released);
+// Free the idle node of the lowest id: 1 with its id and how many blocks it had; 0: none is idle.
+int hr_tree_sweep(hr_tree_t *tree, uint32_t *node, uint32_t *blocks);
+// Write the tags base + p of the tokens p of a node's own part.
+int hr_tree_fill(hr_tree_t *tree, uint32_t node, uint64_t base);
+// The block of the branch's next token, allocated and copied where it is missing [COW-006].
+int hr_tree_prepare(hr_tree_t *tree, uint32_t branch, hr_place_t *place);
+// Write the tags base + p of `tokens` tokens from `position` on, which must be the branch's length
+// [COW-007].
+int hr_tree_write(hr_tree_t *tree, uint32_t branch, uint32_t position, uint32_t tokens,
+                  uint64_t base);
+// The digest of KV-008; HR_NO_MEMORY where the arena has none.
+int hr_tree_digest(const hr_tree_t *tree, uint32_t branch, uint64_t *digest);
+// Tokens, count and first block of a node; length and own blocks of a branch. All ones: no such.
+uint32_t hr_tree_node_tokens(const hr_tree_t *tree, uint32_t node);
+uint32_t hr_tree_node_count(const hr_tree_t *tree, uint32_t node);
+uint32_t hr_tree_node_first(const hr_tree_t *tree, uint32_t node);
+uint32_t hr_tree_branch_length(const hr_tree_t *tree, uint32_t branch);
+uint32_t hr_tree_branch_blocks(const hr_tree_t *tree, uint32_t branch);

@@ -1,0 +1,342 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The native KV arena and prefix tree against the golden model's, and memory that is verified."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from descring_host import DeviceError
+from descring_model.rollouts import contract, kv, prefixes
+from descring_model.rollouts.errors import RolloutError
+from descring_rollouts.kv import PAGES, Arena, Memory, PrefixTree
+from hypothesis import given
+from hypothesis import strategies as st
+
+SMALL_BLOCK = 512
+"""Bytes of a block that has room for the tags and nothing else."""
+
+
+def outcome(call: Callable[..., Any], *arguments: Any) -> object:
+    """What a call returns, or the name of its error."""
+    try:
+        return call(*arguments)
+    except RolloutError as error:
+        return error.name
+
+
+def make_arena(blocks: int, block_bytes: int = SMALL_BLOCK) -> Arena:
+    """An arena with tags in it."""
+    memory = Memory(blocks * block_bytes, require="small")
+    return Arena(blocks, memory=memory, block_bytes=block_bytes)
+
+
+ARENA_OPERATIONS = st.one_of(
+    st.tuples(st.just("allocate"), st.just(0), st.just(0)),
+    st.tuples(st.just("free"), st.integers(0, 400), st.sampled_from([0, 0, 0, 1, -1, 1 << 31])),
+    st.tuples(st.just("reserve"), st.integers(0, 80), st.just(0)),
+    st.tuples(st.just("unreserve"), st.integers(0, 80), st.just(0)),
+)
+
+
+@given(st.integers(1, 150), st.lists(ARENA_OPERATIONS, min_size=20, max_size=300))
+def test_blocks_handles_and_errors_are_the_golden_models(
+    blocks: int, operations: list[tuple[str, int, int]]
+) -> None:
+    """[KV-002..KV-005]"""
+    native, golden = Arena(blocks), kv.Arena(blocks)
+    handles = [1 << 32, 1 << 32 | blocks]
+    for name, number, shift in operations:
+        if name == "allocate":
+            got: Any = outcome(native.allocate)
+            expected: Any = outcome(lambda: golden.allocate()[0])
+            handles += [got] if isinstance(got, int) else []
+        elif name == "free":
+            handle = (handles[number % len(handles)] + (shift << 32)) % (1 << 64)
+            got, expected = outcome(native.free, handle), outcome(golden.free, handle)
+        else:
+            number = min(number, golden.reserved) if name == "unreserve" else number
+            got = outcome(getattr(native, name), number)
+            expected = outcome(getattr(golden, name), number)
+        assert got == expected
+        assert (native.in_use, native.reserved, native.available) == (
+            golden.in_use,
+            golden.reserved,
+            golden.available,
+        )
+
+
+@pytest.mark.parametrize("blocks", [1, 63, 64, 65, 4095, 4096, 4097, 262143, 262145])
+def test_every_block_is_given_out_once_and_the_lowest_first(blocks: int) -> None:
+    """[KV-002] [KV-005]: sizes around the words of each level of the bitmap."""
+    arena = Arena(blocks)
+    handles = [arena.allocate() for _ in range(blocks)]
+    assert handles == [1 << 32 | block for block in range(blocks)]
+    assert outcome(arena.allocate) == "OUT_OF_BLOCKS"
+    for block in sorted({0, blocks // 2, blocks - 1, min(64, blocks - 1)}, reverse=True):
+        arena.free(handles[block])
+        assert arena.allocate() == 2 << 32 | block
+        assert outcome(arena.free, handles[block]) == "REUSED"
+
+
+def test_a_block_beyond_the_arena_is_refused() -> None:
+    """The 65th of 64."""
+    arena = Arena(64)
+    for _ in range(64):
+        arena.allocate()
+    assert outcome(arena.allocate) == "OUT_OF_BLOCKS"
+    assert outcome(arena.free, 1 << 32 | 64) == "BAD_BLOCK"
+    assert arena.in_use == 64
+
+
+def test_tags_stand_where_keys_and_values_do() -> None:
+    """[KV-001]"""
+    memory = Memory(4 * contract.BLOCK_BYTES)
+    arena = Arena(4, memory=memory)
+    handles = [arena.allocate() for _ in range(4)]
+    for block, handle in enumerate(handles):
+        for token in range(contract.BLOCK_TOKENS):
+            arena.write_tag(handle, token, block << 40 | token | 1 << 63)
+    words = memory.array.view(np.uint64)
+    for block in range(4):
+        for token in range(contract.BLOCK_TOKENS):
+            tag = block << 40 | token | 1 << 63
+            assert words[kv.key_offset(block, token) // 8] == tag
+            assert words[kv.value_offset(block, token) // 8] == tag
+            assert arena.read_tag(handles[block], token) == tag
+    assert int(np.count_nonzero(words)) == 2 * 4 * contract.BLOCK_TOKENS
+    words[kv.value_offset(2, 5) // 8] ^= 1
+    with pytest.raises(AssertionError, match="different tags"):
+        arena.read_tag(handles[2], 5)
+    assert outcome(arena.read_tag, handles[2], 32) == "BAD_LENGTH"
+    arena.free(handles[3])
+    assert outcome(arena.write_tag, handles[3], 0, 0) == "FREED"
+
+
+TREE_OPERATIONS = st.one_of(
+    st.tuples(st.just("node"), st.integers(0, 6), st.integers(0, 140)),
+    st.tuples(st.just("fork"), st.integers(0, 9), st.integers(-2, 90)),
+    st.tuples(st.just("prepare"), st.integers(0, 12), st.just(0)),
+    st.tuples(st.just("write"), st.integers(0, 12), st.integers(0, 70)),
+    st.tuples(st.just("write at"), st.integers(0, 12), st.integers(0, 150)),
+    st.tuples(st.just("release"), st.integers(0, 12), st.just(0)),
+    st.tuples(st.just("release"), st.integers(0, 12), st.just(0)),
+    st.tuples(st.just("sweep"), st.just(0), st.just(0)),
+)
+
+
+def ramp(base: int, first: int, count: int) -> kv.Tags:
+    """The tags ``base + p`` of ``count`` tokens p from ``first`` on."""
+    return np.arange(first, first + count, dtype=np.uint64) + np.uint64(base)
+
+
+@given(st.integers(4, 40), st.lists(TREE_OPERATIONS, min_size=20, max_size=150))
+def test_prefixes_branches_copies_and_errors_are_the_golden_models(
+    blocks: int, operations: list[tuple[str, int, int]]
+) -> None:
+    """[COW-001..COW-008] [KV-004] [KV-008]"""
+    nodes, branches = 6, 8
+    arena = make_arena(blocks)
+    model = kv.Arena(blocks)
+    native = PrefixTree(arena, nodes=nodes, branches=branches)
+    golden = prefixes.PrefixTree(model, nodes=nodes, branches=branches)
+    base = 0
+    for name, number, amount in operations:
+        base += 1 << 32
+        if name == "node":
+            got: Any = outcome(native.node, number, amount)
+            expected: Any = outcome(golden.node, number, amount)
+            if isinstance(got, int) and got == expected:
+                first = golden.nodes[number].tokens if number else 0
+                native.fill(got, base)
+                golden.fill(got, ramp(base, first, amount - first))
+        elif name == "fork":
+            longest = (golden.nodes[number].tokens if number in golden.nodes else 64) + amount
+            got = outcome(native.fork, number, longest)
+            expected = outcome(golden.fork, number, longest)
+        elif name == "prepare":
+            place, wanted = outcome(native.prepare, number), outcome(golden.prepare, number)
+            if isinstance(wanted, prefixes.Prepared):
+                assert not isinstance(place, str) and place is not None
+                got = (place.block, place.copied_from, place.copied)  # type: ignore[attr-defined]
+                expected = (wanted.block, wanted.copied_from, wanted.copied)
+            else:
+                got, expected = place, wanted
+        elif name.startswith("write"):
+            branch = golden.branches.get(number)
+            position = amount if name == "write at" or branch is None else branch.tokens
+            tokens = amount % 40
+            if branch is not None and position == branch.tokens and not tokens:
+                continue
+            got = outcome(native.write, number, position, tokens, base)
+            expected = outcome(golden.write, number, position, ramp(base, position, tokens))
+        elif name == "release":
+            freed = outcome(native.release, number)
+            given = outcome(golden.release, number)
+            got, expected = freed, given
+            if isinstance(given, prefixes.Released):
+                expected = (given.blocks, given.reserved)
+        else:
+            got, expected = native.sweep(), golden.sweep()
+        assert got == expected, (name, number, amount)
+        assert (arena.in_use, arena.reserved) == (model.in_use, model.reserved)
+        for node, kept in golden.nodes.items():
+            assert (native.tokens(node), native.count(node)) == (kept.tokens, kept.count)
+        for number, branch in golden.branches.items():
+            assert native.length(number) == branch.tokens
+            assert native.own_blocks(number) == len(branch.blocks)
+            assert native.digest(number) == kv.digest(golden.tags_of(number))
+    for number in list(golden.branches):
+        native.release(number)
+        golden.release(number)
+    assert native.sweep() == golden.sweep()
+    assert (arena.in_use, arena.reserved) == (0, 0)  # [COW-009]
+
+
+def test_the_references_own_case_saves_two_thirds() -> None:
+    """[COW-011]: 10 000 branches of 2 blocks over a prefix of 4; full blocks are not copied."""
+    arena = Arena(20_004)
+    tree = PrefixTree(arena, nodes=1, branches=10_000)
+    node = tree.node(0, 128)
+    for branch in range(10_000):
+        assert tree.fork(node, 192) == branch
+        tree.write(branch, 128, 64, 0)
+    assert arena.in_use == 20_004
+    assert arena.reserved == 0
+    assert round(100 * (1 - arena.in_use / (10_000 * 6)), 1) == 66.7
+    assert outcome(tree.fork, node, 192) == "OUT_OF_BRANCHES"
+    for branch in range(10_000):
+        tree.release(branch)
+    assert tree.sweep() == [(node, 4)]
+    assert arena.in_use == 0
+
+
+def test_the_partial_tail_is_the_only_copy() -> None:
+    """[COW-006]"""
+    arena = make_arena(16)
+    tree = PrefixTree(arena, nodes=1, branches=2)
+    node = tree.node(0, 45)
+    tree.fill(node, 1 << 63)
+    copies = []
+    for branch in (0, 1):
+        tree.fork(node, 120)
+        for _ in range(45, 120):
+            place = tree.prepare(branch)
+            assert place is not None
+            copies += [(branch, place.copied)] if place.copied else []
+            tree.write(branch, tree.length(branch), 1, branch << 32)
+        assert tree.prepare(branch) is None
+    assert copies == [(0, 13), (1, 13)]
+
+
+def smaps_of(start: int) -> dict[str, int]:
+    """The numbers that smaps has of the mapping that begins at `start`; sizes in bytes."""
+    found: dict[str, int] = {}
+    inside = False
+    for line in Path("/proc/self/smaps").read_text().splitlines():
+        head = re.match(r"([0-9a-f]+)-([0-9a-f]+) ", line)
+        if head:
+            inside = int(head[1], 16) == start
+        elif inside and line.endswith(" kB"):
+            name, number = line.split(":")
+            found[name] = int(number.split()[0]) << 10
+    return found
+
+
+def rungs() -> dict[str, Memory | str]:
+    """What each rung gives on this machine: memory, or the reason."""
+    found: dict[str, Memory | str] = {}
+    for pages in PAGES:
+        try:
+            found[pages] = Memory(5 << 20, require=pages)
+        except DeviceError as error:
+            found[pages] = str(error)
+    return found
+
+
+def test_each_rung_is_what_smaps_says_or_is_refused_with_its_reason() -> None:
+    """Three MAP_HUGETLB, MADV_HUGEPAGE and small pages; small pages can always be had."""
+    found = rungs()
+    assert isinstance(found["small"], Memory)
+    for pages, memory in found.items():
+        if isinstance(memory, str):
+            assert re.match(r"cannot map 5242880 bytes: \w.*: \w+", memory), memory
+            continue
+        report = memory.report
+        assert (report.pages, report.bytes) == (pages, 6 << 20)
+        assert memory.array.shape == (6 << 20,)
+        assert not memory.array.any()
+        kernel = smaps_of(int(memory.array.ctypes.data))
+        huge = kernel["Size"] if kernel["KernelPageSize"] >= 2 << 20 else kernel["AnonHugePages"]
+        assert huge == report.huge_bytes == (0 if pages == "small" else 6 << 20)
+        assert report.huge_bytes + report.small_bytes == report.bytes
+        memory.array[:] = 255
+
+
+def test_the_best_rung_is_taken_and_the_others_have_their_reason() -> None:
+    """Whichever this machine has."""
+    found = rungs()
+    best = next(pages for pages, memory in found.items() if isinstance(memory, Memory))
+    report = Memory(5 << 20).report
+    assert report.pages == best
+    assert list(report.refused) == list(PAGES[: PAGES.index(best)])
+
+
+def test_memory_is_given_back() -> None:
+    """The mapping is gone with its last reference."""
+    memory = Memory(8 << 20, require="small")
+    start = int(memory.array.ctypes.data)
+    assert smaps_of(start)["Rss"] == 8 << 20
+    del memory
+    assert not smaps_of(start)
+
+
+def test_a_node_holds_every_page_or_the_memory_is_refused() -> None:
+    """As numa_maps has it, page by page."""
+    nodes = sorted(
+        int(path.name[4:]) for path in Path("/sys/devices/system/node").glob("node[0-9]*")
+    )
+    if not nodes:
+        pytest.skip("this kernel has no NUMA nodes")
+    memory = Memory(4 << 20, require="small", node=nodes[0])
+    assert memory.report.node == nodes[0]
+    numa = Path("/proc/self/numa_maps").read_text().splitlines()
+    line = next(row for row in numa if int(row.split()[0], 16) == memory.array.ctypes.data)
+    assert f"bind:{nodes[0]}" in line
+    assert f"N{nodes[0]}=1024" in line
+    with pytest.raises(DeviceError, match=r"cannot map .*small pages: "):
+        Memory(4 << 20, require="small", node=nodes[-1] + 1)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"size": 0},
+        {"size": (1 << 46) + 1},
+        {"size": 1, "require": "huge"},
+        {"size": 1, "node": -1},
+        {"size": 1, "node": 1024},
+    ],
+)
+def test_memory_out_of_range_is_refused(arguments: dict[str, Any]) -> None:
+    """The text names what was expected."""
+    with pytest.raises(ValueError, match="expected"):
+        Memory(**arguments)
+
+
+@pytest.mark.parametrize(
+    ("blocks", "options"),
+    [(0, {}), (1 << 31, {}), (1, {"block_bytes": 100}), (1, {"block_bytes": 0})],
+)
+def test_an_arena_out_of_range_is_refused(blocks: int, options: dict[str, Any]) -> None:
+    """Likewise."""
+    with pytest.raises(ValueError, match="expected"):
+        Arena(blocks, **options)
+
+
+def test_an_arena_larger_than_its_memory_is_refused() -> None:
+    """2 MiB have 128 blocks."""
+    with pytest.raises(ValueError, match="memory: expected"):
+        Arena(129, memory=Memory(2 << 20))

@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Writes ``docs/rollout-contract.md``: the rules of the rollout runtime, the data as tables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from descring_model.contract import Bits, Value
+from descring_model.rollouts import contract, rules
+
+from descring_sim.support.markdown import GENERATED, table
+
+_INTRODUCTION = """\
+# The contract of the rollout runtime
+
+What stands above the ring: rollouts and their states, queues and credits, windows, policies, KV
+memory, shared prefixes, rewards and the event log. The lines themselves are those of
+[contract.md](contract.md), which does not depend on this page. Numbers come from
+`pymodel/descring_model/rollouts/contract.py`, prose from `rules.py` and `memory_rules.py` beside
+it.
+"""
+
+
+def _bits(items: tuple[Bits, ...]) -> str:
+    return table(
+        ("bits", "name", "meaning"),
+        (
+            (
+                str(item.lsb) if item.width == 1 else f"{item.msb}:{item.lsb}",
+                item.name,
+                item.meaning,
+            )
+            for item in items
+        ),
+    )
+
+
+def _values(title: str, items: tuple[Value, ...], meaning: str = "meaning") -> str:
+    rows = ((str(item.value), item.name, item.meaning, item.rule) for item in items)
+    return f"{title}:\n\n" + table(("value", "name", meaning, "rule"), rows)
+
+
+def _record(title: str, members: tuple[contract.Member, ...]) -> str:
+    offset = 0
+    rows = []
+    for item in members:
+        rows.append((str(offset), item.code, f"`{item.name}`", item.meaning))
+        offset += item.size
+    return f"{title}, {offset} bytes:\n\n" + table(("byte", "type", "member", "meaning"), rows)
+
+
+def _slab() -> str:
+    edges = ", ".join(f"{start} -> {end}" for start, end in contract.EDGES)
+    return (
+        f"The slot word:\n\n{_bits(contract.SLOT_WORD)}"
+        f"{_values('States', contract.STATES)}"
+        f"Edges: {edges}; and from each live state ({', '.join(contract.LIVE)}) to DONE by "
+        "ROLL-004.\n\n"
+        f"{_values('Errors of the whole runtime', contract.ERRORS)}"
+    )
+
+
+def _pipeline() -> str:
+    return (
+        _values("Queues", contract.QUEUES)
+        + _record("Configuration", contract.CONFIG)
+        + _values("Options", contract.OPTIONS)
+        + _record("Request", contract.REQUEST)
+    )
+
+
+def _windows() -> str:
+    return f"`user_data`:\n\n{_bits(contract.USER_DATA)}"
+
+
+def _policies() -> str:
+    return _values("Policies", contract.POLICIES, "rank")
+
+
+def _log() -> str:
+    return (
+        _record("Header", contract.HEADER)
+        + _record("Record", contract.RECORD)
+        + _values("Events", contract.EVENTS)
+    )
+
+
+_DATA: dict[int, Callable[[], str]] = {
+    1: _slab,
+    2: _pipeline,
+    3: _windows,
+    4: _policies,
+    8: _log,
+}
+
+
+def render() -> str:
+    """The text of the page."""
+    parts = [GENERATED, _INTRODUCTION]
+    for number, (title, introduction) in rules.SECTIONS.items():
+        parts.append(f"\n## {number}. {title}\n\n")
+        if introduction:
+            parts.append(f"{introduction}\n\n")
+        if number in _DATA:
+            parts.append(_DATA[number]())
+        parts.extend(
+            f"- **{rule.rule}** {rule.text}\n" for rule in rules.RULES if rule.section == number
+        )
+    return "".join(parts)
