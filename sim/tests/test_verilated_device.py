@@ -70,7 +70,7 @@ def test_time_passes_only_when_asked() -> None:
 
 
 def test_wait_sees_a_long_rollout_through() -> None:
-    """[OP-004] [DEC-006] The bus is quiet for a cycle a token; a full ring ends the wait at once."""
+    """[OP-004] [DEC-006] The bus is quiet for a cycle a token; a full ring ends the wait."""
     lines = streams.generate(3, seed=57, profile="rollouts")
     lines["opcode"] = contract.OPCODE["ROLLOUT"]
     lines["seq_len"], lines["max_tokens"] = 1, (20_001, 5, 30)

@@ -48,8 +48,8 @@ def run_test(
 def refuse_earlier_version(dut: Dut, description: Description) -> None:
     """Refuse a device that is built from an earlier version of the contract [REG-004] [REG-07C].
 
-    It would fail nearly every test, and none of them would say why. A device whose version and hash
-    do not belong together is not refused: it is judged.
+    It would fail nearly every test, and none of them would name the cause. A device whose version
+    and hash do not belong together is not refused: it is judged.
 
     Raises:
         ConformError: the device's registers are those of an earlier version.
