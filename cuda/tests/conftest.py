@@ -22,7 +22,7 @@ settings.register_profile("descring", max_examples=40, deadline=None, print_blob
 settings.load_profile("descring")
 
 
-SLOW = ("test_compile", "test_remote_life", "test_remote_registers", "test_remote_streams")
+SLOW = ("compile", "remote_closing", "remote_life", "remote_registers", "remote_streams")
 """Files whose tests compile kernels, or run them on the CPU; ``make check`` leaves them out."""
 
 
@@ -30,7 +30,8 @@ SLOW = ("test_compile", "test_remote_life", "test_remote_registers", "test_remot
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the tests of this folder that take seconds."""
     for item in items:
-        if item.path.parent == Path(__file__).parent and item.path.stem in SLOW:
+        here = item.path.parent == Path(__file__).parent
+        if here and item.path.stem.removeprefix("test_") in SLOW:
             item.add_marker(pytest.mark.slow)
 
 

@@ -180,6 +180,19 @@ class LineQueue(FastQueue):
             self._port.bind(self)
         belongs_to_this_process(self)
 
+    def native_queue(self) -> Any:
+        """The ``hw_queue_t *`` of rings in native memory, for native code that drives them.
+
+        Raises:
+            ValueError: the device has none, as a simulator's.
+            DeviceClosed: it is closed.
+        """
+        if not isinstance(self._port, NativePort):
+            raise ValueError(
+                f"expected a device of the native core, as cpu, got {type(self.device).__name__}"
+            )
+        return self._port.open_handle()
+
     @property
     def next_index(self) -> int:
         """The ring index of the next line submitted: the tag that a CHECKED line there needs."""

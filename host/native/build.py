@@ -44,6 +44,12 @@ CORE = (
     "rollouts/memory.c",
     "rollouts/arena.c",
     "rollouts/tree.c",
+    "rollouts/policy.c",
+    "rollouts/held.c",
+    "rollouts/window.c",
+    "rollouts/pipe.c",
+    "rollouts/pipe_open.c",
+    "rollouts/run.c",
 )
 """In layers: each calls only what stands before it."""
 BINDING = ("binding/arrays.c", "binding/fast_queue.c")

@@ -132,6 +132,7 @@ def _compiled(name: str, folder: Path, *options: str) -> Path:
     return program
 
 
+@pytest.mark.slow
 def test_random_stores_into_a_live_segment(tmp_path: Path) -> None:
     """[RING-006] [RING-009] [RING-010]: no crash, no hang, nothing wrong that passes for right.
 

@@ -104,6 +104,7 @@ def test_the_header_is_cuda_cpp() -> None:
     assert not failed, log.value.decode()
 
 
+@pytest.mark.slow
 def test_the_stress_program_finds_nothing(tmp_path: Path) -> None:
     """[RING-006] [RING-007] [LIFE-003] [LIFE-007]: threads that submit, take, pause and resume.
 
@@ -118,6 +119,7 @@ def test_the_stress_program_finds_nothing(tmp_path: Path) -> None:
     assert result.stdout.count("good") == 16
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["thread", "address,undefined"])
 def test_closing_while_another_thread_is_inside_a_call(tmp_path: Path, kind: str) -> None:
     """[LIFE-001]: each call ends and finds it closed; what it uses goes last. Under sanitizers.

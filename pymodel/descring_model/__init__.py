@@ -4,8 +4,10 @@
 Names are imported when they are first used, so that what needs no array does not wait for NumPy.
 """
 
-import importlib
-from typing import TYPE_CHECKING
+from descring_model.lazy import attribute_of
+
+TYPE_CHECKING = False
+"""As in :mod:`typing`, whose import would take longer than everything else here."""
 
 if TYPE_CHECKING:
     from descring_model import contract, streams
@@ -76,11 +78,7 @@ _HOMES = {
 def __getattr__(name: str) -> object:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    if name in _HOMES:
-        value = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
-    else:
-        value = importlib.import_module(f"{__name__}.{name}")
-    globals()[name] = value
+    globals()[name] = value = attribute_of(__name__, name, _HOMES.get(name))
     return value
 
 

@@ -2,8 +2,8 @@
 """How a program of the project starts and ends: standard streams, signals, exit codes.
 
 Exit codes: what the program itself returns (0 all well, 1 a mismatch), 2 for everything that goes
-wrong, 128 + n for the signals SIGTERM and SIGHUP. An error is one line on standard error; with
-:data:`DEBUG_VARIABLE` set, its traceback precedes it.
+wrong, Ctrl-C among it, 128 + n for the signals SIGTERM and SIGHUP. An error is one line on
+standard error; with :data:`DEBUG_VARIABLE` set, its traceback precedes it.
 
 A reader of standard output that leaves early, as in ``descring ... | head``, changes nothing else:
 what it does not read is dropped, and the exit code is that of the work. A standard output that
@@ -22,9 +22,11 @@ import sys
 import threading
 import traceback
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import NoReturn
+
+from descring_model.startup import end_at_once, set_handlers
 
 
 class DescringError(Exception):
@@ -39,7 +41,10 @@ DEBUG_VARIABLE = "DESCRING_DEBUG"
 
 _STANDARD_STREAMS = (0, 1, 2)
 _OUTPUT, _ERRORS = 1, 2
-_ENDING = (signal.SIGTERM, signal.SIGHUP)
+_AGAIN_S = 0.1
+"""After what time an exception is missed."""
+_running: list[str] = []
+"""The name of the program that this process is, if it is one."""
 
 
 class _Output(io.FileIO):
@@ -97,18 +102,59 @@ def prepare_process() -> None:
     os.umask(mask & ~0o700)
 
 
-def _terminated(number: int, _frame: FrameType | None) -> None:
-    """Leave by an exception, so that temporary files and simulators are cleaned up."""
-    for other in _ENDING:
-        signal.signal(other, signal.SIG_IGN)
-    raise SystemExit(128 + number)
+class _Asked:
+    """What the first signal that asks for the end has raised."""
+
+    error: BaseException | None = None
+
+
+def _being_handled(error: BaseException | None) -> bool:
+    """Whether the code that runs now is in a clause that handles ``error``, or what it led to."""
+    current = sys.exc_info()[1]
+    while current is not None and current is not error:
+        current = current.__context__
+    return current is not None
+
+
+def _end(number: int, _frame: FrameType | None) -> None:
+    """Leave by an exception, so that temporary files and simulators are cleaned up.
+
+    A second signal does not disturb that. Extension modules, NumPy among them, clear exceptions
+    that they do not expect; one that has vanished is raised again.
+    """
+    if _Asked.error is None:
+        _Asked.error = KeyboardInterrupt() if number == signal.SIGINT else SystemExit(128 + number)
+        signal.signal(signal.SIGALRM, _end)
+        signal.setitimer(signal.ITIMER_REAL, _AGAIN_S, _AGAIN_S)
+    elif _being_handled(_Asked.error):
+        return
+    raise _Asked.error
+
+
+def _quiet() -> None:
+    """Ignore signals from now on."""
+    set_handlers(lambda *_: None)
+    signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 def handle_signals() -> None:
-    """End in order on SIGTERM and SIGHUP; one that the parent ignores, as nohup, stays ignored."""
-    for number in _ENDING:
-        if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, _terminated)
+    """End in order on the next signal; to be called again by code that resumes after one.
+
+    It does nothing in a process that is not a program of :func:`run_program`.
+    """
+    if _running:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        _Asked.error = None
+        set_handlers(_end)
+
+
+@contextlib.contextmanager
+def importing() -> Iterator[None]:
+    """End at once on a signal; for imports of a program that has nothing to clean up yet."""
+    if _running:
+        end_at_once(_running[0])
+    yield
+    handle_signals()
 
 
 def say(name: str, text: str) -> int:
@@ -155,7 +201,11 @@ def guarded(name: str, work: Callable[[], object]) -> int:
     SystemExit.
     """
     try:
-        code = work()
+        try:
+            code = work()
+        finally:
+            if _running:
+                _quiet()
     except SystemExit as error:
         code = 0 if error.code is None else error.code
         if isinstance(code, int):
@@ -180,6 +230,7 @@ def run_program(name: str, work: Callable[[], object]) -> NoReturn:
     """Run ``work`` as the program ``name`` and end the process."""
     prepare_streams()
     prepare_process()
+    _running.append(name)
     handle_signals()
     in_threads: list[int] = []
 
@@ -191,7 +242,10 @@ def run_program(name: str, work: Callable[[], object]) -> NoReturn:
     code = guarded(name, work)
     # A thread that died did not do its share, whatever the rest made of it.
     code = max([code, *in_threads])
-    sys.exit(_flushed(name, code))
+    code = _flushed(name, code)
+    # Python's own end would print a traceback on a signal.
+    set_handlers(signal.SIG_IGN)
+    sys.exit(code)
 
 
 def _flushed(name: str, code: int) -> int:

@@ -24,7 +24,8 @@ SLOW = frozenset(
         *("conform_campaign", "conform_processes", "conform_shell", "conform_simulations"),
         *("conform_suite", "formal", "formal_quick", "formal_streams", "mutants", "mutants_host"),
         *("runner", "shell", "soak", "synth", "tiers", "timing_diagram", "verilated_core"),
-        *("verilated_device", "views_of_testbenches", "waves_of_failures", "waveview"),
+        *("verilated_device", "views_of_testbenches", "vip_example"),
+        *("waves_of_failures", "waveview"),
     )
 )
 """Files whose tests build or simulate; ``make check`` leaves them out."""

@@ -23,6 +23,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import fst_samples
 import numpy as np
 from descring_model import line_bytes, program, streams
 from descring_sim.campaign.records import to_record
@@ -126,6 +127,7 @@ def readers(folder: Path) -> list[Reader]:
         + "\n"
         for n in range(3)
     )
+    waves = [fst_samples.write(folder / f"{name}.fst", name) for name in fst_samples.LAYOUTS]
     samples = (_npy(lines), _npy(line_bytes(lines)), _npy(np.asfortranarray(line_bytes(lines))))
     return [
         Reader("compare", samples, ".npy", _cli("compare", "{}", str(folder / "a.npy"))),
@@ -135,6 +137,7 @@ def readers(folder: Path) -> list[Reader]:
             ".npy",
             _cli("replay", "{}", "--backend", "model", "-o", str(folder / "out.npy")),
         ),
+        Reader("waves", tuple(file.read_bytes() for file in waves), ".fst", _cli("waves", "{}")),
         Reader("check", (bundle.read_bytes(),), ".npz", _cli("check", "{}", "--backend", "model")),
         Reader("state", (_state(),), ".jsonl", lambda path: State(path, _campaign()) and 0),
         Reader(

@@ -14,7 +14,7 @@ import pytest
 from descring_host import open_device
 from descring_model import DESC_DTYPE, complete, describe
 from descring_sim.cli import prompt
-from descring_sim.waves import views
+from descring_sim.waves import views, wave_file
 from prompt_toolkit import PromptSession
 from prompt_toolkit.completion import CompleteEvent
 from prompt_toolkit.document import Document
@@ -179,4 +179,4 @@ def test_a_device_with_a_clock_is_stepped_and_recorded(script: Script, tmp_path:
     cycles = [int(line.split()[1]) for line in result.stdout.splitlines() if "cycle" in line]
     assert len(cycles) == 2
     assert cycles[1] > cycles[0] + 5
-    assert views.groups(views.signals(tmp_path / "w.fst"))["states"]
+    assert views.groups(wave_file.read(tmp_path / "w.fst").signals)["states"]

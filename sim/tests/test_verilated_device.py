@@ -13,7 +13,7 @@ from descring_host import CommandQueue, DeviceClosed, DeviceError
 from descring_model import Lines, complete, contract, first_difference, streams
 from descring_sim.support import paths
 from descring_sim.verilated.device import VerilatedDevice
-from descring_sim.waves import views
+from descring_sim.waves import views, wave_file
 
 REG = {name: register.offset for name, register in contract.REGISTER.items()}
 STATUS = {bits.name: bits.mask for bits in contract.REGISTER["STATUS"].bits}
@@ -181,8 +181,8 @@ def test_a_failure_is_named_and_its_last_cycles_are_kept(tmp_path: Path, kind: s
             device.read32(0)
     older = wave.with_name("last.fst.older")
     for file in (wave, older):
-        assert any(signal.name == "state_q" for signal in views.signals(file))
-    assert views.groups(views.signals(wave))["rings"]
+        assert any(signal.name == "state_q" for signal in wave_file.read(file).signals)
+    assert views.groups(wave_file.read(wave).signals)["rings"]
 
 
 def test_memory_lies_on_whole_lines() -> None:

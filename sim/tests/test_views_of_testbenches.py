@@ -13,7 +13,7 @@ from descring_sim.cosim import runner, testcases
 from descring_sim.mutation import rtl
 from descring_sim.mutation.mutant import Run
 from descring_sim.support import paths
-from descring_sim.waves import views
+from descring_sim.waves import wave_file
 
 CASE = """
 import json, os
@@ -98,7 +98,7 @@ def test_a_view_shows_what_is_in_the_wave(block: str, simulator: str, tmp_path: 
     assert set(added) <= set(variables), "Surfer's reader finds all"
     assert len(added) == len(set(added))
     gtkwave = wave.with_suffix(".gtkw").read_text()
-    known = {signal.path + signal.span for signal in views.signals(wave)}
+    known = {signal.path + signal.span for signal in wave_file.read(wave).signals}
     shown = re.findall(r"^(?:#\{\w+\} \(\d+\))?([A-Za-z$]\S*)", gtkwave, re.MULTILINE)
     assert set(shown) <= known, "GTKWave's reader finds all"
     assert {name.partition("[")[0] for name in added} <= {name.partition("[")[0] for name in shown}

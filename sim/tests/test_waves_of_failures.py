@@ -13,7 +13,7 @@ import pywellen  # type: ignore[import-untyped]
 from descring_sim.cosim import runner, simulators
 from descring_sim.support import paths
 from descring_sim.support.errors import SimulationError
-from descring_sim.waves import views, window
+from descring_sim.waves import wave_file, window
 from toy_project import CASES, SEED, Toy
 
 PS = 1000
@@ -63,7 +63,8 @@ class Wave:
     """A wave file, read by the library that Surfer reads it with."""
 
     def __init__(self, file: Path) -> None:
-        self.first, self.last = views.times(file)
+        found = wave_file.read(file)
+        self.first, self.last = found.start, found.end
         self._signals = {var.full_name: var for var in pywellen.Waveform(str(file)).all_vars()}
         self.names = set(self._signals)
 

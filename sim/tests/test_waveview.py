@@ -14,7 +14,7 @@ import pytest
 from descring_model import contract, streams
 from descring_sim.support import paths
 from descring_sim.verilated.core import CoreConfig, VerilatedCore
-from descring_sim.waves import views
+from descring_sim.waves import views, wave_file
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 WORKERS = 3
@@ -31,7 +31,7 @@ def verilated_wave(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def assert_names_exist(wave: Path) -> tuple[str, str]:
     """Every signal of both views is in the wave; the texts of the views."""
-    known = {signal.path + signal.span for signal in views.signals(wave)}
+    known = {signal.path + signal.span for signal in wave_file.read(wave).signals}
     gtkwave, surfer = (file.read_text() for file in views.save(wave))
     shown = [line for line in gtkwave.splitlines() if re.match(r"[A-Za-z]", line)]
     assert len(shown) > 20
@@ -44,7 +44,7 @@ def assert_names_exist(wave: Path) -> tuple[str, str]:
 def test_a_view_shows_rings_states_and_fields(verilated_wave: Path) -> None:
     """Of the real hierarchy, as Verilator writes it."""
     assert_names_exist(verilated_wave)
-    view = views.groups(views.signals(verilated_wave))
+    view = views.groups(wave_file.read(verilated_wave).signals)
     assert {"clk_i", "rst_ni", "line_valid_i", "done_data_o"} <= {s.name for s in view["ports"]}
     rings = {signal.path.removeprefix("TOP.rl_runtime_mmio.") for signal in view["rings"]}
     assert {
@@ -92,7 +92,7 @@ def test_a_replay_on_icarus_leaves_views_beside_its_waves(
     assert waves.with_suffix(".gtkw").is_file()
     assert waves.with_suffix(".sucl").is_file()
     assert_names_exist(waves)
-    view = views.groups(views.signals(waves))
+    view = views.groups(wave_file.read(waves).signals)
     assert view["ports"]
     assert view["rings"]
     assert view["states"]
@@ -114,4 +114,4 @@ def test_the_command_writes_views_of_any_wave(
     wave.write_text("no wave")
     result = descring("waves", wave)
     assert result.returncode == 2
-    assert "expected a wave file (FST)" in result.stderr
+    assert "expected a whole wave file (FST), but it is none" in result.stderr

@@ -6,6 +6,7 @@
 
 #include <stdint.h>
 
+#include "api.h"
 #include "hw_rollouts.h"
 #include "rollouts/rollouts.h"
 

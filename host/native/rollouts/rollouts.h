@@ -10,7 +10,9 @@
 // or one of these.
 enum hr_error {
   HR_NO_MEMORY = -100,
-  HR_TORN_TAG = -101  // the K and the V of a slot carry different tags
+  HR_TORN_TAG = -101,  // the K and the V of a slot carry different tags
+  HR_TIMEOUT = -102,   // completions did not return in time
+  HR_DEVICE = -200     // plus an enum hd_failure
 };
 
 // The state words [ROLL-001]. Any thread may make any of these calls but open and close.
@@ -122,3 +124,89 @@ uint32_t hr_tree_node_count(const hr_tree_t *tree, uint32_t node);
 uint32_t hr_tree_node_first(const hr_tree_t *tree, uint32_t node);
 uint32_t hr_tree_branch_length(const hr_tree_t *tree, uint32_t branch);
 uint32_t hr_tree_branch_blocks(const hr_tree_t *tree, uint32_t branch);
+
+// A queue in the order of a policy [SCHED-001 to SCHED-004]. One thread at a time.
+typedef struct hr_policy hr_policy_t;
+
+// Entries are 0..room-1, groups 0..groups-1. NULL: no memory, or a number out of range.
+hr_policy_t *hr_policy_open(uint32_t policy, uint32_t overtake, uint32_t room, uint32_t groups);
+void hr_policy_close(hr_policy_t *queue);
+// 0; BAD_SLOT: no such entry or group; QUEUE_FULL: it is in already. `rank` is for CUSTOM.
+int hr_policy_push(hr_policy_t *queue, uint32_t entry, uint32_t group, uint32_t remaining,
+                   int64_t rank);
+// The next entry, 2^32 - 1: none; the same, which leaves; and any one, which leaves: QUEUE_EMPTY if it
+// is not there.
+uint32_t hr_policy_next(const hr_policy_t *queue);
+int hr_policy_pop(hr_policy_t *queue, uint32_t *entry);
+int hr_policy_remove(hr_policy_t *queue, uint32_t entry);
+uint32_t hr_policy_count(const hr_policy_t *queue);
+int hr_policy_contains(const hr_policy_t *queue, uint32_t entry);
+// Of the oldest entry, as SCHED-004 counts them; 0 without one.
+int64_t hr_policy_overtakes(const hr_policy_t *queue);
+
+// A run of requests in logical time [PIPE-001 to PIPE-013]. No device is in here: a step takes the
+// completions and scores that are due, and leaves the lines and score requests of its own tick.
+// One thread at a time.
+typedef struct hr_pipe hr_pipe_t;
+
+typedef struct hr_score {
+  uint32_t request;
+  uint32_t length;  // tokens that the score is of
+  uint32_t final;
+} hr_score_t;
+
+typedef struct hr_usage {
+  uint32_t blocks;
+  uint32_t reserved;
+  uint32_t decode;
+  uint32_t reward;
+  uint32_t trajectory;
+  uint32_t live;  // slots that are not FREE
+  uint32_t nodes;
+  uint32_t in_flight;  // lines that were not consumed
+  uint32_t taken;      // of them, whose completions hr_pipe_run holds
+  uint32_t queue[6];
+} hr_usage_t;
+
+typedef struct hr_bad_completion {
+  uint32_t window;
+  uint32_t index;
+  uint32_t member;   // 0: the result (seq_len, and flags in the upper half of got); 1: user_data,
+                     // 2: opcode, 3: rollout_id, 4: max_tokens, 5: how many completions
+  uint64_t expected;
+  uint64_t got;
+} hr_bad_completion_t;
+
+// config: hwr_config_t, requests: count of hwr_request_t, checked by the caller [PIPE-001]; both are
+// copied. `memory`: kv_blocks * 16384 bytes that outlive the run, or NULL: with CHECK_KV the run has
+// tags of its own. keep_log 0: events are counted, and overwritten with every step. NULL with
+// BAD_CONFIG or NO_MEMORY in *error.
+hr_pipe_t *hr_pipe_open(const void *config, const void *requests, uint32_t count, void *memory,
+                        int keep_log, int *error);
+void hr_pipe_close(hr_pipe_t *pipe);
+// What the next step consumes.
+void hr_pipe_due(const hr_pipe_t *pipe, uint32_t *lines, uint32_t *scores);
+// One tick: 0, BAD_COMPLETION (nothing has changed, see hr_pipe_bad), STALLED, HR_NO_MEMORY. Scores are
+// as many as are due; NULL where that batch has failed.
+int hr_pipe_step(hr_pipe_t *pipe, const void *completions, uint32_t count, const uint32_t *scores);
+// The last tick's window, of hw_desc_t, and its score requests; until the next step.
+const void *hr_pipe_lines(const hr_pipe_t *pipe, uint32_t *count);
+const hr_score_t *hr_pipe_batch(const hr_pipe_t *pipe, uint32_t *count);
+int hr_pipe_finished(const hr_pipe_t *pipe);
+uint32_t hr_pipe_tick(const hr_pipe_t *pipe);
+void hr_pipe_usage(const hr_pipe_t *pipe, hr_usage_t *usage);
+void hr_pipe_bad(const hr_pipe_t *pipe, hr_bad_completion_t *bad);
+// All events so far, of hwr_record_t; until the next step.
+const void *hr_pipe_log(const hr_pipe_t *pipe, uint64_t *count);
+// Events so far, and legs: DECODE completions that were consumed.
+uint64_t hr_pipe_events(const hr_pipe_t *pipe);
+uint64_t hr_pipe_legs(const hr_pipe_t *pipe);
+// Cancel a request with the next tick, as if its `cancel` had been that from the start: 0, or
+// BAD_REQUEST. One that has ended, or is cancelled earlier, stays as it is.
+int hr_pipe_cancel(hr_pipe_t *pipe, uint32_t request);
+// End every live rollout as cancelled, whatever is in flight [PIPE-013].
+void hr_pipe_abandon(hr_pipe_t *pipe);
+// At most `ticks` ticks over a queue with one completion ring that nobody else uses, with scorers 0 to
+// 2: 0 where all have run or the run has ended; an error of hr_pipe_step; HD_REFUSED, HD_GONE,
+// HD_CLOSED, HD_CORRUPT as -200 plus these; HR_TIMEOUT, after which the same call goes on.
+int hr_pipe_run(hr_pipe_t *pipe, hw_queue_t *queue, uint64_t ticks, int64_t patience_ns);

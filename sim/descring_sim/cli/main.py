@@ -9,14 +9,14 @@ carrying it out. An error is one line on stderr, and leaves no output file.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NoReturn
 
 import click
 from descring_model.program import guarded, run_program
 
+from descring_sim.cli import NAME
 from descring_sim.support.click_program import run_click
 from descring_sim.support.lazy_group import LazyGroup
-
-NAME = "descring"
 
 COMMANDS = {
     "stream": ("cli.stream:stream", "Write a stream of descriptors."),
@@ -52,6 +52,6 @@ def run(arguments: Sequence[str] | None = None) -> int:
     return guarded(NAME, lambda: run_click(NAME, cli, arguments))
 
 
-def main() -> None:
-    """The console script."""
+def main() -> NoReturn:
+    """Run the command with the arguments of the process and end the process."""
     run_program(NAME, lambda: run_click(NAME, cli))

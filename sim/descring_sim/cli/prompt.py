@@ -15,6 +15,7 @@ from typing import Any, TextIO
 
 from descring_host import Device, HostError
 from descring_model import contract
+from descring_model.program import handle_signals
 from descring_model.repl import CommandError, Prompt, number
 from prompt_toolkit import PromptSession
 from prompt_toolkit.completion import Completer, NestedCompleter, WordCompleter
@@ -138,6 +139,7 @@ class Shell(Prompt):
             try:
                 line = session.prompt(self.prompt, completer=completer)
             except KeyboardInterrupt:
+                handle_signals()
                 continue
             except EOFError:
                 return

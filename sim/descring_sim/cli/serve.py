@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 
 import click
+from descring_model.program import importing
 
 
 @click.command()
@@ -36,9 +37,9 @@ def serve(
     A host opens it with open_device("cpu", attach=NAME). Events are reported on stdout, one JSON
     object a line. Exit code 2: refused; the last line has the reason.
     """
-    from descring_host import serve as worker
-
-    code = worker.run(
+    with importing():
+        from descring_host.server import run
+    code = run(
         name,
         memory=memory,
         workers=workers,
@@ -59,8 +60,8 @@ def clean(dry_run: bool) -> None:
 
     What a living process holds is kept, and so is whatever is no segment of this user.
     """
-    from descring_host import clean as clean_up
-
+    with importing():
+        from descring_host.segment import clean as clean_up
     for found in clean_up(dry_run=dry_run):
         if found.held_by:
             click.echo(f"kept {found.name}: in use by {' and '.join(found.held_by)}")

@@ -26,6 +26,7 @@ from descring_sim.cosim.results import CaseResult, Outcome
 from descring_sim.cosim.simulators import Simulator
 from descring_sim.support import build_cache, paths, plain_paths, processes
 from descring_sim.support.errors import SimulationError
+from descring_sim.support.files import FileError
 from descring_sim.support.seeds import new_seed
 from descring_sim.waves import views, window
 
@@ -268,8 +269,8 @@ def run(
         )
         outcome = judge(code, run_dir, timeout_s)
         if wave_file is not None and wave_file.is_file():
-            # What a killed simulator leaves behind is no whole file.
-            with contextlib.suppress(SimulationError):
+            # What a killed simulator leaves behind is no whole file, and the disk may be full.
+            with contextlib.suppress(SimulationError, FileError):
                 views.save(wave_file, rtl_dir)
     return RunResult(
         simulator=simulator,

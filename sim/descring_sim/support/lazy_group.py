@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import click
+from descring_model.program import importing
 
 _EXTRA = "descring[dev]"
 
@@ -45,7 +46,8 @@ class LazyGroup(click.Group):
             return None
         module, _, name = self._table[cmd_name][0].partition(":")
         try:
-            found = getattr(importlib.import_module(f"descring_sim.{module}"), name)
+            with importing():
+                found = getattr(importlib.import_module(f"descring_sim.{module}"), name)
         except ModuleNotFoundError as error:
             if (error.name or "").startswith("descring"):
                 raise

@@ -14,20 +14,20 @@ GTKWave can take a vector apart, so its view decodes the lines on the ports too,
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import math
+import os
 import re
+import shlex
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import pylibfst  # type: ignore[import-untyped]
 from descring_model import contract
 
-from descring_sim.support import paths
+from descring_sim.support import files, paths
 from descring_sim.support.errors import SimulationError
+from descring_sim.waves import wave_file
+from descring_sim.waves.wave_file import Signal, WaveFile
 
 GROUPS = ("ports", "rings", "states", "fields")
 
@@ -41,64 +41,11 @@ _HEX, _OPCODE, _STATE, _COMMENT_FLAG = 0x22, 0x2022, 0x1_0000_2028, 0x200
 binary, through the file's enumeration if it has one (Verilator's have), else through a table; a
 heading."""
 
+_MAX_STATE_BITS = 64
+"""Of a register that has a table; a wider one is of another design, or of a damaged file."""
+
 _FRAMES = 2
 """GTKWave's zoom counts in frames of 200 pixels; so many show all the waves in a small window."""
-
-
-@dataclass(frozen=True)
-class Signal:
-    """A signal of a wave file: its path, its bit range as in the file, and its width."""
-
-    path: str
-    span: str
-    bits: int
-
-    @property
-    def name(self) -> str:
-        """The last part of the path."""
-        return self.path.rpartition(".")[2]
-
-    @property
-    def scope(self) -> str:
-        """The path without the last part."""
-        return self.path.rpartition(".")[0]
-
-
-@contextlib.contextmanager
-def _reader(wave: Path) -> Iterator[Any]:
-    reader = pylibfst.lib.fstReaderOpen(str(wave).encode())
-    if reader == pylibfst.ffi.NULL:
-        raise SimulationError(f"{wave}: expected a wave file (FST) that was closed in order")
-    try:
-        yield reader
-    finally:
-        pylibfst.lib.fstReaderClose(reader)
-
-
-def signals(wave: Path) -> list[Signal]:
-    """Every signal of an FST file, in the file's order.
-
-    Raises:
-        SimulationError: it is none, or was cut off.
-    """
-    with _reader(wave) as reader:
-        _, found = pylibfst.get_scopes_signals2(reader)
-        result = []
-        for name, signal in found.by_name.items():
-            path, _, span = name.partition(" ")
-            result.append(Signal(path, span, int(signal.length)))
-        return result
-
-
-def times(wave: Path) -> tuple[int, int]:
-    """The first and the last time of an FST file, in its own unit.
-
-    Raises:
-        SimulationError: it is none, or was cut off.
-    """
-    with _reader(wave) as reader:
-        lib = pylibfst.lib
-        return int(lib.fstReaderGetStartTime(reader)), int(lib.fstReaderGetEndTime(reader))
 
 
 @functools.cache
@@ -139,20 +86,34 @@ def save(wave: Path, rtl_dir: Path | None = None) -> tuple[Path, Path]:
     """Write the views of ``wave`` beside it: for GTKWave (.gtkw) and for Surfer (.sucl).
 
     Raises:
-        SimulationError: the file is no whole FST file.
+        FileError: the file cannot be read, or a view cannot be written; none is then.
+        SimulationError: the file is no whole FST file, or has the name of a view.
     """
-    view = groups(signals(wave))
+    gtkwave, surfer = _views_of(wave)
+    found = wave_file.read(wave)
+    view = groups(found.signals)
     states = state_names((rtl_dir or paths.rtl_dir()).resolve())
-    gtkwave, surfer = wave.with_suffix(".gtkw"), wave.with_suffix(".sucl")
-    gtkwave.write_text(_gtkwave(wave, view, states), encoding="utf-8")
-    surfer.write_text(_surfer(view), encoding="utf-8")
+    texts = _gtkwave(gtkwave, wave, found, view, states) | {surfer: _surfer(view)}
+    if wave.resolve() in {path.resolve() for path in texts}:
+        raise SimulationError(
+            f"{wave}: expected a wave file, got the name of a view of it; rename it to end in .fst"
+        )
+    # The path of the wave is in them, which may be any bytes.
+    files.write_files({path: os.fsencode(text) for path, text in texts.items()})
     return gtkwave, surfer
+
+
+def _views_of(wave: Path) -> tuple[Path, Path]:
+    if not wave.name:
+        raise SimulationError(f"{wave}: expected the name of a wave file (FST), got a directory")
+    return wave.with_suffix(".gtkw"), wave.with_suffix(".sucl")
 
 
 def commands(wave: Path) -> tuple[str, str]:
     """What opens ``wave`` with the views beside it: Surfer's command, and GTKWave's."""
-    surfer, gtkwave = wave.with_suffix(".sucl"), wave.with_suffix(".gtkw")
-    return f"surfer -c {surfer} {wave}", f"gtkwave {wave} {gtkwave}"
+    gtkwave, surfer = _views_of(wave)
+    words = ["surfer", "-c", surfer, wave], ["gtkwave", wave, gtkwave]
+    return shlex.join(map(str, words[0])), shlex.join(map(str, words[1]))
 
 
 def _filled(view: dict[str, list[Signal]]) -> Iterable[tuple[str, list[Signal]]]:
@@ -178,11 +139,20 @@ def _surfer(view: dict[str, list[Signal]]) -> str:
     return "\n".join([*lines, "zoom_fit", ""])
 
 
-def _gtkwave(wave: Path, view: dict[str, list[Signal]], states: dict[str, tuple[str, ...]]) -> str:
-    """GTKWave's save file; a table for each machine, beside ``wave``, names its states."""
-    start, end = times(wave)
-    zoom = math.log2(max(end - start, 1) / _FRAMES)
-    lines = ["[*] descring", f'[dumpfile] "{wave.resolve()}"', f"[timestart] {start}"]
+def _gtkwave(
+    file: Path,
+    wave: Path,
+    found: WaveFile,
+    view: dict[str, list[Signal]],
+    states: dict[str, tuple[str, ...]],
+) -> dict[Path, str]:
+    """GTKWave's save file, and the tables beside it that name opcodes and states, by their paths.
+
+    The paths in a save file are absolute.
+    """
+    tables: dict[Path, str] = {}
+    zoom = math.log2(max(found.end - found.start, 1) / _FRAMES)
+    lines = ["[*] descring", f'[dumpfile] "{wave.resolve()}"', f"[timestart] {found.start}"]
     lines.append(f"*{-zoom:.6f} -1")
     for name, items in _filled(view):
         lines += [f"@{_COMMENT_FLAG:x}", f"-{name}"]
@@ -191,47 +161,48 @@ def _gtkwave(wave: Path, view: dict[str, list[Signal]], states: dict[str, tuple[
             if item.scope != scope and name != "ports":
                 scope = item.scope
                 lines += [f"@{_COMMENT_FLAG:x}", f"-{_heading(scope)}"]
-            table = _table(wave, item, states) if name == "states" else None
             if name == "fields":
-                lines += _field_flags(wave, item.name)
+                lines += _field_flags(tables, wave, item.name)
+            elif name == "states":
+                lines += _state_flags(tables, wave, item, states)
             else:
-                lines += [f"@{_HEX:x}"] if table is None else [f"@{_STATE:x}", f"^1 {table}"]
+                lines.append(f"@{_HEX:x}")
             lines.append(f"{item.path}{item.span}")
     for item in view["ports"]:
         if item.bits == 8 * contract.DESC_BYTES:
-            lines += [f"@{_COMMENT_FLAG:x}", f"-{item.name}", *_decoded(wave, item)]
-    return "\n".join([*lines, ""])
+            lines += [f"@{_COMMENT_FLAG:x}", f"-{item.name}", *_decoded(tables, wave, item)]
+    return {**tables, file: "\n".join([*lines, ""])}
 
 
-def _decoded(wave: Path, line: Signal) -> Iterator[str]:
+def _decoded(tables: dict[Path, str], wave: Path, line: Signal) -> Iterator[str]:
     """GTKWave's traces of the fields of a vector, each put together from its bits."""
     for field in contract.FIELDS:
-        yield from _field_flags(wave, field.name)
+        yield from _field_flags(tables, wave, field.name)
         first = line.bits - 8 * field.offset - field.bits  # bits are counted from the left
         bits = (f"({bit}){line.path}{line.span}" for bit in range(first, first + field.bits))
         yield f"#{{{field.name}}} {' '.join(bits)}"
 
 
-def _field_flags(wave: Path, name: str) -> list[str]:
+def _field_flags(tables: dict[Path, str], wave: Path, name: str) -> list[str]:
     """How GTKWave shows a field: opcodes by their names."""
     if name != "opcode":
         return [f"@{_HEX:x}"]
     table = wave.with_name("opcodes")
-    text = "".join(f"{value:04x} {opcode}\n" for opcode, value in contract.OPCODE.items())
-    table.write_text(text, encoding="utf-8")
+    tables[table] = "".join(f"{value:04x} {opcode}\n" for opcode, value in contract.OPCODE.items())
     return [f"@{_OPCODE:x}", f"^1 {table.resolve()}"]
 
 
-def _table(wave: Path, item: Signal, states: dict[str, tuple[str, ...]]) -> Path | None:
-    """The file that names the states of one machine: the one whose module the scope ends in."""
+def _state_flags(
+    tables: dict[Path, str], wave: Path, item: Signal, states: dict[str, tuple[str, ...]]
+) -> list[str]:
+    """How GTKWave shows a machine: its states by the names in the module that the scope ends in."""
     instance = item.scope.rpartition(".")[2].removeprefix("u_")
     # A worker is an instance u_worker of rollout_worker_fsm; most carry their module's name.
     module = next((name for name in states if instance in name), None)
-    if module is None:
-        return None
+    if module is None or item.bits > _MAX_STATE_BITS:
+        return [f"@{_HEX:x}"]
     table = wave.with_name(f"{module}.states")
-    text = "".join(
+    tables[table] = "".join(
         f"{number:0{item.bits}b} {state}\n" for number, state in enumerate(states[module])
     )
-    table.write_text(text, encoding="utf-8")
-    return table.resolve()
+    return [f"@{_STATE:x}", f"^1 {table.resolve()}"]
