@@ -200,9 +200,9 @@ module worker_pool_props
                 32'(u_dut.accept_turn_q) ==
                 worker_at(in_flight == 32'(WorkerCount) ? 32'd0 : in_flight))
   // [RING-006] [LIFE-007] termination: with or without ENABLE, the oldest descriptor is complete at
-  // most 32 cycles after it was accepted
+  // most as many cycles after it was accepted as it makes tokens, or one
   `HW_ASSERT_IF(OldestEnds_A, watched_inside && retired_q == watch_i,
-                valid || age_q < REWARD_INTERVAL)
+                valid || age_q < tokens_of(watched_line_q, watched_error_q))
   // [RING-005] a stalled completion is held unchanged
   `HW_ASSERT_IF(StableUnderStall_A, past_stalled_q,
                 valid && data == past_data_q && tokens == past_tokens_q)
