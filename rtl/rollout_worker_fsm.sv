@@ -48,7 +48,7 @@ module rollout_worker_fsm
   logic [15:0] host_flags, outcome_flags;
   logic [31:0] first_seq_len, next_seq_len;
   logic accepted_is_rollout, accepted_decodes, accepted_last, next_last;
-  logic [31:0] accepted_end;
+  logic [7:0] accepted_score;
   logic load;
   logic [31:0] tokens_d, tokens_q;
 
@@ -96,8 +96,8 @@ module rollout_worker_fsm
       submitted.seq_len < submitted.max_tokens;
   assign accepted_last = !accepted_decodes ||
       is_last(first_seq_len, submitted.max_tokens, accepted_is_rollout);
-  // The length that is scored: known now, because a ROLLOUT ends at its limit [DEC-007].
-  assign accepted_end = accepted_decodes ? submitted.max_tokens : submitted.seq_len;
+  // The length to be scored is known now, because a ROLLOUT ends at its limit [OP-010] [DEC-007].
+  assign accepted_score = accepted_decodes ? 8'(submitted.max_tokens) : 8'(submitted.seq_len);
   assign host_flags = (submitted.flags & ~DEVICE_OWNED_FLAGS) |
       (require_checked_i ? FLAG_CHECKED : 16'd0);
 
@@ -120,7 +120,7 @@ module rollout_worker_fsm
       accepted.seq_len = first_seq_len;
     end
     if (error_code_i == 8'd0 && (submitted.opcode == OPCODE_REWARD || accepted_is_rollout)) begin
-      accepted.reserved0 = score_float32(8'(accepted_end));
+      accepted.reserved0 = score_float32(accepted_score);
     end
     if (error_code_i == 8'd0 && submitted.opcode == OPCODE_PREFILL &&
         submitted.max_tokens > submitted.seq_len) begin

@@ -135,6 +135,6 @@ def assert_counts_all_tokens(device: Any) -> None:
 
         def counted() -> bool:
             low, high = (device.read32(REG[f"CNT_TOKENS_{half}"]) for half in ("LO", "HI"))
-            return (high << 32 | low) == expected
+            return bool((high << 32 | low) == expected)
 
         eventually(counted, f"CNT_TOKENS is {expected}")
