@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from descring_sim.faults.kinds import COUNTED_IN_PARTS, PARTS
 from descring_sim.support import provenance
+from descring_sim.support.files import write_files
 from descring_sim.support.journal import Journal
 from descring_sim.support.markdown import table
 
@@ -136,7 +137,6 @@ def write(folder: Path, total: Total, commit: str, seed: int) -> None:
         torn=parts(total, "torn_lines", "k"),
         flipped=parts(total, "bit_flips", "bits"),
     )
-    (folder / "faults.md").write_text(page.rstrip("\n") + "\n", encoding="utf-8")
     data = {
         "date": str(provenance.today()),
         "commit": commit,
@@ -147,4 +147,9 @@ def write(folder: Path, total: Total, commit: str, seed: int) -> None:
         ],
     }
     assert set(PARTS) <= {kind for kind, _ in total}
-    (folder / "faults.json").write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
+    write_files(
+        {
+            folder / "faults.md": page.rstrip("\n") + "\n",
+            folder / "faults.json": json.dumps(data, indent=1) + "\n",
+        }
+    )

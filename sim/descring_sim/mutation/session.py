@@ -21,6 +21,7 @@ from descring_model.program import DescringError
 
 from descring_sim.support import paths, provenance, suggest
 from descring_sim.support.errors import SimulationError
+from descring_sim.support.files import write_files
 from descring_sim.support.journal import Journal
 from descring_sim.support.mutant import Mutant, MutantError, load
 
@@ -246,7 +247,7 @@ def write_page(path: Path, page: Page, verdicts: Sequence[Verdict], begun_at: st
         "",
     ]
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("\n".join(lines), encoding="utf-8")
+    write_files({path: "\n".join(lines)})
 
 
 def _chosen(mutants: list[Mutant], only: Sequence[str]) -> list[Mutant]:
