@@ -48,7 +48,7 @@ def report(text: str) -> None:
 @contextmanager
 def native_program() -> Iterator[Callable[[str, int], list[Result]]]:
     """Build bench/native with the core's sources; yields a way to run it and read its rows."""
-    sources = [str(path) for folder in (NATIVE, BENCH) for path in sorted(folder.glob("*.c"))]
+    sources = [str(path) for folder in (NATIVE, NATIVE / "rollouts", BENCH) for path in sorted(folder.glob("*.c"))]
     with tempfile.TemporaryDirectory() as folder:
         program = str(Path(folder) / "host_native")
         flags = ["-std=c11", "-O3", "-fno-strict-aliasing", "-Wall", "-Wextra", "-pthread"]
