@@ -19,7 +19,7 @@ typedef struct copy {
 } copy_t;
 
 static copy_t branch[BRANCHES], node[NODES + 1];
-static uint32_t live[BRANCHES], place_of[BRANCHES], lives;
+static uint32_t live[BRANCHES], place_of[BRANCHES], lives, highest;
 static uint64_t dice = 88172645463325252ull;
 static hr_arena_t *arena;
 static hr_tree_t *tree;
@@ -59,12 +59,13 @@ static void make_node(uint64_t operation) {
   need(parent == 0 || above->length, "a node below none", operation);
   const uint64_t base = operation << 32;
   need(hr_tree_fill(tree, id, base) == 0, "a node that cannot be filled", operation);
+  highest = id > highest ? id : highest;
   node[id] = (copy_t){.length = tokens,
                       .digest = above->digest + digest_of(base, above->length, tokens)};
 }
 
 static void fork_branch(uint64_t operation) {
-  const uint32_t from = 1 + roll(SHARED), more = roll(80), used = arena->in_use;
+  const uint32_t from = 1 + roll(highest < SHARED ? highest + 1 : SHARED), more = roll(80), used = arena->in_use;
   const uint32_t reserved = arena->reserved;
   uint32_t id;
   if (hr_tree_fork(tree, from, node[from].length + more, &id)) {
