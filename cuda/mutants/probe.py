@@ -15,7 +15,16 @@ import host_support
 from descring_host import CommandQueue
 from descring_model import Lines, complete, contract, streams
 from emulated import open_emulated
-from host_support import FLAG, REG, STATUS, assert_same, eventually, run_stream, split
+from host_support import (
+    FLAG,
+    REG,
+    STATUS,
+    assert_counts_all_tokens,
+    assert_same,
+    eventually,
+    run_stream,
+    split,
+)
 
 FIRST = 0xFFFFFF00
 host_support.PATIENCE_S = 15.0
@@ -95,11 +104,18 @@ def one_by_one(library: Path, shape: str) -> None:
         assert device.read32(REG["DONE_TAIL"]) == 3
 
 
+def counts_tokens(library: Path, shape: str) -> None:
+    """CNT_TOKENS of ROLLOUTs."""
+    with open_emulated(shape, library, memory=1 << 20) as device:
+        assert_counts_all_tokens(device)
+
+
 def main() -> None:
     """Everything, in a few seconds."""
     library, shape = Path(sys.argv[1]), sys.argv[2]
     halts(library, shape)
     one_by_one(library, shape)
+    counts_tokens(library, shape)
     for batch, cmd_slots in ((1, 8), (23, 64), (400, 512)):
         in_mode(library, shape, batch, cmd_slots)
         in_mode(library, shape, batch, cmd_slots, split_reward=True)

@@ -256,10 +256,12 @@ class Core:
         """End every live rollout as cancelled, whatever is in flight, and give all back."""
         lib.hr_pipe_abandon(self.handle)
 
-    def log(self) -> Records:
-        """All events so far, ``(n,)`` of RECORD_DTYPE; a copy [LOG-001]."""
+    def log(self, first: int = 0) -> Records:
+        """The events kept, from the ``first``-th on, ``(n,)`` of RECORD_DTYPE; a copy [LOG-001]."""
         start = lib.hr_pipe_log(self.handle, self._events)
-        return self._array(start, int(self._events[0]), RECORD_DTYPE)
+        left = max(0, int(self._events[0]) - first)
+        skipped = first * RECORD_DTYPE.itemsize if left else 0
+        return self._array(ffi.cast("char *", start) + skipped, left, RECORD_DTYPE)
 
     @property
     def window(self) -> Lines:

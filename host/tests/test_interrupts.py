@@ -3,7 +3,8 @@
 
 No line is lost, none comes twice, and the next call returns its own.
 
-``DESCRING_INTERRUPTS=n`` interrupts n calls a backend and kind of call instead of a few hundred.
+``DESCRING_INTERRUPTS=n`` interrupts n calls a backend and kind of call instead of a few hundred;
+``DESCRING_INTERRUPT_SEED=n`` draws other moments, so that a long run can be made in pieces.
 """
 
 import os
@@ -20,8 +21,11 @@ from host_support import FLAG, GOOD_DECODE, PATIENCE_S, decode, stop
 from interrupt_support import Timer
 
 INTERRUPTS = int(os.environ.get("DESCRING_INTERRUPTS", "0"))
-SHORT = {"model": 150, "cpu": 300, "cpu-process": 150}
+SEED = int(os.environ.get("DESCRING_INTERRUPT_SEED", "7"))
+SHORT = {"model": 150, "cpu": 300, "cpu-process": 150, "icarus": 10, "verilator": 10}
 """Interrupted calls of the short form, where the backend has one: the others take 25."""
+LINES = {"icarus": 24, "verilator": 24}
+"""Lines of a call, at most, where the backend takes milliseconds for a register access."""
 
 
 def _bytes(what: Lines | Completion | None) -> bytes:
@@ -78,9 +82,7 @@ def test_interrupted_calls_lose_nothing(
 ) -> None:
     """[RING-003] [RING-010]: every line that went in has its completion, once, and in order."""
     wanted = INTERRUPTS or SHORT.get(open_backend.name, 25)
-    if open_backend.name in ("icarus", "verilator"):
-        pytest.skip("milliseconds a register access; verilated has the same way to its rings")
-    timer = Timer(7)
+    timer = Timer(SEED)
     draw = timer.draw
     with open_backend(first_index=0xFFFFF000) as device, timer.installed():
         queue = CommandQueue(
@@ -89,7 +91,9 @@ def test_interrupted_calls_lose_nothing(
         user_data = 0
         while timer.hits < wanted:
             todo = streams.generate(
-                draw.randint(1, 90), seed=draw.getrandbits(30), profile="decode"
+                draw.randint(1, LINES.get(open_backend.name, 90)),
+                seed=draw.getrandbits(30),
+                profile="decode",
             )
             todo["user_data"] = np.arange(user_data, user_data + len(todo))
             user_data += len(todo)
@@ -116,10 +120,8 @@ def _resume(queue: CommandQueue, came: list[Lines]) -> None:
 
 def test_an_interrupted_resume_has_every_rollout_once(open_backend: OpenBackend) -> None:
     """[DEC-005]: ended ones, ones between two legs, and ones in flight."""
-    if open_backend.name in ("icarus", "verilator"):
-        pytest.skip("milliseconds a register access; verilated has the same way to its rings")
     wanted = INTERRUPTS or SHORT.get(open_backend.name, 25) // 3
-    timer = Timer(8)
+    timer = Timer(SEED + 1)
     with open_backend() as device, timer.installed():
         for split in (False, True):
             queue = CommandQueue(device, cmd_slots=16, split_reward=split, timeout_s=PATIENCE_S)

@@ -16,7 +16,7 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass, field
 
-VERSION = 1
+VERSION = 2
 """Contract version, read back from REG VERSION. Raised with every change of meaning."""
 
 DEVICE_ID = 0x474E5244
@@ -124,7 +124,7 @@ FIELDS: tuple[Field, ...] = (
         44,
         4,
         "reserved0",
-        "submission: GPU group id; completion of REWARD: float32 bits of the score",
+        "submission: GPU group id; completion of REWARD and ROLLOUT: float32 bits of the score",
     ),
     Field("DESC-012", 48, 8, "user_data", "the host's correlation value, always echoed"),
     Field("DESC-013", 56, 8, "checksum_or_cookie", "opaque cookie, or tag and checksum (DESC-020)"),
@@ -135,6 +135,7 @@ OPCODES: tuple[Value, ...] = (
     Value("OP-001", 1, "DECODE", "generate tokens (section 4)"),
     Value("OP-002", 2, "REWARD", "score the sequence, DONE"),
     Value("OP-003", 3, "PREFILL", "ingest prompt tokens, DONE"),
+    Value("OP-004", 4, "ROLLOUT", "generate every token, score the sequence, DONE (section 4)"),
     Value("OP-255", 255, "STOP", "STOPPED; halts the device (section 6)"),
 )
 
@@ -289,3 +290,6 @@ def canonical() -> str:
 CONTRACT_SHA256 = hashlib.sha256(canonical().encode()).hexdigest()
 CONTRACT_HASH = int(CONTRACT_SHA256[:8], 16)
 """What REG CONTRACT_HASH reads: the first 32 bits of SHA-256 over :func:`canonical` [REG-07C]."""
+
+EARLIER_HASHES = {1: 0x95E8373E}
+"""CONTRACT_HASH of each earlier version, so that a device of one can be told from a broken one."""

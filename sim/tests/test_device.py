@@ -18,6 +18,7 @@ from descring_host import BACKENDS, CommandQueue, DeviceError, open_device
 from descring_model import complete, contract, first_difference, streams
 from descring_sim.cosim import device_process
 from descring_sim.cosim.device import SimulatorDevice
+from descring_sim.protocol.device import REQUEST_MAX
 from descring_sim.support import paths
 
 REG = {name: register.offset for name, register in contract.REGISTER.items()}
@@ -253,3 +254,50 @@ def test_a_seed_in_the_environment_that_is_none_is_refused(
     monkeypatch.setenv(device_process.SEED_VARIABLE, "x")
     with pytest.raises(ValueError, match="DESCRING_SEED"):
         open_device("icarus", memory=MEMORY)
+
+
+class _Raised(Exception):
+    """What a signal handler raises."""
+
+
+INTERRUPTED = {
+    "before it is sent": ("send_request", False),
+    "after it was sent": ("send_request", True),
+    "before the reply is read": ("receive_reply", False),
+    "after the reply was read": ("receive_reply", True),
+}
+
+
+@pytest.mark.parametrize("moment", INTERRUPTED)
+def test_a_posted_write_takes_effect_once_whenever_the_next_call_is_interrupted(
+    moment: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """[DB-002]: counted by the register that counts doorbells out of range."""
+    name, done = INTERRUPTED[moment]
+    original = getattr(device_process, name)
+
+    def interrupted(*arguments: Any) -> Any:
+        if done:
+            original(*arguments)
+        raise _Raised
+
+    with open_simulator("icarus") as opened:
+        for bad in range(1, 4):
+            opened.write32(REG["DOORBELL"], 1 << 20)
+            monkeypatch.setattr(device_process, name, interrupted)
+            for _ in range(bad):
+                with pytest.raises(_Raised):
+                    opened.read32(REG["ID"])
+            monkeypatch.setattr(device_process, name, original)
+            assert opened.read32(REG["CNT_BAD_DOORBELLS"]) == bad
+        exchange(opened)
+
+
+def test_more_posted_writes_than_a_request_holds_keep_their_order() -> None:
+    """Each message is small enough for a pipe to take it whole."""
+    with open_simulator("icarus") as opened:
+        for value in range(2 * REQUEST_MAX + 3):
+            opened.write32(REG["DOORBELL"], 1 << 20)
+            opened.write32(REG["DONE_BASE_HI"], value)
+        assert opened.read32(REG["DONE_BASE_HI"]) == 2 * REQUEST_MAX + 2
+        assert opened.read32(REG["CNT_BAD_DOORBELLS"]) == 2 * REQUEST_MAX + 3

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
 from descring_model import DESC_DTYPE, Lines
 
 from descring_sim.conform.capabilities import Capabilities
+from descring_sim.conform.lockstep import Registers
 from descring_sim.protocol.stream import StreamRequest
 
 HOSTS = ("eager", "slow", "late", "ahead")
@@ -24,21 +24,8 @@ HOSTS = ("eager", "slow", "late", "ahead")
 the doorbell long after the lines; rings it before them."""
 
 
-class Device(Protocol):
+class Device(Registers, Protocol):
     """The interface of a device with registers, as :class:`descring_host.Device`."""
-
-    @property
-    def memory(self) -> npt.NDArray[np.uint8]:
-        """The window that rings lie in."""
-        ...
-
-    def read32(self, offset: int) -> int:
-        """Read the register at this byte address."""
-        ...
-
-    def write32(self, offset: int, value: int) -> None:
-        """Write the register at this byte address."""
-        ...
 
     def wait(self, timeout_s: float) -> None:
         """Let the device make progress."""

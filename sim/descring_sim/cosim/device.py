@@ -29,7 +29,7 @@ from descring_sim.cosim.device_process import (
     SimulatorProcess,
     parameters,
 )
-from descring_sim.protocol.device import Op, Operation, Waited
+from descring_sim.protocol.device import REQUEST_MAX, Op, Operation, Waited
 from descring_sim.support import seeds
 
 WORKERS_MAX = 16
@@ -114,7 +114,9 @@ class SimulatorDevice:
         self._lock = threading.Lock()
         self._waiting = 0  # threads that have the lock or want it
         self._poked = threading.Event()
-        self._posted: list[Operation] = []  # writes that are not sent off yet
+        self._posting = threading.Lock()
+        self._posted: list[Operation] = []  # writes that are not known to be sent, in order
+        self._number = 0
         options = ProcessOptions(
             simulator=simulator,
             design=design or Design(parameters=parameters(workers, prefetch_depth)),
@@ -161,11 +163,13 @@ class SimulatorDevice:
         Raises:
             ValueError: an offset or value that is no u32.
         """
-        operation = Operation(
-            Op.WRITE, check_u32("register offset", offset), check_u32("register value", value)
-        )
+        address = check_u32("register offset", offset)
+        data = check_u32("register value", value)
         self._check_open()
-        self._posted.append(operation)
+        with self._posting:
+            # A number that an interrupt leaves unused is no harm; one used twice would be.
+            self._number += 1
+            self._posted.append(Operation(Op.WRITE, address, data, self._number))
         self._poked.set()
 
     def wait(self, timeout_s: float) -> None:
@@ -248,20 +252,27 @@ class SimulatorDevice:
             raise DeviceClosed(self._closed_because)
 
     def _exchange(self, operations: list[Operation]) -> int:
-        """Send off the posted writes, then ``operations``; the number of the last one."""
+        """Send off the posted writes, then ``operations``; the result of the last one."""
         self._check_open()
         self._waiting += 1
         try:
             with self._lock:
                 self._check_open()
-                posted, self._posted = self._posted, []
-                return self._process.exchange([*posted, *operations])[-1]
+                while len(self._posted) > REQUEST_MAX - len(operations):
+                    self._process.exchange(self._posted[:REQUEST_MAX])
+                    del self._posted[:REQUEST_MAX]
+                # A signal handler may raise anywhere; what is not deleted is sent again.
+                posted = self._posted[:]
+                result = self._process.exchange([*posted, *operations])[-1]
+                del self._posted[: len(posted)]
+                return result
         finally:
             self._waiting -= 1
 
     def abandon(self) -> None:
         """In a forked child: the simulator is the parent's."""
         self._lock = threading.Lock()  # a thread of the parent's may have held it
+        self._posting = threading.Lock()  # likewise
         self._poked = threading.Event()  # likewise
         if not self._closed:
             self._closed = True

@@ -159,9 +159,10 @@ class SimulatorProcess:
         return self._process.pid
 
     def exchange(self, operations: Sequence[Operation]) -> list[int]:
-        """Carry out operations; a number for each, see :class:`descring_sim.protocol.device.Op`.
+        """Carry out operations, at most ``REQUEST_MAX``; a result for each, see ``Op``.
 
-        An exception that comes from elsewhere, as KeyboardInterrupt, leaves the link usable.
+        An exception that comes from elsewhere, as KeyboardInterrupt, leaves the link usable; it is
+        then not known whether the operations were carried out.
 
         Raises:
             DeviceError: the simulator has ended, or does not respond and was ended.
@@ -172,10 +173,10 @@ class SimulatorProcess:
         except LinkBroken:
             raise self._failure() from None
         while True:
-            sequence, numbers = self._receive(REPLY_S)
+            sequence, results = self._receive(REPLY_S)
             # A reply to an earlier request is one whose wait was interrupted.
             if sequence == self._sequence:
-                return numbers
+                return results
 
     def _receive(self, seconds: float) -> tuple[int, list[int]]:
         deadline = time.monotonic() + seconds
@@ -188,8 +189,8 @@ class SimulatorProcess:
                     raise self._failure(f"no response for {seconds:.0f} s")
         try:
             return receive_reply(self._replies)
-        except LinkBroken:
-            raise self._failure() from None
+        except LinkBroken as error:
+            raise self._failure(str(error) or None) from None
 
     def check(self) -> None:
         """Raise :class:`DeviceError` if the simulator has ended."""

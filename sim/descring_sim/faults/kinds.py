@@ -13,14 +13,8 @@ import numpy as np
 from descring_model import line_bytes, seal
 from descring_model.lines import index_range
 
-from descring_sim.faults.lockstep_host import (
-    CTRL,
-    LINE,
-    FaultError,
-    FaultHost,
-    FaultyDevice,
-    Setting,
-)
+from descring_sim.conform.lockstep import CTRL, LINE
+from descring_sim.faults.lockstep_host import FaultError, FaultHost, FaultyDevice, Setting
 
 Fault = Callable[[FaultHost], None]
 
@@ -32,7 +26,7 @@ def _doorbells(host: FaultHost, ring: Callable[[bool], None]) -> None:
     placed = 0
     while placed < len(lines):
         count = min(host.room(), len(lines) - placed, int(host.rng.integers(1, 6)))
-        host.place(lines[placed : placed + count])
+        host.put(lines[placed : placed + count])
         placed += count
         ring(placed == len(lines) or host.room() == 0)
         host.take()
@@ -74,7 +68,7 @@ def _backward(host: FaultHost) -> None:
 def _too_far(host: FaultHost) -> None:
     def ring(needed: bool) -> None:
         del needed
-        slots = 1 << host.setting.cmd
+        slots = host.layout.slots("CMD")
         for step in host.rng.choice([1, 2, slots, 1 << 16, 1 << 30], 2).tolist():
             host.write("DOORBELL", host.tail + slots + step)
             host.counts["faults"] += 1
@@ -93,7 +87,7 @@ def _damaged(host: FaultHost, damage: Callable[[bytes, bytes], bytes]) -> None:
         for row in line_bytes(lines):
             new = row.tobytes()
             if host.rng.random() < 0.4:
-                old = host.device.memory[host.setting.slot("CMD", host.tail)].tobytes()
+                old = host.device.memory[host.layout.slot("CMD", host.tail)].tobytes()
                 new = damage(new, old)
                 host.counts["faults"] += 1
             host.place([new])
@@ -140,10 +134,10 @@ def _bus_errors(host: FaultHost) -> None:
         ring = ("CMD", *host.rings)[int(host.rng.integers(1 + len(host.rings)))]
         # At rest, so that nothing has been fetched that fails only now.
         host.settle()
-        host.fail(host.setting.slot(ring, int(host.rng.integers(64))))
+        host.fail(host.layout.slot(ring, int(host.rng.integers(64))))
         host.counts["faults"] += 1
         goal = host.taken + host.room()
-        host.place(host.stream(host.room(), "mixed"))
+        host.put(host.stream(host.room(), "mixed"))
         host.ring()
         host.drain(goal)
         host.clear_bus_errors()
@@ -153,7 +147,7 @@ def _resets(host: FaultHost) -> None:
     for _ in range(2):
         host.enable()
         host.remember()
-        host.place(host.stream(host.room()))
+        host.put(host.stream(host.room()))
         host.ring()
         host.device.step(int(host.rng.integers(0, 60 + 2 * host.setting.latency)))
         host.counts["faults"] += 1
@@ -167,7 +161,7 @@ def _never_drained(host: FaultHost) -> None:
     lines = host.stream(int(host.rng.integers(40, 80)))
     placed = 0
     while count := min(host.room(), len(lines) - placed):
-        host.place(lines[placed : placed + count])
+        host.put(lines[placed : placed + count])
         placed += count
         host.ring()
         host.settle()

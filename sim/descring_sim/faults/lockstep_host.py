@@ -1,52 +1,42 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A small host that does the same to a device and to the golden device, and compares them.
+"""The host of the fault table: whatever goes wrong, device and golden device end alike.
 
-Whatever goes wrong between host and device, both must end alike: every register, every byte. So
-nothing is lost or duplicated. :mod:`descring_sim.faults.kinds` has the faults.
+Every register, every byte: so nothing is lost or duplicated. :mod:`descring_sim.faults.kinds` has
+the faults.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
-from descring_model import GoldenDevice, contract, line_bytes, ring_log2
+from descring_model import GoldenDevice, contract, line_bytes
 from descring_model.lines import INDEX_MODULUS, Lines, index_range
 from descring_model.streams import generate
 
-LINE = contract.DESC_BYTES
-_PAGE = 4096
-_REG = {register.name: register.offset for register in contract.REGISTERS}
-CTRL = {field.name: field.mask for field in contract.REGISTER["CTRL"].bits}
-_STATUS = {field.name: field.mask for field in contract.REGISTER["STATUS"].bits}
-_PROGRESS = ("STATUS", "CMD_HEAD", "DONE_TAIL", "REWARD_TAIL")
-_NOT_COMPARED = {"CNT_STALL_CYCLES"}
-_MODES = ("SPLIT_REWARD", "PUBLISH_TAILS")
-_PUBLISHED = (
-    ("CMD", contract.RING_HEAD_OFFSET),
-    ("DONE", contract.RING_TAIL_OFFSET),
-    ("REWARD", contract.RING_TAIL_OFFSET),
+from descring_sim.conform.lockstep import (
+    COMPARED,
+    CTRL,
+    LINE,
+    REG,
+    STATUS,
+    Layout,
+    LockstepHost,
+    Registers,
 )
-"""Where the device writes its indices under PUBLISH_TAILS [RING-013]."""
+
+_PAGE = 4096
+_MODES = ("SPLIT_REWARD", "PUBLISH_TAILS")
 
 _PATIENCE = 3_000
 """Polls of a device without progress, before it counts as stuck."""
 
 
-class FaultyDevice(Protocol):
+class FaultyDevice(Registers, Protocol):
     """A device whose memory can fail, and whose time passes in :meth:`step` and accesses."""
-
-    memory: npt.NDArray[np.uint8]
-
-    def read32(self, offset: int) -> int:
-        """Read a register."""
-
-    def write32(self, offset: int, value: int) -> None:
-        """Write a register."""
 
     def step(self, cycles: int) -> None:
         """Let time pass."""
@@ -91,30 +81,26 @@ class Setting:
         )
 
     @property
-    def bases(self) -> dict[str, int]:
-        """Address of slot 0 of each ring."""
-        bases, end = {}, _PAGE
-        for ring, log2 in (("CMD", self.cmd), ("DONE", self.done), ("REWARD", self.reward)):
-            bases[ring] = end + LINE * self.skew + contract.RING_SLOTS_OFFSET
-            end = -(-(bases[ring] + (LINE << log2)) // _PAGE) * _PAGE
-        return bases
+    def layout(self) -> Layout:
+        """The rings, each in pages of its own."""
+        bases, end = [], _PAGE
+        log2 = (self.cmd, self.done, self.reward)
+        for size in log2:
+            bases.append(end + LINE * self.skew + contract.RING_SLOTS_OFFSET)
+            end = _page_up(bases[-1] + (LINE << size))
+        return Layout((bases[0], bases[1], bases[2]), log2)
 
     @property
     def memory_bytes(self) -> int:
         """The memory that these rings need."""
-        return -(-(self.bases["REWARD"] + (LINE << self.reward)) // _PAGE) * _PAGE
-
-    def slots(self, ring: str) -> int:
-        """How many slots the ring has."""
-        return 1 << {"CMD": self.cmd, "DONE": self.done, "REWARD": self.reward}[ring]
-
-    def slot(self, ring: str, index: int) -> slice:
-        """The bytes of the slot of ``index``."""
-        start = self.bases[ring] + LINE * (index % self.slots(ring))
-        return slice(start, start + LINE)
+        return _page_up(self.layout.bases[2] + (LINE << self.reward))
 
 
-class FaultHost:
+def _page_up(address: int) -> int:
+    return -(-address // _PAGE) * _PAGE
+
+
+class FaultHost(LockstepHost[FaultyDevice]):
     """A host before a device and the golden device; one seed of a kind of fault.
 
     Attributes:
@@ -131,49 +117,29 @@ class FaultHost:
         number: int,
         counts: Counter[str],
     ) -> None:
-        self.device = device
+        golden = GoldenDevice(device.memory.copy(), first_index=setting.first_index)
+        super().__init__(device, golden, setting.layout, setting.first_index)
         self.setting = setting
         self.rng = rng
         self.number = number
         self.counts = counts
-        self.model = GoldenDevice(device.memory.copy(), first_index=setting.first_index)
         self._exact = True
-        self._forget()
 
-    def _forget(self) -> None:
-        self.tail = self.setting.first_index
-        self.heads = dict.fromkeys(("DONE", "REWARD"), self.setting.first_index)
+    def forget(self) -> None:
+        """Begin again from the first index, as after a reset."""
+        super().forget()
         self.taken = 0
         self.modes = 0
         self._full_looks = 0
 
-    # ------------------------------------------------------------------ accesses
-
-    def write(self, name: str, value: int) -> None:
-        """Write a register of both."""
-        self.model.write32(_REG[name], value % INDEX_MODULUS)
-        self.device.write32(_REG[name], value % INDEX_MODULUS)
-
-    def read(self, name: str) -> int:
-        """Read a register of the device."""
-        return self.device.read32(_REG[name])
-
-    def store(self, address: int, data: bytes) -> None:
-        """Store bytes in the memory of both."""
-        for memory in (self.model.memory, self.device.memory):
-            memory[address : address + len(data)] = np.frombuffer(data, dtype=np.uint8)
-
     def enable(self, modes: int = 0) -> None:
         """Configure and start both, in the seed's modes and ``modes``."""
         self.modes = self.setting.modes | modes
-        setting = self.setting
-        for base in setting.bases.values():
+        word = self.first_index.to_bytes(4, "little")
+        for base in self.layout.bases:
             for offset in (contract.RING_HEAD_OFFSET, contract.RING_TAIL_OFFSET):
-                word = setting.first_index.to_bytes(4, "little")
                 self.store(base - contract.RING_SLOTS_OFFSET + offset, word)
-        self.write("RING_LOG2", ring_log2(setting.cmd, setting.done, setting.reward))
-        for ring, base in setting.bases.items():
-            self.write(f"{ring}_BASE_LO", base)
+        self.configure(self.layout)
         self.write("CTRL", CTRL["ENABLE"] | self.modes)
 
     @property
@@ -194,18 +160,15 @@ class FaultHost:
         Raises:
             FaultError: there were none, too often one after the other.
         """
-        free = self.setting.slots("CMD") - (self.tail - self.read("CMD_HEAD")) % INDEX_MODULUS
+        free = self.layout.slots("CMD") - (self.tail - self.read("CMD_HEAD")) % INDEX_MODULUS
         self._full_looks = 0 if free else self._full_looks + 1
         if self._full_looks > _PATIENCE:
-            raise FaultError(f"the command ring stays full: {self._where()}")
+            raise FaultError(f"the command ring stays full: {self.progress(self.device)}")
         return free
 
-    def place(self, lines: Lines | Sequence[bytes]) -> None:
+    def put(self, lines: Lines) -> None:
         """Store lines at the tail, without a doorbell."""
-        rows = lines if isinstance(lines, Sequence) else [r.tobytes() for r in line_bytes(lines)]
-        for row in rows:
-            self.store(self.setting.slot("CMD", self.tail).start, row)
-            self.tail = (self.tail + 1) % INDEX_MODULUS
+        self.place(row.tobytes() for row in line_bytes(lines))
 
     def ring(self) -> None:
         """Doorbell for everything placed."""
@@ -216,14 +179,14 @@ class FaultHost:
         for ring in self.rings:
             tail = self.read(f"{ring}_TAIL")
             count = (tail - self.heads[ring]) % INDEX_MODULUS
-            limit = (self.model.read32(_REG[f"{ring}_TAIL"]) - self.heads[ring]) % INDEX_MODULUS
+            limit = (self.golden.read32(REG[f"{ring}_TAIL"]) - self.heads[ring]) % INDEX_MODULUS
             if count > limit:
                 raise FaultError(
                     f"{ring}_TAIL is {tail:#x}: {count} posted, at most {limit} can be"
                 )
             for index in index_range(self.heads[ring], count).tolist():
-                at = self.setting.slot(ring, index)
-                expected, actual = self.model.memory[at], self.device.memory[at]
+                at = self.layout.slot(ring, index)
+                expected, actual = self.golden.memory[at], self.device.memory[at]
                 if not np.array_equal(expected, actual):
                     raise FaultError(
                         f"{ring} ring, index {index:#x}: "
@@ -231,16 +194,15 @@ class FaultHost:
                         f"actual {actual.tobytes().hex(' ', 8)}"
                     )
             if count:
-                self.heads[ring] = tail
                 self.taken += count
-                self.write(f"{ring}_HEAD", tail)
+                self.move_head(ring, tail)
 
     def serve(self, lines: Lines) -> None:
         """Submit these lines in batches, and take their completions."""
         goal, placed = self.taken + len(lines), 0
         while placed < len(lines):
             count = min(self.room(), len(lines) - placed, int(self.rng.integers(1, 9)))
-            self.place(lines[placed : placed + count])
+            self.put(lines[placed : placed + count])
             placed += count
             self.ring()
             self.take()
@@ -257,17 +219,19 @@ class FaultHost:
             self.device.step(int(self.rng.integers(1, 12)))
             looks = 0 if self.taken != before else looks + 1
             if looks > _PATIENCE:
-                raise FaultError(f"{self.taken} of {goal} completions arrived: {self._where()}")
+                raise FaultError(
+                    f"{self.taken} of {goal} completions arrived: {self.progress(self.device)}"
+                )
 
     def clear_and_resume(self) -> None:
         """Where the device is halted, check that both agree, clear the bus errors, and resume."""
         status = self.read("STATUS")
-        if not status & _STATUS["HALTED"]:
+        if not status & STATUS["HALTED"]:
             return
         self.settle()
         self.counts["halts"] += 1
         self.clear_bus_errors()
-        self.write("STATUS", _STATUS["BUS_ERROR"])
+        self.write("STATUS", STATUS["BUS_ERROR"])
         self.write("CTRL", CTRL["ENABLE"] | CTRL["RESUME"] | self.modes)
 
     def fail(self, at: slice) -> None:
@@ -275,31 +239,26 @@ class FaultHost:
         # Of a burst that fails, lines may have been written that do not count.
         self._exact = False
         self.device.inject_bus_error(at.start, at.stop)
-        self.model.inject_bus_error(at.start, at.stop)
+        self.golden.inject_bus_error(at.start, at.stop)
 
     def clear_bus_errors(self) -> None:
         """Let every access succeed again."""
         self.device.clear_bus_errors()
-        self.model.clear_bus_errors()
+        self.golden.clear_bus_errors()
 
     def soft_reset(self) -> None:
         """CTRL.RESET; no completion may be half-written, and none may be written later."""
-        executed = self.model.memory
-        self.device.write32(_REG["CTRL"], CTRL["RESET"])
-        for _ in range(_PATIENCE):
-            if self.read("STATUS") & _STATUS["READY"]:
-                break
-            self.device.step(1)
-        else:
+        executed = self.golden.memory
+        self.device.write32(REG["CTRL"], CTRL["RESET"])
+        if not self.reach_ready():
             raise FaultError("the device is never READY after CTRL.RESET")
         # The golden device executes at once: it has all that can ever have been written.
         same = executed == self.device.memory
-        for ring, offset in _PUBLISHED if self.modes & CTRL["PUBLISH_TAILS"] else ():
-            word = self.setting.bases[ring] - contract.RING_SLOTS_OFFSET + offset
-            same[word : word + 4] = True
+        for word in self.layout.words() if self.publishes else ():
+            same[word] = True
         for ring in self.rings:
-            for index in range(self.setting.slots(ring)):
-                at = self.setting.slot(ring, index)
+            for index in range(self.layout.slots(ring)):
+                at = self.layout.slot(ring, index)
                 if not (same[at].all() or np.array_equal(self.device.memory[at], self._old[at])):
                     raise FaultError(f"slot {index} of the {ring} ring is half-written")
                 same[at] = True
@@ -309,8 +268,8 @@ class FaultHost:
         self.device.step(2 * self.setting.latency + 40)
         if not np.array_equal(still, self.device.memory):
             raise FaultError("something was written after STATUS.READY")
-        self.model = GoldenDevice(still, first_index=self.setting.first_index)
-        self._forget()
+        self.golden = GoldenDevice(still, first_index=self.setting.first_index)
+        self.forget()
 
     def remember(self) -> None:
         """Keep the memory as it is, for :meth:`soft_reset`."""
@@ -320,39 +279,38 @@ class FaultHost:
 
     def settle(self) -> None:
         """Wait until the device is where the golden device is, and stays; then compare them."""
-        for _ in range(_PATIENCE):
-            if self._where() == self._where(self.model):
-                break
-            self.device.step(8)
-        else:
+        if not self.reach():
             raise FaultError(
-                f"at rest they differ: expected {self._where(self.model)}, actual {self._where()}"
+                f"at rest they differ: expected {self.progress(self.golden)}, "
+                f"actual {self.progress(self.device)}"
             )
         self.device.step(2 * self.setting.latency + 60)
-        for name, offset in _REG.items():
-            expected, actual = self.model.read32(offset), self.device.read32(offset)
-            if expected != actual and name not in _NOT_COMPARED:
+        for name in (*COMPARED, "DOORBELL"):
+            expected, actual = self.golden.read32(REG[name]), self.read(name)
+            if expected != actual:
                 raise FaultError(f"{name}: expected {expected:#x}, actual {actual:#x}")
-        self._compare_memory()
-
-    def _where(self, device: FaultyDevice | GoldenDevice | None = None) -> dict[str, int]:
-        device = self.device if device is None else device
-        return {name: device.read32(_REG[name]) for name in _PROGRESS}
-
-    def _compare_memory(self) -> None:
-        same = self.model.memory == self.device.memory
-        if not self._exact:
-            for ring in self.rings:
-                tail, head = (self.model.read32(_REG[f"{ring}_{end}"]) for end in ("TAIL", "HEAD"))
-                free = self.setting.slots(ring) - (tail - head) % INDEX_MODULUS
-                for index in index_range(tail, free).tolist():
-                    same[self.setting.slot(ring, index)] = True
-        if not same.all():
-            at = int(np.argmin(same))
+        differing = self.differing()
+        if len(differing):
+            at = int(differing[0])
             raise FaultError(
-                f"{np.count_nonzero(~same)} bytes of the memory differ, the first at {at:#x}: "
-                f"expected {self.model.memory[at]:#x}, actual {self.device.memory[at]:#x}"
+                f"{len(differing)} bytes of the memory differ, the first at {at:#x}: "
+                f"expected {self.golden.memory[at]:#x}, actual {self.device.memory[at]:#x}"
             )
+
+    def open_bytes(self) -> Iterator[slice]:
+        """Yield nothing: no byte may differ, until a burst has failed."""
+        if not self._exact:
+            yield from self.free_slots()
+
+    def pass_time(self) -> None:
+        """Let the device make progress."""
+        self.device.step(1)
+
+    def patience(self, least_s: float = 0.0) -> Callable[[], bool]:
+        """Return a function that is true for so many polls."""
+        del least_s
+        looks = iter(range(_PATIENCE))
+        return lambda: next(looks, None) is not None
 
     def finish(self) -> None:
         """Everything at rest and compared; add to the counts."""
@@ -363,4 +321,4 @@ class FaultHost:
             ("refused", "CNT_ERRORS"),
             ("bad doorbells", "CNT_BAD_DOORBELLS"),
         ):
-            self.counts[name] += self.model.read32(_REG[register])
+            self.counts[name] += self.golden.read32(REG[register])

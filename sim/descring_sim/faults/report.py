@@ -12,6 +12,7 @@ from typing import NamedTuple
 from descring_sim.faults.kinds import COUNTED_IN_PARTS, PARTS
 from descring_sim.support import provenance
 from descring_sim.support.errors import SimulationError
+from descring_sim.support.files import write_files
 from descring_sim.support.markdown import table
 
 FOLDERS = ("rtl", "sim", "cocotb_tests", "pymodel", "host")
@@ -142,7 +143,6 @@ def write(folder: Path, total: Total, commit: str, seed: int) -> None:
         torn=parts(total, "torn_lines", "k"),
         flipped=parts(total, "bit_flips", "bits"),
     )
-    (folder / "faults.md").write_text(page.rstrip("\n") + "\n", encoding="utf-8")
     data = {
         "date": str(provenance.today()),
         "commit": commit,
@@ -153,4 +153,9 @@ def write(folder: Path, total: Total, commit: str, seed: int) -> None:
         ],
     }
     assert set(PARTS) <= {kind for kind, _ in total}
-    (folder / "faults.json").write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
+    write_files(
+        {
+            folder / "faults.md": page.rstrip("\n") + "\n",
+            folder / "faults.json": json.dumps(data, indent=1) + "\n",
+        }
+    )

@@ -19,6 +19,7 @@ import click
 
 from descring_sim.mutation.mutant import Mutant, MutantError, load
 from descring_sim.support import paths, provenance, suggest
+from descring_sim.support.files import write_files
 
 Status = Literal["killed", "equivalent", "survived", "invalid"]
 
@@ -166,7 +167,7 @@ def write_page(path: Path, page: Page, verdicts: Sequence[Verdict], begun_at: st
         "",
     ]
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("\n".join(lines), encoding="utf-8")
+    write_files({path: "\n".join(lines)})
 
 
 def _chosen(mutants: list[Mutant], only: Sequence[str]) -> list[Mutant]:

@@ -1,15 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
 """What passes between a host program and the simulator that its device runs in.
 
-The memory window is shared. Everything else are messages through two pipes: a request holds any
-number of operations, which the testbench carries out in order, and its reply a number for each.
-While no request is in progress, simulated time stops.
+The memory window is shared. Everything else are messages through two pipes: a request holds
+operations, which the testbench carries out in order, and its reply a result for each. While no
+request is in progress, simulated time stops.
+
+A signal handler of the host may raise between any two steps of a call. So a message is written and
+read as a whole or not at all: it fits into ``PIPE_BUF`` bytes, and replies are packets of their
+pipe. And posted writes are numbered: one that was sent, but of which the host does not know that it
+was, is sent again, and skipped if it was carried out.
 """
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+import select
 import struct
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -57,7 +64,7 @@ class DeviceJob:
 
 
 class Op(IntEnum):
-    """What a request can ask for, and the number that is returned."""
+    """What a request can ask for, and the result that is returned."""
 
     READ = 0
     """Read a register: its value."""
@@ -89,20 +96,64 @@ class Waited(IntEnum):
 
 
 class Operation(NamedTuple):
-    """One operation; ``address`` and ``value`` are u32."""
+    """One operation; ``address`` and ``value`` are u32.
+
+    ``number`` (u64) grows from one posted write to the next; 0 is that of everything else.
+    """
 
     op: Op
     address: int = 0
     value: int = 0
+    number: int = 0
 
 
 class LinkBroken(Exception):
     """The other end is gone."""
 
 
-_HEAD = struct.Struct("<II")  # sequence number, how many operations or numbers follow
-_OPERATION = struct.Struct("<III")
-_NUMBER = struct.Struct("<I")
+_HEAD = struct.Struct("<II")  # sequence number, how many operations or results follow
+_OPERATION = struct.Struct("<IIIQ")
+_RESULT = struct.Struct("<I")
+
+REQUEST_MAX = (select.PIPE_BUF - _HEAD.size) // _OPERATION.size
+"""How many operations fit into a request: a pipe takes that many bytes as a whole or not at all."""
+
+
+def open_requests(path: str) -> int:
+    """Open the pipe of requests for reading."""
+    return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+
+
+def open_replies(path: str) -> int:
+    """Open the pipe of replies for writing: as packets, each of which one read returns."""
+    file = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    fcntl.fcntl(file, fcntl.F_SETFL, fcntl.fcntl(file, fcntl.F_GETFL) | os.O_DIRECT)
+    return file
+
+
+def _write(file: int, message: bytes) -> None:
+    try:
+        written = os.write(file, message)
+    except BrokenPipeError:
+        raise LinkBroken from None
+    if written != len(message):
+        raise LinkBroken(f"expected {len(message)} bytes to be written, got {written}")
+
+
+def send_request(file: int, sequence: int, operations: Sequence[Operation]) -> None:
+    """Ask for at most :data:`REQUEST_MAX` ``operations``."""
+    body = b"".join(_OPERATION.pack(*operation) for operation in operations)
+    _write(file, _HEAD.pack(sequence, len(operations)) + body)
+
+
+def receive_request(file: int) -> tuple[int, list[Operation]]:
+    """Wait for the next request: its sequence number and operations."""
+    sequence, count = _HEAD.unpack(_read(file, _HEAD.size))
+    body = _read(file, _OPERATION.size * count)
+    return sequence, [
+        Operation(Op(op), address, value, number)
+        for op, address, value, number in _OPERATION.iter_unpack(body)
+    ]
 
 
 def _read(file: int, count: int) -> bytes:
@@ -115,37 +166,22 @@ def _read(file: int, count: int) -> bytes:
     return data
 
 
-def _write(file: int, data: bytes) -> None:
-    while data:
-        try:
-            data = data[os.write(file, data) :]
-        except BrokenPipeError:
-            raise LinkBroken from None
-
-
-def send_request(file: int, sequence: int, operations: Sequence[Operation]) -> None:
-    """Ask for ``operations``."""
-    body = b"".join(_OPERATION.pack(*operation) for operation in operations)
-    _write(file, _HEAD.pack(sequence, len(operations)) + body)
-
-
-def receive_request(file: int) -> tuple[int, list[Operation]]:
-    """Wait for the next request: its sequence number and operations."""
-    sequence, count = _HEAD.unpack(_read(file, _HEAD.size))
-    body = _read(file, _OPERATION.size * count)
-    return sequence, [
-        Operation(Op(op), address, value) for op, address, value in _OPERATION.iter_unpack(body)
-    ]
-
-
-def send_reply(file: int, sequence: int, numbers: Sequence[int]) -> None:
+def send_reply(file: int, sequence: int, results: Sequence[int]) -> None:
     """Reply to the request ``sequence``."""
-    body = b"".join(_NUMBER.pack(number) for number in numbers)
-    _write(file, _HEAD.pack(sequence, len(numbers)) + body)
+    body = b"".join(_RESULT.pack(result) for result in results)
+    _write(file, _HEAD.pack(sequence, len(results)) + body)
 
 
 def receive_reply(file: int) -> tuple[int, list[int]]:
-    """Wait for the next reply: the number of its request, and the numbers."""
-    sequence, count = _HEAD.unpack(_read(file, _HEAD.size))
-    body = _read(file, _NUMBER.size * count)
-    return sequence, [number for (number,) in _NUMBER.iter_unpack(body)]
+    """Wait for the next reply: the number of its request, and the results.
+
+    Raises:
+        LinkBroken: the other end is gone, or this is not a whole reply.
+    """
+    packet = os.read(file, select.PIPE_BUF)
+    if len(packet) < _HEAD.size:
+        raise LinkBroken
+    sequence, count = _HEAD.unpack_from(packet)
+    if len(packet) != _HEAD.size + _RESULT.size * count:
+        raise LinkBroken(f"expected a reply of {count} results, got {len(packet)} bytes")
+    return sequence, [result for (result,) in _RESULT.iter_unpack(packet[_HEAD.size :])]

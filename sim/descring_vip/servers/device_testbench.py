@@ -19,6 +19,8 @@ from descring_sim.protocol.device import (
     LinkBroken,
     Op,
     Operation,
+    open_replies,
+    open_requests,
     receive_request,
     send_reply,
 )
@@ -36,8 +38,9 @@ class HostDeviceTestbench(Case):
         job = DeviceJob.load(Path(os.environ[JOB_VARIABLE]))
         self.time = Timebase(dut)
         self._reset_cycles = job.reset_cycles
-        self._requests = os.open(job.requests, os.O_RDONLY | os.O_CLOEXEC)
-        self._replies = os.open(job.replies, os.O_WRONLY | os.O_CLOEXEC)
+        self._requests = open_requests(job.requests)
+        self._replies = open_replies(job.replies)
+        self._last = 0  # the number of the last operation that had one
         self._host = DeviceHost(
             dut,
             self.time,
@@ -62,9 +65,9 @@ class HostDeviceTestbench(Case):
         while going:
             try:
                 sequence, operations = receive_request(self._requests)
-                numbers = [await self._carry_out(operation) for operation in operations]
+                results = [await self._carry_out(operation) for operation in operations]
                 going = operations[-1].op is not Op.CLOSE
-                send_reply(self._replies, sequence, numbers)
+                send_reply(self._replies, sequence, results)
             except LinkBroken:
                 return
 
@@ -74,6 +77,10 @@ class HostDeviceTestbench(Case):
         self.time.stop()
 
     async def _carry_out(self, operation: Operation) -> int:
+        if operation.number:
+            if operation.number <= self._last:
+                return 0  # the host did not know that it had been sent
+            self._last = operation.number
         if operation.op is Op.READ:
             return await self._host.read(operation.address)
         if operation.op is Op.WRITE:

@@ -22,6 +22,7 @@ from descring_sim.conform.suite.declare import NOT_APPLICABLE
 from descring_sim.support import paths
 from descring_sim.support.click_options import jobs_option
 from descring_sim.support.click_program import run_module
+from descring_sim.support.files import write_files
 from descring_sim.support.provenance import commit_of
 
 PAGE = "docs/results/conformance.md"
@@ -91,7 +92,7 @@ def write_page(root: Path, trials: Sequence[Trial], accepted: Sequence[Acceptanc
         *acceptances(accepted),
         "",
     ]
-    page.write_text(above + "\n".join(lines), encoding="utf-8")
+    write_files({page: above + "\n".join(lines)})
 
 
 def _accepted(name: str, work: Path) -> tuple[tuple[TestResult, ...], float]:

@@ -1,45 +1,39 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A device under test beside the golden device: every step is done to both, and they are compared.
+"""The host of the conformance tests: what differs is a rule that the device breaks.
 
-The golden device is eager, the other may take its time: before each step whose outcome depends on
-how far a device is, it is given the time to come as far (:meth:`Bench.settle`).
+Before each step whose outcome depends on how far a device is, it is given the time to come as far
+(:meth:`Bench.settle`).
 """
 
 from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
 
 import numpy as np
-import numpy.typing as npt
-from descring_model import (
-    GoldenDevice,
-    Lines,
-    Ring,
-    contract,
-    ring_log2,
-    seal,
-)
+from descring_model import GoldenDevice, Lines, contract, seal
+from descring_model.lines import index_range
 
 from descring_sim.conform.capabilities import Capabilities
 from descring_sim.conform.dut import Device
+from descring_sim.conform.lockstep import (
+    COMPARED,
+    CTRL,
+    LINE,
+    REG,
+    RINGS,
+    U32,
+    Layout,
+    LockstepHost,
+)
 from descring_sim.conform.status import Bin, LineDiff
 from descring_sim.conform.suite.diagnosis import diagnose_line, differing_bytes
 from descring_sim.conform.suite.stream_check import position, wrap
-from descring_sim.conform.suite.vector import FLAG, U32, Draw
+from descring_sim.conform.suite.vector import FLAG, Draw
 
-REG = {name: register.offset for name, register in contract.REGISTER.items()}
-CTRL = {bits.name: bits.mask for bits in contract.REGISTER["CTRL"].bits}
-STATUS = {bits.name: bits.mask for bits in contract.REGISTER["STATUS"].bits}
-IRQ = {bits.name: bits.mask for bits in contract.REGISTER["IRQ_STATUS"].bits}
 RULE_OF = {name: register.rule for name, register in contract.REGISTER.items()}
-COMPARED = tuple(name for name in REG if name not in ("CNT_STALL_CYCLES", "DOORBELL"))
-"""Registers that are compared at rest; stalled cycles are time (section 8)."""
-_PROGRESS = ("CMD_HEAD", "DONE_TAIL", "REWARD_TAIL", "STATUS", "IRQ_STATUS")
 _OPCODE_NAMES = {item.value: item.name for item in contract.OPCODES}
-_LINE = contract.DESC_BYTES
 _GUARD = 256
 _POLL_S = 0.002
 _READY_S = 10.0
@@ -54,16 +48,8 @@ class CheckFailed(Exception):
         self.diff = diff
 
 
-@dataclass(frozen=True)
-class Layout:
-    """Where rings lie: byte address of slot 0 and log2 of the slots, for CMD, DONE and REWARD."""
-
-    bases: tuple[int, int, int]
-    log2: tuple[int, int, int]
-
-
-class Bench:
-    """One device, its golden twin, and the steps of a host."""
+class Bench(LockstepHost[Device]):
+    """A device under test beside the golden device."""
 
     def __init__(
         self,
@@ -74,51 +60,29 @@ class Bench:
         first_index: int = 0,
         settle_s: float = 2.0,
     ) -> None:
-        self.device = device
+        golden = GoldenDevice(len(device.memory), first_index=first_index)
+        super().__init__(device, golden, self.plan(3, 3, 3), first_index)
         self.rule = rule
         self.draw = draw
         self.rng = draw.rng
         self.capabilities: Capabilities = draw.capabilities
         self.compared = 0
         self.bins: Counter[Bin] = Counter()
-        self.first_index = first_index
         self._settle_s = settle_s
         self._sent: dict[int, Lines] = {}
-        self.golden = GoldenDevice(len(device.memory), first_index=first_index)
         self._fill()
-        self.layout = self.plan(3, 3, 3)
-        self.tail = first_index
-        self.taken = {Ring.DONE: first_index, Ring.REWARD: first_index}
 
     # ------------------------------------------------------------------ steps of a host
 
-    def write(self, register: str | int, value: int) -> None:
-        """Write a register, by name or address, of both."""
-        offset = REG[register] if isinstance(register, str) else register
-        self.golden.write32(offset, value)
-        self.device.write32(offset, value)
-
-    def read(self, register: str | int) -> int:
-        """Read a register of the device under test."""
-        offset = REG[register] if isinstance(register, str) else register
-        return self.device.read32(offset)
-
-    def plan(self, cmd: int, done: int, reward: int) -> Layout:
+    @staticmethod
+    def plan(cmd: int, done: int, reward: int) -> Layout:
         """Rings of these sizes, one behind the other, with room for guards around each."""
         bases = []
         place = _GUARD
         for log2 in (cmd, done, reward):
             bases.append(place)
-            place += (_LINE << log2) + _GUARD
+            place += (LINE << log2) + _GUARD
         return Layout((bases[0], bases[1], bases[2]), (cmd, done, reward))
-
-    def configure(self, layout: Layout) -> None:
-        """Write sizes and bases."""
-        self.layout = layout
-        self.write("RING_LOG2", ring_log2(*layout.log2))
-        for ring, base in zip(("CMD", "DONE", "REWARD"), layout.bases, strict=True):
-            self.write(f"{ring}_BASE_LO", base & U32)
-            self.write(f"{ring}_BASE_HI", base >> 32)
 
     def start(self, cmd: int = 3, done: int = 3, reward: int = 3, *modes: str) -> None:
         """Configure rings of these sizes and enable, with these mode bits."""
@@ -128,30 +92,25 @@ class Bench:
     def put(self, lines: Lines) -> None:
         """Write lines at the command ring's tail, without a doorbell."""
         self.settle()
-        slots = 1 << self.layout.log2[0]
-        free = slots - (self.tail - self.golden.read32(REG["CMD_HEAD"]) & U32)
-        if len(lines) > free:
-            raise ValueError(f"a test puts {len(lines)} lines where {free} slots are free")
-        occupied = slots - free
-        self._store(lines, self.tail)
+        slots = self.layout.slots("CMD")
+        occupied = self.tail - self.golden.read32(REG["CMD_HEAD"]) & U32
+        if occupied + len(lines) > slots:
+            raise ValueError(
+                f"a test puts {len(lines)} lines where {slots - occupied} slots are free"
+            )
         for place, line in enumerate(lines):
             self._cover(line, self.tail + place & U32, slots, occupied + place)
-        self.tail = self.tail + len(lines) & U32
+        self._put(lines)
 
     def rewrite(self, count: int) -> None:
         """Write other lines over the last ``count`` that were put and not rung for."""
-        first = self.tail - count & U32
-        self._store(self.lines(count, index=first), first)
+        self.tail = self.tail - count & U32
+        self._put(self.lines(count))
 
-    def _store(self, lines: Lines, first: int) -> None:
-        """Write lines from the slot of index ``first`` on."""
-        slots = 1 << self.layout.log2[0]
+    def _put(self, lines: Lines) -> None:
         for place, line in enumerate(lines):
-            at = self.layout.bases[0] + _LINE * ((first + place & U32) % slots)
-            data = np.frombuffer(line.tobytes(), np.uint8)
-            for memory in (self.golden.memory, self.device.memory):
-                memory[at : at + _LINE] = data
             self._sent[int(line["user_data"])] = lines[place : place + 1].copy()
+        self.place(line.tobytes() for line in lines)
 
     def ring(self, tail: int | None = None) -> None:
         """Ring the doorbell; for all lines that were put when no tail is given."""
@@ -163,39 +122,27 @@ class Bench:
         self.put(lines)
         self.ring()
 
-    def take(self, count: int | None = None, ring: Ring = Ring.DONE) -> None:
+    def take(self, count: int | None = None, ring: str = "DONE") -> None:
         """Move the host's head over ``count`` completions, all that are there when None."""
         self.settle()
-        tail = self.golden.read32(REG[f"{ring.name}_TAIL"])
-        there = tail - self.taken[ring] & U32
-        self.taken[ring] = self.taken[ring] + (there if count is None else min(count, there)) & U32
-        self.write(f"{ring.name}_HEAD", self.taken[ring])
+        there = self.golden.read32(REG[f"{ring}_TAIL"]) - self.heads[ring] & U32
+        self.move_head(ring, self.heads[ring] + (there if count is None else min(count, there)))
 
-    def lines(
-        self, count: int, opcodes: Iterable[str] | None = None, *, index: int | None = None
-    ) -> Lines:
-        """Random lines, half of them CHECKED for their places where that is claimed.
-
-        The first has this ``index``, the tail's when None.
-        """
+    def lines(self, count: int, opcodes: Iterable[str] | None = None) -> Lines:
+        """Random lines for the tail, half of them CHECKED where that is claimed."""
         lines = self.draw.lines(count, list(opcodes) if opcodes else None)
         if self.capabilities.checked:
             chosen = self.rng.random(count) < 0.5
-            first = self.tail if index is None else index
-            indices = (np.arange(count, dtype=np.int64) + first) & U32
+            indices = index_range(self.tail, count)
             lines[chosen] = seal(lines, indices, set_flag=True)[chosen]
         return lines
 
     def reset(self) -> None:
         """CTRL.RESET, and what follows from it on the host's side."""
         self.write("CTRL", CTRL["RESET"])
-        deadline = time.monotonic() + _READY_S
-        while not self.read("STATUS") & STATUS["READY"]:
-            if time.monotonic() > deadline:
-                raise CheckFailed(f"not READY {_READY_S:g} s after CTRL.RESET", ("LIFE-004",))
-            self.device.wait(_POLL_S)
-        self.tail = self.first_index
-        self.taken = dict.fromkeys(self.taken, self.first_index)
+        if not self.reach_ready(_READY_S):
+            raise CheckFailed(f"not READY {_READY_S:g} s after CTRL.RESET", ("LIFE-004",))
+        self.forget()
 
     # ------------------------------------------------------------------ checks
 
@@ -240,90 +187,51 @@ class Bench:
             raise CheckFailed("the device claims an interrupt and has no `irq`", ("IRQ-001",))
         self.check("level of the interrupt", int(self.golden.irq), int(bool(level)))
 
-    def _progress(self, device: Device | GoldenDevice) -> tuple[int, ...]:
-        """What moves while a device works; the words of RING-013 move after the registers."""
-        registers = tuple(device.read32(REG[name]) for name in _PROGRESS)
-        if not self.golden.read32(REG["CTRL"]) & CTRL["PUBLISH_TAILS"]:
-            return registers
-        words = (device.memory[word : word + 4].tobytes() for word in self._words())
-        return registers + tuple(int.from_bytes(word, "little") for word in words)
-
-    def _words(self) -> list[int]:
-        """Addresses of the words that a device may keep its indices in."""
-        offsets = (contract.RING_HEAD_OFFSET, contract.RING_TAIL_OFFSET, contract.RING_TAIL_OFFSET)
-        return [
-            base - contract.RING_SLOTS_OFFSET + offset
-            for base, offset in zip(self.layout.bases, offsets, strict=True)
-        ]
-
     def settle(self) -> None:
         """Until it is as far as its twin, or has not moved for the settling time."""
-        wanted = self._progress(self.golden)
-        last = self._progress(self.device)
-        moved = time.monotonic()
-        while last != wanted and time.monotonic() - moved < self._settle_s:
-            # Reading again lets time pass in a simulator, where a wait can be a thousand cycles.
-            now = self._progress(self.device)
-            if now == last:
-                self.device.wait(_POLL_S)
-                now = self._progress(self.device)
-            if now != last:
-                last, moved = now, time.monotonic()
+        self.reach()
+
+    def pass_time(self) -> None:
+        """Let the device make progress."""
+        self.device.wait(_POLL_S)
+
+    def patience(self, least_s: float = 0.0) -> Callable[[], bool]:
+        """Return a function that is true until the settling time is over."""
+        deadline = time.monotonic() + max(self._settle_s, least_s)
+        return lambda: time.monotonic() < deadline
 
     def _same_memory(self, rules: tuple[str, ...]) -> None:
-        wanted, got = self.golden.memory, self.device.memory
-        differing = np.flatnonzero(wanted != got)
-        if len(differing):
-            differing = differing[~np.isin(differing, self._undetermined())]
+        differing = self.differing()
         if not len(differing):
             self.compared += 1
             return
         at = int(differing[0])
-        for name, base, log2 in zip(
-            ("command", "done", "reward"), self.layout.bases, self.layout.log2, strict=True
-        ):
-            if base <= at < base + (_LINE << log2):
-                start = base + (at - base) // _LINE * _LINE
-                raise self._line_failure(name, (start - base) // _LINE, start, rules)
+        for ring, base in zip(RINGS, self.layout.bases, strict=True):
+            if base <= at < base + LINE * self.layout.slots(ring):
+                raise self._line_failure(ring, (at - base) // LINE, rules)
         raise CheckFailed(
             f"byte 0x{at:x} of memory, outside of all rings, was written: "
-            f"expected 0x{wanted[at]:02x}, actual 0x{got[at]:02x}",
+            f"expected 0x{self.golden.memory[at]:02x}, actual 0x{self.device.memory[at]:02x}",
             ("RING-004", *rules),
         )
 
-    def _undetermined(self) -> npt.NDArray[np.int64]:
-        """Bytes that the contract leaves open: free completion slots, and words of indices."""
-        open_bytes = []
-        if not self.golden.read32(REG["CTRL"]) & CTRL["PUBLISH_TAILS"]:
-            open_bytes = [np.arange(word, word + 4) for word in self._words()]
-        for name, base, log2 in zip(
-            ("CMD", "DONE", "REWARD"), self.layout.bases, self.layout.log2, strict=True
-        ):
-            if name != "CMD":
-                head, tail = (self.golden.read32(REG[f"{name}_{end}"]) for end in ("HEAD", "TAIL"))
-                free = (1 << log2) - (tail - head & U32)
-                slots = (np.arange(free, dtype=np.int64) + tail) % (1 << log2)
-                lines = base + _LINE * slots[:, np.newaxis] + np.arange(_LINE)
-                open_bytes.append(lines.reshape(-1))
-        return np.concatenate(open_bytes)
-
-    def _line_failure(
-        self, ring: str, slot: int, start: int, rules: tuple[str, ...]
-    ) -> CheckFailed:
-        expected = self.golden.memory[start : start + _LINE].copy().view(self._dtype)
-        actual = self.device.memory[start : start + _LINE].copy().view(self._dtype)
+    def _line_failure(self, ring: str, slot: int, rules: tuple[str, ...]) -> CheckFailed:
+        at = self.layout.slot(ring, slot)
+        expected = self.golden.memory[at].copy().view(self._dtype)
+        actual = self.device.memory[at].copy().view(self._dtype)
+        name = "command" if ring == "CMD" else ring.lower()
         submitted = self._sent.get(int(expected["user_data"][0]))
         diff = LineDiff(
             slot,
-            ring,
+            name,
             None if submitted is None else submitted.tobytes(),
             expected.tobytes(),
             actual.tobytes(),
         )
-        text = f"{ring} ring, slot {slot} does not hold what it should"
-        if ring == "command":
+        text = f"{name} ring, slot {slot} does not hold what it should"
+        if ring == "CMD":
             return CheckFailed(f"{text}: the device wrote there", ("RING-003", *rules), diff)
-        near = len(differing_bytes(expected.tobytes(), actual.tobytes())) <= _LINE // 2
+        near = len(differing_bytes(expected.tobytes(), actual.tobytes())) <= LINE // 2
         if submitted is not None and near and actual["user_data"] == expected["user_data"]:
             return CheckFailed(
                 text, diagnose_line(submitted[0], expected[0], actual[0]).rules, diff

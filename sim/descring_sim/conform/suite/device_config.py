@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from descring_model import ring_log2
 
-from descring_sim.conform.suite.bench import CTRL, STATUS, Bench, Layout
+from descring_sim.conform.lockstep import CTRL, STATUS, Layout
+from descring_sim.conform.suite.bench import Bench
 from descring_sim.conform.suite.declare import device_test
 from descring_sim.conform.suite.vector import U32
 
@@ -143,6 +144,5 @@ def reset_ignores_the_other_bits(bench: Bench) -> None:
     bench.submit(bench.lines(2))
     bench.rest()
     bench.write("CTRL", U32)
-    bench.tail = bench.first_index
-    bench.taken = dict.fromkeys(bench.taken, bench.first_index)
+    bench.forget()
     bench.rest()

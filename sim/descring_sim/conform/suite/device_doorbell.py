@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from descring_sim.conform.suite.bench import CTRL, STATUS, Bench
+from descring_sim.conform.lockstep import CTRL, STATUS
+from descring_sim.conform.suite.bench import Bench
 from descring_sim.conform.suite.declare import device_test
 from descring_sim.conform.suite.vector import U32
 

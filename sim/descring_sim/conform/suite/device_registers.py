@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from descring_model import contract
 
-from descring_sim.conform.suite.bench import COMPARED, CTRL, IRQ, REG, RULE_OF, STATUS, Bench
+from descring_sim.conform.lockstep import COMPARED, CTRL, IRQ, REG, STATUS
+from descring_sim.conform.suite.bench import RULE_OF, Bench
 from descring_sim.conform.suite.declare import MODES, device_test
 from descring_sim.conform.suite.vector import U32
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 
 import time
 
-from descring_model import Ring
-
-from descring_sim.conform.suite.bench import REG, Bench
+from descring_sim.conform.lockstep import REG
+from descring_sim.conform.suite.bench import Bench
 from descring_sim.conform.suite.declare import device_test
 from descring_sim.conform.suite.vector import U32
 
@@ -17,7 +16,7 @@ _LOOK_S = 0.5
 
 def _rounds(bench: Bench, rounds: int, *rules: str) -> None:
     """Fill the command ring, take all, and again."""
-    slots = 1 << bench.layout.log2[0]
+    slots = bench.layout.slots("CMD")
     for _ in range(rounds):
         bench.submit(bench.lines(slots))
         bench.rest(*rules)
@@ -29,7 +28,7 @@ def _rounds(bench: Bench, rounds: int, *rules: str) -> None:
 
 def _take_all(bench: Bench) -> None:
     bench.take()
-    bench.take(ring=Ring.REWARD)
+    bench.take(ring="REWARD")
 
 
 @device_test("RING-001", smoke=True)
@@ -107,9 +106,8 @@ def lines_before_tails(bench: Bench) -> None:
         while seen < 16 and time.monotonic() < deadline:
             posted = bench.read("DONE_TAIL") - bench.first_index & U32
             for slot in range(seen, min(posted, 16)):
-                start = bench.layout.bases[1] + 64 * ((bench.first_index + slot) % 16)
-                written = bench.device.memory[start : start + 64].tobytes()
-                right = written == bench.golden.memory[start : start + 64].tobytes()
+                at = bench.layout.slot("DONE", bench.first_index + slot)
+                right = bench.device.memory[at].tobytes() == bench.golden.memory[at].tobytes()
                 bench.check(f"completion {slot} lies before the tail and in memory", 1, int(right))
             seen = max(seen, posted)
         bench.rest()
@@ -175,7 +173,7 @@ def reward_ring_holds_back_done_ring(bench: Bench) -> None:
     bench.rest()
     bench.quiet()
     for _ in range(6):
-        bench.take(1, Ring.REWARD)
+        bench.take(1, "REWARD")
         bench.rest()
     bench.take()
     bench.rest()
@@ -221,7 +219,7 @@ def illegal_heads(bench: Bench) -> None:
     bench.rest()
     bench.take(3)
     bench.same("DONE_HEAD")
-    head, tail = bench.taken[Ring.DONE], bench.golden.read32(REG["DONE_TAIL"])
+    head, tail = bench.heads["DONE"], bench.golden.read32(REG["DONE_TAIL"])
     for value in (head - 1, head - 3, tail + 1, tail + 8, head + (1 << 31), head - (1 << 31)):
         bench.write("DONE_HEAD", value & U32)
         bench.same("DONE_HEAD", "RING-010")
@@ -239,7 +237,7 @@ def heads_through_the_wrap(bench: Bench) -> None:
     for _ in range(4):
         bench.submit(bench.lines(4, [bench.draw.echo_opcode()]))
         bench.rest()
-        bench.write("DONE_HEAD", bench.taken[Ring.DONE] - 1 & U32)
+        bench.write("DONE_HEAD", bench.heads["DONE"] - 1 & U32)
         bench.take(2)
         bench.same("DONE_HEAD", "RING-010")
         bench.take()

@@ -8,10 +8,10 @@ from typing import cast
 
 import numpy as np
 import numpy.typing as npt
-from descring_model import Ring
 
 from descring_sim.conform.dut import FailingDevice
-from descring_sim.conform.suite.bench import CTRL, REG, STATUS, Bench, CheckFailed
+from descring_sim.conform.lockstep import CTRL, REG, STATUS
+from descring_sim.conform.suite.bench import Bench, CheckFailed
 from descring_sim.conform.suite.declare import MODES, device_test
 from descring_sim.conform.suite.vector import OPCODE, U32
 
@@ -97,7 +97,7 @@ def pause_and_go_on(bench: Bench) -> None:
         _take_own(bench)
         bench.device.wait(0.002)
     _take_own(bench)
-    bench.taken[Ring.DONE] = bench.tail
+    bench.heads["DONE"] = bench.tail
     bench.rest()
 
 
@@ -166,29 +166,29 @@ _Memory = npt.NDArray[np.uint8]
 def _posted_lines_are_whole(bench: Bench, after: _Memory, whole: _Memory, posted: int) -> None:
     """What the tail had covered before the reset is there, byte for byte."""
     for slot in range(posted):
-        start = bench.layout.bases[1] + 64 * ((bench.first_index + slot) % 32)
-        same = np.array_equal(after[start : start + 64], whole[start : start + 64])
+        at = bench.layout.slot("DONE", bench.first_index + slot)
+        same = np.array_equal(after[at], whole[at])
         bench.check(f"completion {slot} is whole", 1, int(same))
 
 
 @device_test("LIFE-005", "bus_errors", smoke=True)
 def unreadable_line(bench: Bench) -> None:
     """A line that cannot be read halts with BUS_ERROR at its index; RESUME tries it again."""
-    _bus_error(bench, 0)
+    _bus_error(bench, "CMD")
 
 
 @device_test("LIFE-005", "bus_errors", smoke=True)
 def unwritable_slot(bench: Bench) -> None:
     """A completion that cannot be written halts with BUS_ERROR; nothing is skipped."""
-    _bus_error(bench, 1)
+    _bus_error(bench, "DONE")
 
 
-def _bus_error(bench: Bench, ring: int) -> None:
+def _bus_error(bench: Bench, ring: str) -> None:
     device = cast(FailingDevice, bench.device)
     bench.start(4, 4, 4)
-    at = bench.layout.bases[ring] + 64 * ((bench.first_index + 3) % 16)
+    at = bench.layout.slot(ring, bench.first_index + 3)
     for side in (bench.golden, device):
-        side.inject_bus_error(at, at + 64)
+        side.inject_bus_error(at.start, at.stop)
     bench.submit(bench.lines(8))
     bench.rest()
     bench.write("CTRL", _RESUME)
@@ -217,7 +217,7 @@ def random_session(bench: Bench) -> None:
             lines["opcode"][stops] = OPCODE["STOP"]
         bench.submit(lines)
         bench.rest()
-        for ring in (Ring.DONE, Ring.REWARD):
+        for ring in ("DONE", "REWARD"):
             if bench.rng.random() < 0.7:
                 bench.take(int(bench.rng.integers(0, 20)), ring)
         draw = bench.rng.random()
