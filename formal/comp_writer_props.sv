@@ -37,7 +37,7 @@ module comp_writer_props
     input wire logic                 valid_i,
     input wire logic                 to_reward_i,
     input wire logic [DESC_BITS-1:0] data_i,
-    input wire logic [          5:0] tokens_i,
+    input wire logic [         31:0] tokens_i,
     input wire logic                 error_i,
     input wire logic [         31:0] watch_i
 );
@@ -49,7 +49,7 @@ module comp_writer_props
 
   logic ready, post, post_error, announce, stall, failed, fatal, repaired, drained, bus_idle;
   logic [31:0] done_index, reward_index, cmd_head, done_tail, reward_tail;
-  logic [5:0] post_tokens;
+  logic [31:0] post_tokens;
 
   comp_writer #(
       .Depth         (Depth),
@@ -220,7 +220,7 @@ module comp_writer_props
   endfunction
 
   function automatic logic for_reward(input int i);
-    for_reward = u_dut.u_info_fifo.mem[PlaceBits'(32'(info_read)+32'(i))][7];
+    for_reward = u_dut.u_info_fifo.mem[PlaceBits'(32'(info_read)+32'(i))][33];
   endfunction
 
   // A burst has from 1 to MaxBurst lines, all in one page of 64.

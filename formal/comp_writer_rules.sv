@@ -21,7 +21,7 @@ module comp_writer_rules
     input wire logic                 accept_i,
     input wire logic                 to_reward_i,
     input wire logic [DESC_BITS-1:0] data_i,
-    input wire logic [          5:0] tokens_i,
+    input wire logic [         31:0] tokens_i,
     input wire logic                 error_i,
     input wire logic [         31:0] index_i,
     input wire logic [         63:6] slot_line_i,
@@ -29,7 +29,7 @@ module comp_writer_rules
     input wire logic                 post_i,
     input wire logic                 post_reward_i,
     input wire logic                 post_error_i,
-    input wire logic [          5:0] post_tokens_i,
+    input wire logic [         31:0] post_tokens_i,
     input wire logic [         31:0] cmd_head_i,
     input wire logic [         31:0] done_tail_i,
     input wire logic [         31:0] reward_tail_i,
@@ -109,7 +109,7 @@ module comp_writer_rules
   // ---------------------------------------------------------------- the watched completion
 
   logic watch_reward_q, watch_error_q, watched;
-  logic [5:0] watch_tokens_q;
+  logic [31:0] watch_tokens_q;
   logic [31:0] watch_index_q;
   logic [63:6] watch_line_q;
   logic [DESC_BITS-1:0] watch_data_q;

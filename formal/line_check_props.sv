@@ -50,9 +50,9 @@ module line_check_props
   // [ERR-003] [DESC-022] an intact line for another index is refused for its tag
   `HW_ASSERT_IF(WrongTag_A, intact && data_i[TAG_LSB+:32] != index_i,
                 error_code == ERROR_CODE_BAD_TAG && !stop)
-  // [ERR-002] [OP-ERR] [OP-000..OP-003] all 16 bits of the opcode count
+  // [ERR-002] [OP-ERR] [OP-000..OP-004] all 16 bits of the opcode count
   `HW_ASSERT_IF(UnknownOpcode_A, intact && data_i[TAG_LSB+:32] == index_i &&
-         !(line.opcode <= 16'd3 || line.opcode == 16'd255), error_code == ERROR_CODE_BAD_OPCODE)
+         !(line.opcode <= 16'd4 || line.opcode == 16'd255), error_code == ERROR_CODE_BAD_OPCODE)
   // [DESC-021] without CHECKED the last field is opaque: only the opcode can be refused
   `HW_ASSERT_IF(Opaque_A, !checked && !require_checked_i,
                 error_code == (is_opcode(line.opcode) ? 8'd0 : ERROR_CODE_BAD_OPCODE))

@@ -26,7 +26,7 @@ module mmio_regs_props
     input wire logic        busy_i,
     input wire logic        post_i,
     input wire logic        post_error_i,
-    input wire logic [ 5:0] post_tokens_i,
+    input wire logic [31:0] post_tokens_i,
     input wire logic        stall_i,
     input wire logic        announce_i,
     input wire logic        bus_error_i,

@@ -23,7 +23,7 @@ module rollout_worker_fsm_props
 
   logic ready, valid;
   logic [DESC_BITS-1:0] data;
-  logic [5:0] tokens;
+  logic [31:0] tokens;
   logic started_q = 1'b0;
   logic past_reset_q, past_stalled_q;
   logic [DESC_BITS-1:0] past_data_q;
@@ -123,7 +123,7 @@ module rollout_worker_fsm_props
   // only the changes of sections 2 to 4, all 512 bits
   `HW_ASSERT_IF(Completion_A, valid,
                 data == completion_of(submitted, error_q, required_q) &&
-                32'(tokens) == tokens_of(submitted, error_q))
+                tokens == tokens_of(submitted, error_q))
   // [FLAG-011] exactly one outcome is set, and an error code only with ERROR
   `HW_ASSERT_IF(OneOutcome_A, valid,
                 $countones(completion.flags & (FLAG_NEEDS_REWARD | FLAG_DONE | FLAG_STOPPED |
@@ -131,7 +131,7 @@ module rollout_worker_fsm_props
                 completion.flags[15:8] == 8'd0))
   // [OP-000] NOP changes only its flags, to DONE
   `HW_ASSERT_IF(Nop_A, done && submitted.opcode == OPCODE_NOP,
-         {completion.flags, tokens} == {kept_flags(submitted, required_q) | FLAG_DONE, 6'd0} &&
+         {completion.flags, tokens} == {kept_flags(submitted, required_q) | FLAG_DONE, 32'd0} &&
          (data | 512'hFFFF_0000) == (line_q | 512'hFFFF_0000))
   // [OP-255] STOP changes only its flags, to STOPPED
   `HW_ASSERT_IF(Stop_A, done && submitted.opcode == OPCODE_STOP,
@@ -141,7 +141,7 @@ module rollout_worker_fsm_props
   // code
   `HW_ASSERT_IF(Refused_A, valid && error_q != 8'd0,
          completion.flags == (kept_flags(submitted, required_q) | FLAG_ERROR | {error_q, 8'd0}) &&
-         (data | 512'hFFFF_0000) == (line_q | 512'hFFFF_0000) && tokens == 6'd0)
+         (data | 512'hFFFF_0000) == (line_q | 512'hFFFF_0000) && tokens == 32'd0)
   // [DESC-025] where it is required, every completion carries CHECKED
   `HW_ASSERT_IF(Required_A, valid && required_q, (completion.flags & FLAG_CHECKED) != 16'd0)
   // [OP-002] [OP-010] REWARD writes the score, rounded to nearest, for all 256 scores
@@ -152,18 +152,18 @@ module rollout_worker_fsm_props
   `HW_ASSERT_IF(Prefill_A, done && submitted.opcode == OPCODE_PREFILL,
          completion.seq_len >= submitted.seq_len && completion.seq_len >= submitted.max_tokens &&
          (completion.seq_len == submitted.seq_len || completion.seq_len == submitted.max_tokens) &&
-         (completion.flags & FLAG_DONE) != 16'd0 && tokens == 6'd0)
+         (completion.flags & FLAG_DONE) != 16'd0 && tokens == 32'd0)
   // [DEC-001] a length at or beyond the limit makes no token and is DONE
   `HW_ASSERT_IF(NothingToDecode_A, decodes_now && submitted.seq_len >= submitted.max_tokens,
          completion.seq_len == submitted.seq_len && (completion.flags & FLAG_DONE) != 16'd0 &&
-         tokens == 6'd0)
+         tokens == 32'd0)
   // [OP-001] [DEC-002] [DEC-005] decoding ends at the limit or at the next boundary, whichever is
   // lower, and counts its tokens
   `HW_ASSERT_IF(DecodeEnds_A, decodes_now && submitted.seq_len < submitted.max_tokens,
          completion.seq_len > submitted.seq_len && completion.seq_len <= submitted.max_tokens &&
          {1'b0, completion.seq_len} <= boundary &&
          (completion.seq_len == submitted.max_tokens || {1'b0, completion.seq_len} == boundary) &&
-         completion.seq_len - submitted.seq_len == 32'(tokens))
+         completion.seq_len - submitted.seq_len == tokens)
   // [DEC-003] where limit and boundary coincide, DONE wins
   `HW_ASSERT_IF(DoneWins_A, decodes_now && {1'b0, submitted.max_tokens} == boundary &&
                 submitted.seq_len < submitted.max_tokens,
@@ -177,8 +177,18 @@ module rollout_worker_fsm_props
                 (completion.flags & (FLAG_DONE | FLAG_NEEDS_REWARD)) == FLAG_NEEDS_REWARD &&
                 {1'b0, completion.seq_len} == boundary)
 
+  // [OP-004] [DEC-006] [DEC-007] a ROLLOUT ends at its limit, is DONE, counts all its tokens and
+  // has the score of its final length
+  `HW_ASSERT_IF(Rollout_A, done && submitted.opcode == OPCODE_ROLLOUT,
+                completion.seq_len == longer(submitted) &&
+                completion.reserved0 == score_bits(completion.seq_len) &&
+                (completion.flags & (FLAG_DONE | FLAG_NEEDS_REWARD)) == FLAG_DONE &&
+                completion.seq_len - submitted.seq_len == tokens)
+
+  // [DEC-006] a ROLLOUT passes a boundary, and another
+  `HW_COVER(PassesBoundaries_C, valid && submitted.opcode == OPCODE_ROLLOUT && tokens == 32'd34)
   // [DEC-002] a descriptor makes all 32 tokens of an interval
-  `HW_COVER(FullInterval_C, valid && tokens == 6'd32)
+  `HW_COVER(FullInterval_C, valid && tokens == 32'd32)
   // the next descriptor is accepted with the completion
   `HW_COVER(BackToBack_C, accept && retire)
 

@@ -21,7 +21,7 @@ package spec_pkg;
   // The opcodes of section 2; any other completes with BAD_OPCODE [OP-ERR].
   function automatic logic is_opcode(input logic [15:0] opcode);
     is_opcode = opcode == OPCODE_NOP || opcode == OPCODE_DECODE || opcode == OPCODE_REWARD ||
-        opcode == OPCODE_PREFILL || opcode == OPCODE_STOP;
+        opcode == OPCODE_PREFILL || opcode == OPCODE_ROLLOUT || opcode == OPCODE_STOP;
   endfunction
 
   // The checks in their order [ERR-011]; crc is the checksum that the line should have.
@@ -87,14 +87,20 @@ package spec_pkg;
     end
   endfunction
 
-  function automatic logic decodes(input hw_desc_t line, input logic [7:0] error_code);
-    decodes = error_code == 8'd0 && line.opcode == OPCODE_DECODE;
+  // The longer length: where a PREFILL and a ROLLOUT end [OP-011] [DEC-006].
+  function automatic logic [31:0] longer(input hw_desc_t line);
+    longer = line.max_tokens > line.seq_len ? line.max_tokens : line.seq_len;
   endfunction
 
   // Tokens that the line makes.
   function automatic logic [31:0] tokens_of(input hw_desc_t line, input logic [7:0] error_code);
-    tokens_of = decodes(line, error_code) ?
-        decode_end(line.seq_len, line.max_tokens) - line.seq_len : 32'd0;
+    tokens_of = 32'd0;
+    if (error_code == 8'd0 && line.opcode == OPCODE_DECODE) begin
+      tokens_of = decode_end(line.seq_len, line.max_tokens) - line.seq_len;
+    end
+    if (error_code == 8'd0 && line.opcode == OPCODE_ROLLOUT) begin
+      tokens_of = longer(line) - line.seq_len;
+    end
   endfunction
 
   // The flags that are kept: the host's and the reserved ones [FLAG-010], CHECKED where it is
@@ -126,10 +132,10 @@ package spec_pkg;
     if (error_code == 8'd0) begin
       case (line.opcode)
         OPCODE_DECODE: completion_of.seq_len = decode_end(line.seq_len, line.max_tokens);
-        OPCODE_PREFILL: begin
-          if (line.max_tokens > line.seq_len) begin
-            completion_of.seq_len = line.max_tokens;
-          end
+        OPCODE_PREFILL: completion_of.seq_len = longer(line);
+        OPCODE_ROLLOUT: begin
+          completion_of.seq_len   = longer(line);
+          completion_of.reserved0 = score_bits(longer(line));
         end
         OPCODE_REWARD: completion_of.reserved0 = score_bits(line.seq_len);
         default: ;

@@ -31,7 +31,7 @@ module worker_pool_props
 
   logic ready, valid, error, halted, busy;
   logic [DESC_BITS-1:0] data;
-  logic [5:0] tokens;
+  logic [31:0] tokens;
 
   worker_pool #(
       .WorkerCount(WorkerCount)
@@ -72,7 +72,7 @@ module worker_pool_props
   logic past_reset_q, past_stalled_q, past_required_q;
   logic [31:0] past_watch_q;
   logic [DESC_BITS-1:0] past_data_q;
-  logic [5:0] past_tokens_q;
+  logic [31:0] past_tokens_q;
 
   assign incoming = data_i;
   assign completion = data;
@@ -185,7 +185,7 @@ module worker_pool_props
   // all 512 bits of it, with its count of tokens: none is lost, duplicated or reordered
   `HW_ASSERT_IF(InOrder_A, valid && retired_q == watch_i,
                 data == completion_of(watched_line_q, watched_error_q, watched_required_q) &&
-                32'(tokens) == tokens_of(watched_line_q, watched_error_q))
+                tokens == tokens_of(watched_line_q, watched_error_q))
   // [RING-006] valid is high only for an accepted descriptor that is not retired
   `HW_ASSERT_IF(NothingInvented_A, valid, in_flight != 32'd0)
   // [RING-006] no more descriptors are in flight than there are workers
@@ -200,9 +200,9 @@ module worker_pool_props
                 32'(u_dut.accept_turn_q) ==
                 worker_at(in_flight == 32'(WorkerCount) ? 32'd0 : in_flight))
   // [RING-006] [LIFE-007] termination: with or without ENABLE, the oldest descriptor is complete at
-  // most 32 cycles after it was accepted
+  // most as many cycles after it was accepted as it makes tokens, or one
   `HW_ASSERT_IF(OldestEnds_A, watched_inside && retired_q == watch_i,
-                valid || age_q < REWARD_INTERVAL)
+                valid || age_q < tokens_of(watched_line_q, watched_error_q))
   // [RING-005] a stalled completion is held unchanged
   `HW_ASSERT_IF(StableUnderStall_A, past_stalled_q,
                 valid && data == past_data_q && tokens == past_tokens_q)

@@ -56,7 +56,7 @@ module comp_writer
     output logic                     ready_o,
     input wire logic                 to_reward_i,
     input wire logic [DESC_BITS-1:0] data_i,
-    input wire logic [          5:0] tokens_i,
+    input wire logic [         31:0] tokens_i,
     input wire logic                 error_i,
     // Posted completions: the indices; a pulse for each, with its error and its tokens.
     output logic     [         31:0] cmd_head_o,
@@ -64,7 +64,7 @@ module comp_writer
     output logic     [         31:0] reward_tail_o,
     output logic                     post_o,
     output logic                     post_error_o,
-    output logic     [          5:0] post_tokens_o,
+    output logic     [         31:0] post_tokens_o,
     // The host may be told of what is posted.
     output logic                     announce_o,
     // A completion waits for room in its ring.
@@ -284,12 +284,12 @@ module comp_writer
   // Lines that are written and not posted.
   logic [CountBits-1:0] written_q;
   logic info_valid, info_reward, info_error;
-  logic [5:0] info_tokens;
+  logic [31:0] info_tokens;
   logic [31:0] cmd_head_q, done_tail_q, reward_tail_q;
 
   // Ring, error and tokens of the completions that are not posted.
   sync_fifo #(
-      .Width(1 + 1 + 6),
+      .Width(1 + 1 + 32),
       .Depth(Depth)
   ) u_info_fifo (
       .clk_i  (clk_i),

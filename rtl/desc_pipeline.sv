@@ -38,7 +38,7 @@ module desc_pipeline
     input wire logic                 ready_i,
     output logic                     to_reward_o,
     output logic     [DESC_BITS-1:0] data_o,
-    output logic     [          5:0] tokens_o,
+    output logic     [         31:0] tokens_o,
     output logic                     error_o,
     // Halted by a STOP.
     output logic                     halted_o,

@@ -12,8 +12,8 @@
 package hw_desc_pkg;
 
   // Identity.
-  localparam logic [31:0] CONTRACT_VERSION = 32'd1;  // REG VERSION [REG-004]
-  localparam logic [31:0] CONTRACT_HASH = 32'h95E8373E;  // [REG-07C] [HASH-001]
+  localparam logic [31:0] CONTRACT_VERSION = 32'd2;  // REG VERSION [REG-004]
+  localparam logic [31:0] CONTRACT_HASH = 32'hCDB68415;  // [REG-07C] [HASH-001]
   localparam logic [31:0] DEVICE_ID = 32'h474E5244;  // REG ID [REG-000]
 
   // Line and rings.
@@ -44,6 +44,7 @@ package hw_desc_pkg;
   localparam logic [15:0] OPCODE_DECODE = 16'd1;  // [OP-001]
   localparam logic [15:0] OPCODE_REWARD = 16'd2;  // [OP-002]
   localparam logic [15:0] OPCODE_PREFILL = 16'd3;  // [OP-003]
+  localparam logic [15:0] OPCODE_ROLLOUT = 16'd4;  // [OP-004]
   localparam logic [15:0] OPCODE_STOP = 16'd255;  // [OP-255]
 
   // Flags: masks, then positions.

@@ -43,7 +43,8 @@ module line_check
 
   always_comb begin
     case (desc.opcode)
-      OPCODE_NOP, OPCODE_DECODE, OPCODE_REWARD, OPCODE_PREFILL, OPCODE_STOP: opcode_ok = 1'b1;
+      OPCODE_NOP, OPCODE_DECODE, OPCODE_REWARD, OPCODE_PREFILL, OPCODE_ROLLOUT, OPCODE_STOP:
+      opcode_ok = 1'b1;
       default: opcode_ok = 1'b0;
     endcase
   end

@@ -45,7 +45,7 @@ module mmio_regs
     input wire logic        busy_i,
     input wire logic        post_i,
     input wire logic        post_error_i,
-    input wire logic [ 5:0] post_tokens_i,
+    input wire logic [31:0] post_tokens_i,
     input wire logic        stall_i,
     // The host may now be told of the completions posted so far.
     input wire logic        announce_i,

@@ -117,12 +117,12 @@ module rl_runtime_axi
 
   logic pipe_valid, pipe_ready, pipe_error, pipe_to_reward, pipe_pending, pipe_busy, stop_done;
   logic [DESC_BITS-1:0] pipe_data;
-  logic [5:0] pipe_tokens;
+  logic [31:0] pipe_tokens;
   logic [31:0] done_index, reward_index;
 
   logic write_failed, write_fatal, write_repaired, write_drained, write_idle;
   logic post, post_error, announce, stall;
-  logic [5:0] post_tokens;
+  logic [31:0] post_tokens;
 
   assign bus_idle   = fetch_idle && write_idle;
   assign core_rst_n = rst_ni && !(soft_reset && bus_idle);

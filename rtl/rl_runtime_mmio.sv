@@ -50,7 +50,7 @@ module rl_runtime_mmio
   logic [31:0] done_tail, done_head, reward_tail, reward_head;
   logic [7:0] done_log2, reward_log2;
   logic halted, busy, post, post_error, stall;
-  logic [5:0] post_tokens;
+  logic [31:0] post_tokens;
 
   assign core_rst_n = rst_ni && !soft_reset;
   // A line accepted in the cycle of the reset would be lost.

@@ -55,7 +55,7 @@ module rl_runtime_top
     // A completion is posted in this cycle, with its error and tokens; or it waits for room.
     output logic                     post_o,
     output logic                     post_error_o,
-    output logic     [          5:0] post_tokens_o,
+    output logic     [         31:0] post_tokens_o,
     output logic                     stall_o
 );
 
@@ -65,7 +65,7 @@ module rl_runtime_top
 
   logic pipe_valid, pipe_ready;
   logic [DESC_BITS-1:0] pipe_data;
-  logic [5:0] pipe_tokens;
+  logic [31:0] pipe_tokens;
   logic pipe_error;
   logic to_reward, done_ready, reward_ready;
   logic [31:0] cmd_head_q;

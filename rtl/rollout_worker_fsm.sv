@@ -2,7 +2,7 @@
 //
 // One worker: accepts a checked descriptor, makes one token a cycle, offers the completion.
 //
-// Rules: OP-000..OP-003, OP-010, OP-011, OP-255, FLAG-010, FLAG-011, DEC-001..DEC-005, ERR-010,
+// Rules: OP-000..OP-004, OP-010, OP-011, OP-255, FLAG-010, FLAG-011, DEC-001..DEC-007, ERR-010,
 // RING-006. It is behind line_check and before line_seal (tag and checksum of the completion);
 // with require_checked_i it sets flag CHECKED (DESC-025).
 //
@@ -32,7 +32,7 @@ module rollout_worker_fsm
     output logic                     valid_o,
     input wire logic                 ready_i,
     output logic     [DESC_BITS-1:0] data_o,
-    output logic     [          5:0] tokens_o
+    output logic     [         31:0] tokens_o
 );
 
   typedef enum logic [1:0] {
@@ -47,9 +47,10 @@ module rollout_worker_fsm
   hw_desc_t submitted, accepted;
   logic [15:0] host_flags, outcome_flags;
   logic [31:0] first_seq_len, next_seq_len;
-  logic accepted_decodes, accepted_last, next_last;
+  logic accepted_is_rollout, accepted_decodes, accepted_last, next_last;
+  logic [7:0] accepted_score;
   logic load;
-  logic [5:0] tokens_d, tokens_q;
+  logic [31:0] tokens_d, tokens_q;
 
   // The float32 bits of score / 255, rounded to nearest even [OP-010]. In binary, score / 255 is
   // the eight bits of score, repeated without end behind the point. Rotated so that its leading one
@@ -72,9 +73,10 @@ module rollout_worker_fsm
     score_float32 = score == 8'd0 ? 32'd0 : {1'b0, exponent, fraction} + 32'd1;
   endfunction
 
-  // Whether decoding pauses or ends at this length [DEC-002].
-  function automatic logic is_last(input logic [31:0] seq_len, input logic [31:0] max_tokens);
-    is_last = seq_len == max_tokens || seq_len % REWARD_INTERVAL == 32'd0;
+  // Whether decoding pauses or ends at this length; a ROLLOUT does not pause [DEC-002] [DEC-006].
+  function automatic logic is_last(input logic [31:0] seq_len, input logic [31:0] max_tokens,
+                                   input logic is_rollout);
+    is_last = seq_len == max_tokens || (seq_len % REWARD_INTERVAL == 32'd0 && !is_rollout);
   endfunction
 
   // The flag that ends a decode at this length; DONE wins [DEC-003].
@@ -88,9 +90,14 @@ module rollout_worker_fsm
   // The worker's registers after loading data_i: the outcome, or the first token. No block reads a
   // variable that it writes in part: Icarus would evaluate it without end.
   assign first_seq_len = submitted.seq_len + 32'd1;
-  assign accepted_decodes = error_code_i == 8'd0 && submitted.opcode == OPCODE_DECODE &&
+  assign accepted_is_rollout = submitted.opcode == OPCODE_ROLLOUT;
+  assign accepted_decodes = error_code_i == 8'd0 &&
+      (submitted.opcode == OPCODE_DECODE || accepted_is_rollout) &&
       submitted.seq_len < submitted.max_tokens;
-  assign accepted_last = !accepted_decodes || is_last(first_seq_len, submitted.max_tokens);
+  assign accepted_last = !accepted_decodes ||
+      is_last(first_seq_len, submitted.max_tokens, accepted_is_rollout);
+  // The length to be scored is known now, because a ROLLOUT ends at its limit [OP-010] [DEC-007].
+  assign accepted_score = accepted_decodes ? 8'(submitted.max_tokens) : 8'(submitted.seq_len);
   assign host_flags = (submitted.flags & ~DEVICE_OWNED_FLAGS) |
       (require_checked_i ? FLAG_CHECKED : 16'd0);
 
@@ -112,8 +119,8 @@ module rollout_worker_fsm
     if (accepted_decodes) begin
       accepted.seq_len = first_seq_len;
     end
-    if (error_code_i == 8'd0 && submitted.opcode == OPCODE_REWARD) begin
-      accepted.reserved0 = score_float32(8'(submitted.seq_len));
+    if (error_code_i == 8'd0 && (submitted.opcode == OPCODE_REWARD || accepted_is_rollout)) begin
+      accepted.reserved0 = score_float32(accepted_score);
     end
     if (error_code_i == 8'd0 && submitted.opcode == OPCODE_PREFILL &&
         submitted.max_tokens > submitted.seq_len) begin
@@ -128,7 +135,8 @@ module rollout_worker_fsm
   assign load = valid_i && ready_o;
 
   assign next_seq_len = line_q.seq_len + 32'd1;
-  assign next_last = is_last(next_seq_len, line_q.max_tokens);
+  assign next_last =
+      is_last(next_seq_len, line_q.max_tokens, line_q.opcode == OPCODE_ROLLOUT);
 
   always_comb begin
     state_d = state_q;
@@ -158,10 +166,10 @@ module rollout_worker_fsm
     tokens_d = tokens_q;
     if (load) begin
       line_d   = accepted;
-      tokens_d = 6'(accepted_decodes);
+      tokens_d = 32'(accepted_decodes);
     end else if (state_q == StDecode) begin
       line_d.seq_len = next_seq_len;
-      tokens_d = tokens_q + 6'd1;
+      tokens_d = tokens_q + 32'd1;
       if (next_last) begin
         line_d.flags = line_q.flags | end_flag(next_seq_len, line_q.max_tokens);
       end
@@ -191,12 +199,14 @@ module rollout_worker_fsm
   `HW_ASSERT(OneOutcome_A,
              !valid_o || (outcome_q != 16'd0 && (outcome_q & (outcome_q - 16'd1)) == 16'd0),
              "exactly one outcome is set in a completion (FLAG-011)")
-  `HW_ASSERT(TokensBounded_A, !valid_o || 32'(tokens_q) <= REWARD_INTERVAL,
-             "no descriptor makes more tokens than there are between two reward boundaries")
+  `HW_ASSERT(TokensBounded_A,
+             !valid_o || line_q.opcode == OPCODE_ROLLOUT || tokens_q <= REWARD_INTERVAL,
+             "no DECODE makes more tokens than there are between two reward boundaries")
   `HW_ASSERT(OpcodeChecked_A,
              !load || error_code_i != 8'd0 || submitted.opcode == OPCODE_NOP ||
              submitted.opcode == OPCODE_DECODE || submitted.opcode == OPCODE_REWARD ||
-             submitted.opcode == OPCODE_PREFILL || submitted.opcode == OPCODE_STOP,
+             submitted.opcode == OPCODE_PREFILL || submitted.opcode == OPCODE_ROLLOUT ||
+             submitted.opcode == OPCODE_STOP,
              "a line with an unknown opcode has an error code (OP-ERR)")
 `endif
 

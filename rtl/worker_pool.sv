@@ -35,7 +35,7 @@ module worker_pool
     output logic                     valid_o,
     input wire logic                 ready_i,
     output logic     [DESC_BITS-1:0] data_o,
-    output logic     [          5:0] tokens_o,
+    output logic     [         31:0] tokens_o,
     output logic                     error_o,
     // Halted by a STOP.
     output logic                     halted_o,
@@ -49,7 +49,7 @@ module worker_pool
   logic [WorkerCount-1:0] worker_valid_in, worker_ready_in;
   logic [WorkerCount-1:0] worker_valid_out, worker_ready_out;
   logic [WorkerCount-1:0][DESC_BITS-1:0] worker_data_out;
-  logic [WorkerCount-1:0][5:0] worker_tokens_out;
+  logic [WorkerCount-1:0][31:0] worker_tokens_out;
 
   logic [TurnBits-1:0] accept_turn_q, retire_turn_q;
   logic [CountBits-1:0] in_flight_q;

@@ -7,6 +7,10 @@
 trap 'echo "descring: error: interrupted" >&2; exit 2' INT
 trap 'exit 143' TERM
 trap 'exit 129' HUP
+# Each of these can keep any Python from starting, or from ending, and none is for this program.
+unset PYTHONDEBUG PYTHONDUMPREFS PYTHONEXECUTABLE PYTHONHASHSEED PYTHONHOME PYTHONINSPECT \
+  PYTHONINTMAXSTRDIGITS PYTHONIOENCODING PYTHONMALLOC PYTHONOPTIMIZE PYTHONPLATLIBDIR \
+  PYTHONPROFILEIMPORTTIME PYTHONTRACEMALLOC PYTHONUTF8 PYTHONVERBOSE
 here=$(dirname -- "$(readlink -f -- "$0")")
 block='--block-signal=INT --block-signal=TERM --block-signal=HUP'
 # shellcheck disable=SC2086

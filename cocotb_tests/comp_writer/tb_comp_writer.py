@@ -137,7 +137,7 @@ class WriterTestbench(Testbench):
                 Completion(
                     self.rng.bytes(LINE_BYTES),
                     int(self.rng.random() < reward),
-                    int(self.rng.integers(33)),
+                    int(self.rng.integers(33 if self.rng.random() < 0.5 else 1 << 32)),
                     int(self.rng.random() < 0.2),
                 )
             )

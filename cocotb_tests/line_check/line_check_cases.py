@@ -29,7 +29,7 @@ async def test_stream(dut: HierarchyObject, profile: str, require_checked: bool)
 @cocotb.test()
 @cocotb.parametrize(opcode=_OPCODES)
 async def test_intact_line_is_accepted(dut: HierarchyObject, opcode: str) -> None:
-    """[DESC-020] [DESC-022] [OP-000..OP-003] [OP-255] CHECKED and intact, and STOP is marked."""
+    """[DESC-020] [DESC-022] [OP-000..OP-004] [OP-255] CHECKED and intact, and STOP is marked."""
     tb = LineCheckTestbench(dut)
     lines, indices = tb.sealed_lines(40, opcode)
     for require_checked in (False, True):

@@ -138,7 +138,8 @@ class CoreSide:
         room = self._occupancy(ring) < 1 << read_int(self._sizes[ring])
         if waiting and room and draw[1] < rates.post:
             error = int(draw[2] < rates.error)
-            tokens = 0 if error else int(self._rng.integers(0, 33))
+            most = 32 if draw[1] < rates.post / 2 else (1 << 32) - 1  # of a DECODE; of a ROLLOUT
+            tokens = 0 if error else int(self._rng.integers(0, most, endpoint=True))
             self._drive("post_i", 1)
             self._drive("post_error_i", error)
             self._drive("post_tokens_i", tokens)

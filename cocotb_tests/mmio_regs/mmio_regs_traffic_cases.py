@@ -29,11 +29,11 @@ _SITUATIONS = (
 async def test_counters_count_what_the_core_reports(dut: HierarchyObject) -> None:
     """[CNT-001] [RING-005] [REG-050] [REG-054] [REG-05C] [REG-060] [REG-064] One a pulse, and wrap.
 
-    CNT_TOKENS takes every number of tokens that one posting can bring.
+    CNT_TOKENS takes every number of tokens that a DECODE can bring, and each bit of a ROLLOUT's.
     """
     tb = RegistersTestbench(dut)
     await tb.start()
-    for tokens in range(33):
+    for tokens in (*range(33), *(1 << bit for bit in range(6, 32)), U32 - 1):
         await tb.core.pulse(post_i=1, post_tokens_i=tokens)
         await tb.core.pulse(post_i=1, post_error_i=1)
         await tb.core.pulse(stall_i=1)

@@ -10,7 +10,7 @@ import numpy as np
 from cocotb.handle import HierarchyObject
 from descring_model import contract
 from descring_vip.stream.patterns import Idle, Ready, streaming
-from descring_vip.tier import sweep
+from descring_vip.tier import share, sweep
 
 from rollout_worker_fsm.tb_rollout_worker_fsm import WorkerTestbench
 
@@ -19,7 +19,7 @@ _OPCODES = [item.name for item in contract.OPCODES]
 _ERROR_CODES = [item.value for item in contract.ERROR_CODES]
 _PROFILES = [
     cocotb.Param(name, name.replace("-", "_"))
-    for name in ("mixed", "boundary", "errors", "checked", "near-wrap")
+    for name in ("mixed", "boundary", "errors", "checked", "rollouts", "near-wrap")
 ]
 
 
@@ -48,7 +48,7 @@ async def test_profile(dut: HierarchyObject, profile: str, require_checked: bool
 @cocotb.test()
 @cocotb.parametrize(opcode=_OPCODES)
 async def test_opcode_changes_only_what_it_may(dut: HierarchyObject, opcode: str) -> None:
-    """[DESC-001..DESC-014] [DESC-021] [OP-000..OP-003] [OP-255] [FLAG-011] Random other fields."""
+    """[DESC-001..DESC-014] [DESC-021] [OP-000..OP-004] [OP-255] [FLAG-011] Random other fields."""
     tb = WorkerTestbench(dut)
     await tb.start()
     tb.start_sink(Ready.RANDOM)
@@ -91,7 +91,7 @@ async def test_refused_line_keeps_its_fields(dut: HierarchyObject, require_check
     for opcode, error_code in itertools.product([*_OPCODES, None], _ERROR_CODES):
         lines = tb.random_lines(12, opcode or "NOP")
         if opcode is None:
-            lines["opcode"] = tb.rng.integers(4, 255, len(lines))
+            lines["opcode"] = tb.rng.integers(5, 255, len(lines))
         lines["flags"] = tb.rng.integers(0, 1 << 16, len(lines))
         lines["max_tokens"] = lines["seq_len"] + np.arange(len(lines), dtype=np.uint32)
         tb.send_judged(lines, [error_code] * len(lines))
@@ -157,6 +157,46 @@ async def test_resumed_rollout_joins_up(
 
 
 @cocotb.test()
+async def test_rollout_passes_every_boundary(dut: HierarchyObject) -> None:
+    """[OP-004] [DEC-006] [DEC-007] Lengths and limits around each other and around 32k.
+
+    Each runs at full speed and must hold the worker for exactly one cycle a token.
+    """
+    tb = WorkerTestbench(dut)
+    await tb.start()
+    tb.start_sink(Ready.ALWAYS)
+    lengths = [0, 1, 30, 31, 32, 33, 63, 64, 65, 96]
+    limits = [0, 1, 31, 32, 33, 64, 65, 96, 97, 128, 161]
+    tb.send(tb.with_lengths("ROLLOUT", list(itertools.product(lengths, limits))))
+    # More tokens than a DECODE can make, by far: each bit of the count that a case can reach.
+    tb.send(tb.with_lengths("ROLLOUT", [(0, share(4096, 600)), (_U32_MAX - 300, _U32_MAX)]))
+    await tb.drained()
+    tb.check_costs()
+    await tb.finish()
+
+
+@cocotb.test()
+async def test_rollout_is_scored_at_its_end(dut: HierarchyObject) -> None:
+    """[DEC-007] [OP-010] [DESC-011] All 256 scores, with and without a token made; at every carry.
+
+    The score is that of the last length, not of the first.
+    """
+    tb = WorkerTestbench(dut)
+    await tb.start()
+    tb.start_sink(Ready.ALWAYS)
+    ends = (int(tb.rng.integers(1, 1 << 24)) << 8) + np.arange(256)
+    tokens = tb.rng.integers(0, 4, 256)
+    pairs = list(zip((ends - tokens).tolist(), ends.tolist(), strict=True))
+    pairs += [(end + 5, end) for end in ends[::8].tolist()]
+    for power in (1 << bit for bit in range(1, 32)):
+        pairs += [(power - 2, power + 1), (power, power), (power + 1, power - 1), (power + 3, 7)]
+    tb.send(tb.with_lengths("ROLLOUT", [(a % 2**32, b % 2**32) for a, b in pairs]))
+    await tb.drained()
+    tb.check_costs()
+    await tb.finish()
+
+
+@cocotb.test()
 async def test_reward_of_every_score(dut: HierarchyObject) -> None:
     """[OP-002] [OP-010] [DESC-011] All 256 scores, exact; higher bits do not count."""
     tb = WorkerTestbench(dut)
@@ -216,6 +256,7 @@ async def test_reset_in_every_state(dut: HierarchyObject, ready: Ready) -> None:
     for moment in range(16):
         tb.start_sink(ready)
         tb.send(tb.with_lengths("DECODE", [(64, 70), (64, 65), (64, 96)]))
+        tb.send(tb.with_lengths("ROLLOUT", [(64, 200)]))
         await tb.time.cycles(moment)
         await tb.reset(1 + moment % 3)
         tb.start_sink(Ready.ALWAYS)

@@ -86,12 +86,16 @@ class WorkerTestbench(Testbench):
         self.send(streams.generate(count, seed=seed, profile=profile))
 
     def random_lines(self, count: int, opcode: str) -> Lines:
-        """``(count,)`` lines of random bytes with one opcode and without CHECKED."""
+        """``(count,)`` lines of random bytes with one opcode and without CHECKED.
+
+        A ROLLOUT makes at most ``streams.ROLLOUT_TOKENS`` tokens, or it would never end.
+        """
         lines: Lines = np.frombuffer(
             self.rng.bytes(count * contract.DESC_BYTES), dtype=DESC_DTYPE
         ).copy()
         lines["opcode"] = contract.OPCODE[opcode]
         lines["flags"] &= 0xFFFF & ~contract.FLAG["CHECKED"]
+        streams.limit_rollouts(lines)
         return lines
 
     def with_lengths(self, opcode: str, lengths: Sequence[tuple[int, int]]) -> Lines:

@@ -60,7 +60,7 @@ async def test_completes_every_line_once_in_order(
 
 
 @cocotb.test()
-@cocotb.parametrize(profile=["boundary", "errors", "near-wrap", "one-token"])
+@cocotb.parametrize(profile=["boundary", "errors", "near-wrap", "one-token", "rollouts"])
 async def test_completes_lines_of_one_kind(dut: HierarchyObject, profile: str) -> None:
     """[RING-006] [RING-007] [DEC-002] [DEC-003] [ERR-010] Lines that finish at very different
     times or at once, refused lines among them, keep their order.
@@ -77,6 +77,17 @@ async def test_short_lines_wait_for_long_ones(dut: HierarchyObject) -> None:
     tb = await _started(dut)
     pairs = np.concatenate([_alike(1, "DECODE", 32), _alike(3, "NOP"), _alike(1, "DECODE", 7)])
     tb.send(np.tile(pairs, 12))
+    await tb.finish()
+
+
+@cocotb.test()
+async def test_rollouts_of_a_thousand_tokens_keep_their_order(dut: HierarchyObject) -> None:
+    """[RING-007] [OP-004] [DEC-006] Short lines wait behind a long ROLLOUT; later ones run beside
+    it, so that the workers together take no longer than the longest.
+    """
+    tb = await _started(dut)
+    group = [_alike(1, "ROLLOUT", 1000), _alike(2, "NOP"), _alike(1, "ROLLOUT", 37)]
+    tb.send(np.tile(np.concatenate([*group, _alike(1, "DECODE", 9)]), 3))
     await tb.finish()
 
 

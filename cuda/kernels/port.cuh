@@ -155,10 +155,12 @@ struct hw_team {
     static_assert(Lanes == 32, "one warp");
     return __reduce_xor_sync(0xFFFFFFFFu, value);
   }
-  __device__ __forceinline__ void add(hw_u32 *sum, hw_u32 value) const {
-    value = __reduce_add_sync(0xFFFFFFFFu, value);
-    if (lane % 32 == 0 && value) {
-      atomicAdd(sum, value);
+  // The sum of 32 words needs 37 bits, and a reduction gives 32: the halves are added apart.
+  __device__ __forceinline__ void add(hw_u64 *sum, hw_u32 value) const {
+    const hw_u32 low = __reduce_add_sync(0xFFFFFFFFu, value & 0xFFFFu);
+    const hw_u32 high = __reduce_add_sync(0xFFFFFFFFu, value >> 16);
+    if (lane % 32 == 0 && (low | high)) {
+      atomicAdd(sum, ((hw_u64)high << 16) + low);
     }
   }
 };
@@ -247,7 +249,7 @@ struct hw_team {
     words[at / 32] = (at % 32 ? words[at / 32] : 0u) | (hw_u32)bit << at % 32;
   }
   hw_u32 fold(hw_u32 value) const { return value; }
-  void add(hw_u32 *sum, hw_u32 value) const { *sum += value; }
+  void add(hw_u64 *sum, hw_u32 value) const { *sum += value; }
 };
 
 struct hw_meeting {

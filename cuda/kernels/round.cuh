@@ -18,7 +18,7 @@ struct hw_round {
   hw_u32 stop[Lines / 32];
   hw_u32 reward[Lines / 32];
   hw_u32 error[Lines / 32];
-  hw_u32 tokens;  // of the lines posted last
+  hw_u64 tokens;  // of the lines posted last
 };
 
 // Where a part of a line lies: turned so that neither lines nor parts meet in a memory bank.

@@ -23,6 +23,11 @@ enum { HW_FINISHED_REWARDS_LSB = 10, HW_FINISHED_ERRORS_LSB = 20 };
 #define HW_FINISHED_COUNT 0x3FFu
 #define HW_FINISHED_WHOLE 0x40000000u  // nothing of this round will follow
 #define HW_FINISHED_STOP 0x80000000u
+// Its tokens are a word and the eight bits above the ticket: a round of 256 ROLLOUTs makes less than
+// 2^40 [DEC-006]. The tickets of a slot are HW_FINISHED apart, so that 24 bits tell them apart.
+#define HW_FINISHED_TICKET 0x00FFFFFFu
+enum { HW_FINISHED_TOKENS_LSB = 24 };
+static_assert(HW_ROUND_LINES <= 1 << (32 - HW_FINISHED_TOKENS_LSB), "tokens of a round: 40 bits");
 
 // In the device's own memory, zero at the start.
 struct hw_hub {
@@ -32,7 +37,7 @@ struct hw_hub {
   alignas(128) hw_u32 reported;    // tickets reported to the host
   alignas(128) hw_u32 standing;    // workers that have stopped
   alignas(128) hw_rings_t rings;
-  alignas(128) hw_chunk_t finished[HW_FINISHED];  // packed counts, tokens, stalls; ticket + 1
+  alignas(128) hw_chunk_t finished[HW_FINISHED];  // packed counts, tokens, stalls; ticket + 1, tokens
 };
 
 enum { HW_ORDERS_EPOCH = 0, HW_ORDERS_TAIL = 1, HW_ORDERS_DONE_HEAD = 2, HW_ORDERS_REWARD_HEAD = 3 };
@@ -148,11 +153,13 @@ HW_DEV void hw_pass_turn(hw_hub *hub, hw_u32 ticket, const hw_turn_t &turn) {
 
 template <hw_u32 Lanes>
 HW_DEV void hw_throughput_worker(hw_hub *hub, hw_worker_state *state, const hw_team<Lanes> &team) {
-  hw_u32 epoch = 0, rewards = 0, errors = 0, tokens = 0, stop = 0;
+  hw_u32 epoch = 0, rewards = 0, errors = 0, stop = 0;
+  hw_u64 tokens = 0;
   for (;;) {
     if (team.lane == 0) {
       state->plan = hw_next_plan(hub, &state->rings, &epoch);
-      rewards = errors = tokens = stop = 0;
+      rewards = errors = stop = 0;
+      tokens = 0;
     }
     team.sync();
     const hw_plan plan = state->plan;
@@ -196,7 +203,9 @@ HW_DEV void hw_throughput_worker(hw_hub *hub, hw_worker_state *state, const hw_t
                               (part.whole ? HW_FINISHED_WHOLE : 0u) |
                               (stop ? HW_FINISHED_STOP : 0u);
         hw_store_device(&hub->finished[plan.ticket % HW_FINISHED],
-                        hw_chunk_t{{packed, tokens, turn.stalls, plan.ticket + 1u}});
+                        hw_chunk_t{{packed, (hw_u32)tokens, turn.stalls,
+                                    ((plan.ticket + 1u) & HW_FINISHED_TICKET) |
+                                        (hw_u32)(tokens >> 32) << HW_FINISHED_TOKENS_LSB}});
       }
       from = part.to;
       if (part.whole) {
@@ -228,7 +237,8 @@ HW_DEV hw_progress_t hw_with_round(const hw_progress_t &before, const hw_chunk_t
   now.reward_tail += rewards;
   now.done_tail += lines - rewards;
   now.errors += packed >> HW_FINISHED_ERRORS_LSB & HW_FINISHED_COUNT;
-  now.tokens += finished.word[1];
+  now.tokens += finished.word[1] |
+                (hw_u64)(finished.word[HW_CHUNK_SEQUENCE] >> HW_FINISHED_TOKENS_LSB) << 32;
   now.stalls += finished.word[2];
   if (packed & HW_FINISHED_STOP) {
     now.halted = 1;
@@ -269,7 +279,7 @@ HW_DEV void hw_coordinator(const hw_link_t *shared_link, hw_hub *hub, hw_coordin
     const hw_u32 reported_before = reported;
     for (int at = 0; at < HW_LOOK_AHEAD; ++at) {
       const hw_chunk_t finished = state->news[HW_NEWS_FINISHED + at];
-      if (finished.word[HW_CHUNK_SEQUENCE] != reported + 1u) {
+      if ((finished.word[HW_CHUNK_SEQUENCE] ^ (reported + 1u)) & HW_FINISHED_TICKET) {
         break;
       }
       now = hw_with_round(base, finished);

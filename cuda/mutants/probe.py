@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """A short run over kernels compiled for the CPU: exit code 0 if all agrees with the golden model.
 
-probe.py LIBRARY SHAPE
+probe.py KERNELS SHAPE, where SHAPE is latency, throughput, or mailbox: its check under
+ThreadSanitizer. Exit code 3: the kernels do not compile. A run that does not end is ended by an
+alarm. ``descring dev mutants-cuda`` is over it.
 """
 
+import signal
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -14,10 +18,21 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "host" / "tests"))
 import host_support
 from descring_host import CommandQueue
 from descring_model import Lines, complete, contract, streams
-from emulated import open_emulated
-from host_support import FLAG, REG, STATUS, assert_same, eventually, run_stream, split
+from emulated import build, mailbox_faults, open_emulated
+from host_support import (
+    FLAG,
+    REG,
+    STATUS,
+    assert_counts_all_tokens,
+    assert_same,
+    eventually,
+    run_stream,
+    split,
+)
 
 FIRST = 0xFFFFFF00
+_NO_BUILD = 3
+_PATIENCE_S = 60
 host_support.PATIENCE_S = 15.0
 
 
@@ -95,11 +110,32 @@ def one_by_one(library: Path, shape: str) -> None:
         assert device.read32(REG["DONE_TAIL"]) == 3
 
 
+def counts_tokens(library: Path, shape: str) -> None:
+    """CNT_TOKENS of ROLLOUTs."""
+    with open_emulated(shape, library, memory=1 << 20) as device:
+        assert_counts_all_tokens(device)
+
+
 def main() -> None:
     """Everything, in a few seconds."""
-    library, shape = Path(sys.argv[1]), sys.argv[2]
+    kernels, shape = Path(sys.argv[1]), sys.argv[2]
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            if shape == "mailbox":
+                sys.exit(mailbox_faults(Path(folder), kernels, "-Wno-error") or 0)
+            library = build(Path(folder), kernels, "-Wno-error")
+        except AssertionError as error:
+            print(error, file=sys.stderr)
+            sys.exit(_NO_BUILD)
+        signal.alarm(_PATIENCE_S)
+        run(library, shape)
+
+
+def run(library: Path, shape: str) -> None:
+    """Every part, over the kernels in ``library``."""
     halts(library, shape)
     one_by_one(library, shape)
+    counts_tokens(library, shape)
     for batch, cmd_slots in ((1, 8), (23, 64), (400, 512)):
         in_mode(library, shape, batch, cmd_slots)
         in_mode(library, shape, batch, cmd_slots, split_reward=True)

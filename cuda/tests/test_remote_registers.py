@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from descring_model import GoldenDevice
-from host_support import CTRL
+from host_support import CTRL, assert_counts_all_tokens
 from hypothesis import given
 from hypothesis import strategies as st
 from remote_support import OpenRemote
@@ -43,3 +43,8 @@ def test_configurations_are_refused_as_the_model_does(
     both(model, remote, "RING_LOG2", 0x020304 & ~0xFF00 | log2 << 8)
     both(model, remote, "CTRL", CTRL["ENABLE"] | split)
     compare_at_rest(model, remote)
+
+
+def test_tokens_are_counted_in_64_bits(open_remote: OpenRemote) -> None:
+    """[CNT-001] [REG-054] [REG-058] [DEC-006] A round of ROLLOUTs makes more than 2^32 tokens."""
+    assert_counts_all_tokens(open_remote(1 << 20))

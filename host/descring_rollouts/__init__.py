@@ -1,2 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The rollout runtime over the native core, by the rules of ``docs/rollout-contract.md``."""
+"""The rollout runtime over any device, by the rules of ``docs/rollout-contract.md``.
+
+with open_device("cpu") as device:
+    for group in Runtime(device).run([40, 55], samples=16, new_tokens=200):
+        print(group.number, group.trajectories.reward)
+"""
+
+from descring_rollouts.errors import ScorerError
+from descring_rollouts.groups import Group, Trajectories
+from descring_rollouts.runtime import Runtime, make_requests
+
+__all__ = ["Group", "Runtime", "ScorerError", "Trajectories", "make_requests"]

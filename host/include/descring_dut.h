@@ -17,8 +17,8 @@
 #include <stdint.h>
 
 #define DESCRING_DUT_ABI 1u
-#define DESCRING_CONTRACT_VERSION 1u
-#define DESCRING_CONTRACT_HASH 0x95E8373Eu
+#define DESCRING_CONTRACT_VERSION 2u
+#define DESCRING_CONTRACT_HASH 0xCDB68415u
 #define DESCRING_LINE_BYTES 64u
 
 // Bits of descring_stream_t.flags.

@@ -31,8 +31,8 @@ typedef uint64_t hw_u64;
 #endif
 
 // Identity.
-#define HW_CONTRACT_VERSION 1u  // REG VERSION [REG-004]
-#define HW_CONTRACT_HASH 0x95E8373Eu  // [REG-07C] [HASH-001]
+#define HW_CONTRACT_VERSION 2u  // REG VERSION [REG-004]
+#define HW_CONTRACT_HASH 0xCDB68415u  // [REG-07C] [HASH-001]
 #define HW_DEVICE_ID 0x474E5244u  // REG ID [REG-000]
 
 // Line and rings.
@@ -63,6 +63,7 @@ typedef uint64_t hw_u64;
 #define HW_OPCODE_DECODE 1u  // [OP-001]
 #define HW_OPCODE_REWARD 2u  // [OP-002]
 #define HW_OPCODE_PREFILL 3u  // [OP-003]
+#define HW_OPCODE_ROLLOUT 4u  // [OP-004]
 #define HW_OPCODE_STOP 255u  // [OP-255]
 
 // Flags: masks, then positions.

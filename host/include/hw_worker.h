@@ -32,7 +32,7 @@
 
 // What became of a line, beside the line itself.
 typedef struct hw_step {
-  hw_u32 tokens;  // decoded tokens, 0..32 (REG CNT_TOKENS)
+  hw_u32 tokens;  // decoded tokens (REG CNT_TOKENS): 0..32 of a DECODE, any number of a ROLLOUT
   hw_u16 error;   // 0, or the error code
   hw_u16 stop;    // 1: an accepted STOP; the device halts behind it [LIFE-003]
   hw_u16 seal;    // 1: the completion carries tag and CRC; call hw_worker_seal
@@ -93,6 +93,14 @@ HW_FN hw_u32 hw_decode(hw_desc_t *line, hw_u16 *reward) {
   return tokens;
 }
 
+// Decode up to max_tokens, across every reward boundary; returns the tokens made [DEC-006].
+HW_FN hw_u32 hw_decode_all(hw_desc_t *line) {
+  const hw_u32 tokens =
+      line->seq_len < line->max_tokens ? line->max_tokens - line->seq_len : 0u;
+  line->seq_len += tokens;
+  return tokens;
+}
+
 // The first check that fails, in the order of ERR-011; 0 if the line is accepted. `crc` is the
 // line's CRC-32C; one that is not CHECKED needs none.
 HW_FN hw_u16 hw_check(const hw_desc_t *line, hw_u32 index, int require_checked, hw_u32 crc) {
@@ -111,6 +119,7 @@ HW_FN hw_u16 hw_check(const hw_desc_t *line, hw_u32 index, int require_checked, 
     case HW_OPCODE_DECODE:
     case HW_OPCODE_REWARD:
     case HW_OPCODE_PREFILL:
+    case HW_OPCODE_ROLLOUT:
     case HW_OPCODE_STOP:
       return 0;
     default:
@@ -134,6 +143,9 @@ HW_FN hw_step_t hw_worker_step_by_crc(hw_desc_t *line, hw_u32 index, int require
     line->reserved0 = hw_reward_bits(line->seq_len);
   } else if (line->opcode == HW_OPCODE_PREFILL) {
     line->seq_len = line->seq_len > line->max_tokens ? line->seq_len : line->max_tokens;
+  } else if (line->opcode == HW_OPCODE_ROLLOUT) {
+    step.tokens = hw_decode_all(line);
+    line->reserved0 = hw_reward_bits(line->seq_len);  // of the final length [DEC-007]
   } else if (line->opcode == HW_OPCODE_STOP) {
     step.stop = 1;
     outcome = HW_FLAG_STOPPED;

@@ -9,11 +9,19 @@ from typing import Any
 
 import numpy as np
 from descring_host import CommandQueue, Device
-from descring_model import DESC_DTYPE, Lines, contract, first_difference, goes_to_reward
+from descring_model import (
+    DESC_DTYPE,
+    Lines,
+    complete,
+    contract,
+    first_difference,
+    goes_to_reward,
+    streams,
+)
 
-REG = {name: register.offset for name, register in contract.REGISTER.items()}
-CTRL = {bits.name: bits.mask for bits in contract.REGISTER["CTRL"].bits}
-STATUS = {bits.name: bits.mask for bits in contract.REGISTER["STATUS"].bits}
+REG = contract.OFFSET
+CTRL = contract.MASK["CTRL"]
+STATUS = contract.MASK["STATUS"]
 FLAG = contract.FLAG
 OPCODE = contract.OPCODE
 RUN = f"{os.getpid()}-{uuid.uuid4().hex[:6]}"
@@ -108,3 +116,25 @@ def as_device(device: Any) -> Device:
     """``device`` for a type checker that does not see that it is one."""
     typed: Device = device
     return typed
+
+
+def assert_counts_all_tokens(device: Any) -> None:
+    """Hold CNT_TOKENS against ROLLOUTs of up to 2^32 - 1 tokens each, in batches and alone.
+
+    [DEC-006] [CNT-001] Their sum needs more than 40 bits.
+    """
+    lines = streams.generate(700, seed=44, profile="rollouts")
+    lines["opcode"] = contract.OPCODE["ROLLOUT"]
+    lines["seq_len"] = 0
+    lines["max_tokens"][:600] = 0xFFFFFFFF
+    with CommandQueue(device, cmd_slots=1024) as queue:
+        assert_same(complete(lines[:650]), queue.exchange(lines[:650]))
+        for at in range(650, 700):
+            assert_same(complete(lines[at : at + 1]), queue.exchange(lines[at : at + 1]))
+        expected = int(lines["max_tokens"].astype(np.uint64).sum())
+
+        def counted() -> bool:
+            low, high = (device.read32(REG[f"CNT_TOKENS_{half}"]) for half in ("LO", "HI"))
+            return bool((high << 32 | low) == expected)
+
+        eventually(counted, f"CNT_TOKENS is {expected}")

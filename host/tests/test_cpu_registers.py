@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from descring_host import CpuDevice
 from descring_model import DESC_DTYPE, GoldenDevice, contract, streams
-from host_support import CTRL, PATIENCE_S, REG, eventually
+from host_support import CTRL, PATIENCE_S, REG, assert_counts_all_tokens, eventually
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -198,6 +198,13 @@ def test_an_idle_device_costs_next_to_nothing() -> None:
         start, used = time.monotonic(), time.process_time()
         time.sleep(0.5)
         assert (time.process_time() - used) / (time.monotonic() - start) < 0.1
+
+
+@pytest.mark.parametrize("process", [False, True])
+def test_tokens_are_counted_in_64_bits(process: bool) -> None:
+    """[CNT-001] [REG-054] [REG-058] [DEC-006] A ROLLOUT makes up to 2^32 - 1 tokens."""
+    with CpuDevice(1 << 20, process=process) as device:
+        assert_counts_all_tokens(device)
 
 
 def test_a_completion_without_room_is_counted() -> None:

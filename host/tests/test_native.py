@@ -20,7 +20,7 @@ LINES = int(os.environ.get("DESCRING_RANDOM_LINES", "200000"))
 
 
 def test_random_lines_through_the_wrap_are_byte_identical() -> None:
-    """[DESC-014] [DESC-020..DESC-025] [OP-000..OP-003] [OP-ERR] [OP-010] [OP-011] [ERR-010]
+    """[DESC-014] [DESC-020..DESC-025] [OP-000..OP-004] [OP-ERR] [OP-010] [OP-011] [ERR-010]
 
     [ERR-011] [FLAG-010] [FLAG-011] [DEC-001..DEC-004] [RING-002]: all profiles mixed, any seed.
     """

@@ -12,7 +12,13 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from descring_model import contract, streams
     from descring_model.compare import Difference, describe, first_difference, status_of
-    from descring_model.completion import complete, decoded_tokens, goes_to_reward, seal
+    from descring_model.completion import (
+        complete,
+        decoded_tokens,
+        goes_to_reward,
+        longest_decode,
+        seal,
+    )
     from descring_model.core import CompletionRing, GoldenCore, Ring
     from descring_model.crc import crc32c
     from descring_model.device import GoldenDevice, GoldenLineDevice
@@ -37,6 +43,7 @@ __all__ = [
     "first_difference",
     "goes_to_reward",
     "line_bytes",
+    "longest_decode",
     "ring_log2",
     "seal",
     "status_of",
@@ -51,6 +58,7 @@ _HOMES = {
     "complete": "completion",
     "decoded_tokens": "completion",
     "goes_to_reward": "completion",
+    "longest_decode": "completion",
     "seal": "completion",
     "CompletionRing": "core",
     "GoldenCore": "core",

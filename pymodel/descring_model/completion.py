@@ -32,6 +32,7 @@ _CRC = slice(contract.CRC_OFFSET, contract.DESC_BYTES)
 _DECODE = contract.OPCODE["DECODE"]
 _REWARD = contract.OPCODE["REWARD"]
 _PREFILL = contract.OPCODE["PREFILL"]
+_ROLLOUT = contract.OPCODE["ROLLOUT"]
 _STOP = contract.OPCODE["STOP"]
 _OPCODES = np.array(sorted(contract.OPCODE.values()), dtype=np.uint16)
 
@@ -157,19 +158,21 @@ def execute(lines: Lines, indices: npt.NDArray[np.uint32], *, require_checked: b
         length = lines["seq_len"][decode]
         limit = lines["max_tokens"][decode]
         # A distance that is at most the way to the limit: the sum cannot wrap [DEC-004].
-        to_limit = np.where(length < limit, limit - length, np.uint32(0))
+        left = np.where(length < limit, limit - length, np.uint32(0))
         interval = np.uint32(contract.REWARD_INTERVAL)
-        reached = length + np.minimum(to_limit, interval - length % interval)
+        reached = length + np.minimum(left, interval - length % interval)
         completions["seq_len"][decode] = reached
         sets[decode[reached < limit]] = _NEEDS_REWARD
-    prefill = np.flatnonzero(accepted & (opcode == _PREFILL))
-    if len(prefill):
-        completions["seq_len"][prefill] = np.maximum(
-            lines["seq_len"][prefill], lines["max_tokens"][prefill]
+    rollout = accepted & (opcode == _ROLLOUT)
+    # Both end at the longer length; they differ in what counts as a token [OP-011] [DEC-006].
+    to_limit = np.flatnonzero(rollout | (accepted & (opcode == _PREFILL)))
+    if len(to_limit):
+        completions["seq_len"][to_limit] = np.maximum(
+            lines["seq_len"][to_limit], lines["max_tokens"][to_limit]
         )
-    reward = np.flatnonzero(accepted & (opcode == _REWARD))
-    if len(reward):
-        completions["reserved0"][reward] = _SCORES[lines["seq_len"][reward] & 0xFF]
+    scored = np.flatnonzero(rollout | (accepted & (opcode == _REWARD)))
+    if len(scored):
+        completions["reserved0"][scored] = _SCORES[completions["seq_len"][scored] & 0xFF]
     sets[accepted & (opcode == _STOP)] = _STOPPED
 
     if require_checked:
@@ -250,6 +253,19 @@ def goes_to_reward(completions: Lines) -> npt.NDArray[np.bool_]:
     return mask
 
 
+def longest_decode(lines: Lines) -> int:
+    """Tokens that one line makes at most, were every line accepted: the cycles it may take in RTL.
+
+    Args:
+        lines: ``(n,)`` of DESC_DTYPE or ``(n, 64)`` uint8, submissions.
+    """
+    submitted = as_lines(lines)
+    rollouts = submitted[submitted["opcode"] == _ROLLOUT]
+    open_ended = rollouts[rollouts["seq_len"] < rollouts["max_tokens"]]
+    tokens = open_ended["max_tokens"] - open_ended["seq_len"]
+    return max(contract.REWARD_INTERVAL, int(tokens.max(initial=0)))
+
+
 def decoded_tokens(lines: Lines, completions: Lines) -> npt.NDArray[np.uint32]:
     """Tokens that each line decoded [CNT-001].
 
@@ -258,7 +274,7 @@ def decoded_tokens(lines: Lines, completions: Lines) -> npt.NDArray[np.uint32]:
         completions: ``(n,)``, their completions, in the same order.
 
     Returns:
-        ``(n,)`` uint32, 0 for anything but an accepted DECODE.
+        ``(n,)`` uint32, 0 for anything but an accepted DECODE or ROLLOUT.
 
     Raises:
         ValueError: arrays of another shape or dtype, or of unequal lengths.
@@ -268,7 +284,8 @@ def decoded_tokens(lines: Lines, completions: Lines) -> npt.NDArray[np.uint32]:
         raise ValueError(
             f"expected a completion for each of the {len(submitted)} lines, got {len(completed)}"
         )
-    decoded = (submitted["opcode"] == _DECODE) & (completed["flags"] & _ERROR == 0)
+    decodes = (submitted["opcode"] == _DECODE) | (submitted["opcode"] == _ROLLOUT)
+    decoded = decodes & (completed["flags"] & _ERROR == 0)
     tokens: npt.NDArray[np.uint32] = np.where(
         decoded, completed["seq_len"] - submitted["seq_len"], np.uint32(0)
     )

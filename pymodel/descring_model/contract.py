@@ -16,7 +16,7 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass, field
 
-VERSION = 1
+VERSION = 2
 """Contract version, read back from REG VERSION. Raised with every change of meaning."""
 
 DEVICE_ID = 0x474E5244
@@ -124,7 +124,7 @@ FIELDS: tuple[Field, ...] = (
         44,
         4,
         "reserved0",
-        "submission: GPU group id; completion of REWARD: float32 bits of the score",
+        "submission: GPU group id; completion of REWARD and ROLLOUT: float32 bits of the score",
     ),
     Field("DESC-012", 48, 8, "user_data", "the host's correlation value, always echoed"),
     Field("DESC-013", 56, 8, "checksum_or_cookie", "opaque cookie, or tag and checksum (DESC-020)"),
@@ -135,6 +135,7 @@ OPCODES: tuple[Value, ...] = (
     Value("OP-001", 1, "DECODE", "generate tokens (section 4)"),
     Value("OP-002", 2, "REWARD", "score the sequence, DONE"),
     Value("OP-003", 3, "PREFILL", "ingest prompt tokens, DONE"),
+    Value("OP-004", 4, "ROLLOUT", "generate every token, score the sequence, DONE (section 4)"),
     Value("OP-255", 255, "STOP", "STOPPED; halts the device (section 6)"),
 )
 
@@ -228,6 +229,10 @@ FLAG = {item.name: item.mask for item in FLAGS}
 ERROR_CODE = {item.name: item.value for item in ERROR_CODES}
 STATUS = {item.name: item.value for item in STATUSES}
 REGISTER = {item.name: item for item in REGISTERS}
+OFFSET = {item.name: item.offset for item in REGISTERS}
+"""The byte address of each register."""
+MASK = {item.name: {bits.name: bits.mask for bits in item.bits} for item in REGISTERS}
+"""The bit fields of each register by name, in place."""
 
 DEVICE_OWNED_FLAGS = sum(item.mask for item in FLAGS if item.owner == "device")
 """The flag bits a device clears on acceptance and then sets itself [FLAG-010]."""
@@ -237,10 +242,7 @@ ERROR_CODE_SHIFT = next(item.lsb for item in FLAGS if item.name == "ERROR_CODE")
 
 def register_bit(register: str, name: str) -> int:
     """The mask of bit field ``name`` of ``register``, in place (``KeyError`` if there is none)."""
-    for item in REGISTER[register].bits:
-        if item.name == name:
-            return item.mask
-    raise KeyError(f"register {register} has no field {name}")
+    return MASK[register][name]
 
 
 def canonical() -> str:
@@ -289,3 +291,6 @@ def canonical() -> str:
 CONTRACT_SHA256 = hashlib.sha256(canonical().encode()).hexdigest()
 CONTRACT_HASH = int(CONTRACT_SHA256[:8], 16)
 """What REG CONTRACT_HASH reads: the first 32 bits of SHA-256 over :func:`canonical` [REG-07C]."""
+
+EARLIER_HASHES = {1: 0x95E8373E}
+"""CONTRACT_HASH of each earlier version, so that a device of one can be told from a broken one."""

@@ -43,7 +43,7 @@ SECTIONS: dict[int, tuple[str, str]] = {
     2: ("Opcodes", "One namespace for every layer."),
     3: ("Flags, error codes and status", "The low byte is the result, the high byte its reason."),
     4: (
-        "DECODE",
+        "DECODE and ROLLOUT",
         "All arithmetic is on unsigned 32-bit values and must not wrap. The worker models the "
         "control plane: a token costs a cycle in RTL. Real attention and sampling would follow "
         "the same rule (`seq_len` counts the tokens that were generated).",
@@ -190,6 +190,19 @@ RULES: tuple[Rule, ...] = (
         4,
         "Resume = resubmit with the returned `seq_len`. A rollout of any length is a chain of "
         "completions whose lengths join up exactly.",
+    ),
+    Rule(
+        "DEC-006",
+        4,
+        "ROLLOUT makes tokens one at a time until `seq_len == max_tokens`, also across reward "
+        "boundaries, and is DONE, never NEEDS_REWARD. `seq_len >= max_tokens` on entry: zero "
+        "tokens, `seq_len` unchanged.",
+    ),
+    Rule(
+        "DEC-007",
+        4,
+        "The completion of ROLLOUT has in `reserved0` the score of its final `seq_len`, as REWARD "
+        "writes it (OP-010), also where no token was made.",
     ),
     Rule(
         "RING-001",
@@ -400,7 +413,8 @@ RULES: tuple[Rule, ...] = (
         "CNT-001",
         7,
         "CNT_DESCRIPTORS, CNT_TOKENS and CNT_ERRORS count with the posting of the completion, "
-        "so that at rest they are a function of the stream. 32-bit counters wrap. Reading "
+        "so that at rest they are a function of the stream. CNT_TOKENS counts the tokens of DECODE "
+        "and of ROLLOUT. 32-bit counters wrap. Reading "
         "CNT_TOKENS_LO captures the high word for CNT_TOKENS_HI, so that the pair is one value.",
     ),
     Rule(

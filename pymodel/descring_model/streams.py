@@ -17,6 +17,10 @@ _U32_MAX = 0xFFFFFFFF
 _CHECKED = contract.FLAG["CHECKED"]
 _COW_PREFIX = contract.FLAG["COW_PREFIX"]
 
+ROLLOUT_TOKENS = 96
+"""Tokens that a drawn ROLLOUT makes at most: three reward boundaries, and RTL takes a cycle each.
+"""
+
 _Indices = npt.NDArray[np.uint32]
 _Mask = npt.NDArray[np.bool_]
 
@@ -78,6 +82,23 @@ def _set_lengths(
     lines["max_tokens"][where] = limits[where]
 
 
+def limit_rollouts(lines: Lines, most: int = ROLLOUT_TOKENS) -> None:
+    """Give every ROLLOUT at most ``most`` tokens, in place, by lowering its ``max_tokens``.
+
+    A ROLLOUT of random lengths makes a thousand million tokens, each a cycle in RTL. Limits at or
+    below ``seq_len`` stay; the others become ``seq_len`` + 1 to ``seq_len`` + ``most``.
+
+    Args:
+        lines: ``(n,)`` of DESC_DTYPE; lines of another opcode stay as they are.
+        most: 1 or more.
+    """
+    length = lines["seq_len"].astype(np.uint64)
+    limit = lines["max_tokens"].astype(np.uint64)
+    far = (lines["opcode"] == contract.OPCODE["ROLLOUT"]) & (limit > length + np.uint64(most))
+    near = length + np.uint64(1) + (limit - length) % np.uint64(most)
+    lines["max_tokens"][far] = near[far].astype(np.uint32)
+
+
 def _seal_where(lines: Lines, where: _Mask, indices: _Indices) -> None:
     lines[where] = seal(lines[where], indices[where], set_flag=True)
 
@@ -91,7 +112,7 @@ def _set_opcodes(
     near = np.array(
         [
             value
-            for value in (4, 5, 127, 128, 254, 256, 257, 258, 259, 511, 0x8001, 0xFF00, 0xFFFF)
+            for value in (5, 6, 12, 127, 128, 254, 256, 257, 258, 259, 511, 0x8001, 0xFF00, 0xFFFF)
             if value not in known
         ],
         dtype=np.uint16,
@@ -103,6 +124,7 @@ def _set_opcodes(
     lines["opcode"] = values[choice]
     wrong = choice == len(names)
     lines["opcode"][wrong] = rng.choice(near, len(lines))[wrong]
+    limit_rollouts(lines)
 
 
 def _flip_bits(lines: Lines, where: _Mask, rng: np.random.Generator) -> None:
@@ -156,10 +178,19 @@ def _boundary(rng: np.random.Generator, count: int, indices: _Indices) -> Lines:
     return lines
 
 
+def _rollouts(rng: np.random.Generator, count: int, indices: _Indices) -> Lines:
+    lines = _decode_lines(rng, count)
+    draw = rng.random(count)
+    _set_lengths(lines, draw < 0.4, _lengths_at_boundaries, rng)
+    _set_lengths(lines, (draw >= 0.4) & (draw < 0.6), _lengths_near_wrap, rng)
+    _set_opcodes(lines, rng, {"ROLLOUT": 8, "DECODE": 1, "REWARD": 1})
+    return lines
+
+
 def _near_wrap(rng: np.random.Generator, count: int, indices: _Indices) -> Lines:
     lines = _decode_lines(rng, count)
     _set_lengths(lines, np.ones(count, dtype=bool), _lengths_near_wrap, rng)
-    _set_opcodes(lines, rng, {"DECODE": 6, "PREFILL": 1, "REWARD": 1})
+    _set_opcodes(lines, rng, {"DECODE": 6, "PREFILL": 1, "REWARD": 1, "ROLLOUT": 2})
     return lines
 
 
@@ -181,13 +212,15 @@ def _any_lines(rng: np.random.Generator, count: int) -> Lines:
 
 def _checked(rng: np.random.Generator, count: int, indices: _Indices) -> Lines:
     lines = _any_lines(rng, count)
-    _set_opcodes(lines, rng, {"DECODE": 6, "REWARD": 1, "PREFILL": 1, "NOP": 1})
+    weights = {"DECODE": 6, "REWARD": 1, "PREFILL": 1, "NOP": 1, "ROLLOUT": 1}
+    _set_opcodes(lines, rng, weights)
     return seal(lines, indices, set_flag=True)
 
 
 def _errors(rng: np.random.Generator, count: int, indices: _Indices) -> Lines:
     lines = _any_lines(rng, count)
-    _set_opcodes(lines, rng, {"DECODE": 3, "REWARD": 1, "PREFILL": 1, "NOP": 1, "STOP": 1}, other=4)
+    weights = {"DECODE": 3, "REWARD": 1, "PREFILL": 1, "NOP": 1, "ROLLOUT": 1, "STOP": 1}
+    _set_opcodes(lines, rng, weights, other=4)
     _seal_where(lines, rng.random(count) < 0.75, indices)
     _damage(lines, rng, indices, share=0.35)
     return lines
@@ -203,7 +236,7 @@ def _stops(rng: np.random.Generator, count: int, indices: _Indices) -> Lines:
 
 def _mixed(rng: np.random.Generator, count: int, indices: _Indices) -> Lines:
     lines = _any_lines(rng, count)
-    weights = {"DECODE": 60, "REWARD": 10, "PREFILL": 10, "NOP": 8, "STOP": 2}
+    weights = {"DECODE": 60, "REWARD": 10, "PREFILL": 10, "NOP": 8, "ROLLOUT": 6, "STOP": 2}
     _set_opcodes(lines, rng, weights, other=4)
     _seal_where(lines, rng.random(count) < 0.5, indices)
     _damage(lines, rng, indices, share=0.04)
@@ -217,6 +250,7 @@ _DRAW: dict[str, tuple[str, Callable[[np.random.Generator, int, _Indices], Lines
     "boundary": ("DECODE at most two tokens from a reward boundary or its limit", _boundary),
     "errors": ("bad checksums, foreign tags and unknown opcodes, mixed with good lines", _errors),
     "checked": ("good CHECKED lines of every opcode but STOP", _checked),
+    "rollouts": ("ROLLOUT of up to 96 tokens, over reward boundaries and near 2^32", _rollouts),
     "near-wrap": ("lengths within 80 of 2^32", _near_wrap),
     "nop": ("unchecked NOP", _nop),
     "stops": ("two lines in five are STOP, some of them refused", _stops),

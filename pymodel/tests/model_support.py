@@ -10,7 +10,7 @@ from descring_model import DESC_DTYPE, GoldenDevice, Lines, contract, line_bytes
 from hypothesis import strategies as st
 from scalar_reference import CHECKED, Desc, sealed, unpack
 
-REG = {register.name: register.offset for register in contract.REGISTERS}
+REG = contract.OFFSET
 U32 = 1 << 32
 
 ENABLE, RESET, RESUME, SPLIT_REWARD, REQUIRE_CHECKED, PUBLISH_TAILS = 1, 2, 4, 8, 16, 32
@@ -47,7 +47,9 @@ _U32S = st.integers(0, U32 - 1)
 _EDGES = st.sampled_from([0, 1, 31, 32, 33, 63, 64, 65, 255, 256, U32 - 33, U32 - 32, U32 - 31])
 lengths = st.one_of(_EDGES, _U32S, st.integers(U32 - 70, U32 - 1), st.integers(0, 200))
 opcodes = st.one_of(
-    st.sampled_from([0, 1, 1, 1, 1, 2, 3, 255]), st.sampled_from([4, 254, 256, 257, 0xFF01]), _U16S
+    st.sampled_from([0, 1, 1, 1, 1, 2, 3, 4, 4, 255]),
+    st.sampled_from([5, 254, 256, 257, 0xFF01]),
+    _U16S,
 )
 first_indices = st.one_of(st.just(0), st.integers(U32 - 40, U32 - 1), _U32S)
 

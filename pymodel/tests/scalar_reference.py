@@ -16,7 +16,7 @@ import google_crc32c
 
 _LAYOUT = struct.Struct("<HHIIIQQIIIIQQ")
 
-NOP, DECODE, REWARD, PREFILL, STOP = 0, 1, 2, 3, 255
+NOP, DECODE, REWARD, PREFILL, ROLLOUT, STOP = 0, 1, 2, 3, 4, 255
 NEEDS_REWARD, DONE, COW_PREFIX, STOPPED, ERROR, CHECKED = 1, 2, 4, 8, 16, 32
 BAD_CHECKSUM, BAD_OPCODE, BAD_TAG = 1, 2, 3
 _HOST_OWNED = 0x00E4
@@ -97,7 +97,7 @@ def execute(line: bytes, index: int, *, require_checked: bool = False) -> Result
             return _refused(desc, BAD_TAG, require_checked)
     elif require_checked:
         return _refused(desc, BAD_CHECKSUM, require_checked)
-    if desc.opcode not in (NOP, DECODE, REWARD, PREFILL, STOP):
+    if desc.opcode not in (NOP, DECODE, REWARD, PREFILL, ROLLOUT, STOP):
         return _refused(desc, BAD_OPCODE, require_checked)
 
     result, tokens = DONE, 0
@@ -114,6 +114,12 @@ def execute(line: bytes, index: int, *, require_checked: bool = False) -> Result
         desc = desc._replace(reserved0=float32_bits(Fraction(length & 255, 255)))
     elif desc.opcode == PREFILL:
         desc = desc._replace(seq_len=max(length, desc.max_tokens))
+    elif desc.opcode == ROLLOUT:
+        # Not token by token: there may be 2^32 - 1 of them.
+        tokens = max(desc.max_tokens - length, 0)
+        length += tokens
+        score = float32_bits(Fraction(length & 255, 255))
+        desc = desc._replace(seq_len=length, reserved0=score)
     elif desc.opcode == STOP:
         result = STOPPED
     flags = desc.flags & _HOST_OWNED | result

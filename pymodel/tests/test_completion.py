@@ -18,6 +18,7 @@ from scalar_reference import (
     NOP,
     PREFILL,
     REWARD,
+    ROLLOUT,
     STOP,
     STOPPED,
     Desc,
@@ -77,6 +78,44 @@ def test_prefill_counts_no_decoded_tokens() -> None:
     assert decoded_tokens(lines, complete(lines)).tolist() == [0]
 
 
+@pytest.mark.parametrize(
+    ("length", "limit", "end", "bits"),
+    [
+        (70, 80, 80, 0x3EA0A0A1),  # no boundary on the way
+        (70, 300, 300, 0x3E30B0B1),  # eight boundaries on the way
+        (31, 64, 64, 0x3E808081),  # ends at a boundary: DONE, as without
+        (64, 65, 65, 0x3E828283),
+        (51, 51, 51, 0x3E4CCCCD),  # nothing to make, and scored
+        (511, 80, 511, 0x3F800000),
+        (51, 0, 51, 0x3E4CCCCD),
+        (0, 0, 0, 0x00000000),
+        (0, U32 - 1, U32 - 1, 0x3F800000),  # all of 32 bits
+        (U32 - 40, U32 - 2, U32 - 2, 0x3F7EFEFF),  # the boundary does not fit in 32 bits
+    ],
+)
+def test_rollout_makes_every_token_and_scores_the_end(
+    length: int, limit: int, end: int, bits: int
+) -> None:
+    """[OP-004] [DEC-006] [DEC-007] [DESC-011] [DESC-014] [CNT-001] DONE, never a pause."""
+    given = BUSY._replace(opcode=ROLLOUT, seq_len=length, max_tokens=limit)
+    expected = given._replace(seq_len=end, reserved0=bits, flags=COW_PREFIX | DONE)
+    assert run(given) == expected
+    lines = lines_of(given)
+    assert decoded_tokens(lines, complete(lines)).tolist() == [end - length]
+
+
+def test_rollout_is_the_chain_of_decodes_and_a_reward() -> None:
+    """[DEC-005] [DEC-006] [DEC-007] One line does what DECODE, resumed, and REWARD do."""
+    for limit in range(71, 400, 7):
+        chain = BUSY._replace(opcode=DECODE, max_tokens=limit)
+        while not chain.flags & DONE:
+            chain = run(chain)
+        scored = run(chain._replace(opcode=REWARD))
+        assert run(BUSY._replace(opcode=ROLLOUT, max_tokens=limit)) == scored._replace(
+            opcode=ROLLOUT
+        )
+
+
 def test_reward_writes_only_its_score() -> None:
     """[OP-002] [DESC-011] [DESC-014] The score's bits go to reserved0."""
     given = BUSY._replace(opcode=REWARD, seq_len=255)
@@ -117,7 +156,7 @@ def test_every_other_opcode_is_refused() -> None:
     """[OP-ERR] [ERR-002] [FLAG-004] [FLAG-008] [DESC-001] [ERR-010] All 65536 values."""
     lines = lines_of(*[BUSY._replace(opcode=n) for n in range(1 << 16)])
     completions = complete(lines)
-    known = np.isin(np.arange(1 << 16), [0, 1, 2, 3, 255])
+    known = np.isin(np.arange(1 << 16), [0, 1, 2, 3, 4, 255])
     refused = completions[~known]
     assert (refused["flags"] == (COW_PREFIX | ERROR | BAD_OPCODE << 8)).all()
     refused["flags"] = COW_PREFIX
@@ -228,7 +267,7 @@ def test_refused_checked_line_with_unknown_opcode_is_sealed() -> None:
     ]
 
 
-@pytest.mark.parametrize("opcode", [DECODE, STOP, REWARD, PREFILL, 4])
+@pytest.mark.parametrize("opcode", [DECODE, STOP, REWARD, PREFILL, ROLLOUT, 5])
 @pytest.mark.parametrize("wrong_tag", [False, True])
 @pytest.mark.parametrize("wrong_checksum", [False, True])
 def test_first_failed_check_names_the_error(
@@ -237,7 +276,7 @@ def test_first_failed_check_names_the_error(
     """[ERR-011] [ERR-010] [ERR-001] [ERR-002] [ERR-003] Checksum, then tag, then opcode."""
     line = bytearray(checked(BUSY._replace(opcode=opcode), 5 if wrong_tag else 0))
     line[63] ^= 0x80 * wrong_checksum
-    code = BAD_CHECKSUM * wrong_checksum or BAD_TAG * wrong_tag or BAD_OPCODE * (opcode == 4)
+    code = BAD_CHECKSUM * wrong_checksum or BAD_TAG * wrong_tag or BAD_OPCODE * (opcode == 5)
     got = run(bytes(line))
     assert got.flags >> 8 == code
     assert bool(got.flags & ERROR) == bool(code)
@@ -322,8 +361,9 @@ def test_refused_decode_counts_no_tokens() -> None:
 
 
 def test_contract_numbers_are_the_rules_numbers() -> None:
-    """[OP-000..OP-003] [OP-255] [ERR-001..ERR-003] [FLAG-000..FLAG-005] As in the data."""
-    assert contract.OPCODE == {"NOP": 0, "DECODE": 1, "REWARD": 2, "PREFILL": 3, "STOP": 255}
+    """[OP-000..OP-004] [OP-255] [ERR-001..ERR-003] [FLAG-000..FLAG-005] As in the data."""
+    opcodes = {"NOP": 0, "DECODE": 1, "REWARD": 2, "PREFILL": 3, "ROLLOUT": 4, "STOP": 255}
+    assert opcodes == contract.OPCODE
     assert contract.ERROR_CODE == {"BAD_CHECKSUM": 1, "BAD_OPCODE": 2, "BAD_TAG": 3}
     assert contract.FLAG == {
         "NEEDS_REWARD": 1,

@@ -30,7 +30,7 @@ from scalar_reference import NOP, PREFILL, STOP, Desc
 # Offset and value after reset, from the table of section 7.
 AT_RESET = {
     0x00: 0x474E5244,
-    0x04: 1,
+    0x04: 2,
     0x08: 0,
     0x0C: 1,
     0x10: 0,
@@ -84,7 +84,7 @@ def test_identity() -> None:
     """[REG-000] [REG-004] The magic spells DRNG in memory order."""
     device = GoldenDevice(0)
     assert device.read32(0).to_bytes(4, "little") == b"DRNG"
-    assert device.read32(4) == 1
+    assert device.read32(4) == 2
 
 
 def test_contract_hash() -> None:

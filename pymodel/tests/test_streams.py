@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from descring_model import complete, decoded_tokens, status_of, streams
 from model_support import U32, packed
-from scalar_reference import CHECKED, DECODE, NOP, STOP
+from scalar_reference import CHECKED, DECODE, NOP, ROLLOUT, STOP
 
 COUNT = 4000
 
@@ -40,7 +40,7 @@ def test_mixed_draws_everything(first_index: int) -> None:
     assert results("mixed", first_index) == ({0x01, 0x02, 0x80, 0xFF}, {0, 1, 2, 3})
     lines = streams.generate(COUNT, seed=9)
     assert 0.4 < np.mean(lines["flags"] & CHECKED != 0) < 0.6
-    assert set(lines["opcode"].tolist()) >= {0, 1, 2, 3, 255}
+    assert set(lines["opcode"].tolist()) >= {0, 1, 2, 3, 4, 255}
 
 
 def test_errors_draws_every_code() -> None:
@@ -74,6 +74,36 @@ def test_one_token_draws_one_token_each() -> None:
     lines = streams.generate(COUNT, seed=9, profile="one-token")
     assert (decoded_tokens(lines, complete(lines)) == 1).all()
     assert results("one-token") == ({0x01, 0x02}, {0})
+
+
+def test_rollouts_cross_boundaries_and_stay_short() -> None:
+    """None, one and two boundaries on the way, near 2^32 too; at most 96 tokens each."""
+    lines = streams.generate(COUNT, seed=9, profile="rollouts")
+    rollout = lines["opcode"] == ROLLOUT
+    assert 0.7 < np.mean(rollout) < 0.9
+    start = lines["seq_len"][rollout].astype(np.int64)
+    tokens = decoded_tokens(lines, complete(lines))[rollout]
+    crossed = (start + tokens) // 32 - start // 32
+    assert set(crossed.tolist()) >= {0, 1, 2, 3}
+    assert tokens.min() == 0
+    assert tokens.max() == streams.ROLLOUT_TOKENS
+    assert (start > U32 - 32).any()
+
+
+def test_limit_rollouts_leaves_the_other_lines() -> None:
+    """Only a ROLLOUT with too many tokens gets another limit; each number of tokens is met."""
+    lines = streams.generate(COUNT, seed=9, profile="nop")
+    lines["opcode"][::2] = ROLLOUT
+    lines["seq_len"] = U32 - 2000
+    lines["max_tokens"] = np.arange(COUNT) % 4000 + (U32 - 3900)
+    before = lines.copy()
+    streams.limit_rollouts(lines, most=5)
+    assert packed(lines[1::2]) == packed(before[1::2])
+    near = before["max_tokens"][::2] <= U32 - 2000 + 5
+    assert (lines["max_tokens"][::2] == before["max_tokens"][::2])[near].all()
+    assert set((lines["max_tokens"][::2][~near] - (U32 - 2000)).tolist()) == {1, 2, 3, 4, 5}
+    lines["max_tokens"] = before["max_tokens"]
+    assert packed(lines) == packed(before)
 
 
 def test_boundary_draws_every_distance() -> None:

@@ -136,3 +136,45 @@ def test_an_implementation_is_built_once(tmp_path: Path, monkeypatch: pytest.Mon
     )
     assert verdict.ok
     assert built.read_text() == "built\n"
+
+
+EARLIER = """
+from types import ModuleType, SimpleNamespace
+import descring_model
+from descring_model import GoldenDevice, contract
+from descring_sim.conform.duts.model import ModelDut
+VALUES = {VALUES}
+class Device(GoldenDevice):
+    def read32(self, offset):
+        return VALUES.get(offset, super().read32(offset))
+class Dut(ModelDut):
+    model = SimpleNamespace(
+        GoldenDevice=Device,
+        complete=descring_model.complete,
+        goes_to_reward=descring_model.goes_to_reward,
+    )
+"""
+"""A plugin whose device reads other values at some addresses."""
+
+
+@pytest.mark.parametrize(
+    ("values", "refused"),
+    [
+        ({0x04: 1, 0x7C: 0x95E8373E}, True),
+        ({0x04: 1}, False),  # a version and a hash that do not belong together: judged
+        ({0x7C: 0x95E8373E}, False),
+    ],
+)
+def test_a_device_of_an_earlier_version_is_named(
+    tmp_path: Path, descring: Command, values: dict[int, int], refused: bool
+) -> None:
+    """[REG-004] [REG-07C] One line instead of a failure of each test; a broken device is judged."""
+    file = tmp_path / "earlier.py"
+    file.write_text(EARLIER.replace("{VALUES}", repr(values)), encoding="utf-8")
+    result = descring("conform", f"{file}:Dut", "--only", "REG-004", "--only", "HASH-001")
+    if refused:
+        assert result.returncode == 2
+        assert "expected a device of contract version 2" in result.stderr
+        assert "got one of version 1 (hash 95e8373e)" in result.stderr
+    else:
+        assert result.returncode == 1, result.stderr

@@ -33,6 +33,7 @@ EXPORTED = {
     "LIBRARY_PATH": "/none",
     "MAKEFILES": "/none",
     "OBJCACHE": "false",
+    "OPT": "-Wno-such",
     "PERL5OPT": "-Mnone",
     "PIP_TARGET": "/none",
     "POSIXLY_CORRECT": "1",
@@ -41,9 +42,13 @@ EXPORTED = {
     "PYTHONOPTIMIZE": "2",
     "PYTHONPATH": "/none",
     "PYTHONWARNINGS": "error",
+    "SETUPTOOLS_USE_DISTUTILS": "none",
     "RUFF_CONFIG": "/none",
+    "SIM_CMD_PREFIX": "false",
+    "SOURCE_DATE_EPOCH": "none",
     "UV_PYTHON": "none",
     "VERILATOR_ROOT": "/none",
+    "VM_USER_CFLAGS": "-Wno-such",
     "VIRTUAL_ENV": "/none",
 }
 ODD = "it's a b, #1 %d: \u00e4 (x)"

@@ -10,11 +10,11 @@ from click.testing import CliRunner
 from descring_model import rules
 from descring_sim.cli.gen import requirements as command
 from descring_sim.gen import requirements
-from descring_sim.gen.citations import SUITE_FOLDERS, scan
+from descring_sim.gen.citations import SUITE_FOLDERS, scan, tracked_rules
 from descring_sim.support.errors import SimulationError
 from descring_sim.support.rule_citations import citations, expand
 
-KNOWN = frozenset(rule.rule for rule in rules.all_rules())
+KNOWN = frozenset(rule.rule for rule in tracked_rules())
 
 COCOTB_CASE = """\
 import cocotb
@@ -40,7 +40,7 @@ def test_behaves():
 
 
 def _required(suite: str) -> list[str]:
-    return [rule.rule for rule in rules.all_rules() if suite in rule.suites]
+    return [rule.rule for rule in tracked_rules() if suite in rule.suites]
 
 
 def _brackets(cited: list[str]) -> str:

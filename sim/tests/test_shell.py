@@ -18,7 +18,7 @@ from descring_sim.waves import views, wave_file
 from prompt_toolkit import PromptSession
 from prompt_toolkit.completion import CompleteEvent
 from prompt_toolkit.document import Document
-from prompt_toolkit.history import FileHistory
+from prompt_toolkit.history import InMemoryHistory
 from prompt_toolkit.input import create_pipe_input
 from prompt_toolkit.output import DummyOutput
 
@@ -156,10 +156,22 @@ def test_a_terminal_session_keeps_its_history(
     for typed in ("submit nop\rring\r\x04", "\x1b[A\r\x04"):
         with create_pipe_input() as keys:
             keys.send_text(typed)
-            history = FileHistory(str(prompt.history_file()))
-            session.interact(PromptSession(history=history, input=keys, output=DummyOutput()))
+            session.interact(
+                PromptSession(history=prompt.history(), input=keys, output=DummyOutput())
+            )
     assert session.stdout.getvalue().count("CMD_TAIL") == 2  # type: ignore[attr-defined]
     assert "+ring" in (tmp_path / "descring" / "shell-history").read_text()
+
+
+@pytest.mark.parametrize("state", ["/dev/null", "folder", ""])
+def test_a_session_without_a_place_for_its_history_begins(
+    state: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Below a file, where a folder has the file's name, and for a user without a home."""
+    monkeypatch.setenv("XDG_STATE_HOME", state if state != "folder" else str(tmp_path))
+    (tmp_path / "descring" / "shell-history").mkdir(parents=True)
+    monkeypatch.setattr(Path, "home", lambda: (_ for _ in ()).throw(RuntimeError("no home")))
+    assert isinstance(prompt.history(), InMemoryHistory)
 
 
 def test_help_lists_the_commands(script: Script) -> None:

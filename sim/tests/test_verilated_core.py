@@ -167,7 +167,7 @@ def test_a_hang_is_bounded_and_shown(
     assert result.returncode == 2
     assert not (tmp_path / "out.npy").exists()
     found = re.search(
-        rf"no completion for {HANG_CYCLES} cycles; 0 completions of 20 lines taken, 2 lines "
+        rf"no completion for {HANG_CYCLES + 32} cycles; 0 completions of 20 lines taken, 2 lines "
         r"written, 2 published, cycle (\d+), seed 5; STATUS=0x00000003 CMD_HEAD=0x00000000 "
         r"CMD_TAIL=0x00000000 .*waves of cycles (\d+) to (\d+): (\S+); repeat with --seed 5",
         result.stderr,

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +15,9 @@ from descring_sim.support import paths
 from descring_sim.verilated.device import VerilatedDevice
 from descring_sim.waves import views, wave_file
 
-REG = {name: register.offset for name, register in contract.REGISTER.items()}
-STATUS = {bits.name: bits.mask for bits in contract.REGISTER["STATUS"].bits}
-CTRL = {bits.name: bits.mask for bits in contract.REGISTER["CTRL"].bits}
+REG = contract.OFFSET
+STATUS = contract.MASK["STATUS"]
+CTRL = contract.MASK["CTRL"]
 MEMORY = 1 << 18
 BUSES = {
     "ideal": {"latency": 0},
@@ -66,6 +67,27 @@ def test_time_passes_only_when_asked() -> None:
         assert device.cycles == before + 123
         with pytest.raises(ValueError, match="0 or more"):
             device.step(-1)
+
+
+def test_wait_sees_a_long_rollout_through() -> None:
+    """[OP-004] [DEC-006] The bus is quiet for a cycle a token; a full ring ends the wait."""
+    lines = streams.generate(3, seed=57, profile="rollouts")
+    lines["opcode"] = contract.OPCODE["ROLLOUT"]
+    lines["seq_len"], lines["max_tokens"] = 1, (20_001, 5, 30)
+    with (
+        VerilatedDevice(MEMORY) as device,
+        CommandQueue(device, cmd_slots=8, done_slots=2) as queue,
+    ):
+        queue.submit(lines)
+        for _ in range(2):  # the first ends behind the reads of the lines
+            device.wait(60.0)
+        assert device.read32(REG["DONE_TAIL"]) == 2
+        assert 20_000 < device.cycles < 25_000
+        started = time.monotonic()
+        device.wait(60.0)
+        assert time.monotonic() - started < 30.0, "the third waits for room"
+        done = queue.poll(2)
+        assert first_difference(complete(lines), np.concatenate([done, queue.drain(10.0)])) is None
 
 
 def test_an_interrupt_is_seen() -> None:

@@ -19,7 +19,7 @@ typedef struct {
   uint32_t doorbell_batch;   // lines a doorbell waits for; 0 draws each batch again
   uint32_t pause_in;         // of 256 cycles, those in which no line is presented
   uint32_t pause_out;        // of 256 cycles, those in which no completion is taken
-  uint32_t hang_cycles;      // cycles without a completion after which the device is hung
+  uint64_t hang_cycles;      // cycles without a completion after which the device is hung
   const void *lines;         // count lines, 64 bytes each
   uint64_t count;
   void *done;                // room for count completions

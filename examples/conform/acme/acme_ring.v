@@ -79,7 +79,7 @@ module acme_ring #(
   wire [31:0] have = line[287:256];
   wire [31:0] want = line[319:288];
   wire checked = given[5];
-  wire known = opcode <= 16'd3 || opcode == 16'd255;
+  wire known = opcode <= 16'd4 || opcode == 16'd255;
 
   wire [7:0] refusal =
       !checked && cfg_strict ? 8'd1 :
@@ -88,10 +88,11 @@ module acme_ring #(
       !known ? 8'd2 : 8'd0;
   wire good = refusal == 8'd0;
 
-  wire is_decode = good && opcode == 16'd1;
+  wire is_rollout = good && opcode == 16'd4;
+  wire is_decode = good && opcode == 16'd1 || is_rollout;
   wire [31:0] missing = have < want ? want - have : 32'd0;
   wire [31:0] to_boundary = 32'd32 - {27'd0, have[4:0]};
-  wire pause = is_decode && missing > to_boundary;
+  wire pause = is_decode && !is_rollout && missing > to_boundary;
   wire [31:0] tokens = !is_decode ? 32'd0 : pause ? to_boundary : missing;
   wire is_stop = good && opcode == 16'd255;
 
@@ -99,7 +100,7 @@ module acme_ring #(
                     good && !pause && !is_stop, pause};
   wire [31:0] length = is_decode ? have + tokens :
                        good && opcode == 16'd3 && want > have ? want : have;
-  wire [31:0] group = good && opcode == 16'd2 ? score(have[7:0]) : line[383:352];
+  wire [31:0] group = good && opcode == 16'd2 || is_rollout ? score(length[7:0]) : line[383:352];
   wire to_side = cfg_two_rings && pause;
   wire [31:0] tag = to_side ? side_posted : main_posted;
   wire sealed = checked || cfg_strict;

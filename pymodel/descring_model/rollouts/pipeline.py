@@ -124,7 +124,7 @@ class Pipeline(Resources):
         """End every rollout as cancelled, whatever is in flight, and give all back [PIPE-013]."""
         self._windows.clear()
         self._batches.clear()
-        for rollout in list(self.rollouts.values()):
+        for rollout in list(self.by_request.values()):
             if not rollout.in_service:
                 self.leave_queue(rollout)
             self.end(rollout, "cancelled")

@@ -15,9 +15,10 @@ from descring_model.rollouts import contract
 from descring_model.rollouts.pipeline import Pipeline, Step
 from descring_model.rollouts.records import Records
 from descring_model.rollouts.rewards import Scorer, token_rule
+from descring_model.rollouts.windows import DECODE
 
 OUTCOMES = ("unfinished", "delivered", "cancelled", "failed")
-"""Names of the numbers in ``outcome`` of :data:`RESULT_DTYPE`."""
+"""Names of the numbers in ``outcome`` of :data:`RESULT_DTYPE`: 1 and the flags of ROLL-001."""
 
 RESULT_DTYPE = np.dtype(
     [
@@ -85,12 +86,25 @@ def _scores(scorer: Scorer, step: Step) -> list[int] | None:
     return words if len(words) == len(step.scores) else None
 
 
-def results(requests: Records, records: Records) -> npt.NDArray[Any]:
-    """What the log ``records`` tell of each request, ``(n,)`` of :data:`RESULT_DTYPE`."""
+def start_results(requests: Records) -> npt.NDArray[Any]:
+    """What is known of each request before its run, ``(n,)`` of :data:`RESULT_DTYPE`."""
     found = np.zeros(len(requests), dtype=RESULT_DTYPE)
     for name in ("group", "sample", "prompt_tokens"):
         found[name] = requests[name]
     found["length"] = requests["prompt_tokens"]
+    return found
+
+
+def add_results(found: npt.NDArray[Any], records: Records) -> npt.NDArray[np.intp]:
+    """Add what further ``records`` of a log tell to ``found``.
+
+    Args:
+        found: ``(n,)`` of :data:`RESULT_DTYPE`, changed in place.
+        records: in the log's order, each given once.
+
+    Returns:
+        The requests that ended among them, in the order of their ends.
+    """
 
     def of(event: str) -> Records:
         kept: Records = records[records["code"] == contract.EVENT[event]]
@@ -101,24 +115,25 @@ def results(requests: Records, records: Records) -> npt.NDArray[Any]:
     found["version"][admitted["rollout"]] = admitted["d"] & np.uint64(contract.NONE)
     found["step"][admitted["rollout"]] = admitted["d"] >> np.uint64(32)
     lines = of("LINE")
-    decode = lines[lines["b"] & 0xFFFF == 1]
-    found["legs"] = np.bincount(decode["rollout"], minlength=len(requests))
-    never = of("CANCEL")
-    never = never[never["a"] == 0]
-    found["outcome"][never["rollout"]] = OUTCOMES.index("cancelled")
-    found["ended"][never["rollout"]] = never["tick"]
-    states = of("STATE")
-    ended = states[states["b"] == contract.STATE["DONE"]]
-    found["ended"][ended["rollout"]] = ended["tick"]
-    found["outcome"][ended["rollout"]] = np.choose(
-        ended["c"].astype(np.int64),
-        [OUTCOMES.index("delivered"), OUTCOMES.index("cancelled"), OUTCOMES.index("failed")],
-    )
+    np.add.at(found["legs"], lines["rollout"][lines["b"] & 0xFFFF == DECODE], 1)
     scores = of("SCORE")
-    scores = scores[scores["b"] == 1]
-    found["scored"][scores["rollout"]] = True
+    found["scored"][scores["rollout"][scores["b"] == 1]] = True
     delivered = of("TRAJECTORY")
     found["length"][delivered["rollout"]] = delivered["a"]
     found["score"][delivered["rollout"]] = delivered["b"]
     found["digest"][delivered["rollout"]] = delivered["d"]
+    never = (records["code"] == contract.EVENT["CANCEL"]) & (records["a"] == 0)
+    ends = (records["code"] == contract.EVENT["STATE"]) & (records["b"] == contract.STATE["DONE"])
+    outcome = np.where(never, OUTCOMES.index("cancelled"), 1 + records["c"].astype(np.int64))
+    places = np.flatnonzero(never | ends)
+    who: npt.NDArray[np.intp] = records["rollout"][places].astype(np.intp)
+    found["outcome"][who] = outcome[places]
+    found["ended"][who] = records["tick"][places]
+    return who
+
+
+def results(requests: Records, records: Records) -> npt.NDArray[Any]:
+    """What the log ``records`` tell of each request, ``(n,)`` of :data:`RESULT_DTYPE`."""
+    found = start_results(requests)
+    add_results(found, records)
     return found

@@ -135,9 +135,9 @@ class EventLog:
             slot, request = rollout.slot, rollout.request
         self._rows.append((self.tick, contract.EVENT[event], slot, request, a, b, c, d))
 
-    def records(self) -> Records:
-        """All events so far, ``(n,)`` of RECORD_DTYPE."""
-        return np.array(self._rows, dtype=RECORD_DTYPE)
+    def records(self, first: int = 0) -> Records:
+        """The events from number ``first`` on, ``(n,)`` of RECORD_DTYPE."""
+        return np.array(self._rows[first:], dtype=RECORD_DTYPE)
 
     def __len__(self) -> int:
         return len(self._rows)

@@ -19,7 +19,7 @@ from descring_model.program import handle_signals
 from descring_model.repl import CommandError, Prompt, number
 from prompt_toolkit import PromptSession
 from prompt_toolkit.completion import Completer, NestedCompleter, WordCompleter
-from prompt_toolkit.history import FileHistory
+from prompt_toolkit.history import FileHistory, History, InMemoryHistory
 
 _WAIT_S = 10.0
 _SLICE_S = 0.05
@@ -128,7 +128,7 @@ class Shell(Prompt):
         if not self.use_rawinput:
             self.cmdloop()
             return 2 if self.failed else 1 if self.mismatched else 0
-        self.interact(PromptSession(history=FileHistory(str(history_file()))))
+        self.interact(PromptSession(history=history()))
         return 0
 
     def interact(self, session: PromptSession[str]) -> None:
@@ -147,12 +147,16 @@ class Shell(Prompt):
                 return
 
 
-def history_file() -> Path:
-    """Where the history is kept; its folder exists on return."""
-    state = os.environ.get("XDG_STATE_HOME")
-    folder = (Path(state) if state else Path.home() / ".local" / "state") / "descring"
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder / "shell-history"
+def history() -> History:
+    """The history that sessions share; that of this session alone where no file can be kept."""
+    try:
+        state = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
+        file = state / "descring" / "shell-history"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.open("ab").close()
+    except (OSError, RuntimeError):  # RuntimeError: a user without a home
+        return InMemoryHistory()
+    return FileHistory(str(file))
 
 
 def standard_streams() -> dict[str, TextIO]:

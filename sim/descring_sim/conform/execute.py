@@ -8,9 +8,10 @@ import traceback
 import zlib
 
 import numpy as np
+from descring_model import contract
 
 from descring_sim.conform.dut import Description, Device, DeviceJob, Dut, StreamJob
-from descring_sim.conform.errors import DutError, DutHung
+from descring_sim.conform.errors import ConformError, DutError, DutHung
 from descring_sim.conform.status import Failure, Status, TestResult
 from descring_sim.conform.suite.bench import Bench, CheckFailed
 from descring_sim.conform.suite.declare import Test
@@ -42,6 +43,38 @@ def run_test(
         result = _ended(test, seed, Status.ERROR, where)
     seconds = time.monotonic() - started
     return TestResult(**{**result.__dict__, "seconds": seconds})
+
+
+def refuse_earlier_version(dut: Dut, description: Description) -> None:
+    """Refuse a device that is built from an earlier version of the contract [REG-004] [REG-07C].
+
+    It would fail nearly every test, and none of them would name the cause. A device whose version
+    and hash do not belong together is not refused: it is judged.
+
+    Raises:
+        ConformError: the device's registers are those of an earlier version.
+    """
+    if "device" not in description.capabilities.levels:
+        return
+    seen: list[tuple[int, int]] = []
+
+    def program(device: Device) -> None:
+        version, digest = (
+            device.read32(contract.REGISTER[name].offset) for name in ("VERSION", "CONTRACT_HASH")
+        )
+        seen.append((version, digest))
+
+    try:
+        dut.run(DeviceJob(program))
+    except (DutError, ReplayError):
+        return  # the tests meet it again, and report it
+    for version, digest in seen:
+        if contract.EARLIER_HASHES.get(version) == digest:
+            raise ConformError(
+                f"{description.name}: expected a device of contract version {contract.VERSION} "
+                f"(hash {contract.CONTRACT_HASH:08x}), got one of version {version} "
+                f"(hash {digest:08x}); docs/contract.md lists what is new"
+            )
 
 
 def _ended(test: Test, seed: int, status: Status, text: str) -> TestResult:

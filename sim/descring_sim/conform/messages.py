@@ -9,10 +9,14 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Start:
-    """The first request: the implementation, and the folder of its build."""
+    """The first request: the implementation, and the folder of its build.
+
+    With ``identify`` a device of an earlier version of the contract is refused.
+    """
 
     dut: str
     folder: Path
+    identify: bool = False
 
 
 @dataclass(frozen=True)

@@ -53,7 +53,7 @@ def judge_one(
     worker = Worker(reference, folder)
     try:
         with console.status(f"{reference}: building") if console.is_terminal else _Quiet():
-            description = worker.start()
+            description = worker.start(identify=True)
         results = _results(reference, worker, description, tests, seed, jobs, timeout_s)
     finally:
         worker.close()

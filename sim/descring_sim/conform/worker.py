@@ -16,7 +16,7 @@ from multiprocessing.connection import Connection
 
 from descring_sim.conform.duts.find import find_dut
 from descring_sim.conform.errors import ConformError, DutError, DutUnavailable
-from descring_sim.conform.execute import run_test
+from descring_sim.conform.execute import refuse_earlier_version, run_test
 from descring_sim.conform.messages import Refused, Request, Start
 from descring_sim.conform.suite.catalogue import all_tests
 
@@ -29,6 +29,8 @@ def _serve(requests: Connection, replies: Connection) -> None:
         dut = find_dut(start.dut)
         description = dut.describe()
         dut.build(start.folder)
+        if start.identify:
+            refuse_earlier_version(dut, description)
     except (ConformError, DutError) as error:
         replies.send(Refused(str(error), isinstance(error, DutUnavailable)))
         return

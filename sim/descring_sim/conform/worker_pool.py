@@ -52,8 +52,8 @@ class Worker:
         self._replies: Connection | None = None
         self._log = folder / f"worker-{os.getpid()}-{next(_numbers)}.log"
 
-    def start(self) -> Description:
-        """Start the process and build.
+    def start(self, *, identify: bool = False) -> Description:
+        """Start the process and build; with ``identify``, refuse a device of an earlier version.
 
         Raises:
             ConformError: the implementation cannot be found, described or built.
@@ -77,7 +77,7 @@ class Worker:
         os.close(out_write)
         self._requests = Connection(in_write, readable=False)
         self._replies = Connection(out_read, writable=False)
-        reply = self._ask(self._start, BUILD_TIMEOUT_S)
+        reply = self._ask(replace(self._start, identify=identify), BUILD_TIMEOUT_S)
         if isinstance(reply, Description):
             return reply
         self.stop()

@@ -20,6 +20,7 @@ from descring_sim.formal import linear, tasks, toolchain
 from descring_sim.formal.properties import REACHED, Property
 from descring_sim.formal.tasks import Task
 from descring_sim.support import build_cache, processes
+from descring_sim.support.files import write_files
 
 Status = Literal["pass", "fail", "unknown", "error"]
 
@@ -235,7 +236,7 @@ def _load(kept: Path) -> Outcome:
 
 def _keep(kept: Path, outcome: Outcome) -> None:
     kept.parent.mkdir(parents=True, exist_ok=True)
-    kept.write_text(json.dumps(asdict(outcome), indent=1), encoding="utf-8")
+    write_files({kept: json.dumps(asdict(outcome), indent=1)})
 
 
 def prove(task: Task, out: Path, *, fresh: bool = False) -> Outcome:

@@ -11,6 +11,7 @@ from descring_sim.formal.proofs import Outcome, leaf
 from descring_sim.formal.properties import REACHED, Property
 from descring_sim.formal.tasks import Task
 from descring_sim.support import provenance
+from descring_sim.support.files import write_files
 from descring_sim.support.markdown import table
 
 Results = Sequence[tuple[Task, Outcome]]
@@ -202,4 +203,4 @@ def write_page(path: Path, results: Results, *, commit: str, wall: float, jobs: 
                 ),
             )
         )
-    path.write_text("".join(parts).rstrip("\n") + "\n", encoding="utf-8")
+    write_files({path: "".join(parts).rstrip("\n") + "\n"})

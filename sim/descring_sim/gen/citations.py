@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from descring_model import rules
+from descring_model.rollouts import rules as rollout_rules
 
 from descring_sim.cosim import block as blocks
 from descring_sim.cosim import testcases
@@ -73,6 +74,11 @@ class Scan:
     built: frozenset[str]
     problems: tuple[str, ...]
     proofs: tuple[Proof, ...] = ()
+
+
+def tracked_rules() -> tuple[rules.Rule, ...]:
+    """Every rule that must have tests: of the contract, and of the rollout runtime."""
+    return (*rules.all_rules(), *rollout_rules.all_rules())
 
 
 _Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -164,7 +170,7 @@ def scan(root: Path) -> Scan:
     Raises:
         SimulationError: a test file is no Python, or a proof is not written as it should be.
     """
-    known = frozenset(rule.rule for rule in rules.all_rules())
+    known = frozenset(rule.rule for rule in tracked_rules())
     files = sorted(
         file
         for folder in {path.split("/")[0] for path in SUITE_FOLDERS.values()}

@@ -18,6 +18,9 @@ shows which test covers which rule. Numbers come from `pymodel/descring_model/co
 from `pymodel/descring_model/rules.py`.
 
 SHA-256 of the canonical data: `{sha256}`. Register CONTRACT_HASH reads `0x{hash:08X}`.
+
+Version 2 added opcode ROLLOUT (OP-004, DEC-006, DEC-007); the lines of version 1 keep their bytes.
+Version 1 had the hash `0x{version_1:08X}`.
 """
 
 
@@ -155,6 +158,7 @@ def render() -> str:
             version=contract.VERSION,
             sha256=contract.CONTRACT_SHA256,
             hash=contract.CONTRACT_HASH,
+            version_1=contract.EARLIER_HASHES[1],
         ),
     ]
     for number, (title, introduction) in rules.SECTIONS.items():

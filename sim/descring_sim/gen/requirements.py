@@ -3,10 +3,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import PurePosixPath
 
 from descring_model import rules
+from descring_model.rollouts import rules as rollout_rules
 
 from descring_sim.gen.citations import (
     COCOTB_SUITES,
@@ -15,6 +16,7 @@ from descring_sim.gen.citations import (
     Proof,
     Scan,
     TestCase,
+    tracked_rules,
 )
 from descring_sim.support.markdown import GENERATED, table
 
@@ -31,10 +33,11 @@ SUITE_TITLES: dict[str, str] = {
 _INTRODUCTION = """\
 # Requirements and their tests
 
-Each rule of [the contract](contract.md), and the tests that cite it in their docstrings. Every
-suite that the row of a rule does not mark with a dash must have a test of it; `MISSING` fails
-`make test`. RTL tests are cocotb cases; each runs in every configuration of its block, on both
-simulators. The [quick tier](results/tiers.md) has every case too, in fewer configurations.
+Each rule of [the contract](contract.md) and of [the rollout runtime](rollout-contract.md), and the
+tests that cite it in their docstrings. Every suite that the row of a rule does not mark with a dash
+must have a test of it; `MISSING` fails `make test`. RTL tests are cocotb cases; each runs in every
+configuration of its block, on both simulators. The [quick tier](results/tiers.md) has every case
+too, in fewer configurations.
 
 A proof is a property of [the proofs](formal.md) that states the rule, or a part of it, for all
 inputs; [proofs.md](results/proofs.md) has the outcome of each. The last column shows how
@@ -71,7 +74,7 @@ def findings(scan: Scan) -> list[str]:
                 f"suite {suite}: expected tests in {SUITE_FOLDERS[suite]}, found none; every rule "
                 f"that requires it is untested"
             )
-    for rule in rules.all_rules():
+    for rule in tracked_rules():
         for suite in rule.suites:
             if suite in scan.built and not tests_of(rule.rule, suite, scan):
                 found.append(
@@ -99,7 +102,7 @@ def _proof_cell(rule: str, scan: Scan) -> str:
 
 def _summary(scan: Scan) -> Iterable[tuple[str, ...]]:
     for suite, title in SUITE_TITLES.items():
-        owed = [rule for rule in rules.all_rules() if suite in rule.suites]
+        owed = [rule for rule in tracked_rules() if suite in rule.suites]
         covered = [rule for rule in owed if tests_of(rule.rule, suite, scan)]
         tests = [test for test in scan.tests if test.suite == suite]
         citing = [test for test in tests if test.cited]
@@ -136,27 +139,47 @@ def summary(scan: Scan) -> str:
     )
 
 
+def _sections(
+    title: str,
+    sections: Mapping[int, tuple[str, str]],
+    listed: Iterable[rules.Rule],
+    suites: Iterable[str],
+    scan: Scan,
+    *,
+    device: bool,
+) -> str:
+    """A table a section; with ``device`` also the proofs and what stands behind it in the RTL."""
+    columns = tuple(suites)
+    head = ("rule", "text", *(SUITE_TITLES[suite] for suite in columns))
+    parts = []
+    for number, (name, _) in sections.items():
+        rows = []
+        for rule in listed:
+            if rule.section == number:
+                row = [rule.rule, rule.text, *(_cell(rule, suite, scan) for suite in columns)]
+                if device:
+                    row += [_proof_cell(rule.rule, scan), evidence(rule.rule, scan)]
+                rows.append(tuple(row))
+        if rows:
+            parts.append(f"## {title}{number}. {name}\n\n")
+            parts.append(table((*head, "proofs", "RTL") if device else head, rows))
+    return "".join(parts)
+
+
 def render(scan: Scan) -> str:
     """The text of the page."""
-    parts = [GENERATED, _INTRODUCTION, table(SUMMARY_HEAD, _summary(scan))]
-    head = ("rule", "text", *SUITE_TITLES.values(), "proofs", "RTL")
-    for number, (title, _) in rules.SECTIONS.items():
-        section = [rule for rule in rules.all_rules() if rule.section == number]
-        if section:
-            parts.append(f"## {number}. {title}\n\n")
-            parts.append(
-                table(
-                    head,
-                    (
-                        (
-                            rule.rule,
-                            rule.text,
-                            *(_cell(rule, suite, scan) for suite in SUITE_TITLES),
-                            _proof_cell(rule.rule, scan),
-                            evidence(rule.rule, scan),
-                        )
-                        for rule in section
-                    ),
-                )
-            )
+    parts = [
+        GENERATED,
+        _INTRODUCTION,
+        table(SUMMARY_HEAD, _summary(scan)),
+        _sections("", rules.SECTIONS, rules.all_rules(), SUITE_TITLES, scan, device=True),
+        _sections(
+            "Rollouts ",
+            rollout_rules.SECTIONS,
+            rollout_rules.all_rules(),
+            (rules.MODEL, rules.HOST),
+            scan,
+            device=False,
+        ),
+    ]
     return "".join(parts).rstrip("\n") + "\n"

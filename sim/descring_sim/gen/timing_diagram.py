@@ -22,6 +22,7 @@ from descring_model.program import run_program
 
 from descring_sim.cosim.device import SimulatorDevice
 from descring_sim.cosim.device_process import TOP
+from descring_sim.support.files import outputs
 
 TOKENS = 5
 LATENCY = 6
@@ -197,13 +198,14 @@ def main(arguments: list[str] | None = None) -> int:
     output: Path = parser.parse_args(arguments).output
     import wavedrom  # type: ignore[import-untyped]  # likewise
 
-    try:
-        waves = record()
-        drawing = wavedrom.WaveDrom().render_waveform(0, diagram(waves))
-    except HostError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    output.write_text(drawing.tostring() + "\n", encoding="utf-8")
+    with outputs(output) as files:
+        try:
+            waves = record()
+            drawing = wavedrom.WaveDrom().render_waveform(0, diagram(waves))
+        except HostError as error:
+            print(f"error: {error}", file=sys.stderr)
+            return 2
+        files.commit([[f"{drawing.tostring()}\n".encode()]])
     shutil.rmtree(waves.parent)
     print(f"{output}: drawn from {TOP} in Icarus")
     return 0

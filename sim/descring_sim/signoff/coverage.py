@@ -28,6 +28,7 @@ from gcovr.data_model.version import FORMAT_VERSION
 from descring_sim.cosim import runner, simulators
 from descring_sim.support import environment, paths, provenance
 from descring_sim.support.errors import SimulationError
+from descring_sim.support.files import write_files
 
 SEED = 1
 KINDS = ("line", "branch", "toggle")
@@ -361,14 +362,14 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     text = "\n".join(report(judged, waivers)) + "\n"
-    (folder / "coverage.md").write_text(text, encoding="utf-8")
+    write_files({folder / "coverage.md": text})
     print(text, end="")
     for path in (*pages, folder / "coverage.md"):
         print(path)
     if options.write:
         target = root / "docs" / "results" / "coverage.md"
         text = page(judged, waivers, configs, kept=options.keep)
-        target.write_text(text, encoding="utf-8")
+        write_files({target: text})
     return 0 if judged.ok else 1
 
 

@@ -29,6 +29,7 @@ from descring_sim.hdl import filelist
 from descring_sim.support import paths, processes, provenance
 from descring_sim.support.click_program import run_module
 from descring_sim.support.errors import SimulationError
+from descring_sim.support.files import write_files
 from descring_sim.support.markdown import table
 
 TIMEOUT_S = 600.0
@@ -236,7 +237,7 @@ def main(modules: tuple[str, ...], rtl_dir: Path | None, jobs: int, write: bool)
         )
         rows = table(HEAD, (item.cells() for item in found))
         target = root / "docs" / "results" / "synthesis.md"
-        target.write_text(page + rows.rstrip("\n") + "\n", encoding="utf-8")
+        write_files({target: page + rows.rstrip("\n") + "\n"})
 
 
 if __name__ == "__main__":

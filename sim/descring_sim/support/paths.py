@@ -81,9 +81,15 @@ def build_dir() -> Path:
     root = checkout_root()
     if root is not None and writable(root / "build"):
         return root / "build"
-    cache = os.environ.get("XDG_CACHE_HOME") or str(Path("~/.cache").expanduser())
-    folder = Path(cache).absolute() / "descring"
-    if cache.startswith("~") or not writable(folder):
+    try:
+        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser())
+    except RuntimeError:  # neither HOME nor an entry in the list of users
+        raise SimulationError(
+            f"expected a home for build products, got none; set {BUILD_DIR_VARIABLE} to a folder "
+            "that can be written"
+        ) from None
+    folder = cache.absolute() / "descring"
+    if not writable(folder):
         raise SimulationError(
             f"expected a folder for build products, but {folder} cannot be written; set "
             f"{BUILD_DIR_VARIABLE} to one that can"

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from descring_model import DESC_DTYPE, Lines, as_lines, contract
+from descring_model import DESC_DTYPE, Lines, as_lines, contract, longest_decode
 from descring_model.lines import INDEX_MODULUS, check_index
 
 from descring_sim.support.errors import SimulationError
@@ -197,7 +197,7 @@ class VerilatedCore:
         job.require_checked, job.split_reward, job.halt = require_checked, split_reward, halt
         job.seed, job.doorbell_batch = traffic.seed, traffic.doorbell_batch
         job.pause_in, job.pause_out = traffic.pause_in, traffic.pause_out
-        job.hang_cycles = HANG_CYCLES
+        job.hang_cycles = HANG_CYCLES + longest_decode(stream)
         job.count = len(stream)
         # cffi does not keep arrays alive; this frame does.
         job.lines, job.done, job.reward = (

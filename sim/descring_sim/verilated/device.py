@@ -36,6 +36,9 @@ STUCK_CYCLES = 1 << 16
 SLICE_CYCLES = 4096
 """Cycles of one call into the library at most: between two, another thread gets its turn."""
 _DECODE_CYCLES = contract.REWARD_INTERVAL
+_REGISTER = contract.OFFSET
+_RUNNING = contract.register_bit("STATUS", "RUNNING")
+_HALTED = contract.register_bit("STATUS", "HALTED")
 _LINE = contract.DESC_BYTES
 _ERROR_BYTES = 1024
 
@@ -188,8 +191,22 @@ class VerilatedDevice:
                 still = self._check(
                     self._lib.dx_run(self._open_device(), self._quiet, SLICE_CYCLES)
                 )
-            if still != 2 or time.monotonic_ns() >= deadline:
+                rests = still == 1 or (still == 0 and not self._decodes())
+            if rests or time.monotonic_ns() >= deadline:
                 return
+
+    def _decodes(self) -> bool:
+        """Whether a device that is quiet on its bus makes tokens: a ROLLOUT takes a cycle for each.
+
+        A completion that waits for room counts stall cycles; its host must act.
+        """
+        status = self.read32(_REGISTER["STATUS"])
+        if status & _HALTED or not status & _RUNNING:
+            return False
+        if self.read32(_REGISTER["CMD_HEAD"]) == self.read32(_REGISTER["CMD_TAIL"]):
+            return False
+        stalled = self.read32(_REGISTER["CNT_STALL_CYCLES"])
+        return self.read32(_REGISTER["CNT_STALL_CYCLES"]) == stalled
 
     def step(self, cycles: int) -> None:
         """Let exactly so many clock cycles pass. Raises ``DeviceError`` if the RTL failed."""

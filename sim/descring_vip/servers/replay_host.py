@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 from cocotb.handle import HierarchyObject
-from descring_model import contract
+from descring_model import DESC_DTYPE, contract, longest_decode
 from descring_sim.protocol.stream import StreamFolder, Summary
 
 from descring_vip.handles import read_int, signal
@@ -19,7 +19,7 @@ from descring_vip.scoreboard import ValueChecker
 from descring_vip.servers.stream_host import StreamHost
 
 HANG_CYCLES = 4096
-"""Cycles without a completion after which the device counts as hung; a line takes at most 32."""
+"""Cycles without a completion after which the device counts as hung, besides the longest line's."""
 HALT_READS = 16
 """Reads of STATUS within which HALTED follows the completion STOPPED."""
 REST_CYCLES = 128
@@ -48,7 +48,11 @@ class ReplayTestbench(StreamHost):
         """The request lies in ``folder``."""
         self.job = StreamFolder.load(folder)
         self.request = self.job.request
-        super().__init__(dut, self.job.submissions.read_bytes())
+        submissions = self.job.submissions.read_bytes()
+        super().__init__(dut, submissions)
+        self._hang_cycles = HANG_CYCLES + longest_decode(
+            np.frombuffer(submissions, dtype=DESC_DTYPE)
+        )
         if self.request.seed is not None:
             self.rng = np.random.default_rng(self.request.seed)
         self.registers = ValueChecker("registers at rest", self._where)
@@ -127,9 +131,9 @@ class ReplayTestbench(StreamHost):
             self._reg_valid.value = 0
             self._access = False
         self.line_cycle()
-        if self.idle > HANG_CYCLES:
+        if self.idle > self._hang_cycles:
             self.idle = 0
-            raise await self._failure(f"no completion for {HANG_CYCLES} cycles")
+            raise await self._failure(f"no completion for {self._hang_cycles} cycles")
 
     def count_completion(self) -> None:
         """A completion was taken; now and then its number is written down."""

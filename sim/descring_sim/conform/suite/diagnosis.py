@@ -55,6 +55,8 @@ def _behaviour(submitted: np.void) -> tuple[str, ...]:
     rules = [_OPCODE_RULE.get(opcode, "OP-ERR")]
     if opcode == OPCODE["DECODE"]:
         rules.insert(0, decode_rule(int(submitted["seq_len"]), int(submitted["max_tokens"])))
+    if opcode == OPCODE["ROLLOUT"]:
+        rules.insert(0, "DEC-006")
     if opcode == OPCODE["REWARD"]:
         rules.insert(0, "OP-010")
     if opcode == OPCODE["PREFILL"]:
@@ -119,10 +121,12 @@ def diagnose_line(submitted: np.void, expected: np.void, actual: np.void) -> Dia
     field = _FIELD_RULE[name]
     if error and name != "checksum_or_cookie":
         return Diagnosis(name, ("ERR-010", field, "DESC-014"))
-    if name == "seq_len" and opcode in (OPCODE["DECODE"], OPCODE["PREFILL"]):
+    if name == "seq_len" and opcode in (OPCODE["DECODE"], OPCODE["PREFILL"], OPCODE["ROLLOUT"]):
         return Diagnosis(name, _behaviour(submitted))
     if name == "reserved0" and opcode == OPCODE["REWARD"]:
         return Diagnosis(name, _behaviour(submitted))
+    if name == "reserved0" and opcode == OPCODE["ROLLOUT"]:
+        return Diagnosis(name, ("DEC-007", "OP-010", "OP-004"))
     if name == "checksum_or_cookie":
         if not wanted & FLAG["CHECKED"]:
             rules = ("ERR-010", "DESC-021") if error else ("DESC-021",)

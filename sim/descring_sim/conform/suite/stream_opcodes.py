@@ -36,6 +36,12 @@ def prefill(draw: Draw) -> Vector:
     return Vector(draw.lines(160, ["PREFILL"]), focus=_OUTCOME)
 
 
+@stream_test("OP-004", "opcode:ROLLOUT", smoke=True)
+def rollout(draw: Draw) -> Vector:
+    """ROLLOUT is DONE with every token and a score, whatever the lengths."""
+    return Vector(draw.lines(160, ["ROLLOUT"]), focus=_OUTCOME)
+
+
 @stream_test("OP-255", "opcode:STOP", smoke=True)
 def stop(draw: Draw) -> Vector:
     """STOP is STOPPED, and a device that is resumed continues with the next line."""
@@ -140,3 +146,42 @@ def chains(draw: Draw) -> Vector:
         # An identity for each submission: the chain itself is in rollout_id and the lengths.
         open_lines["user_data"] += np.uint64(1) << np.uint64(40)
     return Vector(np.concatenate(rounds), focus=("seq_len", "flags"))
+
+
+@stream_test("DEC-006", "opcode:ROLLOUT", smoke=True)
+def rollout_passes_boundaries(draw: Draw) -> Vector:
+    """A ROLLOUT ends at its limit: from every place between two boundaries, over none to three of
+    them, at one, and in the last lengths before 2^32; a limit at or below its length adds nothing.
+    """
+    starts = np.arange(32) + 32 * draw.rng.integers(0, 1 << 20, 32)
+    spans = np.array([0, 1, 2, 31, 32, 33, 64, 96])
+    top = U32 - np.arange(33)
+    begun = np.concatenate([np.repeat(starts, len(spans)), top, top, starts])
+    ends = np.concatenate(
+        [
+            np.repeat(starts, len(spans)) + np.tile(spans, len(starts)),
+            np.full_like(top, U32),
+            np.minimum(top + 5, U32),
+            draw.rng.integers(0, starts + 1),
+        ]
+    )
+    lines = draw.with_lengths("ROLLOUT", begun, ends)
+    return Vector(draw.shuffled(lines), focus=("seq_len", "flags"))
+
+
+@stream_test("DEC-006", "opcode:ROLLOUT")
+def rollout_of_thousands(draw: Draw) -> Vector:
+    """A ROLLOUT of more tokens than twelve bits count, with short lines behind it."""
+    lines = draw.lines(20)
+    lines[::10] = draw.with_lengths("ROLLOUT", [0, 4090], [4097, 9000])
+    return Vector(lines, focus=("seq_len", "flags", "order"))
+
+
+@stream_test("DEC-007", "opcode:ROLLOUT", smoke=True)
+def rollout_score(draw: Draw) -> Vector:
+    """The score is that of the final length: all 256, after tokens and without any."""
+    ends = (draw.rng.integers(1, 1 << 24, 512) << 8) | np.arange(512) % 256
+    tokens = np.where(np.arange(512) < 256, draw.rng.integers(1, 90, 512), 0)
+    above = draw.rng.random(512) < 0.2
+    limits = np.where(above & (tokens == 0), ends // 2, ends)
+    return Vector(draw.with_lengths("ROLLOUT", ends - tokens, limits), focus=("reserved0",))

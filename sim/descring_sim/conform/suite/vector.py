@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from descring_model import DESC_DTYPE, Lines, contract, line_bytes, seal
+from descring_model.streams import limit_rollouts
 
 from descring_sim.conform.capabilities import Capabilities
 
 OPCODE = contract.OPCODE
 FLAG = contract.FLAG
 U32 = 0xFFFF_FFFF
-WORKING = ("NOP", "DECODE", "REWARD", "PREFILL")
+WORKING = ("NOP", "DECODE", "REWARD", "PREFILL", "ROLLOUT")
 """Opcodes that do not halt a device."""
 
 
@@ -60,7 +61,8 @@ class Draw:
     def lines(self, count: int, opcodes: Sequence[str] | None = None) -> Lines:
         """Lines of random bytes, ``(count,)``: unchecked, with the flags of a clean submission.
 
-        ``user_data`` differs from line to line. Lengths of DECODE lie anywhere in 32 bits.
+        ``user_data`` differs from line to line. Lengths lie anywhere in 32 bits; a ROLLOUT makes
+        at most 96 tokens, since RTL takes a cycle for each.
         """
         raw = self.rng.integers(0, 256, (count, contract.DESC_BYTES), dtype=np.uint8)
         lines: Lines = raw.view(DESC_DTYPE)[:, 0]
@@ -84,6 +86,7 @@ class Draw:
         span = self.rng.choice([-5, -1, 0, 1, 2, 31, 32, 33, 64, 200], count)
         lines["seq_len"] = np.clip(start, 0, U32).astype(np.uint32)
         lines["max_tokens"] = np.clip(start + span, 0, U32).astype(np.uint32)
+        limit_rollouts(lines)
 
     def echoes(self, count: int) -> Lines:
         """Lines whose completions are the lines but for the flag DONE."""
@@ -91,8 +94,12 @@ class Draw:
 
     def decodes(self, seq_len: Any, max_tokens: Any) -> Lines:
         """DECODE lines of these lengths; broadcast against each other."""
+        return self.with_lengths("DECODE", seq_len, max_tokens)
+
+    def with_lengths(self, opcode: str, seq_len: Any, max_tokens: Any) -> Lines:
+        """Lines of one opcode and these lengths; broadcast against each other."""
         starts, limits = np.broadcast_arrays(np.asarray(seq_len), np.asarray(max_tokens))
-        lines = self.lines(starts.size, ["DECODE"])
+        lines = self.lines(starts.size, [opcode])
         lines["seq_len"] = starts.reshape(-1).astype(np.uint32)
         lines["max_tokens"] = limits.reshape(-1).astype(np.uint32)
         return lines

@@ -1,0 +1,316 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Rollouts over any device: prompts in, groups of trajectories out."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from descring_host import Device
+from descring_model import Lines
+from descring_model.rollouts import contract
+from descring_model.rollouts.records import (
+    REQUEST_DTYPE,
+    Records,
+    check_requests,
+    inputs_digest,
+    log_bytes,
+    make_config,
+)
+from descring_model.rollouts.rewards import ScoreRequest
+
+from descring_rollouts.core import Core
+from descring_rollouts.errors import ScorerError
+from descring_rollouts.groups import Group, Groups, Trajectories
+from descring_rollouts.lane import WindowLane
+from descring_rollouts.model_core import CoreStep, OpenCore, RolloutCore
+from descring_rollouts.scorers import ScoreBatch, Scoring, Where
+
+_NAMED = 5
+"""Rollouts that an error names before it only counts."""
+
+Integers = int | Sequence[int] | npt.NDArray[np.integer]
+
+
+def make_requests(
+    prompts: Sequence[int | Sequence[int] | npt.NDArray[np.integer]],
+    *,
+    samples: int = 1,
+    new_tokens: Integers | npt.NDArray[np.integer] = 32,
+    arrival: Integers = 0,
+    cancel: Integers = contract.NONE,
+    rank: Integers = 0,
+) -> Records:
+    """Requests for ``samples`` rollouts of each prompt.
+
+    Args:
+        prompts: of each its number of tokens, or its tokens (whose number counts until an engine
+            reads them).
+        samples: rollouts a prompt, 1 or more.
+        new_tokens: tokens to decode: one number, one a prompt, or ``(prompts, samples)``.
+        arrival: tick, in the same forms.
+        cancel: tick of the cancellation, likewise; the default is never.
+        rank: of policy CUSTOM, likewise.
+
+    Returns:
+        ``(prompts * samples,)`` of REQUEST_DTYPE; the group is the prompt's place.
+
+    Raises:
+        ValueError: shapes that do not fit, or a number that is out of range.
+    """
+    if samples < 1:
+        raise ValueError(f"samples: expected 1 or more, got {samples}")
+    lengths = [
+        int(prompt) if isinstance(prompt, int | np.integer) else len(prompt) for prompt in prompts
+    ]
+    shape = (len(lengths), samples)
+    requests = np.zeros(shape, dtype=REQUEST_DTYPE)
+    columns: dict[str, Any] = {
+        "prompt_tokens": lengths,
+        "max_tokens": _spread("new_tokens", new_tokens, shape) + np.array(lengths)[:, np.newaxis],
+        "arrival": arrival,
+        "cancel": cancel,
+        "rank": rank,
+    }
+    for name, values in columns.items():
+        spread = _spread(name, values, shape)
+        limits = np.iinfo(REQUEST_DTYPE[name])
+        wrong = (spread < limits.min) | (spread > limits.max)
+        if wrong.any():
+            raise ValueError(
+                f"{name}: expected {limits.min} to {limits.max}, got {spread[wrong].flat[0]}"
+            )
+        requests[name] = spread
+    requests["group"] = np.arange(len(lengths))[:, np.newaxis]
+    requests["sample"] = np.arange(samples)
+    return requests.reshape(-1)
+
+
+def _spread(name: str, values: Any, shape: tuple[int, int]) -> npt.NDArray[np.int64]:
+    array = np.asarray(values, dtype=np.int64)
+    if array.ndim == 1:
+        array = array[:, np.newaxis]
+    try:
+        return np.broadcast_to(array, shape)
+    except ValueError:
+        raise ValueError(
+            f"{name}: expected one number, {shape[0]} (one a prompt) or an array of shape {shape}, "
+            f"got shape {np.shape(values)}"
+        ) from None
+
+
+class Runtime:
+    """Runs rollouts on one device, which nothing else may use meanwhile.
+
+    ::
+
+        with open_device("cpu") as device:
+            runtime = Runtime(device, policy="PREFIX", slots=64)
+            for group in runtime.run([40, 55], samples=16, new_tokens=200):
+                print(group.number, group.trajectories.reward)
+
+    Attributes:
+        config: the configuration record.
+        requests: of the last run, ``(n,)`` of REQUEST_DTYPE.
+        ended: rollouts of the present run that have ended.
+    """
+
+    def __init__(
+        self,
+        device: Device,
+        *,
+        policy: str = "FIFO",
+        scorer: int | ScoreBatch = contract.SCORER_OP_010,
+        score_in: Where = "thread",
+        score_timeout_s: float = 60.0,
+        share: bool = True,
+        boundary_rewards: bool = False,
+        final_rewards: bool = True,
+        check_kv: bool = True,
+        checked: bool = False,
+        split_reward: bool = True,
+        timeout_s: float = 60.0,
+        core: OpenCore = Core,
+        **limits: int,
+    ) -> None:
+        """Configure; the device is first touched by a run.
+
+        Args:
+            device: from :func:`descring_host.open_device`, or anything like it.
+            policy: FIFO, SHORTEST_REMAINING, LONGEST_REMAINING, PREFIX or CUSTOM.
+            scorer: 0, the device's; 1, the token rule; 2, the token rule with the group's
+                advantage as reward; or a function on batches, see
+                :data:`~descring_rollouts.scorers.ScoreBatch`.
+            score_in: where scorers 1, 2 and functions run: ``"inline"``, ``"thread"`` or
+                ``"process"`` (then the function must be picklable).
+            score_timeout_s: how long a batch may take.
+            share: samples of a prompt share its KV blocks.
+            boundary_rewards: score also at every 32 tokens.
+            final_rewards: score at the end.
+            check_kv: read each rollout's KV content back at its end.
+            checked: CHECKED lines with REQUIRE_CHECKED.
+            split_reward: a reward ring of its own on the device.
+            timeout_s: how long a window may take.
+            core: the state machine; the native one, or
+                :class:`~descring_rollouts.model_core.ModelCore`.
+            **limits: other members of the configuration by name, as ``slots``, ``kv_blocks``,
+                ``decode_credits``, ``window``, ``depth``, ``seats``, ``staleness``.
+
+        Raises:
+            RolloutError: BAD_CONFIG.
+            ValueError: an unknown policy or place to score.
+        """
+        if policy not in contract.POLICY:
+            raise ValueError(f"policy: expected {', '.join(contract.POLICY)}, got {policy!r}")
+        options = {
+            "SHARE": share,
+            "BOUNDARY_REWARD": boundary_rewards,
+            "FINAL_REWARD": final_rewards,
+            "CHECK_KV": check_kv,
+        }
+        function = None if isinstance(scorer, int) else scorer
+        self.config = make_config(
+            policy=contract.POLICY[policy],
+            scorer=scorer if isinstance(scorer, int) else contract.SCORER_CUSTOM,
+            options=sum(contract.OPTION[name] for name, on in options.items() if on),
+            **limits,
+        )
+        self._device = device
+        self._open_core = core
+        self._lane_options: dict[str, Any] = {
+            "ring_slots": int(self.config["ring_slots"][0]),
+            "split_reward": split_reward,
+            "checked": checked,
+            "timeout_s": timeout_s,
+        }
+        self._scoring = functools.partial(
+            Scoring, int(self.config["scorer"][0]), function, score_in, score_timeout_s
+        )
+        self._scoring().close()
+        self.requests = np.empty(0, dtype=REQUEST_DTYPE)
+        self._core: RolloutCore | None = None
+        self._groups: Groups | None = None
+
+    @property
+    def ended(self) -> int:
+        """Rollouts of the present or last run that have ended."""
+        return self._groups.ended if self._groups else 0
+
+    def run(
+        self, prompts: Sequence[int | Sequence[int] | npt.NDArray[np.integer]], **columns: Any
+    ) -> Iterator[Group]:
+        """Run rollouts of ``prompts``; yields each group when its last rollout has ended.
+
+        Args:
+            prompts: as :func:`make_requests`.
+            **columns: ``samples``, ``new_tokens``, ``arrival``, ``cancel``, ``rank`` of
+                :func:`make_requests`.
+
+        Raises:
+            ValueError, RolloutError: bad requests, at once.
+            ScorerError: behind the last group, if a scorer failed.
+            HostError, RolloutError: the device failed. Whatever ends a run early, also the
+                caller's own exception or ``close()``, leaves no block, credit or line behind.
+        """
+        return self.run_requests(make_requests(prompts, **columns))
+
+    def run_requests(self, requests: Records) -> Iterator[Group]:
+        """As :meth:`run`, for request records."""
+        check_requests(self.config, requests)
+        return self._run(requests)
+
+    async def arun(
+        self, prompts: Sequence[int | Sequence[int] | npt.NDArray[np.integer]], **columns: Any
+    ) -> AsyncIterator[Group]:
+        """As :meth:`run`, letting other tasks of the event loop run while a group is made."""
+        groups = self.run(prompts, **columns)
+        try:
+            while (group := await asyncio.to_thread(next, groups, None)) is not None:
+                yield group
+        finally:
+            close: Callable[[], None] = groups.close  # type: ignore[attr-defined]
+            await asyncio.to_thread(close)
+
+    @property
+    def trajectories(self) -> Trajectories:
+        """Every rollout of the last run, ended or not, by (group, sample)."""
+        if self._groups is None:
+            raise ValueError("expected a run; call run() first")
+        return self._groups.all()
+
+    def log(self) -> Records:
+        """The events of the last run, ``(n,)`` of RECORD_DTYPE."""
+        if self._core is None:
+            raise ValueError("expected a run; call run() first")
+        return self._core.log()
+
+    def log_file(self) -> bytes:
+        """The bytes of the last run's log file [LOG-001]."""
+        return log_bytes(self.log(), inputs_digest(self.config, self.requests))
+
+    def usage(self) -> Any:
+        """What is held now; all 0 between two runs."""
+        if self._core is None:
+            raise ValueError("expected a run; call run() first")
+        return self._core.usage
+
+    def _run(self, requests: Records) -> Iterator[Group]:
+        core = self._open_core(self.config, requests)
+        self.requests, self._core = requests, core
+        self._groups = groups = Groups(self.config, requests)
+        lane = WindowLane(self._device, **self._lane_options)
+        scoring = self._scoring()
+        seen = 0
+        try:
+            while not core.finished:
+                step = core.step(*self._due(core, lane, scoring))
+                if len(step.lines):
+                    lane.submit(step.lines)
+                if len(step.requests):
+                    scoring.send(self._batch(requests, step))
+                records = core.log(seen)
+                seen += len(records)
+                yield from groups.add(records)
+        finally:
+            if not core.finished:
+                core.abandon()
+            scoring.close()
+            lane.close()
+        if failed := groups.failed():
+            raise self._scorer_error(failed, scoring.failure) from scoring.failure
+
+    @staticmethod
+    def _due(
+        core: RolloutCore, lane: WindowLane, scoring: Scoring
+    ) -> tuple[Lines | None, list[int] | None]:
+        """What the next tick consumes, once it is there."""
+        lines, scores = core.due
+        return lane.take() if lines else None, scoring.receive() if scores else []
+
+    @staticmethod
+    def _batch(requests: Records, step: CoreStep) -> list[ScoreRequest]:
+        rows = requests[step.requests][["group", "sample", "prompt_tokens"]].tolist()
+        numbers, lengths, final = step.requests.tolist(), step.lengths.tolist(), step.final.tolist()
+        return [
+            ScoreRequest(number, group, sample, prompt, length, last)
+            for number, (group, sample, prompt), length, last in zip(
+                numbers, rows, lengths, final, strict=True
+            )
+        ]
+
+    def _scorer_error(self, failed: tuple[int, ...], cause: Exception | None) -> ScorerError:
+        names = [
+            f"group {self.requests['group'][number]} sample {self.requests['sample'][number]}"
+            for number in failed[:_NAMED]
+        ]
+        if len(failed) > _NAMED:
+            names.append(f"and {len(failed) - _NAMED} more")
+        return ScorerError(
+            f"the scorer failed for {len(failed)} rollouts ({', '.join(names)}): "
+            f"{type(cause).__name__}: {cause}; the others have ended as usual",
+            failed,
+        )

@@ -1,0 +1,355 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The rollout runtime over every backend: one log for the same inputs, and nothing left behind."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import OpenBackend
+from descring_host import Device, DeviceClosed, HostError, QueueTimeout, open_device
+from descring_model import contract as line_contract
+from descring_model.rollouts import contract
+from descring_model.rollouts.errors import RolloutError
+from descring_model.rollouts.records import log_bytes, make_config, read_log
+from descring_model.rollouts.run import run as model_run
+from descring_rollouts import Runtime, ScorerError, make_requests
+from descring_rollouts.model_core import ModelCore
+from descring_rollouts.scorers import Where
+from rollout_scorers import (
+    bad_for_group_one,
+    dies_for_group_one,
+    half,
+    late_for_group_one,
+    miscounts,
+    not_a_number,
+)
+
+NONE = contract.NONE
+REG = {name: register.offset for name, register in line_contract.REGISTER.items()}
+ZERO = (0, 0, 0, 0, 0, 0, 0)
+
+
+def workload(prompts: int, samples: int = 4, seed: int = 3) -> Any:
+    """Prompts of 1 to 90 tokens, 0 to 120 new ones, some arrivals and cancellations."""
+    rng = np.random.default_rng(seed)
+    shape = (prompts, samples)
+    cancel = rng.integers(0, 60, shape)
+    cancel[rng.random(shape) < 0.8] = NONE
+    return make_requests(
+        rng.integers(1, 91, prompts).tolist(),
+        samples=samples,
+        new_tokens=rng.integers(0, 121, shape),
+        arrival=rng.integers(0, 20, shape),
+        cancel=cancel,
+    )
+
+
+def held(runtime: Runtime) -> tuple[int, ...]:
+    """What the runtime's core holds."""
+    usage = runtime.usage()
+    names = ("blocks", "reserved", "decode", "reward", "trajectory", "live", "nodes")
+    return tuple(getattr(usage, name) for name in names)
+
+
+@pytest.mark.parametrize("variant", ["plain", "deep", "checked"])
+def test_log_is_the_golden_models_on_every_backend(open_backend: OpenBackend, variant: str) -> None:
+    """[LOG-001] [LOG-004] [LOG-005] [PIPE-005] [PIPE-006] [WIN-002] [WIN-005] Byte by byte.
+
+    Windows of several depths, one ring or two, with and without CHECKED lines.
+    """
+    requests = workload(open_backend.lines(60))
+    limits: dict[str, Any] = {"slots": 24, "kv_blocks": 60, "reward_credits": 5, "ring_slots": 64}
+    modes: dict[str, Any] = {"boundary_rewards": True, "policy": "SHORTEST_REMAINING"}
+    if variant == "deep":
+        limits |= {"depth": 3, "window": 7, "ring_slots": 16, "overtake": 9}
+        modes |= {"split_reward": False, "policy": "PREFIX"}
+    if variant == "checked":
+        modes |= {"checked": True, "policy": "LONGEST_REMAINING", "scorer": 1}
+        limits |= {"seats": 8, "staleness": 1, "score_ticks": 2, "trajectory_credits": 2}
+    with open_backend() as device:
+        runtime = Runtime(device, **modes, **limits)
+        groups = list(runtime.run_requests(requests))
+        assert held(runtime) == ZERO
+        over_model = Runtime(device, **modes, **limits, core=ModelCore)
+        list(over_model.run_requests(requests))
+        assert over_model.log_file() == runtime.log_file()
+    expected = model_run(runtime.config, requests).log.records()
+    assert runtime.log_file() == log_bytes(expected, read_log(runtime.log_file())[1])
+    assert sorted(group.number for group in groups) == list(range(len(requests) // 4))
+    assert len(expected) > 5 * len(requests)
+
+
+def test_groups_are_arrays_of_what_was_asked_for() -> None:
+    """[RWD-001] [RWD-004] [COW-010] Rewards, advantages, lengths and order of two groups."""
+    with open_device("model") as device:
+        runtime = Runtime(device, scorer=1, slots=3)
+        groups = list(runtime.run([[7] * 40, 5], samples=3, new_tokens=[[9, 40, 70], [1, 2, 3]]))
+    assert [group.number for group in groups] == [0, 1]
+    first = groups[0].trajectories
+    assert first.length.tolist() == [49, 80, 110]
+    assert first.prompt_tokens.tolist() == [40] * 3
+    assert first.sample.tolist() == [0, 1, 2]
+    assert first.legs.tolist() == [1, 2, 3]
+    assert first.outcome.tolist() == [1, 1, 1]
+    mean = first.reward.sum() / 3
+    assert np.allclose(first.advantage, first.reward - mean, atol=1e-12)
+    assert groups[1].trajectories.length.tolist() == [6, 7, 8]
+    with open_device("model") as device:
+        alone = Runtime(device, scorer=2, slots=3, share=False)
+        list(alone.run([[7] * 40, 5], samples=3, new_tokens=[[9, 40, 70], [1, 2, 3]]))
+    for name in ("length", "digest", "advantage"):
+        assert (getattr(runtime.trajectories, name) == getattr(alone.trajectories, name)).all(), (
+            name
+        )
+    assert (alone.trajectories.reward == alone.trajectories.advantage).all()
+    nodes = [run.log()["code"] == contract.EVENT["NODE"] for run in (runtime, alone)]
+    assert [int(found.sum()) for found in nodes] == [2, 6]
+
+
+def test_files_hold_the_arrays() -> None:
+    """[RWD-002] A .npz file and JSON lines, with what was cancelled as null."""
+    with open_device("model") as device:
+        runtime = Runtime(device)
+        list(runtime.run([33], samples=3, new_tokens=20, cancel=[[NONE, 0, NONE]]))
+    whole = runtime.trajectories
+    with np.load(io.BytesIO(whole.npz())) as arrays:
+        assert set(arrays) == set(whole.__dataclass_fields__)
+        for name in arrays:
+            assert arrays[name].tobytes() == getattr(whole, name).tobytes()
+            assert arrays[name].dtype == getattr(whole, name).dtype
+    rows = [json.loads(line) for line in whole.json_lines().splitlines()]
+    assert [row["outcome"] for row in rows] == ["delivered", "cancelled", "delivered"]
+    assert [row["reward"] is None for row in rows] == [False, True, False]
+    assert rows[0]["reward"] == float(np.float32(53 / 255))
+    assert rows[0]["advantage"] == 0.0
+
+
+BAD_CALLS: dict[str, tuple[dict[str, Any], str]] = {
+    "no samples": ({"samples": 0}, "samples: expected 1 or more"),
+    "shape": ({"new_tokens": [1, 2, 3]}, "new_tokens: expected one number, 2"),
+    "negative": ({"new_tokens": -9}, "expected max_tokens of at least"),
+    "below zero": ({"new_tokens": -90}, "max_tokens: expected 0 to 4294967295, got -"),
+    "arena": ({"new_tokens": 4000}, "expected at most the arena's 64 blocks"),
+    "rank": ({"rank": 1 << 62, "arrival": -1}, "arrival: expected 0 to"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_CALLS)
+def test_bad_requests_are_refused_at_once(name: str) -> None:
+    """[PIPE-001] Before the device is touched, and before the first group is asked for."""
+    columns, text = BAD_CALLS[name]
+    with open_device("model") as device:
+        runtime = Runtime(device, kv_blocks=64)
+        with pytest.raises(ValueError, match=text):
+            runtime.run([50, 60], **columns)
+        with pytest.raises(ValueError, match="call run"):
+            runtime.log()
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"policy": "RANDOM"}, "policy: expected FIFO"),
+        ({"score_in": "cloud"}, "where: expected inline"),
+        ({"scorer": 16}, "give a function"),
+        ({"scorer": 7}, "expected scorer 0, 1, 2"),
+        ({"window": 257}, "expected window of 1 to 256"),
+        ({"colour": 3}, "expected members out of"),
+    ],
+)
+def test_bad_configurations_are_refused(options: dict[str, Any], text: str) -> None:
+    """[PIPE-001] [RWD-001] One line that names what was expected."""
+    with open_device("model") as device, pytest.raises(ValueError, match=text):
+        Runtime(device, **options)
+
+
+@pytest.mark.parametrize("where", ["inline", "thread", "process"])
+def test_a_scorer_of_the_callers_runs_anywhere(where: Where) -> None:
+    """[RWD-001] [RWD-002] The same log and rewards from all three places."""
+    with open_device("cpu") as device:
+        runtime = Runtime(
+            device, scorer=half, score_in=where, boundary_rewards=True, score_ticks=2, slots=8
+        )
+        list(runtime.run([20, 30, 40], samples=4, new_tokens=60))
+    expected = model_run(
+        runtime.config,
+        runtime.requests,
+        lambda batch: np.array(half(batch), dtype=np.float32).view(np.uint32).tolist(),
+    )
+    assert runtime.log().tobytes() == expected.log.records().tobytes()
+    assert (runtime.trajectories.reward == runtime.trajectories.length / 2).all()
+
+
+@pytest.mark.parametrize(
+    ("scorer", "where", "text"),
+    [
+        (bad_for_group_one, "inline", "no such file"),
+        (bad_for_group_one, "thread", "no such file"),
+        (bad_for_group_one, "process", "no such file"),
+        (dies_for_group_one, "process", "exit code 3"),
+        (late_for_group_one, "thread", "within 0.5 s"),
+        (late_for_group_one, "process", "within 5.0 s"),
+        (miscounts, "thread", "expected 2 scores, got"),
+        (not_a_number, "inline", "expected finite scores, got nan"),
+    ],
+)
+def test_a_failed_batch_ends_its_own_rollouts_and_is_named(
+    scorer: Any, where: Where, text: str
+) -> None:
+    """[RWD-003] All other groups are delivered; the error is raised behind the last one."""
+    # A spawned process needs a second or two before it can score.
+    timeout = 20.0 if scorer is not late_for_group_one else 0.5 if where == "thread" else 5.0
+    with open_device("model") as device:
+        runtime = Runtime(
+            device, scorer=scorer, score_in=where, score_timeout_s=timeout, slots=2, score_ticks=2
+        )
+        numbers = []
+        with pytest.raises(ScorerError, match=text) as caught:
+            for group in runtime.run([10, 11, 12, 13], samples=2, new_tokens=5):
+                numbers.append(group.number)
+        assert sorted(numbers) == [0, 1, 2, 3]
+        assert held(runtime) == ZERO
+    assert caught.value.requests == (2, 3)
+    assert "group 1 sample 0, group 1 sample 1" in str(caught.value)
+    outcome = runtime.trajectories.outcome
+    assert outcome.tolist() == [1, 1, 3, 3, 1, 1, 1, 1]
+    assert np.isnan(runtime.trajectories.reward[2:4]).all()
+
+
+class Wrapped:
+    """A device that passes everything on, through its registers only."""
+
+    def __init__(self, device: Device) -> None:
+        self._device = device
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "native_port":
+            raise AttributeError(name)
+        return getattr(self._device, name)
+
+
+class Silent(Wrapped):
+    """Accepts lines and never shows a completion."""
+
+    def read32(self, offset: int) -> int:
+        """Hold the done ring's tail at 0."""
+        return 0 if offset == REG["DONE_TAIL"] else int(self._device.read32(offset))
+
+
+class Repeating(Wrapped):
+    """Returns the first completion in place of the second."""
+
+    def read32(self, offset: int) -> int:
+        """Change the done ring before its tail is seen."""
+        value = int(self._device.read32(offset))
+        if offset == REG["DONE_TAIL"] and value >= 2:
+            base = int(self._device.read32(REG["DONE_BASE_LO"]))
+            memory = self._device.memory
+            memory[base + 64 : base + 128] = memory[base : base + 64]
+        return value
+
+
+class Faulty(Wrapped):
+    """Fails one register read, the ``fail_at``-th."""
+
+    def __init__(self, device: Device, fail_at: int) -> None:
+        super().__init__(device)
+        self._left = fail_at
+
+    def read32(self, offset: int) -> int:
+        """Fail once the count has run out."""
+        self._left -= 1
+        if self._left == 0:
+            raise HostError("the cable is out")
+        return self._device.read32(offset)
+
+
+@pytest.mark.parametrize("fail_at", [60, 100, 150, 200])
+def test_a_run_that_the_device_fails_leaves_nothing(fail_at: int) -> None:
+    """[PIPE-013] Credits, blocks and lines are back, and the next run on the device works."""
+    with open_device("model") as device:
+        runtime = Runtime(Faulty(device, fail_at), slots=8, depth=2)
+        with pytest.raises(HostError, match="the cable is out"):
+            list(runtime.run([20] * 20, samples=4, new_tokens=90))
+        assert held(runtime) == ZERO
+        assert runtime.ended > 0 or fail_at < 100
+        again = Runtime(device, slots=8)
+        assert len(list(again.run([20], samples=4, new_tokens=90))) == 1
+
+
+@pytest.mark.parametrize("backend", ["model", "cpu"])
+def test_a_caller_that_leaves_early_leaves_nothing(backend: str) -> None:
+    """[PIPE-013] A ``break``, and an exception of the caller's, in the middle of a run."""
+    with open_device(backend) as device:
+        runtime = Runtime(device, slots=8, depth=3)
+        for _ in runtime.run([20] * 20, samples=4, new_tokens=90):
+            break
+        assert held(runtime) == ZERO
+        groups = runtime.run([20] * 20, samples=4, new_tokens=90)
+        next(groups)
+        assert held(runtime) != ZERO
+        with pytest.raises(KeyError):
+            groups.throw(KeyError("mine"))  # type: ignore[attr-defined]
+        assert held(runtime) == ZERO
+        assert len(list(runtime.run([20], samples=2, new_tokens=9))) == 1
+
+
+def test_a_window_that_does_not_return_is_an_error_with_its_name() -> None:
+    """[WIN-005] [PIPE-013] Window and index are named; the device is closed behind it."""
+    device = open_device("model")
+    runtime = Runtime(Silent(device), timeout_s=0.1)
+    with pytest.raises(QueueTimeout, match=r"window 0: expected 2 completions.*index 0 is missing"):
+        list(runtime.run([20, 21], new_tokens=90))
+    assert held(runtime) == ZERO
+    with pytest.raises(DeviceClosed):
+        device.read32(0)
+
+
+def test_a_line_that_returns_twice_is_an_error() -> None:
+    """[WIN-003] [WIN-005] A repeated completion is found by its user_data."""
+    with open_device("model") as device:
+        runtime = Runtime(Repeating(device), split_reward=False, timeout_s=2.0)
+        with pytest.raises(RolloutError, match="window 0: expected each line once"):
+            list(runtime.run([20, 21], new_tokens=90))
+        assert held(runtime) == ZERO
+
+
+def test_asyncio_runs_beside_other_tasks() -> None:
+    """[PIPE-013] Groups arrive while another task runs; leaving early leaves nothing."""
+
+    async def both(runtime: Runtime) -> tuple[list[int], int]:
+        turns = 0
+        numbers = []
+
+        async def other() -> None:
+            nonlocal turns
+            while True:
+                turns += 1
+                await asyncio.sleep(0)
+
+        task = asyncio.create_task(other())
+        async for group in runtime.arun([20] * 6, samples=2, new_tokens=60):
+            numbers.append(group.number)
+        task.cancel()
+        left = runtime.arun([20] * 6, samples=2, new_tokens=60)
+        await anext(left)
+        await left.aclose()  # type: ignore[attr-defined]
+        return numbers, turns
+
+    with open_device("cpu") as device:
+        runtime = Runtime(device, slots=4)
+        numbers, turns = asyncio.run(both(runtime))
+        assert held(runtime) == ZERO
+    assert sorted(numbers) == list(range(6))
+    assert turns > 3
+
+
+def test_configuration_is_the_golden_models() -> None:
+    """[PIPE-001] The defaults of both are one record."""
+    with open_device("model") as device:
+        assert Runtime(device).config == make_config()

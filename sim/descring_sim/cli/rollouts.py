@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``descring rollouts``: rollouts on any backend, in logical time."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+import numpy as np
+from descring_model.rollouts import contract
+
+from descring_sim.support.errors import SimulationError
+from descring_sim.support.files import outputs, write_files
+from descring_sim.support.progress import progress_bar
+
+MEMORY = 4 << 20
+"""Bytes of the device's window: three of the greatest rings fit."""
+
+_LIMITS = {
+    "slots": "rollouts at once",
+    "kv_blocks": "blocks of 32 tokens in the arena",
+    "decode_credits": "most admitted at once",
+    "reward_credits": "most being scored at once",
+    "trajectory_credits": "most waiting for delivery at once",
+    "window": "most lines of a window",
+    "depth": "ticks from a window to its completions",
+    "ring_slots": "slots of the command ring",
+    "overtake": "how often a rollout may be overtaken",
+    "seats": "trajectories of a training step",
+    "staleness": "most steps between admission and training",
+}
+
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+
+class Span(click.ParamType[tuple[int, int]]):
+    """``N``, or ``LOW:HIGH``, both included."""
+
+    name = "span"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, int]:
+        """The two ends."""
+        if isinstance(value, tuple):
+            return value
+        low, colon, high = str(value).partition(":")
+        try:
+            ends = int(low), int(high if colon else low)
+        except ValueError:
+            self.fail(f"expected N or LOW:HIGH, got {value!r}", param, ctx)
+        if not 0 <= ends[0] <= ends[1] < 1 << 31:
+            self.fail(f"expected 0 <= LOW <= HIGH < 2^31, got {value!r}", param, ctx)
+        return ends
+
+
+def _limits(command: _Command) -> _Command:
+    """An option for each limit of the configuration."""
+    for name, text in reversed(_LIMITS.items()):
+        option = f"--{name.replace('_', '-')}"
+        command = click.option(option, type=click.IntRange(0), metavar="N", help=f"{text}.")(
+            command
+        )
+    return command
+
+
+def _file(option: str, text: str) -> Callable[[_Command], _Command]:
+    """An option that names an output file."""
+    return click.option(option, type=click.Path(path_type=Path), metavar="FILE", help=text)
+
+
+@click.command()
+@click.option("--backend", default="model", show_default=True, metavar="NAME")
+@click.option("--prompts", type=click.IntRange(1), default=16, show_default=True)
+@click.option("--samples", type=click.IntRange(1), default=4, show_default=True, help="A prompt.")
+@click.option(
+    "--prompt-tokens", type=Span(), default="1:128", show_default=True, metavar="N|LOW:HIGH"
+)
+@click.option("--new-tokens", type=Span(), default="1:256", show_default=True, metavar="N|LOW:HIGH")
+@click.option("--seed", type=click.IntRange(0), help="Of the lengths; drawn when left out.")
+@click.option(
+    "--policy",
+    type=click.Choice([name for name in contract.POLICY if name != "CUSTOM"]),
+    default="FIFO",
+    show_default=True,
+)
+@click.option(
+    "--scorer",
+    type=click.IntRange(0, 2),
+    default=0,
+    show_default=True,
+    help="0 the device, 1 the token rule, 2 its advantage in the group.",
+)
+@click.option("--boundary-rewards", is_flag=True, help="Score at every 32 tokens too.")
+@click.option("--no-share", is_flag=True, help="Each rollout has a copy of its prompt.")
+@click.option("--checked", is_flag=True, help="CHECKED lines, which the device requires.")
+@click.option(
+    "--core",
+    type=click.Choice(["native", "model"]),
+    default="native",
+    show_default=True,
+    help="Which state machine runs.",
+)
+@_limits
+@_file("--log", "Write the event log.")
+@_file("--npz", "Write the trajectories as arrays.")
+@_file("--json", "Write the trajectories as JSON lines.")
+@_file("--report", "Write the numbers of the run as Markdown.")
+def rollouts(backend: str, **options: Any) -> None:
+    """Run rollouts on a backend of open_device() and print what they did.
+
+    The outcome depends on the options alone: the event log has the same bytes on every backend.
+    """
+    # Imported late: the runtime refuses to be imported while its native core is stale.
+    from descring_host import HostError, open_device
+
+    named = {name: options.pop(name) for name in ("log", "npz", "json", "report")}
+    targets = [path for path in named.values() if path is not None]
+    if len({path.resolve() for path in targets}) != len(targets):
+        raise click.UsageError("expected a file for each output, got one name twice")
+    with outputs(*targets):
+        pass  # refused now, and not after the work
+    seed = options.pop("seed")
+    seed = secrets.randbelow(2**32) if seed is None else seed
+    try:
+        with open_device(backend, memory=MEMORY) as device:
+            contents, text = _run(device, seed, options)
+    except (HostError, ValueError) as error:
+        raise SimulationError(str(error)) from error
+    write_files({path: contents[name] for name, path in named.items() if path is not None})
+    click.echo(f"{backend}: {text}")
+    for path in targets:
+        click.echo(f"{path}: written")
+
+
+def _run(device: Any, seed: int, options: dict[str, Any]) -> tuple[dict[str, str | bytes], str]:
+    """Run all; the contents of every output by its option, and the text for the terminal."""
+    from descring_rollouts import Runtime
+    from descring_rollouts.core import Core
+    from descring_rollouts.model_core import ModelCore
+    from descring_rollouts.summary import summarise
+
+    limits = {name: options[name] for name in _LIMITS if options[name] is not None}
+    rng = np.random.default_rng(seed)
+    prompts, samples = options["prompts"], options["samples"]
+    low, high = options["prompt_tokens"]
+    lengths = rng.integers(low, high, size=prompts, endpoint=True).tolist()
+    low, high = options["new_tokens"]
+    new = rng.integers(low, high, size=(prompts, samples), endpoint=True)
+    runtime = Runtime(
+        device,
+        policy=options["policy"],
+        scorer=options["scorer"],
+        share=not options["no_share"],
+        boundary_rewards=options["boundary_rewards"],
+        checked=options["checked"],
+        core=Core if options["core"] == "native" else ModelCore,
+        **limits,
+    )
+    began = time.monotonic()
+    with progress_bar() as bar:
+        task = bar.add_task("rollouts", total=prompts * samples)
+        for _ in runtime.run(lengths, samples=samples, new_tokens=new):
+            bar.update(task, completed=runtime.ended)
+    seconds = time.monotonic() - began
+    trajectories = runtime.trajectories
+    summary = summarise(runtime.requests, trajectories, runtime.log())
+    title = f"Rollouts, {options['policy']}, seed {seed}"
+    contents: dict[str, str | bytes] = {
+        "log": runtime.log_file(),
+        "npz": trajectories.npz(),
+        "json": trajectories.json_lines(),
+        "report": summary.markdown(title),
+    }
+    return contents, f"{summary.line()}\nseed {seed}, {seconds:.1f} s"
