@@ -40,8 +40,8 @@ PATIENCE = 4096
 """Cycles that a call which waits for the device waits at most."""
 _HALF_PERIOD_PS = 5_000
 _BUILD_TIMEOUT_S = 900.0
-_REG = {name: register.offset for name, register in contract.REGISTER.items()}
-_CTRL = {bits.name: bits.mask for bits in contract.REGISTER["CTRL"].bits}
+_REG = contract.OFFSET
+_CTRL = contract.MASK["CTRL"]
 _RINGS = ("done", "reward")
 
 
