@@ -184,6 +184,20 @@ def test_the_event_log_is_the_golden_models_byte_for_byte(seed: int) -> None:
     assert events > len(requests)
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_cancelled_trajectories_leave_the_others_in_order(seed: int) -> None:
+    """[PIPE-007] [PIPE-011]: many wait for a trajectory credit while some of them are cancelled."""
+    rng = np.random.default_rng([seed, 19])
+    requests = make_requests(rng, 60, prompt=20, more=40)
+    requests["arrival"] = 0
+    chosen = rng.random(60) < 0.6
+    requests["cancel"] = np.where(chosen, rng.integers(4, 60, size=60), NONE)
+    config = records.make_config(
+        slots=64, trajectory_credits=int(rng.integers(1, 4)), deliver=1, window=256
+    )
+    run_beside_golden(config, requests, lambda: False)
+
+
 def test_a_run_of_no_request_ends_at_once() -> None:
     """[PIPE-012]"""
     requests = np.zeros(0, dtype=records.REQUEST_DTYPE)
