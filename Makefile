@@ -175,7 +175,7 @@ mutants-host: setup  ## mutate the host runtime; its suite must kill every mutan
 
 .PHONY: mutants-cuda
 mutants-cuda: setup  ## mutate the CUDA kernels; runs on the CPU must kill every mutant
-	@$(PYTEST) -n "$$JOBS" cuda/mutants
+	@$(BIN)/descring dev mutants-cuda --jobs "$$JOBS"
 
 .PHONY: host-interrupts
 host-interrupts: setup  ## 100000 interrupted calls a backend, 1000 closings beside each call, forks, exits
