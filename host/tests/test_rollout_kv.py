@@ -297,6 +297,9 @@ def test_each_rung_is_what_smaps_says_or_is_refused_with_its_reason() -> None:
     """Three MAP_HUGETLB, MADV_HUGEPAGE and small pages; small pages can always be had."""
     found = rungs()
     assert isinstance(found["small"], Memory)
+    mode = Path("/sys/kernel/mm/transparent_hugepage/enabled")
+    if mode.exists() and "[never]" not in mode.read_text():
+        assert isinstance(found["thp"], Memory), found["thp"]
     for pages, memory in found.items():
         if isinstance(memory, str):
             assert re.match(r"cannot map 5242880 bytes: \w.*: \w+", memory), memory
