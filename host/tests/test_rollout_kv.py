@@ -41,7 +41,7 @@ ARENA_OPERATIONS = st.one_of(
 )
 
 
-@given(st.integers(1, 150), st.lists(ARENA_OPERATIONS, min_size=20, max_size=300))
+@given(st.integers(1, 150), st.lists(ARENA_OPERATIONS, min_size=20, max_size=120))
 def test_blocks_handles_and_errors_are_the_golden_models(
     blocks: int, operations: list[tuple[str, int, int]]
 ) -> None:

@@ -42,7 +42,7 @@ QUEUE_OPERATIONS = st.one_of(
 @given(
     st.integers(0, len(contract.POLICIES) - 1),
     st.sampled_from([NONE, 0, 1, 2, 5]),
-    st.lists(QUEUE_OPERATIONS, min_size=30, max_size=300),
+    st.lists(QUEUE_OPERATIONS, min_size=30, max_size=120),
 )
 def test_policies_give_up_entries_in_the_golden_models_order(
     policy: int, overtake: int, operations: list[tuple[str, int, int]]
