@@ -16,7 +16,10 @@ class SlabCache:
         if handle == ffi.NULL:
             raise MemoryError("no memory for a slab's cache")
         self.slab = slab
-        self.handle = ffi.gc(handle, lib.hr_slab_cache_close)
+        # The slab must not go first.
+        self.handle = ffi.gc(
+            handle, lambda cache, _slab=slab.handle: lib.hr_slab_cache_close(cache)
+        )
 
 
 class Slab:
