@@ -130,7 +130,7 @@ synth: setup  ## synthesise every RTL module: cells, flip-flops, logic depth, no
 
 # What takes too long for `make test`; one target after the other.
 NIGHTLY := campaign ci-snippet conform-proof faults formal formal-mutants host-interrupts host-models \
-	host-sanitize host-soak mutants mutants-cuda reader-fuzz rollouts-stress soak synth test
+	host-sanitize host-soak mutants mutants-cuda mutants-model reader-fuzz rollouts-stress soak synth test
 
 .PHONY: nightly
 nightly:  ## everything in full, with a seed that is drawn and printed
@@ -172,6 +172,10 @@ ci-snippet: setup  ## the CI snippet of docs/conformance.md, as written, from an
 .PHONY: mutants-host
 mutants-host: setup  ## mutate the host runtime; its suite must kill every mutant
 	@$(BIN)/descring dev mutants-host --jobs "$$JOBS"
+
+.PHONY: mutants-model
+mutants-model: setup  ## mutate the golden model of the rollout runtime; its suite must kill every mutant
+	@$(BIN)/descring dev mutants-model --jobs "$$JOBS"
 
 .PHONY: mutants-cuda
 mutants-cuda: setup  ## mutate the CUDA kernels; runs on the CPU must kill every mutant
