@@ -130,7 +130,7 @@ synth: setup  ## synthesise every RTL module: cells, flip-flops, logic depth, no
 
 # What takes too long for `make test`; one target after the other.
 NIGHTLY := campaign ci-snippet conform-proof faults formal formal-mutants host-interrupts host-models \
-	host-sanitize mutants mutants-cuda reader-fuzz soak synth test
+	host-sanitize mutants mutants-cuda reader-fuzz rollouts-stress soak synth test
 
 .PHONY: nightly
 nightly:  ## everything in full, with a seed that is drawn and printed
@@ -175,7 +175,7 @@ mutants-host: setup  ## mutate the host runtime; its suite must kill every mutan
 
 .PHONY: mutants-cuda
 mutants-cuda: setup  ## mutate the CUDA kernels; runs on the CPU must kill every mutant
-	@$(PYTEST) -n "$$JOBS" cuda/mutants
+	@$(BIN)/descring dev mutants-cuda --jobs "$$JOBS"
 
 .PHONY: host-interrupts
 host-interrupts: setup  ## 100000 interrupted calls a backend, 1000 closings beside each call, forks, exits
@@ -191,8 +191,15 @@ host-sanitize: setup  ## the same at length: 10^4 closings of each call, 10^6 ra
 	@host/native/check/sanitize.sh --nightly
 
 .PHONY: host-models
-host-models: setup  ## model checks of the host runtime's protocols (spin), exhaustive at small sizes
+host-models: setup  ## model checks of the host runtime's protocols (spin) and of the slab, exhaustive at small sizes
 	@host/native/models/check.sh --nightly
+	@host/native/check/plain.sh explore 4 3 2
+
+.PHONY: rollouts-stress
+rollouts-stress: setup  ## 10^8 rollouts in the native core, 10^7 operations on KV memory and on the slab: SEED=
+	@host/native/check/plain.sh slab 10000000
+	@host/native/check/plain.sh kv 10000000
+	@host/native/check/plain.sh rollouts 100000000 $${SEED:-1}
 
 .PHONY: coverage
 coverage: setup  ## line, branch and toggle coverage of the RTL by its testbenches, as HTML

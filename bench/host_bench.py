@@ -46,9 +46,16 @@ def report(text: str) -> None:
 
 
 @contextmanager
-def native_program() -> Iterator[Callable[[str, int], list[Result]]]:
-    """Build bench/native with the core's sources; yields a way to run it and read its rows."""
-    sources = [str(path) for folder in (NATIVE, BENCH) for path in sorted(folder.glob("*.c"))]
+def native_program(*, realtime: bool = False) -> Iterator[Callable[[str, int], list[Result]]]:
+    """Build bench/native with the core's sources; yields a way to run it and read its rows.
+
+    With ``realtime`` it is scheduled before everything else, which needs the privilege.
+    """
+    sources = [
+        str(path)
+        for folder in (NATIVE, NATIVE / "rollouts", BENCH)
+        for path in sorted(folder.glob("*.c"))
+    ]
     with tempfile.TemporaryDirectory() as folder:
         program = str(Path(folder) / "host_native")
         flags = ["-std=c11", "-O3", "-fno-strict-aliasing", "-Wall", "-Wextra", "-pthread"]
@@ -56,7 +63,8 @@ def native_program() -> Iterator[Callable[[str, int], list[Result]]]:
         subprocess.run([os.environ.get("CC", "cc"), *flags, *sources], check=True)
 
         def run(what: str, size: int) -> list[Result]:
-            command = [program, what, str(size)]
+            command = ["chrt", "-f", "20"] if realtime else []
+            command += [program, what, str(size)]
             out = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
             return [json.loads(line) for line in out.splitlines()]
 

@@ -41,7 +41,7 @@ from descring_model import (
 FIRST_INDEX = 0xFFFF8000
 """Near 2^32, so that the indices wrap under fire."""
 POOL = 4096
-REG = {name: register.offset for name, register in contract.REGISTER.items()}
+REG = contract.OFFSET
 MASK = 0xFFFFFFFF
 DETECT_S = 1.0
 PATIENCE_S = 60.0

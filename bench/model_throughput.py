@@ -69,7 +69,7 @@ def time_device(lines: Lines, repeats: int) -> tuple[float, Lines]:
     """The same through a :class:`GoldenDevice` with rings of 4096 slots, host's copies included."""
     log2 = 12
     slots = 1 << log2
-    register = {name: item.offset for name, item in contract.REGISTER.items()}
+    register = contract.OFFSET
     best = float("inf")
     for _ in range(repeats):
         device = GoldenDevice(2 * slots * contract.DESC_BYTES)

@@ -6,6 +6,7 @@
 #define BENCH_H
 
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "fast_crc.h"
 #include "segment.h"
@@ -13,6 +14,7 @@
 enum { BATCH_MAX = 4096, SAMPLES_MAX = 1 << 20 };
 
 double seconds(void);
+double cpu_seconds(void);  // of this thread: what another program takes from the CPU does not count
 void fail(const char *what, uint32_t at) __attribute__((noreturn));
 
 // Run this thread, and those it starts from now on, on the first (0) or second (1) CPU of those that
@@ -66,8 +68,35 @@ void measure_line(uint32_t rounds);
 
 // queue.c: the product's queue and worker.
 typedef enum place { IN_THREAD, IN_PROCESS, ON_SAME_CPU } place_t;
+
+typedef struct bench {
+  hw_device_t *device;
+  hw_queue_t *queue;
+  void *memory;
+  uint64_t bytes;
+  pid_t child;
+} bench_t;
+
+// A device with one worker on the second CPU, and a queue with rings of 2^log2 slots.
+bench_t open_bench(uint32_t log2, place_t place);
+void close_bench(bench_t *bench);
+// Lines a second, checked, in batches, with at most `flight` on their way.
+double there_and_back(hw_queue_t *queue, uint32_t lines, uint32_t batch, uint32_t flight);
 void measure_queue(uint32_t lines, place_t place);
 void measure_round_trips(uint32_t samples, uint32_t batch, place_t place);
 void measure_wakes(uint32_t samples, place_t place);
+
+// rollouts.c: the parts of the rollout core, each beside the plain way to do the same.
+void print_ns(const char *what, const char *detail, double ns);
+void measure_slab(uint32_t rounds);
+void measure_arena(uint32_t rounds);
+void measure_tree(uint32_t rounds);
+void measure_policies(uint32_t rounds);
+
+// pipeline.c: whole runs and windows; reference_pipeline.c: the reference's own.
+void measure_windows(uint32_t lines);
+void measure_pipeline(uint32_t rollouts);
+// Legs a second: `rollouts` from `prompt` to `longest` tokens, a score at the end.
+double reference_pipeline(uint32_t rollouts, uint32_t prompt, uint32_t longest);
 
 #endif  // BENCH_H

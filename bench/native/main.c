@@ -1,16 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Native measurements of the host runtime, as rows of JSON. bench/host_bench.py builds, runs and
-// repeats this; by hand: host_native rings LINES | queue LINES | latency SAMPLES |
-// wake SAMPLES.
+// Native measurements of the host runtime, as rows of JSON. bench/host_bench.py and
+// bench/rollouts_bench.py repeat this; by hand: host_native rings LINES | queue LINES | latency SAMPLES |
+// wake SAMPLES | rollouts ROUNDS | windows LINES | pipeline ROLLOUTS.
 #define _GNU_SOURCE
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "bench.h"
 
 double seconds(void) { return (double)hw_now() * 1e-9; }
+
+double cpu_seconds(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+}
 
 void fail(const char *what, uint32_t at) {
   fprintf(stderr, "%s, at line %u\n", what, at);
@@ -88,8 +95,18 @@ int main(int count, char **arguments) {
     measure_wakes(size, IN_THREAD);
     measure_wakes(size, IN_PROCESS);
     measure_wakes(size, ON_SAME_CPU);
+  } else if (strcmp(what, "rollouts") == 0 && size >= 10000) {
+    measure_slab(size);
+    measure_arena(size);
+    measure_tree(size);
+    measure_policies(size / 4);
+  } else if (strcmp(what, "windows") == 0 && size > 0) {
+    measure_windows(size);
+  } else if (strcmp(what, "pipeline") == 0 && size >= 16 && size <= 1u << 24) {
+    measure_pipeline(size);
   } else {
-    fprintf(stderr, "usage: host_native rings LINES | queue LINES | latency SAMPLES | wake SAMPLES\n");
+    fprintf(stderr, "usage: host_native rings LINES | queue LINES | latency SAMPLES | wake SAMPLES |"
+                    " rollouts ROUNDS | windows LINES | pipeline ROLLOUTS\n");
     return 2;
   }
   return 0;

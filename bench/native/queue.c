@@ -19,21 +19,13 @@ static const char *const NAMES[] = {"worker thread", "worker process", "worker o
 static const uint32_t BATCHES[] = {1, 8, 64, 512, 4096};
 enum { BATCH_COUNT = sizeof BATCHES / sizeof *BATCHES };
 
-typedef struct bench {
-  hw_device_t *device;
-  hw_queue_t *queue;
-  void *memory;
-  uint64_t bytes;
-  pid_t child;
-} bench_t;
-
 static const char *named(const char *what, place_t place) {
   static char name[96];
   snprintf(name, sizeof name, "%s, %s, native", what, NAMES[place]);
   return name;
 }
 
-static bench_t open_bench(uint32_t log2, place_t place) {
+bench_t open_bench(uint32_t log2, place_t place) {
   const uint64_t slots = (uint64_t)HW_DESC_BYTES << log2;
   const hd_geometry_t rings = {128, 256 + slots, 0, log2 | log2 << 8, 0};
   const uint64_t window = 256 + 2 * slots;
@@ -69,7 +61,7 @@ static bench_t open_bench(uint32_t log2, place_t place) {
   return bench;
 }
 
-static void close_bench(bench_t *bench) {
+void close_bench(bench_t *bench) {
   if (bench->child) {
     kill(bench->child, SIGKILL);
     waitpid(bench->child, NULL, 0);
@@ -97,7 +89,7 @@ static void check(const hw_desc_t *lines, uint32_t count, uint32_t first) {
 
 static hw_desc_t out[BATCH_MAX], in[BATCH_MAX];
 
-static double there_and_back(hw_queue_t *queue, uint32_t lines, uint32_t batch, uint32_t flight) {
+double there_and_back(hw_queue_t *queue, uint32_t lines, uint32_t batch, uint32_t flight) {
   uint32_t sent = 0, taken = 0, spins = 0;
   const double start = seconds();
   while (taken < lines) {

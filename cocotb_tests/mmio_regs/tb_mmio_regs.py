@@ -38,7 +38,7 @@ _COUNTERS = {
     "STALL_CYCLES": "stall_cycles_q",
     "BAD_DOORBELLS": "bad_doorbells_q",
 }
-OFFSET = {item.name: item.offset for item in contract.REGISTERS}
+OFFSET = contract.OFFSET
 ADDRESSES = 1 << 12
 ALL_ONES = (1 << 64) - 1
 

@@ -19,7 +19,8 @@ from mmio_regs.register_reference import (
     U32,
 )
 
-from rl_runtime_axi.tb_rl_runtime_axi import Layout, ShellTestbench
+from rl_runtime_axi.layout import Layout
+from rl_runtime_axi.tb_rl_runtime_axi import ShellTestbench
 
 _RESETS = 40
 

@@ -10,7 +10,8 @@ from descring_vip.tier import sweep
 from mmio_regs.register_reference import BAD_CONFIG, ENABLE, MODES, PUBLISH_TAILS, SPLIT_REWARD, U32
 from rl_runtime_mmio.device_scoreboard import OFFSET
 
-from rl_runtime_axi.tb_rl_runtime_axi import Layout, ShellTestbench
+from rl_runtime_axi.layout import Layout
+from rl_runtime_axi.tb_rl_runtime_axi import ShellTestbench
 
 _STEPS = 40
 _READ_ONLY = (

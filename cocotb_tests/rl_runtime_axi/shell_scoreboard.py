@@ -14,12 +14,11 @@ the pins show are moved by as much on the way to the golden device, and back.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from descring_model import GoldenDevice, contract
-from descring_vip.axi.memory import Burst, Written
+from descring_vip.axi.memory import Written
 from descring_vip.scoreboard import LineChecker, ValueChecker
 from mmio_regs.register_reference import (
     ENABLE,
@@ -33,6 +32,8 @@ from mmio_regs.register_reference import (
     U32,
 )
 from rl_runtime_mmio.device_scoreboard import AT_REST_ONLY, NEVER_COMPARED, OFFSET, StimulusError
+
+from rl_runtime_axi.layout import Place
 
 _NAME = {item.offset: item.name for item in contract.REGISTERS}
 _LINE = contract.DESC_BYTES
@@ -48,23 +49,6 @@ _WORDS = {
     ("REWARD", contract.RING_TAIL_OFFSET): "REWARD_TAIL",
     ("CMD", contract.RING_HEAD_OFFSET): "CMD_HEAD",
 }
-
-
-class Place(NamedTuple):
-    """Where a ring lies: address of slot 0, and slots."""
-
-    base: int
-    slots: int
-
-    def slot(self, index: int) -> slice:
-        """The bytes of the slot of ``index`` [RING-001]."""
-        start = self.base + _LINE * (index % self.slots)
-        return slice(start, start + _LINE)
-
-    def slots_of(self, burst: Burst) -> range:
-        """The slots that a burst covers; a burst does not pass the end of its ring."""
-        first = (burst.address - self.base) // _LINE
-        return range(first, first + burst.lines)
 
 
 class ShellScoreboard:

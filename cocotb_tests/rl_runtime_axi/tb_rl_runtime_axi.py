@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from cocotb.handle import HierarchyObject
@@ -22,7 +21,8 @@ from descring_vip.x_checker import simulator_has_x
 from mmio_regs.register_reference import ENABLE, HALTED, READY, RESET, RESUME, SPLIT_REWARD, U32
 from rl_runtime_mmio.device_scoreboard import OFFSET
 
-from rl_runtime_axi.shell_scoreboard import Place, ShellScoreboard
+from rl_runtime_axi.layout import Layout
+from rl_runtime_axi.shell_scoreboard import ShellScoreboard
 
 _AXIL_OUTPUTS = ("awready", "wready", "bresp", "bvalid", "arready", "rdata", "rresp", "rvalid")
 _AXI_OUTPUTS = (
@@ -35,26 +35,10 @@ _OUTPUTS = (
     *(f"s_axil_{name}" for name in _AXIL_OUTPUTS),
     *(f"m_axi_{name}" for name in _AXI_OUTPUTS),
 )
-_RINGS = ("CMD", "DONE", "REWARD")
-_PAGE = 4096
-_LINE = contract.DESC_BYTES
 _STOP = contract.OPCODE["STOP"]
 _SETTLE_CYCLES = 5_000
 _PROGRESS_CYCLES = 3_000
 _QUIET_CYCLES = 40
-
-
-@dataclass(frozen=True)
-class Layout:
-    """Where the rings lie: log2 of their sizes, and the lines between a page's start and slot 0.
-
-    A ring that begins in the middle of a page has pages' ends in its middle.
-    """
-
-    cmd: int = 4
-    done: int = 4
-    reward: int = 4
-    skew: int = 3
 
 
 class ShellTestbench(Testbench):
@@ -81,7 +65,7 @@ class ShellTestbench(Testbench):
         super().__init__(dut, outputs=_OUTPUTS)
         self.layout = layout or Layout()
         self.workers = parameter(dut, "WorkerCount")
-        self.places, end = self._lay_out()
+        self.places, end = self.layout.places()
         self.memory = np.zeros(end, dtype=np.uint8)
         self.scoreboard = ShellScoreboard(
             self.time.context, self.memory, first_index=first_index, origin=origin
@@ -109,16 +93,6 @@ class ShellTestbench(Testbench):
         ]
         self.pause(idle, ready)
         self._forget()
-
-    def _lay_out(self) -> tuple[dict[str, Place], int]:
-        places, end = {}, _PAGE
-        for ring, log2 in zip(
-            _RINGS, (self.layout.cmd, self.layout.done, self.layout.reward), strict=True
-        ):
-            base = end + _LINE * self.layout.skew + contract.RING_SLOTS_OFFSET
-            places[ring] = Place(base, 1 << log2)
-            end = -(-(base + (_LINE << log2)) // _PAGE) * _PAGE
-        return places, end
 
     def pause(self, idle: Idle, ready: Ready) -> None:
         """Patterns of all ten channels: what the bus offers ``idle``, what it takes ``ready``."""
@@ -187,7 +161,7 @@ class ShellTestbench(Testbench):
     async def renew(self, layout: Layout, *, first_index: int = 0) -> None:
         """Reset, with other rings in a new memory."""
         self.layout = layout
-        self.places, end = self._lay_out()
+        self.places, end = self.layout.places()
         self.memory = np.zeros(end, dtype=np.uint8)
         self.scoreboard.first_index = first_index
         self._first_index.value = first_index

@@ -17,7 +17,8 @@ from descring_vip.axi.memory import Latency, Written
 from descring_vip.tier import sweep
 from mmio_regs.register_reference import PUBLISH_TAILS
 
-from rl_runtime_axi.tb_rl_runtime_axi import Layout, ShellTestbench
+from rl_runtime_axi.layout import Layout
+from rl_runtime_axi.tb_rl_runtime_axi import ShellTestbench
 
 REPORT_ENV = "DESCRING_THROUGHPUT"
 LATENCIES_ENV = "DESCRING_THROUGHPUT_LATENCIES"

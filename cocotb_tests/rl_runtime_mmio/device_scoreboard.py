@@ -19,7 +19,7 @@ from descring_vip.register_port import Access, RegisterEvent
 from descring_vip.scoreboard import LineChecker, ValueChecker
 
 U32 = 1 << 32
-OFFSET = {item.name: item.offset for item in contract.REGISTERS}
+OFFSET = contract.OFFSET
 _NAME = {item.offset: item.name for item in contract.REGISTERS}
 ENABLE = register_bit("CTRL", "ENABLE")
 RESET = register_bit("CTRL", "RESET")

@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """A short run over kernels compiled for the CPU: exit code 0 if all agrees with the golden model.
 
-probe.py LIBRARY SHAPE
+probe.py KERNELS SHAPE, where SHAPE is latency, throughput, or mailbox: its check under
+ThreadSanitizer. Exit code 3: the kernels do not compile. A run that does not end is ended by an
+alarm. ``descring dev mutants-cuda`` is over it.
 """
 
+import signal
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -14,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "host" / "tests"))
 import host_support
 from descring_host import CommandQueue
 from descring_model import Lines, complete, contract, streams
-from emulated import open_emulated
+from emulated import build, mailbox_faults, open_emulated
 from host_support import (
     FLAG,
     REG,
@@ -27,6 +31,8 @@ from host_support import (
 )
 
 FIRST = 0xFFFFFF00
+_NO_BUILD = 3
+_PATIENCE_S = 60
 host_support.PATIENCE_S = 15.0
 
 
@@ -112,7 +118,21 @@ def counts_tokens(library: Path, shape: str) -> None:
 
 def main() -> None:
     """Everything, in a few seconds."""
-    library, shape = Path(sys.argv[1]), sys.argv[2]
+    kernels, shape = Path(sys.argv[1]), sys.argv[2]
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            if shape == "mailbox":
+                sys.exit(mailbox_faults(Path(folder), kernels, "-Wno-error") or 0)
+            library = build(Path(folder), kernels, "-Wno-error")
+        except AssertionError as error:
+            print(error, file=sys.stderr)
+            sys.exit(_NO_BUILD)
+        signal.alarm(_PATIENCE_S)
+        run(library, shape)
+
+
+def run(library: Path, shape: str) -> None:
+    """Every part, over the kernels in ``library``."""
     halts(library, shape)
     one_by_one(library, shape)
     counts_tokens(library, shape)

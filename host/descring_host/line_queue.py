@@ -23,8 +23,8 @@ from descring_host.setup import adopt, check_slots, configure, lay_out
 from descring_host.waiting import Patience, Watch
 
 _MASK = 0xFFFFFFFF
-_REG = {name: register.offset for name, register in contract.REGISTER.items()}
-_CTRL = {bits.name: bits.mask for bits in contract.REGISTER["CTRL"].bits}
+_REG = contract.OFFSET
+_CTRL = contract.MASK["CTRL"]
 CHUNK = 65536
 """Lines that one poll takes at most unless told otherwise: the greatest ring."""
 

@@ -24,7 +24,7 @@ from descring_host.native import FastQueue, ffi, lib
 
 _LINE = contract.DESC_BYTES
 _MASK = 0xFFFFFFFF
-_REG = {name: register.offset for name, register in contract.REGISTER.items()}
+_REG = contract.OFFSET
 _FLAG = contract.FLAG
 DONE, REWARD = 0, 1
 """The completion rings, as ports number them."""

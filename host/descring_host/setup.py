@@ -14,9 +14,9 @@ from descring_host.ports import Geometry
 
 _LINE = contract.DESC_BYTES
 _SLOTS = contract.RING_SLOTS_OFFSET
-_REG = {name: register.offset for name, register in contract.REGISTER.items()}
-_CTRL = {bits.name: bits.mask for bits in contract.REGISTER["CTRL"].bits}
-_STATUS = {bits.name: bits.mask for bits in contract.REGISTER["STATUS"].bits}
+_REG = contract.OFFSET
+_CTRL = contract.MASK["CTRL"]
+_STATUS = contract.MASK["STATUS"]
 _READY_S = 5.0
 
 

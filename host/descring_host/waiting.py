@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from descring_host.device import Device
 
 _MASK = 0xFFFFFFFF
-_REG = {name: register.offset for name, register in contract.REGISTER.items()}
-_STATUS = {bits.name: bits.mask for bits in contract.REGISTER["STATUS"].bits}
+_REG = contract.OFFSET
+_STATUS = contract.MASK["STATUS"]
 
 
 class Patience:

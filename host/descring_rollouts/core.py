@@ -53,7 +53,7 @@ class Usage:
     """What is held now; all 0 at the end of a run but ``queues``, where free has every slot.
 
     ``queues`` is the number of entries by the number of the queue; ``taken``, of the lines in
-    flight, how many completions :meth:`Core.run` holds.
+    flight, those that :meth:`Core.run` holds.
     """
 
     blocks: int
@@ -211,8 +211,9 @@ class Core:
 
         Raises:
             RolloutError: as :meth:`step`; BAD_CONFIG: a scorer from 16 on, or too small a ring.
-            QueueTimeout: a window did not return in time; the run can go on.
-            HostError: the device is gone, closed or corrupt.
+            QueueTimeout: a window did not return in time; the same call goes on.
+            PeerDied: the worker is gone; with another one the same call goes on.
+            HostError: the device is closed, refuses doorbells or is corrupt.
         """
         port = queue.native_queue()
         if queue.geometry.split:
@@ -233,7 +234,8 @@ class Core:
             left -= ran
             if ran:
                 deadline = time.monotonic() + timeout_s
-            if code == lib.HR_TIMEOUT:
+            if code in (lib.HR_TIMEOUT, lib.HR_DEVICE + lib.HD_GONE):
+                queue.device.check_peer()
                 if time.monotonic() > deadline:
                     raise QueueTimeout(
                         f"expected the window of tick {self.tick} within {timeout_s} s"
@@ -301,8 +303,6 @@ class Core:
 def _device_failure(failure: int) -> HostError:
     if failure == lib.HD_CLOSED:
         return DeviceClosed("the device or the queue was closed while a run was inside")
-    text = {
-        lib.HD_REFUSED: "the device refused the doorbell of a window; look at STATUS",
-        lib.HD_GONE: "the worker is gone; restart it and run again",
-    }
-    return DeviceError(text.get(failure, "the device's memory is corrupt; reset the device"))
+    if failure == lib.HD_REFUSED:
+        return DeviceError("the device refused the doorbell of a window; look at STATUS")
+    return DeviceError("the device's memory is corrupt; reset the device")

@@ -7,6 +7,7 @@
 #include "link.h"
 #include "progress.h"
 
+enum { SPINS = HW_SPINS(2000) };
 enum { FREE, TAKEN, WAITED_FOR };  // the lock
 static const int64_t GATE_SLICE_NS = 20ll * 1000 * 1000;
 // Longer than anybody holds the lock, who waits for the workers in pieces of its patience.
@@ -68,7 +69,7 @@ int hw_close_gate(hw_device_t *device, int64_t patience_ns) {
       if (seen == closed) {
         break;
       }
-      if (++spins < 2000) {
+      if (++spins < SPINS) {
         hw_pause();
       } else {
         // A remote worker cannot wake anyone.

@@ -12,7 +12,7 @@
 #include "progress.h"
 #include "registers.h"
 
-enum { SPINS = 4000, YIELDS = 20 };
+enum { SPINS = HW_SPINS(4000), YIELDS = 20 };
 // Slots ahead that a program which goes line by line has on their way: from the other CPU's cache
 // one takes as long as a few lines.
 enum { AHEAD = 8 };

@@ -16,17 +16,36 @@ typedef _Atomic uint32_t hw_word_t;
 #define HW_PATIENCE_DIVISOR 1
 #endif
 #define HW_PATIENCE_NS(milliseconds) ((milliseconds) * 1000ll * 1000 / HW_PATIENCE_DIVISOR)
+// And how often a thread looks before it sleeps.
+#define HW_SPINS(count) ((count) / HW_PATIENCE_DIVISOR)
+
+// check/fibers.c runs the threads in turn, and switches at loads and stores of shared words.
+#ifdef HW_FIBERS
+extern uint32_t hw_points_left;
+void hw_point_reached(void);
+static inline void hw_point(void) {
+  if (--hw_points_left == 0) {
+    hw_point_reached();
+  }
+}
+#else
+static inline void hw_point(void) {}
+#endif
 
 static inline uint32_t hw_get(hw_word_t *word) {
+  hw_point();
   return atomic_load_explicit(word, memory_order_acquire);
 }
 
 static inline void hw_put(hw_word_t *word, uint32_t value) {
+  hw_point();
   atomic_store_explicit(word, value, memory_order_release);
 }
 
 static inline void hw_pause(void) {
-#if defined(__x86_64__) || defined(__i386__)
+#if defined(HW_FIBERS)
+  sched_yield();
+#elif defined(__x86_64__) || defined(__i386__)
   __builtin_ia32_pause();
 #elif defined(__aarch64__)
   __asm__ volatile("yield");

@@ -10,7 +10,7 @@
 #include "pool.h"
 #include "progress.h"
 
-enum { SPINS = 3000, YIELDS = 20 };
+enum { SPINS = HW_SPINS(3000), YIELDS = 20 };
 // Each look at the doorbell takes its word out of the cache of a host that submits line by line, and the
 // host's next store waits until it is back. So a worker that keeps finding a few lines at once looks
 // less often: GATHER_STEP_NS later with every such look, up to GATHER_NS. A host that waits for each

@@ -19,9 +19,9 @@ from descring_model import (
     streams,
 )
 
-REG = {name: register.offset for name, register in contract.REGISTER.items()}
-CTRL = {bits.name: bits.mask for bits in contract.REGISTER["CTRL"].bits}
-STATUS = {bits.name: bits.mask for bits in contract.REGISTER["STATUS"].bits}
+REG = contract.OFFSET
+CTRL = contract.MASK["CTRL"]
+STATUS = contract.MASK["STATUS"]
 FLAG = contract.FLAG
 OPCODE = contract.OPCODE
 RUN = f"{os.getpid()}-{uuid.uuid4().hex[:6]}"

@@ -19,7 +19,7 @@ NATIVE = Path(__file__).resolve().parents[1] / "native"
 INCLUDE = NATIVE.parent / "include"
 Words = npt.NDArray[np.uint32]
 HEAD, TAIL = contract.RING_HEAD_OFFSET, contract.RING_TAIL_OFFSET
-STORES = 300
+STORES = 3000
 """Of the short run, a region; nightly stores a million into each."""
 
 
@@ -123,34 +123,90 @@ def test_a_worker_refuses_rings_that_do_not_fit_into_the_window() -> None:
         assert_same(complete(decode(0, 1, 40)), queue.exchange(decode(0, 1, 40)))
 
 
-def _compiled(name: str, folder: Path, *options: str) -> Path:
-    program = folder / name
-    sources = [*map(str, sorted(NATIVE.glob("*.c"))), str(NATIVE / "check" / f"{name}.c")]
-    flags = ["-std=c11", "-g", "-O1", "-fno-strict-aliasing", "-pthread", *options]
-    flags += [f"-I{NATIVE}", f"-I{INCLUDE}", "-o", str(program)]
-    subprocess.run(["cc", *flags, *sources], check=True, timeout=300)
-    return program
+SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
 
 
-@pytest.mark.slow
+def _compiled_fuzz(folder: Path, native: Path) -> Path:
+    """The fuzz over the core in ``native``, its threads as fibers; a seed repeats a run."""
+    check = NATIVE / "check"
+    sources = [
+        *sorted(native.glob("*.c")),
+        *(check / f"{n}.c" for n in ("fuzz", "fuzz_rig", "fibers")),
+    ]
+    flags = ["-std=c11", "-g", "-O1", "-fno-strict-aliasing", "-pthread", *SANITIZERS]
+    flags += ["-DHW_PATIENCE_DIVISOR=100", f"@{check / 'fibers.options'}"]
+    flags += [f"-I{native}", f"-I{INCLUDE}", "-o", str(folder / "fuzz")]
+    subprocess.run(["cc", *flags, *map(str, sources)], check=True, timeout=300)
+    return folder / "fuzz"
+
+
+def _run_fuzz(program: Path, stores: int, *options: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [str(program), str(stores), *options],
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+
+
 def test_random_stores_into_a_live_segment(tmp_path: Path) -> None:
     """[RING-006] [RING-009] [RING-010]: no crash, no hang, nothing wrong that passes for right.
 
     Nightly stores a million into each region: ``host/native/check/sanitize.sh fuzz 1000000``.
     """
-    sanitizers = "-fsanitize=address,undefined"
-    program = _compiled(
-        "fuzz", tmp_path, "-DHW_PATIENCE_DIVISOR=100", sanitizers, "-fno-sanitize-recover=all"
-    )
-    run = subprocess.run(
-        [str(program), str(STORES)], capture_output=True, text=True, timeout=600, check=False
-    )
+    run = _run_fuzz(_compiled_fuzz(tmp_path, NATIVE), STORES)
     assert run.returncode == 0, run.stdout + run.stderr
     rows = [line for line in run.stdout.splitlines() if " stores, " in line]
     assert len(rows) == 23
     assert all(int(row.split(": ")[1].split()[0]) >= STORES for row in rows), run.stdout
     rejected = sum(int(row.split(" of them rejected")[0].split()[-1]) for row in rows)
     assert rejected > 0, "no store has hit a line on its way"
+
+
+UNCHECKED = {
+    "CMD_HEAD": (
+        "queue.c",
+        "if (head - queue->cmd_head > queue->cmd_tail - queue->cmd_head) {",
+        "if (0) {",
+        "command ring's indices",
+    ),
+    "CMD_HEAD, checked and then loaded again": (
+        "queue.c",
+        "  queue->cmd_head = head;\n",
+        "  queue->cmd_head = head = hw_get(queue->cmd_head_word);\n",
+        "command ring's indices",
+    ),
+    "DONE_TAIL": ("queue.c", "if (count <= side->slots) {", "if (1) {", "done ring's indices"),
+    "bases and sizes": (
+        "worker.c",
+        "if (hw_check_rings(device, &geometry, words ? HW_RING_SLOTS_OFFSET : 0)) {",
+        "if (0) {",
+        "registers",
+    ),
+    "the lock, without a limit": (
+        "gate.c",
+        "if ((int64_t)(hw_now() - start) > LOCK_NS) {",
+        "if (0) {",
+        "lock",
+    ),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("word", UNCHECKED)
+def test_random_stores_find_a_word_that_is_not_checked(word: str, tmp_path: Path) -> None:
+    """Else a run without a finding would mean nothing."""
+    file, search, replace, region = UNCHECKED[word]
+    native = tmp_path / "native"
+    shutil.copytree(NATIVE, native)
+    source = native / file
+    text = source.read_text()
+    assert text.count(search) == 1
+    source.write_text(text.replace(search, replace))
+    run = _run_fuzz(_compiled_fuzz(tmp_path, native), 100_000, "8", region)
+    assert run.returncode != 0, run.stdout
+    assert "rerun: fuzz" in run.stderr or "Sanitizer" in run.stderr or "runtime error" in run.stderr
 
 
 @pytest.mark.skipif(

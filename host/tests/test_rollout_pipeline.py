@@ -7,7 +7,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from descring_host import CommandQueue, CpuDevice, DeviceClosed, QueueTimeout, open_device
+from descring_host import (
+    CommandQueue,
+    CpuDevice,
+    DeviceClosed,
+    PeerDied,
+    QueueTimeout,
+    open_device,
+)
 from descring_model import DESC_DTYPE, complete
 from descring_model.rollouts import contract, records
 from descring_model.rollouts.errors import RolloutError
@@ -357,6 +364,28 @@ def test_a_run_goes_on_after_a_timeout() -> None:
         finally:
             os.kill(device.peer.pid, signal.SIGCONT)
         core.run(queue)
+    assert core.log().tobytes() == expected.log().tobytes()
+
+
+def test_a_run_survives_the_death_of_its_worker() -> None:
+    """Killed again and again, between two calls and inside one: the log is the same."""
+    rng = np.random.default_rng(5)
+    requests = make_requests(rng, 200, more=600)
+    config = records.make_config(slots=32, window=16, depth=3)
+    expected = Core(config, requests)
+    with open_device("cpu") as device, CommandQueue(device) as queue:
+        expected.run(queue)
+    core = Core(config, requests)
+    deaths = 0
+    with CpuDevice(process=True) as device, CommandQueue(device) as queue:
+        while not core.finished:
+            try:
+                core.run(queue, ticks=int(rng.integers(1, 60)))
+                os.kill(device.peer.pid, signal.SIGKILL)
+            except PeerDied:
+                deaths += 1
+                device.restart_worker()
+    assert deaths > 3
     assert core.log().tobytes() == expected.log().tobytes()
 
 

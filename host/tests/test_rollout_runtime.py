@@ -107,6 +107,8 @@ def test_groups_are_arrays_of_what_was_asked_for() -> None:
             name
         )
     assert (alone.trajectories.reward == alone.trajectories.advantage).all()
+    nodes = [run.log()["code"] == contract.EVENT["NODE"] for run in (runtime, alone)]
+    assert [int(found.sum()) for found in nodes] == [2, 6]
 
 
 def test_files_hold_the_arrays() -> None:

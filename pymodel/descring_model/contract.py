@@ -229,6 +229,10 @@ FLAG = {item.name: item.mask for item in FLAGS}
 ERROR_CODE = {item.name: item.value for item in ERROR_CODES}
 STATUS = {item.name: item.value for item in STATUSES}
 REGISTER = {item.name: item for item in REGISTERS}
+OFFSET = {item.name: item.offset for item in REGISTERS}
+"""The byte address of each register."""
+MASK = {item.name: {bits.name: bits.mask for bits in item.bits} for item in REGISTERS}
+"""The bit fields of each register by name, in place."""
 
 DEVICE_OWNED_FLAGS = sum(item.mask for item in FLAGS if item.owner == "device")
 """The flag bits a device clears on acceptance and then sets itself [FLAG-010]."""
@@ -238,10 +242,7 @@ ERROR_CODE_SHIFT = next(item.lsb for item in FLAGS if item.name == "ERROR_CODE")
 
 def register_bit(register: str, name: str) -> int:
     """The mask of bit field ``name`` of ``register``, in place (``KeyError`` if there is none)."""
-    for item in REGISTER[register].bits:
-        if item.name == name:
-            return item.mask
-    raise KeyError(f"register {register} has no field {name}")
+    return MASK[register][name]
 
 
 def canonical() -> str:

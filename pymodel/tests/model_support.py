@@ -10,7 +10,7 @@ from descring_model import DESC_DTYPE, GoldenDevice, Lines, contract, line_bytes
 from hypothesis import strategies as st
 from scalar_reference import CHECKED, Desc, sealed, unpack
 
-REG = {register.name: register.offset for register in contract.REGISTERS}
+REG = contract.OFFSET
 U32 = 1 << 32
 
 ENABLE, RESET, RESUME, SPLIT_REWARD, REQUIRE_CHECKED, PUBLISH_TAILS = 1, 2, 4, 8, 16, 32

@@ -16,8 +16,8 @@ from descring_vip.handles import bit, read_int, signal
 from descring_vip.stream.patterns import Pattern
 from descring_vip.timebase import Timebase
 
-_REGISTER = {name: register.offset for name, register in contract.REGISTER.items()}
-_STATUS = {bits.name: bits.mask for bits in contract.REGISTER["STATUS"].bits}
+_REGISTER = contract.OFFSET
+_STATUS = contract.MASK["STATUS"]
 _REGISTER_SPACE = 1 << 12
 
 _LOOK_CYCLES = 16

@@ -14,7 +14,7 @@ from descring_sim.support import paths
 from descring_sim.verilated.pin_bridge import PATIENCE, Bridge, BridgeError
 
 DEPTH = 4
-REG = {name: register.offset for name, register in contract.REGISTER.items()}
+REG = contract.OFFSET
 
 
 @pytest.fixture(scope="module")

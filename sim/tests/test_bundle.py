@@ -21,7 +21,7 @@ def test_a_backend_with_the_same_answers_passes(
 ) -> None:
     """Every profile and mode is compared."""
     assert main.run(["check", str(bundle), "--backend", "cpu"]) == 0
-    assert "cpu: 11 cases, 220 lines as model" in capsys.readouterr().out
+    assert "cpu: 12 cases, 240 lines as model" in capsys.readouterr().out
 
 
 def test_another_answer_is_a_mismatch(

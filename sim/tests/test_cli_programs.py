@@ -7,15 +7,13 @@ whole or absent. ``DESCRING`` is the program as pip installed it; a few cases ru
 
 from __future__ import annotations
 
-import io
 import os
 import re
 import resource
 import signal
 import subprocess
 import sys
-import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import descring_model
@@ -23,7 +21,6 @@ import numpy as np
 import pytest
 from descring_model import program, streams
 from descring_sim.cli import main as cli
-from descring_sim.replay import bundle
 from descring_sim.replay.stream_file import read_stream
 from descring_sim.support import memory
 
@@ -385,40 +382,6 @@ def test_an_output_is_held_against_its_size(
         assert cli.run([word.format("out") for word in words]) == 2
         assert "bytes on the disk, got 100" in told(capfd.readouterr().err)
         assert not Path("out").exists()
-
-
-def bombs() -> Iterator[tuple[str, bytes]]:
-    """Archives that unpack to far more than they have."""
-    for name in ("manifest.npy", "decode/lines.npy"):
-        file = io.BytesIO()
-        with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
-            if name != "manifest.npy":
-                with zipfile.ZipFile("b.npz") as whole:
-                    archive.writestr("manifest.npy", whole.read("manifest.npy"))
-            with archive.open(name, "w", force_zip64=True) as entry:
-                for _ in range(40):
-                    entry.write(bytes(1 << 24))
-        yield name, file.getvalue()
-    file = io.BytesIO()
-    with zipfile.ZipFile(file, "w") as archive:
-        for number in range(20):
-            archive.writestr(f"{number:060000}", b"")
-    yield "a long list of files", file.getvalue()
-
-
-def test_an_archive_that_expands_is_refused(here: Path) -> None:
-    """Within 512 MiB of memory."""
-    limit = 512 << 20
-    assert cli.run(["record", "b.npz", "--backend", "model", "--count", "5"]) == 0
-    for name, data in bombs():
-        (here / "bomb.npz").write_bytes(data)
-        result = call(
-            *("check", "bomb.npz", "--backend", "model"),
-            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_DATA, (limit, limit)),
-        )
-        assert result.returncode == 2, name
-        assert "expected a bundle" in told(result.stderr), name
-    assert limit // 16 > bundle.MAX_ARRAY
 
 
 def test_a_pipe_with_a_writer_is_refused_too(capfd: pytest.CaptureFixture[str]) -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from conform_support import named, rules_with_tests, run_rules
 from descring_sim.conform.duts.find import find_dut
-from descring_sim.conform.errors import ConformError
-from descring_sim.conform.proof.mutants import Mutant, load
+from descring_sim.conform.proof.mutants import WrongImplementation, load
+from descring_sim.support.mutant import MutantError
 
 PYTHON = load(("python",))
 C = load(("c",))
@@ -22,13 +22,13 @@ def test_every_rule_has_a_wrong_implementation() -> None:
 
 def test_each_has_a_name_of_its_own() -> None:
     """Two that break one rule do not share a folder: they may be tried at the same time."""
-    names = [mutant.id for mutant in load()]
+    names = [mutant.name for mutant in load()]
     assert len(set(names)) == len(names)
     assert {"shell-RING-008", "shell-RING-008-2"} <= set(names)
 
 
-@pytest.mark.parametrize("mutant", PYTHON + C, ids=lambda mutant: mutant.id)
-def test_is_rejected_under_its_rule(mutant: Mutant, tmp_path: Path) -> None:
+@pytest.mark.parametrize("mutant", PYTHON + C, ids=lambda mutant: mutant.name)
+def test_is_rejected_under_its_rule(mutant: WrongImplementation, tmp_path: Path) -> None:
     """The tests of the rule fail, and name it."""
     dut = find_dut(mutant.write(tmp_path / "dut"))
     dut.build(tmp_path / "build")
@@ -37,6 +37,8 @@ def test_is_rejected_under_its_rule(mutant: Mutant, tmp_path: Path) -> None:
 
 def test_a_list_that_does_not_fit_is_an_error(tmp_path: Path) -> None:
     """A search text that the source has not is refused, and no right implementation is tried."""
-    gone = Mutant("python", "DEC-001", "nothing", "completion.py", "no such text", "x")
-    with pytest.raises(ConformError, match=r"expected its search text once .* found it 0 times"):
+    gone = WrongImplementation(
+        "gone", "completion.py", "nothing", "no such text", "x", language="python", rule="DEC-001"
+    )
+    with pytest.raises(MutantError, match=r"expected its search text once .* found it 0 times"):
         gone.write(tmp_path / "dut")

@@ -12,7 +12,7 @@ from conform_support import NIMBUS
 from descring_sim.conform.duts.find import find_dut
 from descring_sim.conform.errors import ConformError
 from descring_sim.conform.execute import run_test
-from descring_sim.conform.proof.mutants import Mutant, load, write_shell
+from descring_sim.conform.proof.mutants import WrongImplementation, load, write_shell
 from descring_sim.conform.proof.run import try_mutant
 from descring_sim.conform.status import Status
 from descring_sim.conform.suite.catalogue import select
@@ -139,8 +139,10 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize("mutant", WRONG, ids=lambda mutant: mutant.id)
-def test_a_wrong_shell_is_rejected_under_its_rule(mutant: Mutant, tmp_path: Path) -> None:
+@pytest.mark.parametrize("mutant", WRONG, ids=lambda mutant: mutant.name)
+def test_a_wrong_shell_is_rejected_under_its_rule(
+    mutant: WrongImplementation, tmp_path: Path
+) -> None:
     """Tails ahead of memory, doorbells beyond the ring, a wrong reset value, a STOP unseen."""
     trial = try_mutant(mutant, tmp_path)
     assert trial.rejected, (trial.problem, trial.named)

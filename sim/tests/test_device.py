@@ -21,7 +21,7 @@ from descring_sim.cosim.device import SimulatorDevice
 from descring_sim.protocol.device import REQUEST_MAX
 from descring_sim.support import paths
 
-REG = {name: register.offset for name, register in contract.REGISTER.items()}
+REG = contract.OFFSET
 MEMORY = 1 << 16
 PATIENCE_S = 120.0
 

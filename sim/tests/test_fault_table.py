@@ -15,7 +15,7 @@ from descring_sim.faults.lockstep_host import FaultError, Setting
 from descring_sim.faults.report import Chunk
 from descring_sim.support.errors import SimulationError
 
-_OFFSET = {register.name: register.offset for register in contract.REGISTERS}
+_OFFSET = contract.OFFSET
 
 
 class Perfect(GoldenDevice):

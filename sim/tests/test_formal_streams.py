@@ -13,12 +13,12 @@ from descring_sim.formal.counterexample import stream_of
 from descring_sim.formal.proofs import Outcome
 from descring_sim.formal.proofs import Status as OutcomeStatus
 from descring_sim.mutation.formal import REPORT, MutantRunner, concerned, judge
-from descring_sim.mutation.mutant import Mutant, load
 from descring_sim.mutation.session import Status
 from descring_sim.protocol.stream import StreamRequest
 from descring_sim.replay.registry import open_backend
 from descring_sim.replay.stream_file import read_stream
 from descring_sim.support import paths
+from descring_sim.support.mutant import Mutant, load
 
 
 def _mutant(name: str) -> Mutant:

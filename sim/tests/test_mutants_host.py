@@ -10,9 +10,9 @@ import pytest
 from click.testing import CliRunner
 from descring_sim.mutation import host
 from descring_sim.mutation.host import HostMutantRunner, host_dir
-from descring_sim.mutation.mutant import Mutant, Run, load
 from descring_sim.mutation.session import Status, Verdict
 from descring_sim.support import paths
+from descring_sim.support.mutant import Mutant, Run, load
 
 FILE = "descring_host/completion.py"
 ONE_TEST = Run("host", "queue_take", "one_by_one and model")

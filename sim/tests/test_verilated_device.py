@@ -15,9 +15,9 @@ from descring_sim.support import paths
 from descring_sim.verilated.device import VerilatedDevice
 from descring_sim.waves import views, wave_file
 
-REG = {name: register.offset for name, register in contract.REGISTER.items()}
-STATUS = {bits.name: bits.mask for bits in contract.REGISTER["STATUS"].bits}
-CTRL = {bits.name: bits.mask for bits in contract.REGISTER["CTRL"].bits}
+REG = contract.OFFSET
+STATUS = contract.MASK["STATUS"]
+CTRL = contract.MASK["CTRL"]
 MEMORY = 1 << 18
 BUSES = {
     "ideal": {"latency": 0},

@@ -11,8 +11,8 @@ import pywellen  # type: ignore[import-untyped]
 from descring_model import DESC_DTYPE, contract
 from descring_sim.cosim import runner, testcases
 from descring_sim.mutation import rtl
-from descring_sim.mutation.mutant import Run
 from descring_sim.support import paths
+from descring_sim.support.mutant import Run
 from descring_sim.waves import wave_file
 
 CASE = """

@@ -6,8 +6,9 @@
 
 #include <stdint.h>
 
-#include "api.h"
 #include "hw_rollouts.h"
+
+typedef struct hw_queue hw_queue_t;  // of ../api.h, which has no guard
 #include "rollouts/rollouts.h"
 
 // An error of the contract as calls return it.

@@ -97,6 +97,7 @@ struct hr_pipe {
   uint32_t score_count;
   hw_desc_t *returned;  // of run.c: completions of the window that is due, and scores
   uint32_t returned_count;
+  uint32_t unsent;  // lines of the last tick's window that are not submitted yet
   uint32_t *words;
   uint32_t windows_out;
   uint32_t batches_out;

@@ -231,7 +231,7 @@ void hr_pipe_usage(const hr_pipe_t *pipe, hr_usage_t *usage) {
                         .live = pipe->live,
                         .nodes = pipe->nodes,
                         .in_flight = pipe->in_flight,
-                        .taken = pipe->returned_count};
+                        .taken = pipe->returned_count + pipe->unsent};
   for (uint32_t queue = 0; queue <= HWR_QUEUE_DONE; ++queue) {
     usage->queue[queue] =
         queue == HWR_QUEUE_DECODE ? pipe->decode.count : pipe->list[queue].count;
@@ -284,7 +284,7 @@ void hr_pipe_abandon(hr_pipe_t *pipe) {
     pipe->batch[at] = (hr_list_t){HWR_NONE, HWR_NONE, 0};
   }
   pipe->windows_out = pipe->batches_out = pipe->in_flight = 0;
-  pipe->score_count = pipe->returned_count = 0;
+  pipe->score_count = pipe->returned_count = pipe->unsent = 0;
   for (uint32_t slot = 0; slot < pipe->config.slots; ++slot) {
     hr_rollout_t *rollout = &pipe->rollout[slot];
     if (rollout->queue == HWR_QUEUE_FREE) {

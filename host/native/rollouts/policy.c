@@ -48,9 +48,15 @@ void hr_policy_close(hr_policy_t *queue) {
   free(queue);
 }
 
-static int is_before(const hr_rank_t *left, const hr_rank_t *right) {
-  return left->rank < right->rank ||
-         (left->rank == right->rank && left->sequence < right->sequence);
+// Without a branch: which of two ranks is less cannot be predicted.
+static inline int is_before(const hr_rank_t *left, const hr_rank_t *right) {
+  return (left->rank < right->rank) |
+         ((left->rank == right->rank) & (left->sequence < right->sequence));
+}
+
+static inline uint32_t lesser(const hr_rank_t *heap, uint32_t left, uint32_t right) {
+  const uint32_t choose = (uint32_t)is_before(&heap[right], &heap[left]);
+  return left + choose * (right - left);
 }
 
 static void put(hr_policy_t *queue, uint32_t place, hr_rank_t item) {
@@ -77,11 +83,13 @@ static void sink(hr_policy_t *queue, uint32_t place, hr_rank_t item) {
     if (first >= queue->count) {
       break;
     }
-    const uint32_t end = first + 4u < queue->count ? (uint32_t)first + 4u : queue->count;
     uint32_t least = (uint32_t)first;
-    for (uint32_t child = least + 1u; child < end; ++child) {
-      if (is_before(&queue->heap[child], &queue->heap[least])) {
-        least = child;
+    if (first + 3u < queue->count) {
+      least = lesser(queue->heap, lesser(queue->heap, least, least + 1u),
+                     lesser(queue->heap, least + 2u, least + 3u));
+    } else {
+      for (uint32_t child = least + 1u; child < queue->count; ++child) {
+        least = lesser(queue->heap, least, child);
       }
     }
     if (!is_before(&queue->heap[least], &item)) {

@@ -164,7 +164,7 @@ typedef struct hr_usage {
   uint32_t live;  // slots that are not FREE
   uint32_t nodes;
   uint32_t in_flight;  // lines that were not consumed
-  uint32_t taken;      // of them, whose completions hr_pipe_run holds
+  uint32_t taken;      // of them, those that hr_pipe_run holds, before or behind the device
   uint32_t queue[6];
 } hr_usage_t;
 
@@ -208,5 +208,6 @@ int hr_pipe_cancel(hr_pipe_t *pipe, uint32_t request);
 void hr_pipe_abandon(hr_pipe_t *pipe);
 // At most `ticks` ticks over a queue with one completion ring that nobody else uses, with scorers 0 to
 // 2: 0 where all have run or the run has ended; an error of hr_pipe_step; HD_REFUSED, HD_GONE,
-// HD_CLOSED, HD_CORRUPT as -200 plus these; HR_TIMEOUT, after which the same call goes on.
+// HD_CLOSED, HD_CORRUPT as HR_DEVICE plus these; HR_TIMEOUT. After the last ones and a device that works
+// again the same call goes on, with nothing lost.
 int hr_pipe_run(hr_pipe_t *pipe, hw_queue_t *queue, uint64_t ticks, int64_t patience_ns);

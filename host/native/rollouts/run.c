@@ -4,6 +4,8 @@
 // next ones of the ring, since completions keep submission order [RING-007].
 #include "rollouts/pipe.h"
 
+#include "api.h"
+
 // RWD-005, for a rollout's first `length` tokens.
 static uint32_t token_rule(const hwr_request_t *request, uint32_t length) {
   uint32_t score = 0;
@@ -41,6 +43,19 @@ static int collect(hw_queue_t *queue, hw_desc_t *completions, uint32_t count, ui
   return 0;
 }
 
+// The last tick's window, where it is not out yet.
+static int submit(hr_pipe_t *pipe, hw_queue_t *queue) {
+  if (pipe->unsent == 0) {
+    return 0;
+  }
+  const int64_t taken = hq_submit_all(queue, pipe->window->lines, pipe->unsent);
+  if (taken <= 0) {
+    return taken ? HR_DEVICE + (int)taken : HR_TIMEOUT;  // somebody else's lines have taken the room
+  }
+  pipe->unsent = 0;
+  return 0;
+}
+
 int hr_pipe_run(hr_pipe_t *pipe, hw_queue_t *queue, uint64_t ticks, int64_t patience_ns) {
   const uint64_t most = (uint64_t)pipe->config.window * pipe->config.depth;
   const uint32_t ring_slots = pipe->config.ring_slots;
@@ -53,9 +68,13 @@ int hr_pipe_run(hr_pipe_t *pipe, hw_queue_t *queue, uint64_t ticks, int64_t pati
     return HR_E(BAD_CONFIG);
   }
   for (; ticks && !pipe->finished; --ticks) {
-    uint32_t lines, scores, count;
+    uint32_t lines, scores;
+    int error = submit(pipe, queue);  // a window that a failed call has left
+    if (error) {
+      return error;
+    }
     hr_pipe_due(pipe, &lines, &scores);
-    int error = collect(queue, pipe->returned, lines, &pipe->returned_count, patience_ns);
+    error = collect(queue, pipe->returned, lines, &pipe->returned_count, patience_ns);
     if (error) {
       return error;
     }
@@ -67,13 +86,10 @@ int hr_pipe_run(hr_pipe_t *pipe, hw_queue_t *queue, uint64_t ticks, int64_t pati
       return error;
     }
     pipe->returned_count = 0;
-    const void *window = hr_pipe_lines(pipe, &count);
-    const int64_t taken = count ? hq_submit_all(queue, window, count) : 0;
-    if (taken < 0) {
-      return HR_DEVICE + (int)taken;
-    }
-    if (taken != count) {
-      return HR_E(BAD_COMPLETION);  // somebody else submits to this queue
+    hr_pipe_lines(pipe, &pipe->unsent);
+    error = submit(pipe, queue);
+    if (error) {
+      return error;
     }
   }
   return 0;

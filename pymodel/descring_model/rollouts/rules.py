@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 from descring_model.rollouts.memory_rules import MEMORY_RULES
-from descring_model.rules import MODEL, Rule
+from descring_model.rules import HOST, MODEL, Rule
 
 SECTIONS: dict[int, tuple[str, str]] = {
     1: (
@@ -41,13 +41,13 @@ _PIPELINE: tuple[Rule, ...] = (
         "generation in 63:32. A fresh slab has state FREE and generation 1 in every slot. A handle "
         "is `generation * 2^32 + slot`; no handle is 0, since DONE -> FREE raises the generation "
         "by 1 and from 2^32 - 1 to 1.",
-        (MODEL,),
+        (MODEL, HOST),
     ),
     Rule(
         "ROLL-002",
         1,
         "State numbers as in the table.",
-        (MODEL,),
+        (MODEL, HOST),
     ),
     Rule(
         "ROLL-003",
@@ -55,14 +55,14 @@ _PIPELINE: tuple[Rule, ...] = (
         "`move(handle, from, to)` replaces the state by one compare-and-swap on the whole word, "
         "along the edges of the table only. FREE -> PREFILL_READY makes the handle of the present "
         "generation; DONE -> FREE clears the flags.",
-        (MODEL,),
+        (MODEL, HOST),
     ),
     Rule(
         "ROLL-004",
         1,
         "`cancel(handle)` and `fail(handle)` move any live state (1 to 4) to DONE and set "
         "CANCELLED or FAILED in the same compare-and-swap. From DONE and FREE they are BAD_EDGE.",
-        (MODEL,),
+        (MODEL, HOST),
     ),
     Rule(
         "ROLL-005",
@@ -73,7 +73,7 @@ _PIPELINE: tuple[Rule, ...] = (
         "FREED if it is FREE and its generation is the handle's successor; else STALE. BAD_EDGE: "
         "`from -> to` is no edge. WRONG_STATE: the word's state is not `from`. Where another "
         "thread's compare-and-swap wins, the checks start again on the new word.",
-        (MODEL,),
+        (MODEL, HOST),
     ),
     Rule(
         "PIPE-001",
@@ -83,14 +83,14 @@ _PIPELINE: tuple[Rule, ...] = (
         "unique. Anything else is BAD_CONFIG or BAD_REQUEST before the first tick, as is a "
         "request that needs more blocks than the arena has: `ceil(prompt_tokens / 32)` plus the "
         "need of COW-003; also two samples of one group with different `prompt_tokens`.",
-        (MODEL,),
+        (MODEL, HOST),
     ),
     Rule(
         "PIPE-002",
         2,
         "The value 0xFFFFFFFF in `decode_credits`, `reward_credits`, `trajectory_credits`, "
         "`overtake`, `deliver` and `seats` is no limit.",
-        (MODEL,),
+        (MODEL, HOST),
     ),
     Rule(
         "PIPE-003",
@@ -100,7 +100,7 @@ _PIPELINE: tuple[Rule, ...] = (
         "pop from an empty one QUEUE_EMPTY. Between two phases each slot is in exactly one queue "
         "or in service, which is: its line is in a window that has not been consumed, or its "
         "score has been requested and not delivered.",
-        (MODEL,),
+        (MODEL, HOST),
     ),
     Rule(
         "PIPE-004",
@@ -111,14 +111,14 @@ _PIPELINE: tuple[Rule, ...] = (
         "a rollout: it gives back what the new state does not hold and takes what the new state "
         "adds. `used` of a stage is the number of holders; taking beyond the limit is NO_CREDIT, "
         "giving back below 0 CREDIT_UNDERFLOW; neither changes anything.",
-        (MODEL,),
+        (MODEL, HOST),
     ),
     Rule(
         "PIPE-005",
         2,
         "A tick runs these phases in this order: Complete, Cancel, Recycle, Arrive, Admit, Sweep, "
         "Schedule, Deliver. Ticks count from 0. A tick without an event leaves no record.",
-        (MODEL,),
+        (MODEL, HOST),
     ),
     Rule(
         "PIPE-006",
@@ -135,7 +135,7 @@ _PIPELINE: tuple[Rule, ...] = (
         "that is marked for cancellation ends as cancelled right after its COMPLETION or SCORE "
         "record instead; a prompt is written and its node becomes READY all the same, decoded "
         "tokens are not written.",
-        (MODEL,),
+        (MODEL, HOST),
     ),
     Rule(
         "PIPE-007",
@@ -145,7 +145,7 @@ _PIPELINE: tuple[Rule, ...] = (
         "waiting queue (or never enters it) and counts as cancelled. In a queue: it leaves the "
         "queue and ends now. In service: it is marked, since the device may still write; "
         "b of CANCEL is 1.",
-        (MODEL,),
+        (MODEL, HOST),
     ),
     Rule(
         "PIPE-008",
@@ -153,7 +153,7 @@ _PIPELINE: tuple[Rule, ...] = (
         "Recycle moves each entry of done, in order, DONE -> FREE and to the tail of free. Arrive "
         "takes the requests with `arrival <= t` that have not arrived, in the order (arrival, "
         "number), into the waiting queue, which follows the policy and has no bound.",
-        (MODEL,),
+        (MODEL, HOST),
     ),
     Rule(
         "PIPE-009",
@@ -166,7 +166,7 @@ _PIPELINE: tuple[Rule, ...] = (
         "head of free becomes PREFILL_READY; the seat is taken; ADMIT is logged; the rollout goes "
         "to decode if its node is READY, else to prefill. The prefix is the group's with SHARE "
         "and the request's own without.",
-        (MODEL,),
+        (MODEL, HOST),
     ),
     Rule(
         "PIPE-010",
@@ -175,7 +175,7 @@ _PIPELINE: tuple[Rule, ...] = (
         "than `seats` holders that are live or delivered. A cancelled or failed rollout gives its "
         "seat back. When step v has `seats` delivered ones, v rises by 1 and VERSION is logged, "
         "repeatedly if need be. So `step - version at admission <= S` for every trajectory.",
-        (MODEL,),
+        (MODEL, HOST),
     ),
     Rule(
         "PIPE-011",
@@ -183,7 +183,7 @@ _PIPELINE: tuple[Rule, ...] = (
         "Deliver. First the entries of trajectory that are REWARD_PENDING become TRAJECTORY_READY "
         "in order, until no trajectory credit is free. Then up to `deliver` entries that are "
         "TRAJECTORY_READY leave the head and end as delivered.",
-        (MODEL,),
+        (MODEL, HOST),
     ),
     Rule(
         "PIPE-012",
@@ -194,7 +194,7 @@ _PIPELINE: tuple[Rule, ...] = (
         "every slot is free and no node is left; END is the last record. A tick without a record "
         "while nothing is in flight and no arrival or cancellation is to come is STALLED, an "
         "error: no configuration within the ranges reaches it.",
-        (MODEL,),
+        (MODEL, HOST),
     ),
     Rule(
         "PIPE-013",
@@ -202,7 +202,7 @@ _PIPELINE: tuple[Rule, ...] = (
         "A run that fails (a device error, a bad completion, an exception of the caller's) "
         "leaves nothing: every window in flight is drained or its device closed, every live "
         "rollout ends as cancelled, credits and blocks in use are 0, and no output file exists.",
-        (MODEL,),
+        (MODEL, HOST),
     ),
     Rule(
         "WIN-001",
@@ -216,7 +216,7 @@ _PIPELINE: tuple[Rule, ...] = (
         "ends this part if the window has no room; one whose node is FILLING stays. Then decode: "
         "while it has entries and the window has room, the policy's next one becomes DECODING if "
         "it is PREFILL_READY (STATE), gets its block (COPY if copied) and takes a DECODE line.",
-        (MODEL,),
+        (MODEL, HOST),
     ),
     Rule(
         "WIN-002",
@@ -224,7 +224,7 @@ _PIPELINE: tuple[Rule, ...] = (
         "A window is submitted with one store of the tail and one doorbell. Windows that have "
         "lines are numbered from 0; WINDOW is logged behind its lines. No credit is taken for a "
         "line: admission and WIN-001 have taken all.",
-        (MODEL,),
+        (MODEL, HOST),
     ),
     Rule(
         "WIN-003",
@@ -232,7 +232,7 @@ _PIPELINE: tuple[Rule, ...] = (
         "`user_data` of a line: slot in bits 15:0, low 16 bits of the generation in 31:16, low 16 "
         "bits of the window's number in 47:32, index in 55:48, lines of the window less 1 in "
         "63:56.",
-        (MODEL,),
+        (MODEL, HOST),
     ),
     Rule(
         "WIN-004",
@@ -243,7 +243,7 @@ _PIPELINE: tuple[Rule, ...] = (
         "`seq_len` 0 and `max_tokens` the prompt's tokens in a PREFILL line, `seq_len` the length "
         "and `max_tokens` the request's otherwise, `reward_model_id` the scorer, `reserved0` 0, "
         "the cookie of DESC-021.",
-        (MODEL,),
+        (MODEL, HOST),
     ),
     Rule(
         "WIN-005",
@@ -253,14 +253,14 @@ _PIPELINE: tuple[Rule, ...] = (
         "for DECODE NEEDS_REWARD at the next multiple of 32 below `max_tokens`, or DONE at a "
         "`seq_len` from the submitted one up to that multiple and `max_tokens`. A missing, "
         "repeated, foreign or refused line is BAD_COMPLETION, which names window and index.",
-        (MODEL,),
+        (MODEL, HOST),
     ),
     Rule(
         "SCHED-001",
         4,
         "The waiting queue and decode follow the policy of the run; the others are first in, "
         "first out. Every entry gets the queue's next sequence number, from 0.",
-        (MODEL,),
+        (MODEL, HOST),
     ),
     Rule(
         "SCHED-002",
@@ -268,14 +268,14 @@ _PIPELINE: tuple[Rule, ...] = (
         "The rank, a signed 64-bit integer, is fixed when an entry is pushed: see the table, with "
         "`remaining` = `max_tokens` less the length, and the length `prompt_tokens` before the "
         "first leg.",
-        (MODEL,),
+        (MODEL, HOST),
     ),
     Rule(
         "SCHED-003",
         4,
         "The next entry is the one of least (rank, sequence number) of the whole queue, unless "
         "SCHED-004 names the oldest.",
-        (MODEL,),
+        (MODEL, HOST),
     ),
     Rule(
         "SCHED-004",
@@ -284,7 +284,7 @@ _PIPELINE: tuple[Rule, ...] = (
         "The overtakes of its oldest entry (least sequence number) are the departures since it "
         "was pushed less the entries that were in the queue at its push: those are all gone, so "
         "the rest were younger. When they are at least K, the oldest is next.",
-        (MODEL,),
+        (MODEL, HOST),
     ),
     Rule(
         "SCHED-005",

@@ -7,9 +7,6 @@ file, so an interrupted campaign continues after the last of them.
 
 from __future__ import annotations
 
-import itertools
-import json
-import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -22,11 +19,13 @@ from descring_sim.campaign.records import from_record, merge, to_record
 from descring_sim.conform.errors import ConformError
 from descring_sim.conform.status import TestResult
 from descring_sim.conform.worker_pool import Task, run_all
-from descring_sim.support.files import FileError, opened, reason, write_files
+from descring_sim.support.errors import SimulationError
+from descring_sim.support.files import FileError, reason
+from descring_sim.support.journal import Journal
 
 SHARD_SEEDS = 4
-MAX_LINE = 1 << 24
-"""Bytes of a line of the state file; four seeds of the whole suite take a hundredth of it."""
+_WHAT = "the state of a campaign, as this version writes it"
+_ADVICE = "name another file, or remove it"
 
 
 @dataclass(frozen=True)
@@ -79,31 +78,32 @@ class State:
         Raises:
             ConformError: the file is of another campaign, or none at all.
         """
-        self._path = path
         self.results: list[TestResult] = []
         self.done: set[int] = set()
-        if path is None:
+        self._journal = None if path is None else Journal(path, _WHAT, _ADVICE)
+        if self._journal is None:
             return
         head = {"campaign": campaign.identity()}
-        try:
-            entries = list(_entries(path))
-            if entries and entries[0] != head:
+        entries: list[Any] = []
+
+        def parse(entry: Any) -> None:
+            if entries:
+                self._take(entry, campaign)
+            elif entry != head:
                 raise ConformError(
                     f"--state {path}: it is of another implementation, contract or choice of "
                     "tests; name another file, or remove it"
                 )
-            for entry in entries[1:]:
-                self._take(entry, campaign)
+            entries.append(entry)
+
+        try:
+            self._journal.read(parse)
+            if not entries and path is not None and path.is_file() and path.stat().st_size:
+                raise SimulationError(f"{path}:1: expected {_WHAT}, got no whole line; {_ADVICE}")
             # Without the torn end of a run that was killed.
-            whole = "".join(json.dumps(entry) + "\n" for entry in entries or [head])
-            write_files({path: whole})
-        except FileError as error:
+            self._journal.replace(entries or [head])
+        except (FileError, SimulationError) as error:
             raise ConformError(f"--state {error}") from error
-        except (ValueError, RecursionError) as error:
-            raise ConformError(
-                f"--state {path}: expected the state of a campaign, as this version writes it: "
-                f"{' '.join(str(error).split())[:200]}; name another file, or remove it"
-            ) from error
 
     def _take(self, entry: Any, campaign: Campaign) -> None:
         """Count an entry, if its seeds are of this campaign; ``ValueError`` if it is none."""
@@ -129,40 +129,15 @@ class State:
         """
         entry = {"seeds": list(seeds), "results": records}
         self._take(entry, campaign)
-        if self._path is None:
+        if self._journal is None:
             return
         try:
-            with self._path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(entry) + "\n")
-                file.flush()
-                os.fsync(file.fileno())
+            self._journal.add(entry)
         except OSError as error:
             raise ConformError(
-                f"--state {self._path}: cannot be written: {reason(error)}; what is in it counts "
-                "when the campaign is run again"
+                f"--state {self._journal.path}: cannot be written: {reason(error)}; what is in it "
+                "counts when the campaign is run again"
             ) from error
-
-
-def _entries(path: Path) -> Iterator[Any]:
-    """The entries of a state file, which may end in a torn one; nothing if there is no file."""
-    if not os.path.lexists(path):
-        return
-    torn: ValueError | None = None
-    with opened(path) as (file, _):
-        for number in itertools.count():
-            line = file.readline(MAX_LINE)
-            if not line:
-                return
-            if torn is not None:
-                raise torn
-            if len(line) == MAX_LINE:
-                raise ValueError(f"a line longer than {MAX_LINE} bytes")
-            try:
-                yield json.loads(line)
-            except ValueError as error:
-                if number == 0:
-                    raise
-                torn = error
 
 
 Shards = Callable[[Campaign, list[tuple[int, ...]], int], Iterator[tuple[tuple[int, ...], Any]]]

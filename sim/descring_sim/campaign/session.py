@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from descring_sim.campaign.ray import ray_shards
 from descring_sim.campaign.seeds import Campaign, State, local_shards, run_campaign
@@ -20,6 +18,7 @@ from descring_sim.conform.report.write import write_report
 from descring_sim.conform.session import describe, folder_of, origin
 from descring_sim.conform.suite.catalogue import select
 from descring_sim.conform.verdict import Verdict, skipped, versions
+from descring_sim.support.progress import progress_bar
 
 
 @dataclass(frozen=True)
@@ -59,14 +58,7 @@ def judge_seeds(wanted: SuiteCampaign) -> int:
     kept = State(wanted.state, plan)
     if kept.done:
         click.echo(f"{wanted.state}: {len(kept.done)} of {count} seeds are there", err=True)
-    console = Console(stderr=True)
-    columns = (
-        *(TextColumn("{task.description}"), BarColumn()),
-        *(MofNCompleteColumn(), TimeRemainingColumn()),
-    )
-    with Progress(
-        *columns, console=console, transient=True, disable=not console.is_terminal
-    ) as bar:
+    with progress_bar() as bar:
         line = bar.add_task(f"{reference}, seeds", total=count)
         results = run_campaign(
             plan,

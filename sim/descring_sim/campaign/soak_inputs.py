@@ -9,9 +9,7 @@ and no others.
 from __future__ import annotations
 
 import ast
-import hashlib
 import importlib.metadata
-import json
 from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
@@ -19,7 +17,7 @@ from pathlib import Path
 from descring_sim.cosim.block import Suite
 from descring_sim.cosim.simulators import Simulator
 from descring_sim.hdl import filelist
-from descring_sim.support import paths
+from descring_sim.support import build_cache, paths
 
 _LIBRARIES = ("cocotb", "cocotb-bus", "cocotbext-axi", "numpy")
 
@@ -80,8 +78,5 @@ def digest(suite: Suite, simulator: Simulator, tests_dir: Path, rtl_dir: Path) -
     versions = [importlib.metadata.version(name) for name in _LIBRARIES]
     identity = [simulator.name, simulator.version, suite.of.top, suite.name]
     options = [sorted(suite.parameters.items()), sorted(suite.of.extra_env.items())]
-    state = hashlib.sha256(json.dumps([*identity, *options, versions]).encode())
-    for file in (*rtl.sources, *rtl.headers, *python_files(suite.cases, tests_dir)):
-        state.update(f"\0{file.name}\0".encode())
-        state.update(file.read_bytes())
-    return state.hexdigest()[:16]
+    files = (*rtl.sources, *rtl.headers, *python_files(suite.cases, tests_dir))
+    return build_cache.key([*identity, *options, versions], files)

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from descring_sim.support import journal
 from descring_sim.support.errors import SimulationError
 from descring_sim.support.files import write_files
 
@@ -59,7 +60,8 @@ class Journal:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._file = folder / "journal.jsonl"
+        what, advice = "a record of `make soak`", f"remove the folder {folder}"
+        self._file = journal.Journal(folder / "journal.jsonl", what, advice)
         self._sessions = folder / "sessions.json"
 
     def session(self, name: str) -> Session | None:
@@ -91,29 +93,15 @@ class Journal:
 
     def add(self, record: Record) -> None:
         """Append a record; a kill in the middle costs this record alone."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with self._file.open("ab") as file:
-            file.write((json.dumps(asdict(record)) + "\n").encode())
+        self._file.add(asdict(record))
 
     def records(self) -> list[Record]:
-        """Return all records; a last line that a kill has cut is left out, and removed."""
-        if not self._file.is_file():
-            return []
-        data = self._file.read_bytes()
-        whole = data[: data.rfind(b"\n") + 1]
-        if len(whole) != len(data):
-            with self._file.open("r+b") as file:
-                file.truncate(len(whole))
-        try:
-            return [_record(json.loads(line)) for line in whole.decode().splitlines()]
-        except (ValueError, KeyError, TypeError) as error:
-            raise self._foreign(self._file, error) from error
+        """Return all records; a last line that a kill has cut is left out."""
+        return self._file.read(_record)
 
     def forget(self, keep: Iterable[Record] = ()) -> None:
         """Leave only the records ``keep``."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        text = "".join(json.dumps(asdict(record)) + "\n" for record in keep)
-        write_files({self._file: text})
+        self._file.replace(asdict(record) for record in keep)
 
     def _foreign(self, file: Path, error: Exception) -> SimulationError:
         with contextlib.suppress(ValueError):

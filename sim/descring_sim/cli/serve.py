@@ -8,30 +8,32 @@ stale, and ``descring gen``, which may be the remedy, must work then too.
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
+from typing import Any
 
 import click
+from descring_host.serve import OPTIONS
 from descring_model.program import importing
+
+
+def _declared(command: Callable[..., None]) -> Callable[..., None]:
+    for name, default, text in reversed(OPTIONS):
+        flag = default is False
+        command = click.option(
+            f"--{name}",
+            type=None if flag else int,
+            is_flag=flag,
+            default=default,
+            show_default=bool(default),
+            help=text,
+        )(command)
+    return command
 
 
 @click.command()
 @click.argument("name")
-@click.option("--memory", default=16 << 20, show_default=True, help="Bytes of the memory window.")
-@click.option("--workers", default=1, show_default=True, help="Native worker threads, 1 to 16.")
-@click.option("--first-index", default=0, help="Test only: the indices after reset.")
-@click.option("--huge-pages", is_flag=True, help="Request pages of 2 MiB; reports the outcome.")
-@click.option("--numa-node", type=int, help="Bind the memory to this node; likewise.")
-@click.option("--restart", is_flag=True, help="Continue in memory whose worker died.")
-@click.option("--exit-with-host", is_flag=True, help="End when the host is gone.")
-def serve(
-    name: str,
-    memory: int,
-    workers: int,
-    first_index: int,
-    huge_pages: bool,
-    numa_node: int | None,
-    restart: bool,
-    exit_with_host: bool,
-) -> None:
+@_declared
+def serve(name: str, **options: Any) -> None:
     """Be the worker process of a device in shared memory NAME, until Ctrl-C.
 
     A host opens it with open_device("cpu", attach=NAME). Events are reported on stdout, one JSON
@@ -39,16 +41,7 @@ def serve(
     """
     with importing():
         from descring_host.server import run
-    code = run(
-        name,
-        memory=memory,
-        workers=workers,
-        first_index=first_index,
-        huge_pages=huge_pages,
-        numa_node=numa_node,
-        restart=restart,
-        exit_with_host=exit_with_host,
-    )
+    code = run(name, **options)
     if code:
         sys.exit(code)
 

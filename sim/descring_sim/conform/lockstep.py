@@ -19,10 +19,10 @@ from descring_model.lines import INDEX_MODULUS, index_range
 
 LINE = contract.DESC_BYTES
 U32 = INDEX_MODULUS - 1
-REG = {name: register.offset for name, register in contract.REGISTER.items()}
-CTRL = {bits.name: bits.mask for bits in contract.REGISTER["CTRL"].bits}
-STATUS = {bits.name: bits.mask for bits in contract.REGISTER["STATUS"].bits}
-IRQ = {bits.name: bits.mask for bits in contract.REGISTER["IRQ_STATUS"].bits}
+REG = contract.OFFSET
+CTRL = contract.MASK["CTRL"]
+STATUS = contract.MASK["STATUS"]
+IRQ = contract.MASK["IRQ_STATUS"]
 COMPARED = tuple(name for name in REG if name not in ("CNT_STALL_CYCLES", "DOORBELL"))
 """Registers that are compared at rest; stalled cycles are time (section 8)."""
 RINGS = ("CMD", "DONE", "REWARD")

@@ -3,10 +3,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 import json
-import shutil
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,8 +13,7 @@ from pathlib import Path
 from descring_sim.cosim import simulators
 from descring_sim.cosim.simulators import Simulator
 from descring_sim.hdl import filelist
-from descring_sim.support import paths, plain_paths, processes
-from descring_sim.support.build_cache import locked
+from descring_sim.support import build_cache, paths, plain_paths, processes
 from descring_sim.support.errors import SimulationError
 from descring_sim.waves import window
 
@@ -76,23 +73,6 @@ def run_child(
         end_child(process)
 
 
-def _key(
-    simulator: Simulator,
-    top: str,
-    parameters: Parameters,
-    files: filelist.SourceSet,
-    args: list[str],
-    recorder: str,
-) -> str:
-    digest = hashlib.sha256()
-    identity = [simulator.name, simulator.version, top, sorted(parameters.items()), args, recorder]
-    digest.update(json.dumps([*identity, simulators.TIMESCALE]).encode())
-    for path in (*files.sources, *files.headers):
-        digest.update(f"\0{path.name}\0".encode())
-        digest.update(path.read_bytes())
-    return digest.hexdigest()[:16]
-
-
 def build(
     simulator: Simulator,
     *,
@@ -114,17 +94,16 @@ def build(
     files = filelist.collect(rtl_dir, top)
     args = simulator.build_args(waves=waves, coverage=coverage)
     own, text = window.recorder(simulator.name, top) if waves else (None, "")
-    name = f"{top}-{_key(simulator, top, parameters, files, args, text)}"
+    identity = [simulator.name, simulator.version, top, sorted(parameters.items()), args, text]
+    key = build_cache.key([*identity, simulators.TIMESCALE], (*files.sources, *files.headers))
     # The model that Verilator links keeps this name, and make cannot take every other.
-    directory = plain_paths.plain(build_root) / simulator.name / name
-    stamp = directory / "finished"
+    directory = plain_paths.plain(build_root) / simulator.name / f"{top}-{key}"
     if simulator.name == "verilator":
         _check_names(directory if own is not None else None)
-    with locked(build_root / "locks" / f"{simulator.name}-{name}"):
-        if stamp.is_file() and simulator.binary(directory, top).is_file():
+    binary = simulator.binary(directory, top)
+    with build_cache.product(directory, binary) as there:
+        if there:
             return Build(directory, fresh=False)
-        shutil.rmtree(directory, ignore_errors=True)
-        directory.mkdir(parents=True)
         inputs = [str(path) for path in files.sources]
         if own is not None:
             (directory / own).parent.mkdir(parents=True, exist_ok=True)
@@ -154,13 +133,12 @@ def build(
             timeout_s=BUILD_TIMEOUT_S,
             env=simulators.environment() | {"MAKEFLAGS": plain_paths.make_flags(directory)},
         )
-        if code != 0 or not simulator.binary(directory, top).is_file():
+        if code != 0 or not binary.is_file():
             why = f"no end after {BUILD_TIMEOUT_S:.0f} s" if code is None else f"exit code {code}"
             raise SimulationError(
                 f"{simulator.name} {simulator.version} did not build {top} "
                 f"{dict(parameters)}: {why}\n{_messages(log)}\n  log: {log}"
             )
-        stamp.touch()
     return Build(directory, fresh=True)
 
 

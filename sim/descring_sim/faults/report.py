@@ -7,12 +7,12 @@ import json
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from descring_sim.faults.kinds import COUNTED_IN_PARTS, PARTS
 from descring_sim.support import provenance
-from descring_sim.support.errors import SimulationError
 from descring_sim.support.files import write_files
+from descring_sim.support.journal import Journal
 from descring_sim.support.markdown import table
 
 FOLDERS = ("rtl", "sim", "cocotb_tests", "pymodel", "host")
@@ -34,12 +34,13 @@ class Chunk(NamedTuple):
     seeds: int
 
 
+def _journal(path: Path) -> Journal:
+    return Journal(path, "what a run has noted", "remove the file and run without --resume")
+
+
 def note(journal: Path, commit: str, chunk: Chunk, counts: Counter[str]) -> None:
     """Add a line about what is done, at once, so that no end of the run loses it."""
-    journal.parent.mkdir(parents=True, exist_ok=True)
-    entry = {"commit": commit, **chunk._asdict(), "counts": counts}
-    with journal.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(entry) + "\n")
+    _journal(journal).add({"commit": commit, **chunk._asdict(), "counts": counts})
 
 
 def read_journal(journal: Path, commit: str) -> dict[Chunk, Counter[str]]:
@@ -48,20 +49,13 @@ def read_journal(journal: Path, commit: str) -> dict[Chunk, Counter[str]]:
     Raises:
         SimulationError: a line is none of :func:`note`'s.
     """
-    done = {}
-    lines = journal.read_text("utf-8", "replace").splitlines() if journal.is_file() else []
-    for number, line in enumerate(lines, start=1):
-        try:
-            entry = json.loads(line)
-            chunk = Chunk(*(entry[name] for name in Chunk._fields))
-            if entry["commit"] == commit:
-                done[chunk] = Counter(entry["counts"])
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            raise SimulationError(
-                f"{journal}:{number}: expected what a run has noted, got {line[:80]!r}; "
-                "remove the file and run without --resume"
-            ) from error
-    return done
+
+    def parse(entry: Any) -> tuple[str, Chunk, Counter[str]]:
+        chunk = Chunk(*(entry[name] for name in Chunk._fields))
+        return entry["commit"], chunk, Counter(entry["counts"])
+
+    found = _journal(journal).read(parse)
+    return {chunk: counts for at, chunk, counts in found if at == commit}
 
 
 def add_up(results: Iterable[tuple[Chunk, Counter[str]]]) -> Total:

@@ -11,14 +11,13 @@ against.
 
 from __future__ import annotations
 
-import hashlib
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from descring_sim.formal import properties, toolchain
 from descring_sim.formal.properties import Property
-from descring_sim.support import paths
+from descring_sim.support import build_cache, paths
 from descring_sim.support.errors import SimulationError
 
 KINDS = ("prove", "cover", "linear", "trace")
@@ -84,14 +83,8 @@ class Task:
 
     def key(self) -> str:
         """A hash of everything that the outcome depends on."""
-        digest = hashlib.sha256()
-        for tool in TOOLS:
-            digest.update(f"{tool} {toolchain.version(tool)}\0".encode())
-        digest.update(f"{self.name}\0".encode())
-        for path in (self.sby, *self.files):
-            digest.update(f"\0{path.name}\0".encode())
-            digest.update(path.read_bytes())
-        return digest.hexdigest()[:16]
+        tools = [f"{tool} {toolchain.version(tool)}" for tool in TOOLS]
+        return build_cache.key([*tools, self.name], (self.sby, *self.files))
 
 
 def _sections(sby: Path) -> dict[str, list[str]]:

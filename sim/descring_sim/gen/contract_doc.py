@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from descring_model import contract, rules
 
@@ -161,13 +161,19 @@ def render() -> str:
             version_1=contract.EARLIER_HASHES[1],
         ),
     ]
-    for number, (title, introduction) in rules.SECTIONS.items():
-        parts.append(f"\n## {number}. {title}\n\n")
+    return "".join([*parts, *sections(rules.SECTIONS, rules.RULES, _DATA)])
+
+
+def sections(
+    titles: Mapping[int, tuple[str, str]],
+    listed: Sequence[rules.Rule],
+    data: Mapping[int, Callable[[], str]],
+) -> Iterator[str]:
+    """Yield the sections of a contract's page: heading, introduction, tables of data, rules."""
+    for number, (title, introduction) in titles.items():
+        yield f"\n## {number}. {title}\n\n"
         if introduction:
-            parts.append(f"{introduction}\n\n")
-        if number in _DATA:
-            parts.append(_DATA[number]())
-        parts.extend(
-            f"- **{rule.rule}** {rule.text}\n" for rule in rules.RULES if rule.section == number
-        )
-    return "".join(parts)
+            yield f"{introduction}\n\n"
+        if number in data:
+            yield data[number]()
+        yield from (f"- **{rule.rule}** {rule.text}\n" for rule in listed if rule.section == number)

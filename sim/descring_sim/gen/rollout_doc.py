@@ -8,6 +8,7 @@ from collections.abc import Callable
 from descring_model.contract import Bits, Value
 from descring_model.rollouts import contract, rules
 
+from descring_sim.gen.contract_doc import sections
 from descring_sim.support.markdown import GENERATED, table
 
 _INTRODUCTION = """\
@@ -96,14 +97,5 @@ _DATA: dict[int, Callable[[], str]] = {
 
 def render() -> str:
     """The text of the page."""
-    parts = [GENERATED, _INTRODUCTION]
-    for number, (title, introduction) in rules.SECTIONS.items():
-        parts.append(f"\n## {number}. {title}\n\n")
-        if introduction:
-            parts.append(f"{introduction}\n\n")
-        if number in _DATA:
-            parts.append(_DATA[number]())
-        parts.extend(
-            f"- **{rule.rule}** {rule.text}\n" for rule in rules.RULES if rule.section == number
-        )
-    return "".join(parts)
+    found = sections(rules.SECTIONS, rules.RULES, _DATA)
+    return "".join([GENERATED, _INTRODUCTION, *found])

@@ -13,23 +13,19 @@ for.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-
-import click
 
 from descring_sim.formal import proofs, tasks
 from descring_sim.formal.proofs import Outcome
 from descring_sim.formal.session import SOURCES, failure_text, out_dir
 from descring_sim.formal.tasks import Task
 from descring_sim.mutation import session
-from descring_sim.mutation.mutant import Mutant, MutantError
-from descring_sim.mutation.session import Status, Verdict
+from descring_sim.mutation.session import CopyRunner, Finding, nothing_found
 from descring_sim.support import paths
 from descring_sim.support.click_program import run_module
-from descring_sim.support.errors import SimulationError
+from descring_sim.support.mutant import Mutant
 
 TAG = "mutants"
 
@@ -40,22 +36,23 @@ FEWEST = 30
 """Fewer mutants than this prove little about the properties."""
 
 
-def judge(mutant: Mutant, task: Task, outcome: Outcome) -> tuple[Status, str]:
+def judge(mutant: Mutant, task: Task, outcome: Outcome) -> Finding:
     """What the outcome of ``task`` on a copy with ``mutant`` means for it, and why."""
     names = ", ".join(dict.fromkeys(proofs.leaf(name) for name in outcome.failed))
     if outcome.status == "unknown" and mutant.equivalent and not mutant.unproven:
         # Without a trace from reset nothing speaks against the entry; the invariants are stricter.
-        return "equivalent", mutant.equivalent
+        return Finding("equivalent", mutant.equivalent)
     if outcome.status == "pass":
-        return ("equivalent", mutant.equivalent) if mutant.equivalent else ("survived", str(task))
+        found = nothing_found(mutant)
+        return found if found.status == "equivalent" else Finding("survived", str(task))
     if outcome.status == "error":
-        return "invalid", outcome.message
+        return Finding("invalid", outcome.message)
     how = "refuted" if outcome.status == "fail" else "refused, no induction step"
-    return "killed", f"{how}: {names} ({task})"
+    return Finding("killed", f"{how}: {names} ({task})")
 
 
 @dataclass(frozen=True)
-class MutantRunner:
+class MutantRunner(CopyRunner):
     """Runs the proofs on mutants.
 
     Attributes:
@@ -64,34 +61,31 @@ class MutantRunner:
 
     root: Path
 
-    def try_mutant(self, mutant: Mutant) -> Verdict:
-        """Apply ``mutant`` to a copy of the sources and run the tasks of its block on it.
+    def sources(self) -> dict[str, Path]:
+        """Return RTL and properties."""
+        return {"rtl": paths.rtl_dir(), "formal": tasks.formal_dir()}
+
+    def clean(self, home: Path) -> None:
+        """Keep everything: traces and report of a refuted mutant are for people."""
+
+    def judge(self, mutant: Mutant, home: Path, source: Path) -> Finding:
+        """Run the tasks of the mutant's block until one does not pass.
 
         An outcome is kept by the hash of the mutated sources, so that a stopped campaign resumes.
         """
         seconds = 0.0
-        home = self.root / mutant.name
-        shutil.rmtree(home, ignore_errors=True)
-        shutil.copytree(tasks.formal_dir(), home / "formal")
-        shutil.copytree(paths.rtl_dir(), home / "rtl")
-        source = home / "rtl" / mutant.file
-        status: Status = "invalid"
-        by = f"no task with the tag {TAG}"
-        try:
-            source.write_text(mutant.mutate(source.read_text(encoding="utf-8")), encoding="utf-8")
-            for task in tasks.read(home / "formal" / f"{source.stem}.sby"):
-                if TAG not in task.tags:
-                    continue
-                outcome = proofs.run_once(task, home / "out", self.root / "outcomes")
-                seconds += outcome.seconds
-                status, by = judge(mutant, task, outcome)
-                if outcome.status != "pass":
-                    if outcome.status == "fail" and not outcome.cached:
-                        (home / REPORT).write_text(failure_text(task, outcome), encoding="utf-8")
-                    break
-        except (MutantError, SimulationError) as error:
-            status, by = "invalid", str(error)
-        return Verdict(mutant, status, by, seconds)
+        found = Finding("invalid", f"no task with the tag {TAG}")
+        for task in tasks.read(home / "formal" / f"{source.stem}.sby"):
+            if TAG not in task.tags:
+                continue
+            outcome = proofs.run_once(task, home / "out", self.root / "outcomes")
+            seconds += outcome.seconds
+            found = judge(mutant, task, outcome)._replace(seconds=seconds)
+            if outcome.status != "pass":
+                if outcome.status == "fail" and not outcome.cached:
+                    (home / REPORT).write_text(failure_text(task, outcome), encoding="utf-8")
+                break
+        return found
 
 
 def concerned(mutants: Sequence[Mutant]) -> list[Mutant]:
@@ -110,11 +104,7 @@ def concerned(mutants: Sequence[Mutant]) -> list[Mutant]:
     ]
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--jobs", type=click.IntRange(1, 64), default=2, show_default=True)
-@click.option("--only", multiple=True, metavar="ID", help="Try this mutant only; may be repeated.")
-@click.option("--list", "list_only", is_flag=True, help="Print the list and try nothing.")
-@click.option("--write", is_flag=True, help="Write docs/results/proof-mutants.md too.")
+@session.options("proof-mutants.md")
 def main(jobs: int, only: tuple[str, ...], list_only: bool, write: bool) -> None:
     """Mutate the RTL; the proofs must kill every mutant."""
     session.campaign(

@@ -15,22 +15,18 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 import threading
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import click
-
 from descring_sim.mutation import session
-from descring_sim.mutation.mutant import Mutant, MutantError, Run
-from descring_sim.mutation.session import Status, Verdict
+from descring_sim.mutation.session import CopyRunner, Finding, Once, nothing_found
 from descring_sim.support import environment as tool_environment
 from descring_sim.support import paths
 from descring_sim.support.click_program import run_module
+from descring_sim.support.mutant import Mutant, MutantError, Run
 
 FEWEST = 60
 """Fewer mutants than this prove little about the suite."""
@@ -69,7 +65,7 @@ def host_dir() -> Path:
 
 
 @dataclass
-class HostMutantRunner:
+class HostMutantRunner(CopyRunner):
     """Apply mutants to copies of ``host/``.
 
     Attributes:
@@ -79,25 +75,14 @@ class HostMutantRunner:
 
     source: Path = field(default_factory=host_dir)
     root: Path = field(default_factory=lambda: paths.build_dir() / "mutants" / "host")
-    _broken: dict[tuple[str, str | None], bool] = field(default_factory=dict)
-    _guard: threading.Lock = field(default_factory=threading.Lock)
+    _broken: Once[tuple[str, str | None], bool] = field(default_factory=Once)
 
-    def try_mutant(self, mutant: Mutant) -> Verdict:
-        """Apply ``mutant`` to a copy of the sources and run until a test fails."""
-        started = time.monotonic()
-        home = self._copy(mutant.name)
-        try:
-            status, by = self._outcome(mutant, home)
-        except MutantError as error:
-            status, by = "invalid", str(error)
-        shutil.rmtree(home)
-        return Verdict(mutant, status, by, time.monotonic() - started)
+    def sources(self) -> dict[str, Path]:
+        """Return ``host/``, which becomes the copy."""
+        return {".": self.source}
 
-    def _outcome(self, mutant: Mutant, home: Path) -> tuple[Status, str]:
-        source = home / mutant.file
-        if not source.is_file():
-            raise MutantError(f"{mutant.name}: there is no {mutant.file} in {self.source}")
-        source.write_text(mutant.mutate(source.read_text(encoding="utf-8")), encoding="utf-8")
+    def judge(self, mutant: Mutant, home: Path, source: Path) -> Finding:
+        """Run the mutant's test files until a test fails."""
         if source.suffix in (".c", ".h"):
             self._build(home)
         for run in mutant.runs:
@@ -105,14 +90,8 @@ class HostMutantRunner:
             if failure is not None:
                 if self._fails_anyway(run, failure):
                     raise MutantError(f"fails on the unchanged sources too: {failure}")
-                return "killed", str(failure)
-        return ("equivalent", mutant.equivalent) if mutant.equivalent else ("survived", "nothing")
-
-    def _copy(self, name: str) -> Path:
-        home = self.root / name
-        shutil.rmtree(home, ignore_errors=True)
-        shutil.copytree(self.source, home, ignore=shutil.ignore_patterns("__pycache__", "tmp*"))
-        return home
+                return Finding("killed", str(failure))
+        return nothing_found(mutant)
 
     @staticmethod
     def _build(home: Path) -> None:
@@ -124,13 +103,16 @@ class HostMutantRunner:
             raise MutantError(f"the native core does not build: {built.stderr.strip()[-200:]}")
 
     def _fails_anyway(self, run: Run, failure: Failure) -> bool:
-        """Whether what failed fails on the unchanged sources too; found out once a test."""
-        known = (failure.file, failure.test)
-        with self._guard:
-            if known not in self._broken:
-                home = self._copy("unchanged")
-                self._broken[known] = self._first_failure(home, run, failure.test) is not None
-            return self._broken[known]
+        """Whether what failed fails on the unchanged sources too."""
+
+        def find() -> bool:
+            home = self.copy(f"unchanged-{threading.get_ident()}")
+            try:
+                return self._first_failure(home, run, failure.test) is not None
+            finally:
+                self.clean(home)
+
+        return self._broken.get((failure.file, failure.test), find)
 
     def _first_failure(self, home: Path, run: Run, test: str | None = None) -> Failure | None:
         """The first test of ``run``, or this ``test``, that fails in ``home``; None if none does.
@@ -175,11 +157,7 @@ class HostMutantRunner:
         raise MutantError(f"{run}: {(done.stdout + done.stderr).strip()[-200:]}")
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--jobs", type=click.IntRange(1, 64), default=2, show_default=True)
-@click.option("--only", multiple=True, metavar="ID", help="Try this mutant only; may be repeated.")
-@click.option("--list", "list_only", is_flag=True, help="Print the list and try nothing.")
-@click.option("--write", is_flag=True, help="Write docs/results/mutants-host.md too.")
+@session.options("mutants-host.md")
 def main(jobs: int, only: tuple[str, ...], list_only: bool, write: bool) -> None:
     """Break the host runtime in many small ways; its suite must kill every break."""
     session.campaign(

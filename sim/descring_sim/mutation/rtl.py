@@ -14,8 +14,6 @@ from __future__ import annotations
 
 import re
 import shutil
-import threading
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,11 +25,11 @@ from descring_sim.cosim import runner
 from descring_sim.cosim.block import Suite
 from descring_sim.cosim.runner import RunResult
 from descring_sim.mutation import session
-from descring_sim.mutation.mutant import Mutant, MutantError, Run
-from descring_sim.mutation.session import Status, Verdict
+from descring_sim.mutation.session import CopyRunner, Finding, Once, nothing_found
 from descring_sim.support import paths
 from descring_sim.support.click_program import run_module
 from descring_sim.support.errors import SimulationError
+from descring_sim.support.mutant import Mutant, MutantError, Run
 
 LAST_RUNS = (Run("rl_runtime_top", "small"), Run("rl_runtime_mmio", "small"))
 """What every mutant meets at last: the core and the whole device."""
@@ -86,7 +84,7 @@ def quick_jobs_of(block: str) -> list[Job]:
 
 
 @dataclass
-class MutantRunner:
+class MutantRunner(CopyRunner):
     """Runs mutants, and the unchanged RTL as the measure of what a failing case means.
 
     Attributes:
@@ -103,35 +101,24 @@ class MutantRunner:
     root: Path = field(default_factory=lambda: paths.build_dir() / "mutants")
     last_runs: Sequence[Run] = LAST_RUNS
     tier: str = runner.DEFAULT_TIER
-    _sound: dict[Job, str] = field(default_factory=dict)
-    _locks: dict[Job, threading.Lock] = field(default_factory=dict)
-    _guard: threading.Lock = field(default_factory=threading.Lock)
+    _sound: Once[Job, str] = field(default_factory=Once)
 
-    def try_mutant(self, mutant: Mutant) -> Verdict:
-        """Apply ``mutant`` to a copy of the sources and run until a case fails."""
-        started = time.monotonic()
-        status, by = self._outcome(mutant)
-        return Verdict(mutant, status, by, time.monotonic() - started)
+    def sources(self) -> dict[str, Path]:
+        """Return the RTL."""
+        return {"rtl": self.rtl_dir}
 
-    def _outcome(self, mutant: Mutant) -> tuple[Status, str]:
-        home = self.root / mutant.name
-        shutil.rmtree(home, ignore_errors=True)
-        rtl = home / "rtl"
-        shutil.copytree(self.rtl_dir, rtl)
-        source = rtl / mutant.file
-        try:
-            if not source.is_file():
-                raise MutantError(f"{mutant.name}: there is no {mutant.file} in {self.rtl_dir}")
-            source.write_text(mutant.mutate(source.read_text(encoding="utf-8")), encoding="utf-8")
-            for job in self._jobs(mutant):
-                result = job.run(seed=self.seed, rtl_dir=rtl, build_root=home)
-                if not result.ok:
-                    return self._judge(job, result)
-        except (MutantError, SimulationError) as error:
-            return "invalid", str(error)
-        finally:
-            shutil.rmtree(home / SIMULATOR, ignore_errors=True)
-        return ("equivalent", mutant.equivalent) if mutant.equivalent else ("survived", "nothing")
+    def clean(self, home: Path) -> None:
+        """Remove the builds; sources, logs and waves stay."""
+        shutil.rmtree(home / SIMULATOR, ignore_errors=True)
+
+    def judge(self, mutant: Mutant, home: Path, source: Path) -> Finding:
+        """Run the mutant's jobs until a case fails."""
+        del source
+        for job in self._jobs(mutant):
+            result = job.run(seed=self.seed, rtl_dir=home / "rtl", build_root=home)
+            if not result.ok:
+                return self._finding(job, result)
+        return nothing_found(mutant)
 
     def _jobs(self, mutant: Mutant) -> Iterator[Job]:
         runs = dict.fromkeys((*mutant.runs, *self.last_runs))
@@ -142,28 +129,21 @@ class MutantRunner:
             for run in runs:
                 yield from jobs_of(run)
 
-    def _judge(self, job: Job, result: RunResult) -> tuple[Status, str]:
+    def _finding(self, job: Job, result: RunResult) -> Finding:
         failed = result.outcome.first_failed
         log = result.log.read_text("utf-8", "replace")
         by = assertion_in(log) if failed is None else f"{failed.label}: {_why(failed.message, log)}"
         if by is None:
-            return "invalid", f"{job.suite.cases}: {'; '.join(result.outcome.problems)}"
-        problem = self._problem_of(job)
+            return Finding("invalid", f"{job.suite.cases}: {'; '.join(result.outcome.problems)}")
+        problem = self._sound.get(job, lambda: self._problem_of(job))
         if problem:
-            return "invalid", f"{job.suite.cases} fails on the unchanged RTL too: {problem}"
-        return "killed", f"{by} ({job.suite.config})"
+            raise MutantError(f"{job.suite.cases} fails on the unchanged RTL too: {problem}")
+        return Finding("killed", f"{by} ({job.suite.config})")
 
     def _problem_of(self, job: Job) -> str:
-        """Why the job fails on the unchanged sources, empty if it does not; run once a job."""
-        with self._guard:
-            lock = self._locks.setdefault(job, threading.Lock())
-        with lock:
-            if job not in self._sound:
-                result = job.run(
-                    seed=self.seed, rtl_dir=self.rtl_dir, build_root=self.root / "unchanged"
-                )
-                self._sound[job] = "" if result.ok else result.failure_text()
-            return self._sound[job]
+        """Why the job fails on the unchanged sources, empty if it does not."""
+        result = job.run(seed=self.seed, rtl_dir=self.rtl_dir, build_root=self.root / "unchanged")
+        return "" if result.ok else result.failure_text()
 
 
 def assertion_in(log: str) -> str | None:
@@ -191,15 +171,11 @@ def _why(message: str, log: str) -> str:
     return re.sub(r"^[\w.]*AssertionError: ", "", text)[:160]
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--jobs", type=click.IntRange(1, 64), default=2, show_default=True)
-@click.option("--only", multiple=True, metavar="ID", help="Try this mutant only; may be repeated.")
+@session.options("mutants.md")
 @click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=SEED, show_default=True)
 @click.option(
     "--tier", type=click.Choice(runner.TIERS), default=runner.DEFAULT_TIER, show_default=True
 )
-@click.option("--list", "list_only", is_flag=True, help="Print the list and try nothing.")
-@click.option("--write", is_flag=True, help="Write docs/results/mutants.md too.")
 @click.option("--resume", is_flag=True, help="Try nothing whose verdict is known; note the others.")
 def main(
     jobs: int,

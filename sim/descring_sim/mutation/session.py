@@ -3,23 +3,27 @@
 
 from __future__ import annotations
 
-import json
 import re
+import shutil
 import sys
 import threading
 import time
-from collections import Counter
-from collections.abc import Callable, Sequence
+from abc import ABC, abstractmethod
+from collections import Counter, defaultdict
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Any, Generic, Literal, NamedTuple, Protocol, TypeVar
 
 import click
+from descring_model.program import DescringError
 
-from descring_sim.mutation.mutant import Mutant, MutantError, load
 from descring_sim.support import paths, provenance, suggest
+from descring_sim.support.errors import SimulationError
 from descring_sim.support.files import write_files
+from descring_sim.support.journal import Journal
+from descring_sim.support.mutant import Mutant, MutantError, load
 
 Status = Literal["killed", "equivalent", "survived", "invalid"]
 
@@ -47,6 +51,92 @@ class MutantRunner(Protocol):
         ...
 
 
+class Finding(NamedTuple):
+    """What a try has found: status, the case or reason, and seconds, None for those it took."""
+
+    status: Status
+    by: str
+    seconds: float | None = None
+
+
+def nothing_found(mutant: Mutant) -> Finding:
+    """Return the finding on a mutant under which every test passed."""
+    if mutant.equivalent:
+        return Finding("equivalent", mutant.equivalent)
+    return Finding("survived", "nothing")
+
+
+class CopyRunner(ABC):
+    """Applies each mutant to a copy of the sources below ``root``, and judges the copy.
+
+    Attributes:
+        root: where the copies go.
+    """
+
+    root: Path
+
+    @abstractmethod
+    def sources(self) -> Mapping[str, Path]:
+        """Return the folders by their path in the copy; the first has the mutants' files."""
+
+    @abstractmethod
+    def judge(self, mutant: Mutant, home: Path, source: Path) -> Finding:
+        """Run tests on the copy ``home``, whose file ``source`` was changed, until one fails.
+
+        Raises:
+            MutantError, SimulationError: nothing can be found out.
+        """
+
+    def clean(self, home: Path) -> None:
+        """Remove what is left of the copy."""
+        shutil.rmtree(home)
+
+    def copy(self, name: str) -> Path:
+        """Return a new copy of the sources."""
+        home = self.root / name
+        shutil.rmtree(home, ignore_errors=True)
+        for place, folder in self.sources().items():
+            ignored = shutil.ignore_patterns("__pycache__", "tmp*")
+            shutil.copytree(folder, home / place, ignore=ignored)
+        return home
+
+    def try_mutant(self, mutant: Mutant) -> Verdict:
+        """Apply ``mutant`` to a copy of the sources and run until something fails."""
+        started = time.monotonic()
+        home = self.copy(mutant.name)
+        try:
+            source = mutant.apply(home / next(iter(self.sources())))
+            found = self.judge(mutant, home, source)
+        except (MutantError, SimulationError) as error:
+            found = Finding("invalid", str(error))
+        finally:
+            self.clean(home)
+        seconds = time.monotonic() - started if found.seconds is None else found.seconds
+        return Verdict(mutant, found.status, found.by, seconds)
+
+
+_Key = TypeVar("_Key", bound=Hashable)
+_Value = TypeVar("_Value")
+
+
+class Once(Generic[_Key, _Value]):
+    """Values that are found out once a key, however many threads ask."""
+
+    def __init__(self) -> None:
+        self._known: dict[_Key, _Value] = {}
+        self._locks: defaultdict[_Key, threading.Lock] = defaultdict(threading.Lock)
+        self._guard = threading.Lock()
+
+    def get(self, key: _Key, find: Callable[[], _Value]) -> _Value:
+        """Return the value of ``key``; ``find`` is called where it is not known."""
+        with self._guard:
+            lock = self._locks[key]
+        with lock:
+            if key not in self._known:
+                self._known[key] = find()
+            return self._known[key]
+
+
 class Resumed:
     """A runner that knows what earlier runs over the same sources have found.
 
@@ -57,38 +147,28 @@ class Resumed:
         """Read ``journal``, if there is one; ``contents`` names the sources.
 
         Raises:
-            MutantError: a line of it is none that this class writes.
+            DescringError: a line of it is none that this class writes.
         """
         self._runner = mutant_runner
-        self._journal = journal
+        self._journal = Journal(journal, "a verdict that was noted")
         self._contents = contents
-        self._lock = threading.Lock()
-        self._known: dict[str, tuple[Status, str, float]] = {}
-        lines = journal.read_text("utf-8", "replace").splitlines() if journal.is_file() else []
-        for number, line in enumerate(lines, start=1):
-            try:
-                entry = json.loads(line)
-                if entry["contents"] == contents:
-                    verdict = (entry["status"], entry["by"], float(entry["seconds"]))
-                    self._known[entry["name"]] = verdict
-            except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-                raise MutantError(
-                    f"{journal}:{number}: expected a verdict that was noted, got {line[:80]!r}; "
-                    "remove the file"
-                ) from error
+        self._known: dict[str, Finding] = {}
+        self._journal.read(self._know)
+
+    def _know(self, entry: Any) -> None:
+        if entry["contents"] == self._contents:
+            found = Finding(entry["status"], entry["by"], float(entry["seconds"]))
+            self._known[entry["name"]] = found
 
     def try_mutant(self, mutant: Mutant) -> Verdict:
         """What is known of ``mutant``, or what comes of it now."""
         if mutant.name in self._known:
-            return Verdict(mutant, *self._known[mutant.name])
+            found = self._known[mutant.name]
+            return Verdict(mutant, found.status, found.by, found.seconds or 0.0)
         verdict = self._runner.try_mutant(mutant)
         if verdict.status != "invalid":
             entry = {"contents": self._contents, "name": mutant.name, "status": verdict.status}
-            entry |= {"by": verdict.by, "seconds": str(round(verdict.seconds, 1))}
-            with self._lock:
-                self._journal.parent.mkdir(parents=True, exist_ok=True)
-                with self._journal.open("a", encoding="utf-8") as file:
-                    file.write(json.dumps(entry) + "\n")
+            self._journal.add(entry | {"by": verdict.by, "seconds": str(round(verdict.seconds, 1))})
         return verdict
 
 
@@ -179,6 +259,25 @@ def _chosen(mutants: list[Mutant], only: Sequence[str]) -> list[Mutant]:
     return [mutant for mutant in mutants if not only or mutant.name in only]
 
 
+def options(page: str) -> Callable[[Callable[..., None]], click.Command]:
+    """Declare the options of every campaign, which writes ``page`` of docs/results."""
+    declared = (
+        click.option("--jobs", type=click.IntRange(1, 64), default=2, show_default=True),
+        click.option(
+            "--only", multiple=True, metavar="ID", help="Try this mutant only; may be repeated."
+        ),
+        click.option("--list", "list_only", is_flag=True, help="Print the list and try nothing."),
+        click.option("--write", is_flag=True, help=f"Write docs/results/{page} too."),
+    )
+
+    def declare(command: Callable[..., None]) -> click.Command:
+        for option in reversed(declared):
+            command = option(command)
+        return click.command(context_settings={"help_option_names": ["-h", "--help"]})(command)
+
+    return declare
+
+
 def campaign(
     folder: str,
     only: Sequence[str],
@@ -237,7 +336,7 @@ def campaign(
             )
         try:
             runner_of_all = Resumed(runner_of_all, resume, contents)
-        except MutantError as error:
+        except DescringError as error:
             raise click.UsageError(str(error)) from error
     verdicts = try_all(mutants, runner_of_all, jobs)
     click.echo()

@@ -5,8 +5,13 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-from collections.abc import Iterator
+import hashlib
+import json
+import shutil
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+
+_STAMP = "finished"
 
 
 @contextlib.contextmanager
@@ -16,3 +21,30 @@ def locked(path: Path) -> Iterator[None]:
     with path.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
+
+
+def key(identity: object, files: Iterable[Path] = ()) -> str:
+    """Return a name for inputs: ``identity``, which JSON can hold, and the content of ``files``."""
+    digest = hashlib.sha256(json.dumps(identity).encode())
+    for path in files:
+        digest.update(f"\0{path.name}\0".encode() + path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+@contextlib.contextmanager
+def product(folder: Path, *needed: Path) -> Iterator[bool]:
+    """Hold ``folder`` alone, and yield whether it is there; if not, it is empty and to be filled.
+
+    It counts as there once a body that filled it has ended without an exception, for as long as it
+    has the files ``needed``.
+    """
+    # Its name may go through a link to a folder that is not there yet.
+    folder.parent.resolve().mkdir(parents=True, exist_ok=True)
+    with locked(folder.parent / "locks" / folder.name):
+        there = all(path.is_file() for path in (folder / _STAMP, *needed))
+        if not there:
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir(parents=True)
+        yield there
+        if not there:
+            (folder / _STAMP).touch()

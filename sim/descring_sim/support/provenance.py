@@ -12,30 +12,46 @@ from pathlib import Path
 from descring_sim.support import environment, paths
 from descring_sim.support.errors import SimulationError
 
+_TIMEOUT_S = 30.0
 
-def _git(*arguments: str) -> str:
+
+def _git(folder: Path | None, *arguments: str) -> tuple[str, str | None]:
+    """Ask git about ``folder``: what it prints, and why it fails, None if it does not."""
+    command = ["git", "-C", str(folder), *arguments]
+    try:
+        done = subprocess.run(
+            command,
+            env=environment.git(),
+            capture_output=True,
+            text=True,
+            timeout=_TIMEOUT_S,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return "", str(error)
+    said = " ".join(done.stderr.split()) or f"exit code {done.returncode}"
+    return done.stdout.strip(), said if done.returncode else None
+
+
+def _ours(*arguments: str) -> str:
     root = paths.checkout_root()
-    command = ["git", "-C", str(root), *arguments]
-    done = subprocess.run(
-        command, env=environment.git(), capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        said = " ".join(done.stderr.split())
-        raise SimulationError(f"{root}: expected a checkout that git can read: {said}")
-    return done.stdout.strip()
+    text, problem = _git(root, *arguments)
+    if problem is not None:
+        raise SimulationError(f"{root}: expected a checkout that git can read: {problem}")
+    return text
 
 
 def commit(*folders: str) -> str:
     """The commit that is checked out, and whether what lies in ``folders`` differs from it."""
-    changed = _git("status", "--porcelain", "--", *folders)
-    return _git("rev-parse", "--short", "HEAD") + (" with uncommitted changes" if changed else "")
+    changed = _ours("status", "--porcelain", "--", *folders)
+    return _ours("rev-parse", "--short", "HEAD") + (" with uncommitted changes" if changed else "")
 
 
 def contents(*folders: str) -> str | None:
     """What lies in ``folders``, as one name; None where it differs from what is committed."""
-    if _git("status", "--porcelain", "--", *folders):
+    if _ours("status", "--porcelain", "--", *folders):
         return None
-    return " ".join(_git("rev-parse", "--short", f"HEAD:{folder}") for folder in folders)
+    return " ".join(_ours("rev-parse", "--short", f"HEAD:{folder}") for folder in folders)
 
 
 def today() -> datetime.date:
@@ -51,20 +67,7 @@ def machine() -> str:
 def commit_of(folder: Path) -> str | None:
     """The commit that ``folder`` is at, and whether it has changes; None outside of git."""
 
-    def git(*arguments: str) -> str | None:
-        try:
-            done = subprocess.run(
-                ["git", "-C", str(folder), *arguments],
-                env=environment.git(),
-                capture_output=True,
-                text=True,
-                timeout=30,
-            )
-        except (OSError, subprocess.TimeoutExpired):
-            return None
-        return done.stdout.strip() if done.returncode == 0 else None
-
-    commit = git("rev-parse", "--short=12", "HEAD")
-    if not commit:
+    commit, problem = _git(folder, "rev-parse", "--short=12", "HEAD")
+    if problem is not None or not commit:
         return None
-    return commit + (" with changes" if git("status", "--porcelain") else "")
+    return commit + (" with changes" if _git(folder, "status", "--porcelain")[0] else "")

@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import hashlib
-import json
 import os
 import re
 import shutil
@@ -186,23 +184,17 @@ def build(
     own = paths.verilated_dir()
     defines = {macro: str(parameters[name]) for macro, name in harness.defines.items()}
     defines |= {"DV_WAVES": str(int(waves)), "DV_ASSERTIONS": str(int(assertions))}
-    digest = hashlib.sha256()
-    identity = [harness.name, verilator.version, options, sorted(defines.items())]
-    digest.update(json.dumps([*identity, _COMMON, asdict(compiler())]).encode())
+    made_by = [verilator.version, _COMMON, asdict(compiler())]
+    identity = [harness.name, *made_by, options, sorted(defines.items())]
     inputs = [*files.sources, *files.headers, paths.include_dir() / "hw_desc.h"]
     inputs += [own / name for name in (*harness.sources, *harness.headers)]
-    for path in inputs:
-        digest.update(f"\0{path.name}\0".encode() + path.read_bytes())
-    name = f"{harness.name}-{digest.hexdigest()[:16]}"
     root = plain_paths.plain(paths.build_dir()) / "verilated"
-    library = root / name / f"lib{harness.name}.so"
-    with build_cache.locked(root / "locks" / name):
-        if library.is_file():
+    folder = root / f"{harness.name}-{build_cache.key(identity, inputs)}"
+    library = folder / f"lib{harness.name}.so"
+    with build_cache.product(folder, library) as there:
+        if there:
             return library
         say(f"compiling the RTL ({harness.top}) into a library, about half a minute")
-        shutil.rmtree(library.parent, ignore_errors=True)
-        folder = library.parent
-        folder.mkdir(parents=True)
         shim = str(simulators.shim_dir() / "verilator")
         command = [shim, *options, "--top-module", harness.top, "--Mdir", str(folder / "model")]
         command += [f"-I{rtl_dir}", *map(str, files.sources)]
@@ -256,17 +248,12 @@ def _runtime(*, waves: bool) -> list[Path]:
     options += ["-DVL_USER_FATAL", "-DVL_USER_STOP", "-DVL_USER_FINISH"]
     options += ["-DVL_PRINTF=descring_printf", "-include", "descring_printf.h"]
     version = simulators.find("verilator").version
-    identity = json.dumps([version, asdict(compiler()), *_COMMON, *options])
-    key = hashlib.sha256(identity.encode()).hexdigest()[:16]
-    root = plain_paths.plain(paths.build_dir()) / "verilated"
-    folder = root / f"runtime-{key}"
+    key = build_cache.key([version, asdict(compiler()), _COMMON, options])
+    folder = plain_paths.plain(paths.build_dir()) / "verilated" / f"runtime-{key}"
     objects = [folder / f"{Path(name).stem}.o" for name in names]
-    with build_cache.locked(root / "locks" / folder.name):
-        if not (folder / "finished").is_file():
-            shutil.rmtree(folder, ignore_errors=True)
-            folder.mkdir(parents=True)
+    with build_cache.product(folder) as there:
+        if not there:
             _compile_all([(include / name, options) for name in names], folder)
-            (folder / "finished").touch()
     return objects
 
 

@@ -36,7 +36,7 @@ STUCK_CYCLES = 1 << 16
 SLICE_CYCLES = 4096
 """Cycles of one call into the library at most: between two, another thread gets its turn."""
 _DECODE_CYCLES = contract.REWARD_INTERVAL
-_REGISTER = {name: register.offset for name, register in contract.REGISTER.items()}
+_REGISTER = contract.OFFSET
 _RUNNING = contract.register_bit("STATUS", "RUNNING")
 _HALTED = contract.register_bit("STATUS", "HALTED")
 _LINE = contract.DESC_BYTES

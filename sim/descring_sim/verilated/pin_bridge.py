@@ -15,10 +15,8 @@ It is for looking, at some thousand cycles a second; streams go through
 from __future__ import annotations
 
 import ctypes
-import hashlib
 import json
 import os
-import shutil
 import subprocess
 from collections import deque
 from pathlib import Path
@@ -42,8 +40,8 @@ PATIENCE = 4096
 """Cycles that a call which waits for the device waits at most."""
 _HALF_PERIOD_PS = 5_000
 _BUILD_TIMEOUT_S = 900.0
-_REG = {name: register.offset for name, register in contract.REGISTER.items()}
-_CTRL = {bits.name: bits.mask for bits in contract.REGISTER["CTRL"].bits}
+_REG = contract.OFFSET
+_CTRL = contract.MASK["CTRL"]
 _RINGS = ("done", "reward")
 
 
@@ -330,18 +328,13 @@ def _build(workers: int, depth: int, say: Say) -> Path:
     options += ["--output-split", "0", "--x-initial", "unique", f"-I{files.sources[0].parent}"]
     options += [f"-G{name}={value}" for name, value in sorted(parameters.items())]
     version = simulators.find("verilator").version
-    digest = hashlib.sha256(json.dumps([version, *options]).encode())
-    for path in (*files.sources, *files.headers, fault):
-        digest.update(f"\0{path.name}\0".encode() + path.read_bytes())
-    root = plain_paths.plain(paths.build_dir()) / "verilated"
-    folder = root / f"bridge-{digest.hexdigest()[:16]}"
+    key = build_cache.key([version, *options], (*files.sources, *files.headers, fault))
+    folder = plain_paths.plain(paths.build_dir()) / "verilated" / f"bridge-{key}"
     library = folder / f"V{TOP}"
-    with build_cache.locked(root / "locks" / folder.name):
-        if (folder / "finished").is_file():
+    with build_cache.product(folder) as there:
+        if there:
             return library
         say("compiling the RTL for the bridge, about half a minute")
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
         arguments = {
             "top_verilog_file": str(files.sources[-1]),
             "preceding_files": str(files.sources[-2]),
@@ -373,5 +366,4 @@ def _build(workers: int, depth: int, say: Say) -> Path:
                 f"the RTL did not build for the bridge: exit code {result.returncode}\n"
                 f"{processes.log_tail(log)}\n  log: {log}"
             )
-        (folder / "finished").touch()
     return library

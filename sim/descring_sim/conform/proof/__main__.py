@@ -15,7 +15,7 @@ import click
 
 from descring_sim.conform.errors import ConformError
 from descring_sim.conform.proof.accepted import VARIANTS, Acceptance, Variant, accept
-from descring_sim.conform.proof.mutants import LANGUAGES, Mutant, examples_dir, load
+from descring_sim.conform.proof.mutants import LANGUAGES, WrongImplementation, examples_dir, load
 from descring_sim.conform.proof.run import SEED, Trial, try_mutant
 from descring_sim.conform.status import TestResult
 from descring_sim.conform.suite.declare import NOT_APPLICABLE
@@ -103,14 +103,14 @@ def _accepted(name: str, work: Path) -> tuple[tuple[TestResult, ...], float]:
 
 
 def try_all(
-    variant: Sequence[Variant], mutants: Sequence[Mutant], work: Path, jobs: int
+    variant: Sequence[Variant], mutants: Sequence[WrongImplementation], work: Path, jobs: int
 ) -> tuple[list[Acceptance], list[Trial]]:
     """Try right and wrong implementations, ``jobs`` at a time."""
     # Spawned, so that nothing of this process interferes with an implementation.
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(jobs, mp_context=spawn) as pool:
         right = {pool.submit(_accepted, item.name, work): item for item in variant}
-        wrong = {pool.submit(try_mutant, mutant, work): mutant.id for mutant in mutants}
+        wrong = {pool.submit(try_mutant, mutant, work): mutant.name for mutant in mutants}
         futures: list[Future[Any]] = [*right, *wrong]
         accepted: dict[str, Acceptance] = {}
         trials: dict[str, Trial] = {}
@@ -121,8 +121,8 @@ def try_all(
                 said = f"{item.name} {len(done.rejections)} rejected {done.seconds:.1f} s"
             else:
                 trial = future.result()
-                trials[trial.mutant.id] = trial
-                said = f"{trial.mutant.id} {trial.by} {trial.seconds:.1f} s"
+                trials[trial.mutant.name] = trial
+                said = f"{trial.mutant.name} {trial.by} {trial.seconds:.1f} s"
             click.echo(f"{count} of {len(futures)}: {said}", err=True)
     return [accepted[item.name] for item in variant], [trials[name] for name in wrong.values()]
 
@@ -153,7 +153,7 @@ def main(language: tuple[str, ...], only: tuple[str, ...], jobs: int, write: boo
     accepted, trials = try_all(variant, mutants, work, jobs)
     for trial in trials:
         if not trial.rejected:
-            click.echo(f"not rejected: {trial.mutant.id}: {trial.mutant.breaks}; {trial.problem}")
+            click.echo(f"not rejected: {trial.mutant.name}: {trial.mutant.breaks}; {trial.problem}")
     for result in (result for item in accepted for result in item.rejections):
         click.echo(f"wrongly rejected: {result.test}: {result.failure and result.failure.text}")
     click.echo(score(trials))

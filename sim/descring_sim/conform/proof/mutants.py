@@ -4,18 +4,16 @@
 from __future__ import annotations
 
 import shutil
-import tomllib
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import descring_model
 from descring_model import contract
 
 from descring_sim.conform.errors import ConformError
-from descring_sim.support import paths
+from descring_sim.support import mutant, paths
 
 ECHOED = (
     *("rollout_id", "kv_arena_id", "prefix_id", "kv_offset", "delta_offset"),
@@ -26,43 +24,11 @@ LANGUAGES = ("python", "c", "rtl", "shell")
 
 
 @dataclass(frozen=True)
-class Mutant:
-    """One wrong implementation: ``search``, which is in ``file`` once, becomes ``replace``.
+class WrongImplementation(mutant.Mutant):
+    """A mutant of an implementation in one language, and the rule that it breaks."""
 
-    ``also`` are further pairs of the two, where one fault shows in several places. ``number``
-    counts those of one language that break the same rule.
-    """
-
-    language: str
-    rule: str
-    breaks: str
-    file: str
-    search: str
-    replace: str
-    also: tuple[tuple[str, str], ...] = ()
-    number: int = 1
-
-    @property
-    def id(self) -> str:
-        """Its name, which no other has."""
-        again = f"-{self.number}" if self.number > 1 else ""
-        return f"{self.language}-{self.rule}{again}"
-
-    def mutated(self, text: str) -> str:
-        """``text`` with the change applied.
-
-        Raises:
-            ConformError: the text to be replaced is not in it exactly once.
-        """
-        for search, replacement in ((self.search, self.replace), *self.also):
-            found = text.count(search)
-            if found != 1:
-                raise ConformError(
-                    f"{self.id}: expected its search text once in {self.file}, found it {found} "
-                    f"times; fit sim/conform_mutants to the source: {search!r}"
-                )
-            text = text.replace(search, replacement)
-        return text
+    language: str = ""
+    rule: str = ""
 
     def write(self, home: Path) -> str:
         """Make the implementation below ``home``; what ``descring conform`` calls it."""
@@ -70,16 +36,16 @@ class Mutant:
         return _WRITERS[self.language](self, home)
 
 
-def _write_python(mutant: Mutant, home: Path) -> str:
+def _write_python(wrong: WrongImplementation, home: Path) -> str:
     """A copy of the golden model under another name, and a plugin over it."""
     # No two share a name: Python keeps what it has imported.
-    package = home / f"mutant_{mutant.id.lower().replace('-', '_')}"
+    package = home / f"mutant_{wrong.name.lower().replace('-', '_')}"
     package.mkdir(parents=True)
     source = Path(descring_model.__file__).parent
     for path in source.glob("*.py"):
         text = path.read_text(encoding="utf-8")
-        if path.name == mutant.file:
-            text = mutant.mutated(text)
+        if path.name == wrong.file:
+            text = wrong.mutate(text)
         text = text.replace("descring_model", package.name)
         (package / path.name).write_text(text, encoding="utf-8")
     plugin = home / "dut.py"
@@ -103,20 +69,18 @@ def examples_dir() -> Path:
     return root / "examples" / "conform"
 
 
-def _write_c(mutant: Mutant, home: Path) -> str:
+def _write_c(wrong: WrongImplementation, home: Path) -> str:
     """The example worker over a header with a fault, which is found before the right one."""
     shutil.copytree(examples_dir() / "c_worker", home, ignore=shutil.ignore_patterns("*.so"))
-    header = paths.include_dir() / mutant.file
-    text = mutant.mutated(header.read_text(encoding="utf-8"))
-    (home / mutant.file).write_text(text, encoding="utf-8")
+    shutil.copy(paths.include_dir() / wrong.file, home)
+    wrong.apply(home)
     return str(home / "worker.toml")
 
 
-def _write_rtl(mutant: Mutant, home: Path) -> str:
+def _write_rtl(wrong: WrongImplementation, home: Path) -> str:
     """The example core with a fault in it."""
     shutil.copytree(examples_dir() / "acme", home)
-    source = home / mutant.file
-    source.write_text(mutant.mutated(source.read_text(encoding="utf-8")), encoding="utf-8")
+    wrong.apply(home)
     settings = home / "acme.toml"
     text = settings.read_text(encoding="utf-8")
     settings.write_text(text.replace('"verilator"', '"icarus"'), encoding="utf-8")
@@ -138,59 +102,61 @@ def write_shell(home: Path, settings: Mapping[str, str]) -> Path:
     return file
 
 
-def _write_shell(mutant: Mutant, home: Path) -> str:
+def _write_shell(wrong: WrongImplementation, home: Path) -> str:
     """The example shell with a fault in it."""
     settings = {'"verilator"': '"icarus"', "settle_s = 10.0": f"settle_s = {_SETTLE_S}"}
     file = write_shell(home, settings)
-    source = home / mutant.file
-    source.write_text(mutant.mutated(source.read_text(encoding="utf-8")), encoding="utf-8")
+    wrong.apply(home)
     return str(file)
 
 
 _SETTLE_S = 1.0
 """A shell whose tail stops short would be waited for much longer."""
 _WRITERS = {"python": _write_python, "c": _write_c, "rtl": _write_rtl, "shell": _write_shell}
-_LISTS = (
-    ("python", "model.toml", ""),
-    ("c", "worker.toml", "hw_worker.h"),
-    ("rtl", "core.toml", ""),
-    ("shell", "shell.toml", ""),
-)
+_LISTS = {"python": "model", "c": "worker", "rtl": "core", "shell": "shell"}
 
 
-def _entries(language: str, path: Path, file: str) -> Iterator[Mutant]:
-    data: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
-    for entry in data["mutant"]:
-        # A literal string of TOML, which quotes need, has no escape for the end of a line.
-        for key in ("search", "replace"):
-            entry[key] = entry[key].replace("\\n", "\n")
-        entry["also"] = tuple((search, new) for search, new in entry.get("also", ()))
+def _entries(language: str, path: Path) -> Iterator[WrongImplementation]:
+    """Yield the entries of a list; ``for`` makes one of each register or echoed field."""
+    needed, optional = ("file", "search", "replace"), ("rule", "breaks", "for", "also")
+    for where, entry in mutant.entries(path, needed, optional):
         every = entry.pop("for", None)
-        if every is None:
-            yield Mutant(language, **{"file": file, **entry})
-        elif every == "register":
+        if every is None and not {"rule", "breaks"} <= set(entry):
+            raise mutant.MutantError(f"{where}: expected rule and breaks, or for")
+        wrong = WrongImplementation("", **{"rule": "", "breaks": "", **entry, "language": language})
+        if every == "register":
             for register in contract.REGISTERS:
                 breaks = f"bit 0 of {register.name} reads wrong"
-                yield _of(Mutant(language, register.rule, breaks, **entry), offset=register.offset)
-        else:
+                yield _of(wrong, register.rule, breaks, offset=register.offset)
+        elif every == "field":
             for name in ECHOED:
                 field = contract.FIELD[name]
                 breaks = f"bit 3 of {name} is lost"
-                yield _of(Mutant(language, field.rule, breaks, **entry), name=name, bits=field.bits)
+                yield _of(wrong, field.rule, breaks, name=name, bits=field.bits)
+        else:
+            yield wrong
 
 
-def _of(mutant: Mutant, **values: object) -> Mutant:
-    return replace(mutant, replace=mutant.replace.format(**values))
+def _of(
+    wrong: WrongImplementation, rule: str, breaks: str, **values: object
+) -> WrongImplementation:
+    return replace(wrong, rule=rule, breaks=breaks, replace=wrong.replace.format(**values))
 
 
-def load(languages: tuple[str, ...] = LANGUAGES) -> list[Mutant]:
-    """All wrong implementations in these languages."""
+def load(languages: tuple[str, ...] = LANGUAGES) -> list[WrongImplementation]:
+    """All wrong implementations in these languages, each called after language and rule.
+
+    Raises:
+        MutantError: a list is wrong.
+    """
     folder = examples_dir().parents[1] / "sim" / "conform_mutants"
     seen: Counter[str] = Counter()
-    mutants = []
-    for language, name, file in _LISTS:
+    found = []
+    for language, name in _LISTS.items():
         if language in languages:
-            for mutant in _entries(language, folder / name, file):
-                seen[mutant.id] += 1
-                mutants.append(replace(mutant, number=seen[mutant.id]))
-    return mutants
+            for wrong in _entries(language, folder / f"{name}.toml"):
+                own = f"{language}-{wrong.rule}"
+                seen[own] += 1
+                again = f"-{seen[own]}" if seen[own] > 1 else ""
+                found.append(replace(wrong, name=own + again))
+    return found

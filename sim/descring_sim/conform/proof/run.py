@@ -14,9 +14,10 @@ from pathlib import Path
 from descring_sim.conform.duts.find import find_dut
 from descring_sim.conform.errors import ConformError, DutError
 from descring_sim.conform.execute import run_test
-from descring_sim.conform.proof.mutants import Mutant
+from descring_sim.conform.proof.mutants import WrongImplementation
 from descring_sim.conform.status import TestResult
 from descring_sim.conform.suite.catalogue import all_tests
+from descring_sim.support.mutant import MutantError
 
 TIMEOUT_S = 20.0
 SEED = 1
@@ -26,7 +27,7 @@ SEED = 1
 class Trial:
     """What the kit reported of a wrong implementation."""
 
-    mutant: Mutant
+    mutant: WrongImplementation
     failures: tuple[TestResult, ...]
     tests: int
     seconds: float
@@ -58,15 +59,15 @@ class Trial:
         )
 
 
-def try_mutant(mutant: Mutant, root: Path) -> Trial:
+def try_mutant(mutant: WrongImplementation, root: Path) -> Trial:
     """Make ``mutant`` and run the tests of its rule on it, in this process."""
     started = time.monotonic()
-    home = root / mutant.id
+    home = root / mutant.name
     try:
         dut = find_dut(mutant.write(home))
         description = dut.describe()
         dut.build(home / "build")
-    except (ConformError, DutError) as error:
+    except (ConformError, DutError, MutantError) as error:
         return Trial(mutant, (), 0, time.monotonic() - started, str(error))
     results = [
         run_test(dut, description, test, SEED, timeout_s=TIMEOUT_S, waves=False)

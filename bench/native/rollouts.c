@@ -1,0 +1,352 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The parts of the rollout core, each beside the plain way to do the same, in CPU time of one thread.
+// What was timed is checked: handles, blocks and orders.
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "bench.h"
+#include "rollouts/policy.h"
+#include "rollouts/slab.h"
+#include "rollouts/tree.h"
+
+static uint64_t dice = 88172645463325252ull;
+
+static uint32_t roll(uint32_t below) {
+  dice ^= dice << 13;
+  dice ^= dice >> 7;
+  dice ^= dice << 17;
+  return (uint32_t)((dice >> 32) * below >> 32);
+}
+
+void print_ns(const char *what, const char *detail, double ns) {
+  printf("{\"what\": \"%s\", \"case\": \"%s\", \"ns\": %.2f}\n", what, detail, ns);
+}
+
+static void *zeroed(size_t bytes) {
+  void *memory = calloc(1, bytes);
+  if (!memory) {
+    fail("no memory", 0);
+  }
+  return memory;
+}
+
+enum { SLOTS = 8192, PAIRS = 4096 };
+
+// Plain: a word a slot, and whoever wants one swaps the first that is FREE.
+static void measure_slab_scan(uint32_t rounds, uint32_t live) {
+  _Atomic uint64_t *word = zeroed(SLOTS * sizeof *word);
+  for (uint32_t slot = 0; slot < live; ++slot) {
+    word[slot] = 1;
+  }
+  const double start = cpu_seconds();
+  for (uint32_t round = 0; round < rounds; ++round) {
+    uint32_t slot = 0;
+    uint64_t expected = 0;
+    while (!atomic_compare_exchange_strong(&word[slot], &expected, 1)) {
+      expected = 0;
+      ++slot;
+    }
+    expected = 1;
+    if (slot != live || !atomic_compare_exchange_strong(&word[slot], &expected, 0)) {
+      fail("the scan took another slot", slot);
+    }
+  }
+  print_ns("slab alloc and free, plain: swap the first FREE word", "1024 of 8192 in use",
+           (cpu_seconds() - start) / rounds * 1e9);
+  free((void *)word);
+}
+
+static void *nothing(void *argument) { return argument; }
+
+// In a process that has had a second thread: without one the C library's locks are no locks.
+static void measure_slab_lock(uint32_t rounds) {
+  pthread_t second;
+  if (pthread_create(&second, NULL, nothing, NULL) || pthread_join(second, NULL)) {
+    fail("no thread", 0);
+  }
+  pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+  uint32_t *stack = zeroed(SLOTS * sizeof *stack), count = SLOTS;
+  uint32_t *state = zeroed(SLOTS * sizeof *state);
+  for (uint32_t slot = 0; slot < SLOTS; ++slot) {
+    stack[slot] = slot;
+  }
+  const double start = cpu_seconds();
+  for (uint32_t round = 0; round < rounds; ++round) {
+    pthread_mutex_lock(&lock);
+    const uint32_t slot = stack[--count];
+    state[slot] = 1;
+    pthread_mutex_unlock(&lock);
+    pthread_mutex_lock(&lock);
+    state[slot] = 0;
+    stack[count++] = slot;
+    pthread_mutex_unlock(&lock);
+  }
+  print_ns("slab alloc and free, plain: a mutex and a list", "1024 of 8192 in use",
+           (cpu_seconds() - start) / rounds * 1e9);
+  free(stack);
+  free(state);
+}
+
+static void measure_slab_pairs(uint32_t rounds, int cached) {
+  hr_slab_t *slab = hr_slab_open(SLOTS);
+  hr_slab_cache_t *cache = cached ? hr_slab_cache_open(slab) : NULL;
+  uint64_t handle, before = 0;
+  for (uint32_t slot = 0; slot < 1024; ++slot) {
+    hr_slab_alloc(slab, cache, &handle);
+  }
+  double took = 0;
+  for (uint32_t round = 0; round < rounds; round += PAIRS) {
+    static uint64_t handles[PAIRS];
+    double start = cpu_seconds();
+    for (uint32_t at = 0; at < PAIRS; ++at) {
+      if (hr_slab_alloc(slab, cache, &handles[at])) {
+        fail("no slot", round);
+      }
+    }
+    took += cpu_seconds() - start;
+    for (uint32_t at = 0; at < PAIRS; ++at) {
+      if (handles[at] == before || hr_slab_cancel(slab, handles[at])) {
+        fail("a handle was given out twice", round);
+      }
+      before = handles[at];
+    }
+    start = cpu_seconds();
+    for (uint32_t at = 0; at < PAIRS; ++at) {
+      if (hr_slab_release(slab, cache, handles[at])) {
+        fail("a slot was not released", round);
+      }
+    }
+    took += cpu_seconds() - start;
+  }
+  print_ns("slab alloc and free", cached ? "with a cache" : "shared list alone",
+           took / ((rounds + PAIRS - 1) / PAIRS * PAIRS) * 1e9);
+  if (cache) {
+    hr_slab_cache_close(cache);
+  }
+  hr_slab_close(slab);
+}
+
+void measure_slab(uint32_t rounds) {
+  measure_slab_pairs(rounds, 1);
+  measure_slab_pairs(rounds, 0);
+  measure_slab_scan(rounds / 64 + 1, 1024);
+  measure_slab_lock(rounds);
+}
+
+enum { BLOCKS = 1 << 20, AWAY = 4096 };
+
+// Plain: one bitmap, searched from its start.
+static uint32_t scan(uint64_t *word, uint32_t words) {
+  for (uint32_t at = 0; at < words; ++at) {
+    if (word[at]) {
+      const uint32_t block = at * 64u + (uint32_t)__builtin_ctzll(word[at]);
+      word[at] &= word[at] - 1u;
+      return block;
+    }
+  }
+  fail("no free block", words);
+}
+
+static void measure_fill(uint32_t rounds, uint32_t percent) {
+  hr_arena_t *arena = hr_arena_open(BLOCKS, HWR_BLOCK_BYTES, NULL);
+  uint64_t *word = zeroed(BLOCKS / 8);
+  uint64_t *handle = zeroed(BLOCKS * sizeof *handle);
+  memset(word, 0xFF, BLOCKS / 8);
+  for (uint32_t block = 0; block < BLOCKS; ++block) {
+    hr_arena_alloc(arena, &handle[block]);
+  }
+  for (uint32_t block = 0; block < BLOCKS; ++block) {
+    if (roll(100) >= percent) {
+      hr_arena_release(arena, handle[block]);
+      handle[block] = 0;
+    } else {
+      word[block / 64] &= ~(1ull << block % 64);
+    }
+  }
+  char detail[32];
+  snprintf(detail, sizeof detail, "%u %% of 2^20 blocks in use", percent);
+  static uint64_t taken[AWAY];
+  static uint32_t plain[AWAY];
+  double ours = 0, theirs = 0, given = 0;
+  uint32_t done = 0;
+  for (; done < rounds; done += AWAY) {
+    double start = cpu_seconds();
+    for (uint32_t at = 0; at < AWAY; ++at) {
+      hr_arena_alloc(arena, &taken[at]);
+    }
+    ours += cpu_seconds() - start;
+    const uint32_t some = done ? 0 : AWAY;  // the scan is slow
+    start = cpu_seconds();
+    for (uint32_t at = 0; at < some; ++at) {
+      plain[at] = scan(word, BLOCKS / 64);
+    }
+    theirs += cpu_seconds() - start;
+    for (uint32_t at = 0; at < some; ++at) {
+      if ((uint32_t)taken[at] != plain[at]) {
+        fail("not the lowest free block", at);
+      }
+    }
+    // In any order, as branches end.
+    for (uint32_t at = AWAY - 1; at > 0; --at) {
+      const uint32_t other = roll(at + 1);
+      const uint64_t swapped = taken[at];
+      taken[at] = taken[other];
+      taken[other] = swapped;
+    }
+    start = cpu_seconds();
+    for (uint32_t at = 0; at < AWAY; ++at) {
+      if (hr_arena_release(arena, taken[at])) {
+        fail("a block was not released", at);
+      }
+    }
+    given += cpu_seconds() - start;
+  }
+  print_ns("block alloc", detail, ours / done * 1e9);
+  print_ns("block free", detail, given / done * 1e9);
+  print_ns("block alloc, plain: one bitmap from its start", detail, theirs / AWAY * 1e9);
+  hr_arena_close(arena);
+  free(word);
+  free(handle);
+}
+
+void measure_arena(uint32_t rounds) {
+  measure_fill(rounds, 1);
+  measure_fill(rounds, 50);
+  measure_fill(rounds, 99);
+}
+
+// Plain: a count a block, raised by each fork and lowered by each release.
+static double measure_counts(uint32_t rounds, uint32_t blocks) {
+  uint32_t *count = zeroed(blocks * sizeof *count), *map = zeroed(blocks * sizeof *map);
+  for (uint32_t block = 0; block < blocks; ++block) {
+    map[block] = block * 7u % blocks;
+  }
+  const double start = cpu_seconds();
+  for (uint32_t round = 0; round < rounds; ++round) {
+    for (uint32_t block = 0; block < blocks; ++block) {
+      ++count[map[block]];
+    }
+    __asm__ volatile("" ::: "memory");
+    for (uint32_t block = 0; block < blocks; ++block) {
+      --count[map[block]];
+    }
+    __asm__ volatile("" ::: "memory");
+  }
+  const double took = (cpu_seconds() - start) / rounds * 1e9;
+  for (uint32_t block = 0; block < blocks; ++block) {
+    if (count[block]) {
+      fail("a count is left", block);
+    }
+  }
+  free(count);
+  free(map);
+  return took;
+}
+
+void measure_tree(uint32_t rounds) {
+  static const uint32_t lengths[] = {32, 4096, 1 << 20};
+  for (int at = 0; at < 3; ++at) {
+    hr_arena_t *arena = hr_arena_open(BLOCKS, HWR_BLOCK_BYTES, NULL);
+    hr_tree_t *tree = hr_tree_open(arena, 4, 1024);
+    uint32_t node, branch, fixed;
+    if (hr_tree_node(tree, 0, lengths[at], &node) ||
+        hr_tree_fork(tree, node, lengths[at] + 64, &fixed)) {
+      fail("no prefix", lengths[at]);
+    }
+    const uint32_t used = arena->in_use, reserved = arena->reserved;
+    hr_released_t released;
+    const double start = cpu_seconds();
+    for (uint32_t round = 0; round < rounds; ++round) {
+      if (hr_tree_fork(tree, node, lengths[at] + 64, &branch) ||
+          hr_tree_release(tree, branch, &released)) {
+        fail("no fork", round);
+      }
+    }
+    const double took = (cpu_seconds() - start) / rounds * 1e9;
+    if (arena->in_use != used || arena->reserved != reserved || released.left != 2 ||
+        hr_tree_node_count(tree, node) != 1) {
+      fail("a fork and its release left something", at);
+    }
+    char detail[32];
+    snprintf(detail, sizeof detail, "prefix of %u tokens", lengths[at]);
+    print_ns("fork and release", detail, took);
+    print_ns("fork and release, plain: a count a block", detail,
+             measure_counts(rounds / (lengths[at] / 8) + 1, lengths[at] / 32));
+    hr_tree_close(tree);
+    hr_arena_close(arena);
+  }
+}
+
+enum { DEEP = 4096 };
+
+// Plain: all entries, searched for the least (rank, sequence number).
+static double measure_search(uint32_t rounds) {
+  hr_rank_t *entry = zeroed(DEEP * sizeof *entry);
+  for (uint32_t at = 0; at < DEEP; ++at) {
+    entry[at] = (hr_rank_t){roll(1 << 20), at, at};
+  }
+  int64_t before = -1;
+  const double start = cpu_seconds();
+  for (uint32_t round = 0; round < rounds; ++round) {
+    uint32_t least = 0;
+    for (uint32_t at = 1; at < DEEP; ++at) {
+      if (entry[at].rank < entry[least].rank ||
+          (entry[at].rank == entry[least].rank && entry[at].sequence < entry[least].sequence)) {
+        least = at;
+      }
+    }
+    if (entry[least].rank < before) {
+      fail("out of order", round);
+    }
+    before = entry[least].rank;
+    entry[least] = (hr_rank_t){before + roll(1 << 20), DEEP + round, least};
+  }
+  const double took = (cpu_seconds() - start) / rounds * 1e9;
+  free(entry);
+  return took;
+}
+
+void measure_policies(uint32_t rounds) {
+  static const char *const names[] = {"FIFO", "SHORTEST_REMAINING", "LONGEST_REMAINING", "PREFIX",
+                                      "CUSTOM"};
+  int64_t *rank = zeroed(DEEP * sizeof *rank);
+  for (uint32_t policy = 0; policy <= HWR_POLICY_CUSTOM; ++policy) {
+    for (uint32_t overtake = HWR_NONE;; overtake = 1u << 16) {
+      hr_policy_t *queue = hr_policy_open(policy, overtake, DEEP, 256);
+      for (uint32_t entry = 0; entry < DEEP; ++entry) {
+        rank[entry] = roll(1 << 20);
+        hr_policy_push(queue, entry, entry % 256, (uint32_t)rank[entry], rank[entry]);
+      }
+      int64_t before = -1;
+      const double start = cpu_seconds();
+      for (uint32_t round = 0; round < rounds; ++round) {
+        uint32_t entry;
+        hr_policy_pop(queue, &entry);
+        const int64_t now = rank[entry];
+        if (policy == HWR_POLICY_CUSTOM && overtake == HWR_NONE && now < before) {
+          fail("out of order", round);
+        }
+        before = now;
+        rank[entry] = now + roll(1 << 20);
+        hr_policy_push(queue, entry, entry % 256, (uint32_t)(rank[entry] & 0xFFFFF), rank[entry]);
+      }
+      const double took = (cpu_seconds() - start) / rounds * 1e9;
+      if (hr_policy_count(queue) != DEEP) {
+        fail("an entry is lost", policy);
+      }
+      char what[64];
+      snprintf(what, sizeof what, "policy push and pop%s",
+               overtake == HWR_NONE ? "" : ", overtake bound 65536");
+      print_ns(what, names[policy], took);
+      hr_policy_close(queue);
+      if (overtake != HWR_NONE) {
+        break;
+      }
+    }
+  }
+  print_ns("policy push and pop, plain: search of all entries", "CUSTOM",
+           measure_search(rounds / 256 + 1));
+  free(rank);
+}

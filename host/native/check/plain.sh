@@ -1,0 +1,17 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# Builds a program of this folder with the native core, optimised and without sanitizers, and runs it:
+# plain.sh PROGRAM [ARGUMENT...]
+set -euo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+program=${1:?plain.sh: expected PROGRAM [ARGUMENT...]}
+shift
+out=$(mktemp -d)
+trap 'rm -rf "$out"' EXIT
+sources=("$here"/../*.c "$here"/../rollouts/*.c)
+# explore.c contains the source that it checks.
+[ "$program" != explore ] || sources=()
+"${CC:-cc}" -std=c11 -O2 -fno-strict-aliasing -Wall -Wextra -Werror -pthread -I"$here/.." \
+  -I"$here/../../include" ${sources[@]+"${sources[@]}"} "$here/$program.c" -o "$out/$program"
+"$out/$program" "$@"
