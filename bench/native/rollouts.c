@@ -128,7 +128,21 @@ static void measure_slab_pairs(uint32_t rounds, int cached) {
   hr_slab_close(slab);
 }
 
+// What a transition costs at least; it shows how fast the CPU is just now.
+static void measure_swap(uint32_t rounds) {
+  static _Atomic uint64_t word[8];
+  const double start = cpu_seconds();
+  for (uint32_t round = 0; round < rounds; ++round) {
+    uint64_t expected = round / 8;
+    if (!atomic_compare_exchange_strong(&word[round % 8], &expected, round / 8 + 1)) {
+      fail("a swap failed", round);
+    }
+  }
+  print_ns("one compare-and-swap", "alone on its word", (cpu_seconds() - start) / rounds * 1e9);
+}
+
 void measure_slab(uint32_t rounds) {
+  measure_swap(rounds);
   measure_slab_pairs(rounds, 1);
   measure_slab_pairs(rounds, 0);
   measure_slab_scan(rounds / 64 + 1, 1024);

@@ -22,7 +22,7 @@ from descring_model.rollouts.records import (
 )
 
 from descring_rollouts.kv import Memory
-from descring_rollouts.native import check, fail, ffi, lib
+from descring_rollouts.native import check, check_u32, fail, ffi, lib
 
 _SCORE_DTYPE = np.dtype([("request", "<u4"), ("length", "<u4"), ("final", "<u4")])
 _MEMBERS = ("result", "user_data", "opcode", "rollout_id", "max_tokens", "number of completions")
@@ -250,7 +250,10 @@ class Core:
         Raises:
             RolloutError: BAD_REQUEST, there is none of that number.
         """
-        check(lib.hr_pipe_cancel(self.handle, request), f"a request's number, got {request}")
+        check(
+            lib.hr_pipe_cancel(self.handle, check_u32("request", request)),
+            f"a request's number, got {request}",
+        )
 
     def abandon(self) -> None:
         """End every live rollout as cancelled, whatever is in flight, and give all back."""

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from descring_host import DeviceError
 from descring_model.rollouts import contract
 
-from descring_rollouts.native import check, check_unsigned, ffi, lib
+from descring_rollouts.native import check, check_u32, check_unsigned, ffi, lib
 
 PAGES = ("hugetlb", "thp", "small")
 """Rungs of the memory ladder, from the best: MAP_HUGETLB, MADV_HUGEPAGE, pages of 4 KiB."""
@@ -161,22 +161,29 @@ class Arena:
 
     def reserve(self, count: int) -> None:
         """Claim blocks; ``RolloutError`` OUT_OF_BLOCKS."""
-        code = lib.hr_arena_reserve(self.handle, check_unsigned("count", count, 32))
+        code = lib.hr_arena_reserve(self.handle, check_u32("count", count))
         check(code, f"at most {self.available} blocks, got {count}")
 
     def unreserve(self, count: int) -> None:
         """Give claims back; ``RolloutError`` CREDIT_UNDERFLOW if fewer are outstanding."""
-        code = lib.hr_arena_unreserve(self.handle, check_unsigned("count", count, 32))
+        code = lib.hr_arena_unreserve(self.handle, check_u32("count", count))
         check(code, f"at most {self.reserved} reserved blocks, got {count}")
 
     def write_tag(self, handle: int, token: int, tag: int) -> None:
         """Write the tag of one slot of a block in use, into its key and its value."""
-        code = lib.hr_arena_write_tag(self.handle, handle, token, tag)
+        code = lib.hr_arena_write_tag(
+            self.handle,
+            check_unsigned("handle", handle, 64),
+            check_u32("token", token),
+            check_unsigned("tag", tag, 64),
+        )
         check(code, f"slot {token} of a block in use, got handle {handle:#x}")
 
     def read_tag(self, handle: int, token: int) -> int:
         """The tag of one slot of a block in use."""
-        code = lib.hr_arena_read_tag(self.handle, handle, token, self._out)
+        code = lib.hr_arena_read_tag(
+            self.handle, check_unsigned("handle", handle, 64), check_u32("token", token), self._out
+        )
         check(code, f"slot {token} of a block in use, got handle {handle:#x}")
         return int(self._out[0])
 
@@ -216,7 +223,9 @@ class PrefixTree:
         Raises:
             RolloutError: BAD_NODE, BAD_LENGTH, OUT_OF_NODES, OUT_OF_BLOCKS; nothing changed.
         """
-        code = lib.hr_tree_node(self.handle, parent, tokens, self._id)
+        code = lib.hr_tree_node(
+            self.handle, check_u32("parent", parent), check_u32("tokens", tokens), self._id
+        )
         check(code, f"a node of {tokens} tokens below {parent}")
         return int(self._id[0])
 
@@ -226,13 +235,15 @@ class PrefixTree:
         Raises:
             RolloutError: BAD_NODE, BAD_LENGTH, OUT_OF_BRANCHES, OUT_OF_BLOCKS; nothing changed.
         """
-        code = lib.hr_tree_fork(self.handle, node, max_tokens, self._id)
+        code = lib.hr_tree_fork(
+            self.handle, check_u32("node", node), check_u32("max_tokens", max_tokens), self._id
+        )
         check(code, f"a branch of node {node} up to {max_tokens} tokens")
         return int(self._id[0])
 
     def release(self, branch: int) -> tuple[int, int]:
         """End a branch: blocks freed, and what was left of its reservation [COW-004]."""
-        code = lib.hr_tree_release(self.handle, branch, self._released)
+        code = lib.hr_tree_release(self.handle, check_u32("branch", branch), self._released)
         check(code, f"a live branch, got {branch}")
         return int(self._released.freed), int(self._released.left)
 
@@ -245,11 +256,14 @@ class PrefixTree:
 
     def fill(self, node: int, base: int) -> None:
         """Write the tags ``base + p`` of the tokens p of a node's own part [KV-007]."""
-        check(lib.hr_tree_fill(self.handle, node, base), f"a live node, got {node}")
+        code = lib.hr_tree_fill(
+            self.handle, check_u32("node", node), check_unsigned("base", base, 64)
+        )
+        check(code, f"a live node, got {node}")
 
     def prepare(self, branch: int) -> Place | None:
         """Make sure that the branch's next token has a block; None at its last length [COW-006]."""
-        code = lib.hr_tree_prepare(self.handle, branch, self._place)
+        code = lib.hr_tree_prepare(self.handle, check_u32("branch", branch), self._place)
         check(code, f"a live branch, got {branch}")
         if self._place.block == _NO_BLOCK:
             return None
@@ -263,30 +277,48 @@ class PrefixTree:
         Raises:
             RolloutError: BAD_BRANCH, SHARED_BLOCK, BAD_LENGTH [COW-007].
         """
-        code = lib.hr_tree_write(self.handle, branch, position, tokens, base)
+        code = lib.hr_tree_write(
+            self.handle,
+            check_u32("branch", branch),
+            check_u32("position", position),
+            check_u32("tokens", tokens),
+            check_unsigned("base", base, 64),
+        )
         check(code, f"branch {branch} to be written at its length, got position {position}")
 
     def digest(self, branch: int) -> int:
         """The digest of a branch's tags [KV-008]; ``MemoryError`` where the arena has none."""
-        code = lib.hr_tree_digest(self.handle, branch, self._out)
+        code = lib.hr_tree_digest(self.handle, check_u32("branch", branch), self._out)
         check(code, f"the digest of branch {branch}")
         return int(self._out[0])
 
     def tokens(self, node: int) -> int:
         """Length of a node's whole prefix; ``RolloutError`` BAD_NODE."""
-        return self._number(lib.hr_tree_node_tokens(self.handle, node), "BAD_NODE", node)
+        return self._number(
+            lib.hr_tree_node_tokens(self.handle, check_u32("node", node)), "BAD_NODE", node
+        )
 
     def count(self, node: int) -> int:
         """Child nodes and live branches of a node; ``RolloutError`` BAD_NODE [COW-002]."""
-        return self._number(lib.hr_tree_node_count(self.handle, node), "BAD_NODE", node)
+        return self._number(
+            lib.hr_tree_node_count(self.handle, check_u32("node", node)), "BAD_NODE", node
+        )
 
     def length(self, branch: int) -> int:
         """Tokens of a branch; ``RolloutError`` BAD_BRANCH."""
-        return self._number(lib.hr_tree_branch_length(self.handle, branch), "BAD_BRANCH", branch)
+        return self._number(
+            lib.hr_tree_branch_length(self.handle, check_u32("branch", branch)),
+            "BAD_BRANCH",
+            branch,
+        )
 
     def own_blocks(self, branch: int) -> int:
         """Blocks of a branch's own; ``RolloutError`` BAD_BRANCH."""
-        return self._number(lib.hr_tree_branch_blocks(self.handle, branch), "BAD_BRANCH", branch)
+        return self._number(
+            lib.hr_tree_branch_blocks(self.handle, check_u32("branch", branch)),
+            "BAD_BRANCH",
+            branch,
+        )
 
     @staticmethod
     def _number(found: int, error: str, asked: int) -> int:

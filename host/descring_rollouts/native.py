@@ -38,6 +38,7 @@ lib: Any
 ffi: Any
 lib, ffi = _load()
 
+check_u32 = _host.check_u32
 check_unsigned = _host.check_unsigned
 
 _ERRORS = {-item.value: item for item in contract.ERRORS}

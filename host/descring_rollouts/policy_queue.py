@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from descring_model.rollouts import contract
 
-from descring_rollouts.native import check, check_unsigned, ffi, lib
+from descring_rollouts.native import check, check_u32, ffi, lib
 
 
 class PolicyQueue:
@@ -27,9 +27,9 @@ class PolicyQueue:
             raise ValueError(f"policy: expected 0 to {len(contract.POLICIES) - 1}, got {policy}")
         if not 1 <= room < contract.NONE:
             raise ValueError(f"room: expected 1 to 2^32 - 2, got {room}")
-        if check_unsigned("groups", groups, 32) == 0:
+        if check_u32("groups", groups) == 0:
             raise ValueError("groups: expected at least 1, got 0")
-        handle = lib.hr_policy_open(policy, check_unsigned("overtake", overtake, 32), room, groups)
+        handle = lib.hr_policy_open(policy, check_u32("overtake", overtake), room, groups)
         if handle == ffi.NULL:
             raise MemoryError(f"no memory for a queue of {room} entries")
         self.handle = ffi.gc(handle, lib.hr_policy_close)
@@ -41,7 +41,15 @@ class PolicyQueue:
         Raises:
             RolloutError: BAD_SLOT, no such entry or group; QUEUE_FULL, it is in already.
         """
-        code = lib.hr_policy_push(self.handle, entry, group, remaining, rank)
+        if not -(1 << 63) <= rank < 1 << 63:
+            raise ValueError(f"rank: expected a signed 64-bit number, got {rank}")
+        code = lib.hr_policy_push(
+            self.handle,
+            check_u32("entry", entry),
+            check_u32("group", group),
+            check_u32("remaining", remaining),
+            rank,
+        )
         check(code, f"entry {entry} of group {group} to be outside the queue")
 
     def next(self) -> int | None:
@@ -56,14 +64,17 @@ class PolicyQueue:
 
     def remove(self, entry: int) -> None:
         """Withdraw an entry; ``RolloutError`` QUEUE_EMPTY if it is not there."""
-        check(lib.hr_policy_remove(self.handle, entry), f"entry {entry} in the queue")
+        check(
+            lib.hr_policy_remove(self.handle, check_u32("entry", entry)),
+            f"entry {entry} in the queue",
+        )
 
     def overtakes_of_oldest(self) -> int:
         """Younger entries that left since the oldest one was pushed [SCHED-004]; 0 without one."""
         return int(lib.hr_policy_overtakes(self.handle))
 
     def __contains__(self, entry: int) -> bool:
-        return bool(lib.hr_policy_contains(self.handle, entry))
+        return bool(lib.hr_policy_contains(self.handle, check_u32("entry", entry)))
 
     def __len__(self) -> int:
         return int(lib.hr_policy_count(self.handle))

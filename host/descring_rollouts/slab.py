@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from descring_rollouts.native import check, check_unsigned, ffi, lib, state_name
+from descring_rollouts.native import check, check_u32, check_unsigned, ffi, lib, state_name
 
 SLOTS_MAX = 1 << 24
 
@@ -16,7 +16,10 @@ class SlabCache:
         if handle == ffi.NULL:
             raise MemoryError("no memory for a slab's cache")
         self.slab = slab
-        self.handle = ffi.gc(handle, lib.hr_slab_cache_close)
+        # The slab must not go first.
+        self.handle = ffi.gc(
+            handle, lambda cache, _slab=slab.handle: lib.hr_slab_cache_close(cache)
+        )
 
 
 class Slab:
@@ -28,7 +31,7 @@ class Slab:
 
     def __init__(self, slots: int) -> None:
         """``ValueError`` unless ``slots`` is 1 to 2^24."""
-        if not 1 <= check_unsigned("slots", slots, 32) <= SLOTS_MAX:
+        if not 1 <= check_u32("slots", slots) <= SLOTS_MAX:
             raise ValueError(f"slots: expected 1 to {SLOTS_MAX}, got {slots}")
         handle = lib.hr_slab_open(slots)
         if handle == ffi.NULL:
@@ -45,14 +48,16 @@ class Slab:
 
     def admit(self, slot: int) -> int:
         """FREE -> PREFILL_READY of a given slot: the handle; errors as :meth:`move`."""
-        generation = self.word(slot) >> 32 if 0 <= slot < self.slots else 1
-        handle = generation << 32 | check_unsigned("slot", slot, 32)
+        number = check_u32("slot", slot)
+        handle = (self.word(number) >> 32 if number < self.slots else 1) << 32 | number
         self.move(handle, 0, 1)
         return handle
 
     def move(self, handle: int, start: int, end: int) -> None:
         """One edge, by one compare-and-swap; ``RolloutError`` as ROLL-005."""
-        code = lib.hr_slab_move(self.handle, check_unsigned("handle", handle, 64), start, end)
+        number = check_unsigned("handle", handle, 64)
+        states = check_unsigned("start", start, 31), check_unsigned("end", end, 31)
+        code = lib.hr_slab_move(self.handle, number, *states)
         check(code, f"{state_name(start)} -> {state_name(end)} of handle {handle:#x}")
 
     def cancel(self, handle: int) -> None:

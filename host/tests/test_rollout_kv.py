@@ -12,6 +12,8 @@ from descring_host import DeviceError
 from descring_model.rollouts import contract, kv, prefixes
 from descring_model.rollouts.errors import RolloutError
 from descring_rollouts.kv import PAGES, Arena, Memory, PrefixTree
+from descring_rollouts.policy_queue import PolicyQueue
+from descring_rollouts.slab import Slab
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -41,7 +43,7 @@ ARENA_OPERATIONS = st.one_of(
 )
 
 
-@given(st.integers(1, 150), st.lists(ARENA_OPERATIONS, min_size=20, max_size=300))
+@given(st.integers(1, 150), st.lists(ARENA_OPERATIONS, min_size=20, max_size=120))
 def test_blocks_handles_and_errors_are_the_golden_models(
     blocks: int, operations: list[tuple[str, int, int]]
 ) -> None:
@@ -297,6 +299,9 @@ def test_each_rung_is_what_smaps_says_or_is_refused_with_its_reason() -> None:
     """Three MAP_HUGETLB, MADV_HUGEPAGE and small pages; small pages can always be had."""
     found = rungs()
     assert isinstance(found["small"], Memory)
+    mode = Path("/sys/kernel/mm/transparent_hugepage/enabled")
+    if mode.exists() and "[never]" not in mode.read_text():
+        assert isinstance(found["thp"], Memory), found["thp"]
     for pages, memory in found.items():
         if isinstance(memory, str):
             assert re.match(r"cannot map 5242880 bytes: \w.*: \w+", memory), memory
@@ -371,6 +376,35 @@ def test_an_arena_out_of_range_is_refused(blocks: int, options: dict[str, Any]) 
     """Likewise."""
     with pytest.raises(ValueError, match="expected"):
         Arena(blocks, **options)
+
+
+def test_numbers_that_do_not_fit_are_refused_by_name() -> None:
+    """No call wraps them or fails in the binding."""
+    arena = Arena(4)
+    tree = PrefixTree(arena, nodes=2, branches=2)
+    queue = PolicyQueue(0, 0, room=2)
+    slab = Slab(2)
+    calls: list[tuple[str, Callable[[Any], Any]]] = [
+        ("handle", arena.free),
+        ("count", arena.reserve),
+        ("parent", lambda number: tree.node(number, 32)),
+        ("tokens", lambda number: tree.node(0, number)),
+        ("max_tokens", lambda number: tree.fork(1, number)),
+        ("branch", tree.release),
+        ("node", tree.count),
+        ("position", lambda number: tree.write(0, number, 1, 0)),
+        ("entry", queue.push),
+        ("remaining", lambda number: queue.push(0, remaining=number)),
+        ("start", lambda number: slab.move(1 << 32, number, 1)),
+        ("slot", slab.admit),
+    ]
+    for name, call in calls:
+        for number in (-1, 1 << 64, "1", 1.5):
+            with pytest.raises(ValueError, match=f"^{name}: expected"):
+                call(number)
+    with pytest.raises(ValueError, match="rank: expected"):
+        queue.push(0, rank=1 << 63)
+    assert len(queue) == arena.in_use == arena.reserved == 0
 
 
 def test_an_arena_larger_than_its_memory_is_refused() -> None:

@@ -42,7 +42,7 @@ QUEUE_OPERATIONS = st.one_of(
 @given(
     st.integers(0, len(contract.POLICIES) - 1),
     st.sampled_from([NONE, 0, 1, 2, 5]),
-    st.lists(QUEUE_OPERATIONS, min_size=30, max_size=300),
+    st.lists(QUEUE_OPERATIONS, min_size=30, max_size=120),
 )
 def test_policies_give_up_entries_in_the_golden_models_order(
     policy: int, overtake: int, operations: list[tuple[str, int, int]]
@@ -182,6 +182,33 @@ def test_the_event_log_is_the_golden_models_byte_for_byte(seed: int) -> None:
     config = make_config(rng, requests)
     events = run_beside_golden(config, requests, lambda: rng.random() < 0.05)
     assert events > len(requests)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_cancelled_trajectories_leave_the_others_in_order(seed: int) -> None:
+    """[PIPE-007] [PIPE-011]: many wait for a trajectory credit while some of them are cancelled."""
+    rng = np.random.default_rng([seed, 19])
+    requests = make_requests(rng, 60, prompt=20, more=40)
+    requests["arrival"] = 0
+    chosen = rng.random(60) < 0.6
+    requests["cancel"] = np.where(chosen, rng.integers(4, 60, size=60), NONE)
+    config = records.make_config(
+        slots=64,
+        trajectory_credits=int(rng.integers(1, 4)),
+        deliver=(1, 2, NONE)[seed % 3],
+        window=256,
+    )
+    run_beside_golden(config, requests, lambda: False)
+
+
+@pytest.mark.parametrize("depth", [1, 2, 5])
+def test_a_prompt_is_ready_for_its_group_although_its_rollout_was_cancelled(depth: int) -> None:
+    """[PIPE-006]: the device has written it; the other samples wait for nothing else."""
+    requests = np.zeros(32, dtype=records.REQUEST_DTYPE)
+    requests["group"], requests["sample"] = np.arange(32) // 4, np.arange(32) % 4
+    requests["prompt_tokens"], requests["max_tokens"], requests["cancel"] = 50, 90, NONE
+    requests["cancel"][::4] = np.arange(8) % depth + 1
+    run_beside_golden(records.make_config(slots=32, depth=depth), requests, lambda: False)
 
 
 def test_a_run_of_no_request_ends_at_once() -> None:

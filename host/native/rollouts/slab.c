@@ -115,7 +115,7 @@ void hr_slab_cache_close(hr_slab_cache_t *cache) {
   free(cache);
 }
 
-static int is_edge(int from, int to) {
+static inline int is_edge(int from, int to) {
   static const uint8_t edges[][2] = HWR_EDGES;
   for (unsigned at = 0; at < sizeof edges / sizeof *edges; ++at) {
     if (edges[at][0] == from && edges[at][1] == to) {
@@ -125,7 +125,8 @@ static int is_edge(int from, int to) {
   return 0;
 }
 
-int hr_slab_move(hr_slab_t *slab, uint64_t handle, int from, int to) {
+// Inlined, so that an edge known to the compiler costs no search.
+static inline int move(hr_slab_t *slab, uint64_t handle, int from, int to) {
   const uint32_t slot = (uint32_t)handle, generation = hr_generation(handle);
   if (slot >= slab->slots) {
     return HR_E(BAD_SLOT);
@@ -147,6 +148,10 @@ int hr_slab_move(hr_slab_t *slab, uint64_t handle, int from, int to) {
                           : (word & ~(uint64_t)0xFFu) | (uint32_t)to;
   } while (!swap(&slab->word[slot], &word, moved));
   return 0;
+}
+
+int hr_slab_move(hr_slab_t *slab, uint64_t handle, int from, int to) {
+  return move(slab, handle, from, to);
 }
 
 // To DONE from any live state, with a flag.
@@ -195,12 +200,12 @@ int hr_slab_alloc(hr_slab_t *slab, hr_slab_cache_t *cache, uint64_t *handle) {
     return HR_E(QUEUE_EMPTY);
   }
   *handle = hr_handle(hr_generation(load(&slab->word[slot])), slot);
-  return hr_slab_move(slab, *handle, HWR_STATE_FREE, HWR_STATE_PREFILL_READY);
+  return move(slab, *handle, HWR_STATE_FREE, HWR_STATE_PREFILL_READY);
 }
 
 int hr_slab_release(hr_slab_t *slab, hr_slab_cache_t *cache, uint64_t handle) {
   const uint32_t slot = (uint32_t)handle;
-  const int error = hr_slab_move(slab, handle, HWR_STATE_DONE, HWR_STATE_FREE);
+  const int error = move(slab, handle, HWR_STATE_DONE, HWR_STATE_FREE);
   if (error) {
     return error;
   }

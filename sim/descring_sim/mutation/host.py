@@ -157,27 +157,21 @@ class HostMutantRunner(CopyRunner):
         raise MutantError(f"{run}: {(done.stdout + done.stderr).strip()[-200:]}")
 
 
-@session.options("mutants-host.md")
-def main(jobs: int, only: tuple[str, ...], list_only: bool, write: bool) -> None:
-    """Break the host runtime in many small ways; its suite must kill every break."""
-    session.campaign(
-        "host",
-        only,
-        HostMutantRunner,
-        session.Page(
-            "mutants-host.md",
-            "# Mutants of the host runtime",
-            "`make mutants-host`",
-            "Each is a small fault injected in a copy of the host runtime, its native core or "
-            "its Python. It counts as killed when a test fails that passes on the sources as "
-            "they are.",
-            ("host", "pymodel", "sim"),
-        ),
-        jobs=jobs,
-        fewest=FEWEST,
-        list_only=list_only,
-        write=write,
-    )
+main = session.command(
+    "Break the host runtime in many small ways; its suite must kill every break.",
+    "host",
+    HostMutantRunner,
+    session.Page(
+        "mutants-host.md",
+        "# Mutants of the host runtime",
+        "`make mutants-host`",
+        "Each is a small fault injected in a copy of the host runtime, its native core or "
+        "its Python. It counts as killed when a test fails that passes on the sources as "
+        "they are.",
+        ("host", "pymodel", "sim"),
+    ),
+    FEWEST,
+)
 
 
 if __name__ == "__main__":
