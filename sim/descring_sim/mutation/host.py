@@ -69,16 +69,18 @@ class HostMutantRunner(CopyRunner):
     """Apply mutants to copies of ``host/``.
 
     Attributes:
-        source: the folder to break a copy of.
+        source: the folder to break a copy of, with the suite in ``tests``.
         root: where the copies go.
+        suite: what the runs of its mutants begin with.
     """
 
     source: Path = field(default_factory=host_dir)
     root: Path = field(default_factory=lambda: paths.build_dir() / "mutants" / "host")
+    suite: str = "host"
     _broken: Once[tuple[str, str | None], bool] = field(default_factory=Once)
 
     def sources(self) -> dict[str, Path]:
-        """Return ``host/``, which becomes the copy."""
+        """Return the folder, which becomes the copy."""
         return {".": self.source}
 
     def judge(self, mutant: Mutant, home: Path, source: Path) -> Finding:
@@ -121,8 +123,11 @@ class HostMutantRunner(CopyRunner):
             MutantError: there is no such file, or no test in it matches.
         """
         file = home / "tests" / f"test_{run.config}.py"
-        if run.block != "host" or not file.is_file():
-            raise MutantError(f"{run}: expected host@name with a file {file.name} in host/tests")
+        if run.block != self.suite or not file.is_file():
+            raise MutantError(
+                f"{run}: expected {self.suite}@name with a file {file.name} in "
+                f"{self.source.name}/tests"
+            )
         command = [sys.executable, "-m", "pytest", "--import-mode=importlib", "-q", "-x"]
         command += ["-p", "no:cacheprovider", "--tb=line", f"{file}::{test}" if test else str(file)]
         command += ["-k", run.case] if run.case and not test else []
@@ -131,6 +136,7 @@ class HostMutantRunner(CopyRunner):
             **tool_environment.tools(),
             "PYTHONPATH": os.pathsep.join(path),
             "DESCRING_PATIENCE_S": str(PATIENCE_S),
+            "DESCRING_SHRINK": "0",
             "COLUMNS": "200",
             # Looking for plugins that are not needed takes as long as most tests.
             "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
