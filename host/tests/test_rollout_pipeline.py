@@ -73,6 +73,31 @@ def test_policies_give_up_entries_in_the_golden_models_order(
             assert native.overtakes_of_oldest() == golden.overtakes_of_oldest()
 
 
+@pytest.mark.parametrize("policy", range(len(contract.POLICIES)))
+@pytest.mark.parametrize("overtake", [NONE, 40])
+def test_large_queues_keep_the_golden_models_order(policy: int, overtake: int) -> None:
+    """[SCHED-001..SCHED-004]: hundreds of entries, of which some are removed from the middle."""
+    rng = np.random.default_rng([policy, 23])
+    room = 700
+    native = PolicyQueue(policy, overtake, room=room, groups=room)
+    golden = GoldenQueue(policy, overtake)
+    for turn in range(6000):
+        grows = turn // 1000 % 2 == 0
+        entry, kind = int(rng.integers(room)), rng.random()
+        if entry not in golden and kind < (0.9 if grows else 0.4):
+            group, remaining = int(rng.integers(room)), int(rng.integers(1 << 20))
+            rank = int(rng.integers(-(1 << 40), 1 << 40))
+            native.push(entry, group=group, remaining=remaining, rank=rank)
+            golden.push(entry, Candidate(group, remaining, rank))
+        elif entry in golden and kind < 0.5:
+            native.remove(entry)
+            golden.remove(entry)
+        elif len(golden):
+            assert native.pop() == golden.pop(), turn
+    while len(golden):
+        assert native.pop() == golden.pop()
+
+
 def make_requests(rng: np.random.Generator, count: int, **limits: int) -> records.Records:
     """Random requests in groups, some cancelled, some of no token."""
     requests = np.zeros(count, dtype=records.REQUEST_DTYPE)
