@@ -3,6 +3,7 @@
 
 import os
 import signal
+import time
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from descring_host import (
     open_device,
 )
 from descring_model import DESC_DTYPE, complete
+from descring_model import contract as line_contract
 from descring_model.rollouts import contract, records
 from descring_model.rollouts.errors import RolloutError
 from descring_model.rollouts.pipeline import Pipeline
@@ -29,6 +31,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 NONE = contract.NONE
+DONE_TAIL = line_contract.REGISTER["DONE_TAIL"].offset
 GROUPS = 4
 
 QUEUE_OPERATIONS = st.one_of(
@@ -316,6 +319,14 @@ def small_run() -> Core:
     return Core(records.make_config(slots=4), requests)
 
 
+def wide_run() -> Core:
+    """Eight rollouts of a prompt each, whose first window has eight lines."""
+    requests = np.zeros(8, dtype=records.REQUEST_DTYPE)
+    requests["group"] = range(8)
+    requests["prompt_tokens"], requests["max_tokens"], requests["cancel"] = 40, 100, NONE
+    return Core(records.make_config(slots=8), requests)
+
+
 @pytest.mark.parametrize("member", ["user_data", "opcode", "rollout_id", "max_tokens", "seq_len"])
 def test_a_completion_of_another_line_changes_nothing(member: str) -> None:
     """[WIN-005]: window and index are named, and the right window can still be given."""
@@ -416,6 +427,28 @@ def test_a_run_goes_on_after_a_timeout() -> None:
         finally:
             os.kill(device.peer.pid, signal.SIGCONT)
         core.run(queue)
+    assert core.log().tobytes() == expected.log().tobytes()
+
+
+def test_a_window_that_has_returned_in_part_is_kept() -> None:
+    """A done ring of two slots: two completions are taken, and the time is up."""
+    expected = wide_run()
+    with open_device("cpu") as device, CommandQueue(device) as queue:
+        expected.run(queue)
+    core = wide_run()
+    with CpuDevice(process=True) as device, CommandQueue(device, done_slots=2) as queue:
+        core.run(queue, ticks=1)
+        deadline = time.monotonic() + 10
+        while device.read32(DONE_TAIL) != 2 and time.monotonic() < deadline:
+            time.sleep(0.001)
+        os.kill(device.peer.pid, signal.SIGSTOP)
+        try:
+            with pytest.raises(QueueTimeout, match="window of tick"):
+                core.run(queue, timeout_s=0.05)
+        finally:
+            os.kill(device.peer.pid, signal.SIGCONT)
+        assert core.usage.taken == 2
+        core.run(queue, timeout_s=5)
     assert core.log().tobytes() == expected.log().tobytes()
 
 
