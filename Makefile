@@ -130,7 +130,7 @@ synth: setup  ## synthesise every RTL module: cells, flip-flops, logic depth, no
 
 # What takes too long for `make test`; one target after the other.
 NIGHTLY := campaign ci-snippet conform-proof faults formal formal-mutants host-interrupts host-models \
-	host-sanitize mutants mutants-cuda reader-fuzz rollouts-stress soak synth test
+	host-sanitize host-soak mutants mutants-cuda mutants-model reader-fuzz rollouts-stress soak synth test
 
 .PHONY: nightly
 nightly:  ## everything in full, with a seed that is drawn and printed
@@ -173,6 +173,10 @@ ci-snippet: setup  ## the CI snippet of docs/conformance.md, as written, from an
 mutants-host: setup  ## mutate the host runtime; its suite must kill every mutant
 	@$(BIN)/descring dev mutants-host --jobs "$$JOBS"
 
+.PHONY: mutants-model
+mutants-model: setup  ## mutate the golden model of the rollout runtime; its suite must kill every mutant
+	@$(BIN)/descring dev mutants-model --jobs "$$JOBS"
+
 .PHONY: mutants-cuda
 mutants-cuda: setup  ## mutate the CUDA kernels; runs on the CPU must kill every mutant
 	@$(BIN)/descring dev mutants-cuda --jobs "$$JOBS"
@@ -190,8 +194,13 @@ sanitize: setup  ## stress the native core under ThreadSanitizer and AddressSani
 host-sanitize: setup  ## the same at length: 10^4 closings of each call, 10^6 random stores into each region
 	@host/native/check/sanitize.sh --nightly
 
+.PHONY: host-soak
+host-soak: setup  ## an hour of devices opened, used, interrupted, killed and closed: memory, files and threads stay flat
+	@$(BIN)/python bench/host_soak.py --seconds 3600
+
 .PHONY: host-models
 host-models: setup  ## model checks of the host runtime's protocols (spin) and of the slab, exhaustive at small sizes
+	@sim/bootstrap.sh dev spin
 	@host/native/models/check.sh --nightly
 	@host/native/check/plain.sh explore 4 3 2
 

@@ -26,7 +26,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 from common.stamp import stamp
-from descring_host import CommandQueue, CpuDevice, PeerDied, serve
+from descring_host import CommandQueue, CpuDevice, PeerDied, server
 from descring_host.segment import PREFIX, SHM_FOLDER
 from descring_model import (
     Lines,
@@ -233,7 +233,7 @@ class Campaign:
         threads = self.draw.choice((1, 1, 2))
 
         def body() -> None:
-            serve.run(
+            server.run(
                 self.name,
                 memory=1 << 20,
                 workers=threads,

@@ -158,7 +158,7 @@ module comp_writer_props
   logic waits_legal, watched_address, waits_single;
   logic [2:0] wait_read, wait_write;
   logic [PlaceBits:0] info_read, info_write, line_read, line_write;
-  logic [7:0] info_watched;
+  logic [33:0] info_watched;
   logic [31:0] place;
   logic [DESC_BITS-1:0] line_watched;
 

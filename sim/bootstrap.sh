@@ -1,18 +1,20 @@
 #!/usr/bin/env -S bash -p
 # SPDX-License-Identifier: Apache-2.0
 #
-# Usage: bootstrap.sh [sim|dev]
+# Usage: bootstrap.sh [sim|dev [TOOL...]]
 #
 # Makes .venv ready, for the simulations alone (sim) or for everything (dev, the default: four times
 # as much to install): what pip can install comes from pip with exact versions, and what only the
 # system can give is installed through apt where that is possible without a question, else named in
-# one line. Does nothing, quickly and quietly, when all is there. Exit code 2: something is missing.
+# one line. A TOOL is a command that one target alone needs; its package has the same name. Does nothing,
+# quickly and quietly, when all is there. Exit code 2: something is missing.
 set -euo pipefail
 
 unset CDPATH
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 venv=$root/.venv
 level=${1:-dev}
+tools=("${@:2}")
 native_stamp=$venv/descring-native.stamp
 log=$root/build/bootstrap.log
 # The versions that are installed; pyproject.toml has the ranges.
@@ -149,6 +151,18 @@ optional_packages() {
   fi
 }
 
+ensure_tools() {
+  local tool advice
+  for tool in ${tools[@]+"${tools[@]}"}; do
+    if command -v "$tool" >/dev/null; then continue; fi
+    advice="missing: $tool; install with: sudo apt-get install -y $tool"
+    can_install || fail "$advice"
+    say "installing system packages: $tool"
+    apt_install "$tool" || { as_root apt-get update -q && as_root apt-get install -y -q "$tool"; } \
+      >>"$log" 2>&1 </dev/null || fail "$advice (apt-get failed; log: $log)"
+  done
+}
+
 ensure_system() {
   local missing optional
   missing=$(missing_packages | tr '\n' ' ')
@@ -256,8 +270,9 @@ ready() {
   "$venv/bin/python" -c '' 2>/dev/null
 }
 
-if ready && native_ready; then exit 0; fi
 mkdir -p "$root/build"
+ensure_tools
+if ready && native_ready; then exit 0; fi
 # Two makes at once must not install into the same environment.
 exec 9>"$root/build/bootstrap.lock"
 flock 9

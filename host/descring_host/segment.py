@@ -27,6 +27,8 @@ from descring_host.native import check_u32, ffi, lib
 SHM_FOLDER = Path("/dev/shm")
 PREFIX = "descring."
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,200}")
+_MODE, _OTHERS = 0o600, 0o077
+"""Of a segment's file; and the bits that would let other users in."""
 _PAGE = 4096
 _HUGE = 2 << 20
 _MAP_HUGETLB = 0x40000
@@ -171,8 +173,8 @@ class Segment:
 
         Raises:
             ValueError: a malformed name.
-            DeviceError: there is none of that name, another user's, or it is damaged or of another
-                version.
+            DeviceError: there is none of that name, another user's, open to others, damaged or of
+                another version.
             ContractMismatch: it was made from another contract.
         """
         try:
@@ -184,6 +186,12 @@ class Segment:
         except OSError as error:
             raise DeviceError(f"cannot use shared memory {name!r}: {error.strerror}") from None
         try:
+            mode = stat.S_IMODE(os.fstat(file).st_mode)
+            if mode & _OTHERS:
+                raise DeviceError(
+                    f"cannot use shared memory {name!r}: expected mode {_MODE:04o}, "
+                    f"got {mode:04o}, which lets other users in; stop its processes and start anew"
+                )
             if size < lib.hd_header_bytes():
                 raise DeviceError(f"shared memory {name!r} is too small ({size} bytes) to be ours")
             mapping = mmap.mmap(file, size)
@@ -264,7 +272,7 @@ def _open_own(path: Path) -> tuple[int, int]:
 def _create_file(name: str, size: int) -> int:
     path = _path(name)
     try:
-        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _MODE)
     except FileExistsError:
         raise DeviceError(
             f"shared memory {name!r} exists ({path}); choose another name, attach to it, or "

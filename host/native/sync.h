@@ -16,8 +16,11 @@ typedef _Atomic uint32_t hw_word_t;
 #define HW_PATIENCE_DIVISOR 1
 #endif
 #define HW_PATIENCE_NS(milliseconds) ((milliseconds) * 1000ll * 1000 / HW_PATIENCE_DIVISOR)
-// And how often a thread looks before it sleeps.
-#define HW_SPINS(count) ((count) / HW_PATIENCE_DIVISOR)
+// And one that has little time spins less often before it sleeps.
+#ifndef HW_SPIN_DIVISOR
+#define HW_SPIN_DIVISOR HW_PATIENCE_DIVISOR
+#endif
+#define HW_SPINS(count) ((count) / HW_SPIN_DIVISOR)
 
 // check/fibers.c runs the threads in turn, and switches at loads and stores of shared words.
 #ifdef HW_FIBERS

@@ -5,6 +5,9 @@ from __future__ import annotations
 
 import os
 import socket
+import stat
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -150,3 +153,70 @@ def test_a_node_that_no_machine_has_is_a_wrong_value(node: int) -> None:
     """[LIFE-001]: and not an OverflowError."""
     with pytest.raises(ValueError, match="numa_node: expected 0 to 1023"):
         CpuDevice(1 << 16, numa_node=node)
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o027, 0o077])
+def test_a_segment_is_for_its_user_alone_whatever_the_umask(name: str, umask: int) -> None:
+    """The trust model of SECURITY.md: mode 0600, of the named file; the rest has no name."""
+    before = os.umask(umask)
+    try:
+        with CpuDevice(1 << 16, process=True, name=name) as device:
+            status = _path(name).stat()
+            assert stat.S_IMODE(status.st_mode) == 0o600
+            assert status.st_uid == os.geteuid()
+            sockets = Path(f"/proc/{device.peer.pid}/net/unix").read_text()
+            assert name not in sockets
+            files = [file for file in Path("/proc/self/fd").iterdir() if file.is_symlink()]
+            named = [str(file.readlink()) for file in files if file.exists()]
+            assert {path for path in named if path.startswith(str(SHM_FOLDER))} == {
+                str(_path(name))
+            }
+    finally:
+        os.umask(before)
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o602, 0o666])
+def test_a_segment_that_lets_others_in_is_not_attached(name: str, mode: int) -> None:
+    """Someone has changed its mode: whoever opened it since may write into it."""
+    with CpuDevice(1 << 16, process=True, name=name) as device:
+        assert device.peer.state == "alive"
+        _path(name).chmod(mode)
+        with pytest.raises(DeviceError, match=f"expected mode 0600, got {mode:04o}"):
+            CpuDevice(attach=name)
+
+
+ANOTHER_USER = """
+import os, sys
+os.setgroups([]); os.setgid(65534); os.setuid(65534)
+for flags in (os.O_RDONLY, os.O_WRONLY, os.O_RDWR):
+    try:
+        os.open(sys.argv[1], flags)
+    except PermissionError:
+        continue
+    raise SystemExit("opened")
+for change in (lambda: os.unlink(sys.argv[1]), lambda: os.chmod(sys.argv[1], 0o666)):
+    try:
+        change()
+    except PermissionError:
+        continue
+    raise SystemExit("changed")
+os.listdir(os.path.dirname(sys.argv[1]))
+try:
+    os.kill(int(sys.argv[2]), 0)
+except PermissionError:
+    raise SystemExit(0)
+raise SystemExit("signalled")
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="expected root, which can become another user")
+def test_another_user_can_neither_open_nor_remove_nor_signal(name: str) -> None:
+    """SECURITY.md: such a user sees the name, the size and the processes, and that is all."""
+    with CpuDevice(1 << 16, process=True, name=name) as device:
+        done = subprocess.run(
+            [sys.executable, "-S", "-c", ANOTHER_USER, str(_path(name)), str(device.peer.pid)],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (done.returncode, done.stderr) == (0, "")

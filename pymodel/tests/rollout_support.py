@@ -79,6 +79,7 @@ def runs(draw: st.DrawFn, max_groups: int = 5) -> tuple[Records, Records]:
 
 def check_tick(pipeline: Pipeline) -> None:
     """What holds between two ticks [PIPE-003] [PIPE-004] [KV-004]."""
+    assert pipeline.tick < 5000, "a run of a few rollouts does not end"
     queues = {
         name: list(getattr(pipeline, name))
         for name in ("free", "prefill", "reward", "trajectory", "done")

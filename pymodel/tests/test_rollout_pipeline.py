@@ -251,6 +251,21 @@ def test_a_prompt_is_ingested_once_a_group_under_prefix() -> None:
     assert prefills["FIFO"] > 16
 
 
+@pytest.mark.parametrize(("credits", "deliver"), [(1, NONE), (2, 1), (3, 2), (NONE, 3), (2, 5)])
+def test_deliveries_of_a_tick_are_bounded(credits: int, deliver: int) -> None:
+    """[PIPE-011] [PIPE-002] Seven rollouts that are scored at once leave so many a tick."""
+    config = make_config(slots=7, trajectory_credits=credits, deliver=deliver)
+    records = run(config, requests_of([(9, 20)] * 7)).log.records()
+    ticks = events(records, "TRAJECTORY")["tick"]
+    per_tick = np.unique(ticks, return_counts=True)[1].tolist()
+    most = min(credits, deliver, 7)
+    assert per_tick == [most] * (7 // most) + [7 % most] * (7 % most > 0)
+    ready = records[(records["code"] == contract.EVENT["STATE"]) & (records["b"] == 4)]
+    assert len(ready) == 7
+    if deliver >= 7:
+        assert (ready["tick"] == ticks).all()
+
+
 @pytest.mark.parametrize("staleness", [0, 1, 3])
 def test_staleness_never_exceeds_its_bound_and_reaches_it(staleness: int) -> None:
     """[PIPE-010] The step of a trajectory's seat less its version at admission."""

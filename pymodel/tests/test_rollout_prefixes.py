@@ -8,7 +8,7 @@ import pytest
 from descring_model.rollouts.errors import RolloutError
 from descring_model.rollouts.kv import Arena, prompt_tags, rollout_tags
 from descring_model.rollouts.prefixes import PrefixTree
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
@@ -227,6 +227,8 @@ def test_ten_thousand_branches_of_two_blocks_over_a_prefix_of_four_save_two_thir
 
 
 @given(st.integers(1, 200), st.integers(1, 120), st.integers(1, 5))
+@example(32, 10, 2)
+@example(64, 33, 1)
 @settings(max_examples=60)
 def test_memory_of_a_group_is_the_formula(prompt: int, more: int, count: int) -> None:
     """[COW-011] [COW-006] All branches written to their end, and the copies that were made."""
@@ -283,3 +285,54 @@ def test_an_idle_node_is_used_again_until_the_sweep() -> None:
     assert tree.sweep() == [(node, 1)]
     with pytest.raises(RolloutError, match="BAD_NODE"):
         tree.fork(node, 40)
+
+
+def test_a_failed_fork_or_node_takes_nothing() -> None:
+    """[COW-008] [COW-009] [KV-004] Out of blocks, branches, nodes: counts and claims as before."""
+    tree = PrefixTree(Arena(6), nodes=2, branches=2)
+    node = tree.node(0, 40)
+    branch = tree.fork(node, 100)
+    for call, above, tokens, error in (
+        (tree.fork, node, 200, "OUT_OF_BLOCKS"),
+        (tree.node, node, 200, "OUT_OF_BLOCKS"),
+        (tree.node, 0, 64, "OUT_OF_BLOCKS"),
+        (tree.fork, node, 39, "BAD_LENGTH"),
+        (tree.node, node, 40, "BAD_LENGTH"),
+        (tree.fork, 9, 99, "BAD_NODE"),
+    ):
+        with pytest.raises(RolloutError) as caught:
+            call(above, tokens)
+        assert caught.value.name == error
+        assert (tree.nodes[node].count, len(tree.branches)) == (1, 1)
+        assert (tree.arena.in_use, tree.arena.reserved) == (2, 3)
+    other = tree.fork(node, 40)
+    with pytest.raises(RolloutError, match="OUT_OF_BRANCHES"):
+        tree.fork(node, 40)
+    tree.release(other)
+    tree.release(branch)
+    with pytest.raises(RolloutError, match="BAD_BRANCH"):
+        tree.release(branch)
+    assert tree.sweep() == [(node, 2)]
+    assert (tree.arena.free_blocks(), tree.arena.reserved) == (list(range(6)), 0)
+
+
+def test_blocks_of_a_prefix_outlive_all_branches_but_the_last() -> None:
+    """[COW-002] [COW-004] Three branches, released one by one; a parent under a child likewise."""
+    tree = PrefixTree(Arena(8), nodes=2, branches=3)
+    node = tree.node(0, 64)
+    tree.fill(node, prompt_tags(3, 64))
+    branches = [tree.fork(node, 96) for _ in range(3)]
+    for number, branch in enumerate(branches):
+        tree.write(branch, 64, rollout_tags(number, 64, 70))
+    for branch in branches[:2]:
+        tree.release(branch)
+        assert tree.sweep() == []
+        assert tree.tags_of(branches[2])[:64].tolist() == prompt_tags(3, 64).tolist()
+    child = tree.node(node, 80)
+    tree.release(branches[2])
+    last = tree.fork(child, 90)
+    assert tree.sweep() == []
+    assert tree.tags_of(last)[:64].tolist() == prompt_tags(3, 64).tolist()
+    tree.release(last)
+    assert tree.sweep() == [(child, 1), (node, 2)]
+    assert tree.arena.in_use == 0

@@ -24,12 +24,8 @@ class Access(NamedTuple):
     value: int | None = None
 
 
-class RegisterMaster:
-    """Drives the ports ``reg_valid_i reg_write_i reg_addr_i reg_wdata_i``; one user at a time.
-
-    cocotb-bus has no master for this port: its bus drivers know one transaction at a time, and here
-    a read's response and the next access share a cycle.
-    """
+class _Port:
+    """The signals of the port."""
 
     def __init__(self, dut: HierarchyObject, timebase: Timebase) -> None:
         self._valid = bit(dut, "reg_valid_i")
@@ -39,6 +35,17 @@ class RegisterMaster:
         self._rvalid = bit(dut, "reg_rvalid_o")
         self._rdata = signal(dut, "reg_rdata_o")
         self._timebase = timebase
+
+
+class RegisterMaster(_Port):
+    """Drives the ports ``reg_valid_i reg_write_i reg_addr_i reg_wdata_i``; one user at a time.
+
+    cocotb-bus has no master for this port: its bus drivers know one transaction at a time, and here
+    a read's response and the next access share a cycle.
+    """
+
+    def __init__(self, dut: HierarchyObject, timebase: Timebase) -> None:
+        super().__init__(dut, timebase)
         self._edge = RisingEdge(timebase.clock)
         self._busy = False
         self._release()
@@ -110,7 +117,7 @@ class RegisterEvent(NamedTuple):
     cycle: int
 
 
-class RegisterMonitor:
+class RegisterMonitor(_Port):
     """Sees the accesses at the pins, and hands them on.
 
     ``on_access(access, cycle)`` is called in the cycle of the access, before the design's state has
@@ -126,13 +133,7 @@ class RegisterMonitor:
         on_access: Callable[[Access, int], None] | None = None,
         on_answer: Callable[[RegisterEvent], None] | None = None,
     ) -> None:
-        self._valid = bit(dut, "reg_valid_i")
-        self._write = bit(dut, "reg_write_i")
-        self._address = signal(dut, "reg_addr_i")
-        self._wdata = signal(dut, "reg_wdata_i")
-        self._rvalid = bit(dut, "reg_rvalid_o")
-        self._rdata = signal(dut, "reg_rdata_o")
-        self._timebase = timebase
+        super().__init__(dut, timebase)
         self._on_access = on_access
         self._on_answer = on_answer
         self._task = cocotb.start_soon(self._watch())

@@ -107,6 +107,20 @@ def test_what_is_missing_and_cannot_be_installed_is_one_line(machine: Machine) -
     assert not (machine.root / ".venv").exists()
 
 
+def test_a_tool_of_one_target_is_installed_or_named(machine: Machine) -> None:
+    """Before anything else, and not where it is there already."""
+    done = machine.bootstrap("dev", "perl", "spin")
+    assert (done.returncode, done.stderr) == (
+        2,
+        "descring: missing: spin; install with: sudo apt-get install -y spin\n",
+    )
+    machine.command("id", "echo 0")
+    machine.command("apt-get", 'echo "$*" >> "$HOME/apt"; exit 100')
+    assert "spin (apt-get failed; log:" in machine.bootstrap("dev", "perl", "spin").stderr
+    install = "install -y -q --no-install-recommends spin"
+    assert (machine.home / "apt").read_text().splitlines() == [install, "update -q"]
+
+
 def test_a_sudo_that_asks_for_a_password_is_not_used(machine: Machine) -> None:
     """The script never waits for an result."""
     machine.command("sudo", 'printf "%s " "$@" >> "$HOME/sudo"; exit 1')

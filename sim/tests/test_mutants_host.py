@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from descring_sim.mutation import host
+from descring_sim.mutation import host, model
 from descring_sim.mutation.host import HostMutantRunner, host_dir
 from descring_sim.mutation.session import Status, Verdict
 from descring_sim.support import paths
@@ -28,6 +28,31 @@ def _all() -> list[Mutant]:
 
 def _mutant(search: str, replace: str, file: str = FILE, equivalent: str | None = None) -> Mutant:
     return Mutant("injected", file, "a test", search, replace, (ONE_TEST,), equivalent)
+
+
+def test_every_mutant_of_the_model_fits_its_sources_and_suite() -> None:
+    """As the two tests below, for the golden model of the rollout runtime."""
+    root = paths.checkout_root()
+    assert root is not None
+    mutants = load(root / "sim" / "mutants" / "model")
+    assert len(mutants) >= model.FEWEST
+    for mutant in mutants:
+        text = (model.model_dir() / mutant.file).read_text(encoding="utf-8")
+        assert mutant.mutate(text) != text
+        for run in mutant.runs:
+            assert run.block == "model"
+            assert (model.model_dir() / "tests" / f"test_{run.config}.py").is_file(), run
+
+
+def test_a_mutant_of_the_model_is_killed_and_one_without_effect_is_not(tmp_path: Path) -> None:
+    """One run of the golden model's suite over a copy of it."""
+    run = Run("model", "rollout_kv", "offsets")
+    file = "descring_model/rollouts/kv.py"
+    plane = ("contract.VALUE_PLANE", "contract.BLOCK_BYTES")
+    for search, replace, status in ((*plane, "killed"), (*COMMENT, "survived")):
+        injected = Mutant("injected", file, "a test", search, replace, (run,))
+        verdict = model.ModelMutantRunner(root=tmp_path).try_mutant(injected)
+        assert verdict.status == status, verdict.by
 
 
 def test_every_mutant_changes_the_present_sources_once() -> None:

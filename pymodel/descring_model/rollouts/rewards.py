@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 
 import numpy as np
 import numpy.typing as npt
@@ -69,6 +68,10 @@ def advantages(scores: Sequence[float]) -> list[float]:
     """
     if not all(np.isfinite(score) for score in scores):
         raise ValueError(f"expected finite scores, got {list(scores)}")
-    exact = [Fraction(score) for score in scores]
-    total = sum(exact, Fraction(0))
-    return [float((len(exact) * score - total) / len(exact)) for score in exact]
+    count = len(scores)
+    # Denominators of floats are powers of two, and a quotient of integers is rounded once.
+    ratios = [float(score).as_integer_ratio() for score in scores]
+    common = max((denominator for _, denominator in ratios), default=1)
+    exact = [numerator * (common // denominator) for numerator, denominator in ratios]
+    total = sum(exact)
+    return [(count * score - total) / (count * common) for score in exact]

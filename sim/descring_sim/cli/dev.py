@@ -17,6 +17,10 @@ COMMANDS = {
     "mutants": ("mutation.rtl:main", "Mutate the RTL; the testbenches must kill each mutant."),
     "mutants-formal": ("mutation.formal:main", "Mutate the RTL; the proofs must kill each mutant."),
     "mutants-host": ("mutation.host:main", "Mutate the host runtime; its suite must kill each."),
+    "mutants-model": (
+        "mutation.model:main",
+        "Mutate the rollouts' golden model; its suite must kill each.",
+    ),
     "mutants-cuda": (
         "mutation.cuda:main",
         "Mutate the CUDA kernels; runs on the CPU must kill each.",

@@ -10,14 +10,13 @@ from __future__ import annotations
 import contextlib
 import functools
 import json
-import os
-import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from descring_sim.hdl import filelist
 from descring_sim.support import paths
 from descring_sim.support.errors import SimulationError
+from descring_sim.support.files import FileError, write_files
 
 _FILE = "durations.json"
 _SECONDS_A_FILE = 1.5
@@ -35,13 +34,10 @@ def known(build_root: Path) -> dict[str, float]:
 
 def keep(build_root: Path, seconds: Mapping[str, float]) -> None:
     """Add ``seconds`` to what is kept; a full disk or a read-only folder only costs the order."""
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, FileError):
         build_root.mkdir(parents=True, exist_ok=True)
         text = json.dumps(known(build_root) | dict(seconds), indent=1, sort_keys=True)
-        handle, name = tempfile.mkstemp(dir=build_root)
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        Path(name).replace(build_root / _FILE)
+        write_files({build_root / _FILE: text})
 
 
 def weight(build_root: Path) -> Callable[[str, str], float]:

@@ -83,26 +83,20 @@ def probe(kernels: Path, run: Run) -> str | None:
     return last or f"exit code {done.returncode}" if done.returncode else None
 
 
-@session.options("mutants-cuda.md")
-def main(jobs: int, only: tuple[str, ...], list_only: bool, write: bool) -> None:
-    """Break the CUDA kernels in many small ways; runs on the CPU must kill every break."""
-    session.campaign(
-        "cuda",
-        only,
-        KernelMutantRunner,
-        session.Page(
-            "mutants-cuda.md",
-            "# Mutants of the CUDA kernels",
-            "`make mutants-cuda`",
-            "Each is a small fault injected in a copy of the kernels, which are compiled for the "
-            "CPU. It counts as killed when a run fails that passes on the kernels as they are.",
-            ("cuda", "host", "pymodel"),
-        ),
-        jobs=jobs,
-        fewest=FEWEST,
-        list_only=list_only,
-        write=write,
-    )
+main = session.command(
+    "Break the CUDA kernels in many small ways; runs on the CPU must kill every break.",
+    "cuda",
+    KernelMutantRunner,
+    session.Page(
+        "mutants-cuda.md",
+        "# Mutants of the CUDA kernels",
+        "`make mutants-cuda`",
+        "Each is a small fault injected in a copy of the kernels, which are compiled for the "
+        "CPU. It counts as killed when a run fails that passes on the kernels as they are.",
+        ("cuda", "host", "pymodel"),
+    ),
+    FEWEST,
+)
 
 
 if __name__ == "__main__":

@@ -104,28 +104,22 @@ def concerned(mutants: Sequence[Mutant]) -> list[Mutant]:
     ]
 
 
-@session.options("proof-mutants.md")
-def main(jobs: int, only: tuple[str, ...], list_only: bool, write: bool) -> None:
-    """Mutate the RTL; the proofs must kill every mutant."""
-    session.campaign(
-        "",
-        only,
-        lambda: MutantRunner(out_dir() / "mutants"),
-        session.Page(
-            "proof-mutants.md",
-            "# Mutants and the proofs",
-            "`make formal-mutants`",
-            "Refuted: a counterexample from reset was found, a waveform and, where the block takes "
-            "descriptors, a stream. Refused: the induction step fails. Equivalent: no property of "
-            "the block speaks of it, for the reason given; the simulations do.",
-            SOURCES,
-        ),
-        jobs=jobs,
-        fewest=FEWEST,
-        list_only=list_only,
-        write=write,
-        select=concerned,
-    )
+main = session.command(
+    "Mutate the RTL; the proofs must kill every mutant.",
+    "",
+    lambda: MutantRunner(out_dir() / "mutants"),
+    session.Page(
+        "proof-mutants.md",
+        "# Mutants and the proofs",
+        "`make formal-mutants`",
+        "Refuted: a counterexample from reset was found, a waveform and, where the block takes "
+        "descriptors, a stream. Refused: the induction step fails. Equivalent: no property of "
+        "the block speaks of it, for the reason given; the simulations do.",
+        SOURCES,
+    ),
+    FEWEST,
+    concerned,
+)
 
 
 if __name__ == "__main__":

@@ -69,16 +69,18 @@ class HostMutantRunner(CopyRunner):
     """Apply mutants to copies of ``host/``.
 
     Attributes:
-        source: the folder to break a copy of.
+        source: the folder to break a copy of, with the suite in ``tests``.
         root: where the copies go.
+        suite: what the runs of its mutants begin with.
     """
 
     source: Path = field(default_factory=host_dir)
     root: Path = field(default_factory=lambda: paths.build_dir() / "mutants" / "host")
+    suite: str = "host"
     _broken: Once[tuple[str, str | None], bool] = field(default_factory=Once)
 
     def sources(self) -> dict[str, Path]:
-        """Return ``host/``, which becomes the copy."""
+        """Return the folder, which becomes the copy."""
         return {".": self.source}
 
     def judge(self, mutant: Mutant, home: Path, source: Path) -> Finding:
@@ -121,8 +123,11 @@ class HostMutantRunner(CopyRunner):
             MutantError: there is no such file, or no test in it matches.
         """
         file = home / "tests" / f"test_{run.config}.py"
-        if run.block != "host" or not file.is_file():
-            raise MutantError(f"{run}: expected host@name with a file {file.name} in host/tests")
+        if run.block != self.suite or not file.is_file():
+            raise MutantError(
+                f"{run}: expected {self.suite}@name with a file {file.name} in "
+                f"{self.source.name}/tests"
+            )
         command = [sys.executable, "-m", "pytest", "--import-mode=importlib", "-q", "-x"]
         command += ["-p", "no:cacheprovider", "--tb=line", f"{file}::{test}" if test else str(file)]
         command += ["-k", run.case] if run.case and not test else []
@@ -131,6 +136,7 @@ class HostMutantRunner(CopyRunner):
             **tool_environment.tools(),
             "PYTHONPATH": os.pathsep.join(path),
             "DESCRING_PATIENCE_S": str(PATIENCE_S),
+            "DESCRING_SHRINK": "0",
             "COLUMNS": "200",
             # Looking for plugins that are not needed takes as long as most tests.
             "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
@@ -157,27 +163,21 @@ class HostMutantRunner(CopyRunner):
         raise MutantError(f"{run}: {(done.stdout + done.stderr).strip()[-200:]}")
 
 
-@session.options("mutants-host.md")
-def main(jobs: int, only: tuple[str, ...], list_only: bool, write: bool) -> None:
-    """Break the host runtime in many small ways; its suite must kill every break."""
-    session.campaign(
-        "host",
-        only,
-        HostMutantRunner,
-        session.Page(
-            "mutants-host.md",
-            "# Mutants of the host runtime",
-            "`make mutants-host`",
-            "Each is a small fault injected in a copy of the host runtime, its native core or "
-            "its Python. It counts as killed when a test fails that passes on the sources as "
-            "they are.",
-            ("host", "pymodel", "sim"),
-        ),
-        jobs=jobs,
-        fewest=FEWEST,
-        list_only=list_only,
-        write=write,
-    )
+main = session.command(
+    "Break the host runtime in many small ways; its suite must kill every break.",
+    "host",
+    HostMutantRunner,
+    session.Page(
+        "mutants-host.md",
+        "# Mutants of the host runtime",
+        "`make mutants-host`",
+        "Each is a small fault injected in a copy of the host runtime, its native core or "
+        "its Python. It counts as killed when a test fails that passes on the sources as "
+        "they are.",
+        ("host", "pymodel", "sim"),
+    ),
+    FEWEST,
+)
 
 
 if __name__ == "__main__":

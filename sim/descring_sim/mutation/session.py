@@ -278,6 +278,37 @@ def options(page: str) -> Callable[[Callable[..., None]], click.Command]:
     return declare
 
 
+def command(
+    text: str,
+    folder: str,
+    mutant_runner: Callable[[], MutantRunner],
+    page: Page,
+    fewest: int,
+    select: Callable[[list[Mutant]], list[Mutant]] = list,
+) -> click.Command:
+    """Return the command of a campaign that has no options of its own; ``text`` is its help.
+
+    The other arguments are those of :func:`campaign`.
+    """
+
+    @options(page.name)
+    def main(jobs: int, only: tuple[str, ...], list_only: bool, write: bool) -> None:
+        campaign(
+            folder,
+            only,
+            mutant_runner,
+            page,
+            jobs=jobs,
+            fewest=fewest,
+            list_only=list_only,
+            write=write,
+            select=select,
+        )
+
+    main.help = text
+    return main
+
+
 def campaign(
     folder: str,
     only: Sequence[str],
