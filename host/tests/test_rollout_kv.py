@@ -248,6 +248,23 @@ def test_failed_calls_take_nothing() -> None:
     assert [tree.fork(node, 32) for node in (1, 2, 3)] == [0, 1, 2]
 
 
+def test_a_chain_of_prefixes_is_read_through_all_of_them() -> None:
+    """[COW-001] [KV-008]: each node's first block begins with its parent's tail."""
+    arena = make_arena(16)
+    tree = PrefixTree(arena, nodes=3, branches=2)
+    parent, parts = 0, []
+    for number, (first, end) in enumerate([(0, 45), (45, 100), (100, 130)]):
+        parent = tree.node(parent, end)
+        tree.fill(parent, number << 32)
+        parts.append(ramp(number << 32, first, end - first))
+    branch = tree.fork(parent, 170)
+    assert tree.digest(branch) == kv.digest(np.concatenate(parts))
+    tree.write(branch, 130, 40, 7 << 32)
+    parts.append(ramp(7 << 32, 130, 40))
+    assert tree.digest(branch) == kv.digest(np.concatenate(parts))
+    assert [tree.count(node) for node in (1, 2, 3)] == [1, 1, 1]
+
+
 def test_nodes_that_are_held_are_not_swept() -> None:
     """[COW-002] [COW-005]: more nodes than a word has bits, held and released in any order."""
     count = 300

@@ -338,7 +338,7 @@ def test_a_completion_of_another_line_changes_nothing(member: str) -> None:
         core.step()
     lines = core.window
     bad = complete(lines)
-    bad[2][member] ^= 1
+    bad[2][member] ^= 2
     name = "result" if member == "seq_len" else member
     with pytest.raises(RolloutError, match=f"BAD_COMPLETION: window 1, index 2: {name}: exp"):
         core.step(bad)
@@ -367,6 +367,20 @@ def test_a_result_that_the_line_cannot_have_is_refused(
     bad["seq_len"][0] = length
     with pytest.raises(RolloutError, match=r"index 0: result: expected"):
         core.step(bad)
+
+
+def test_a_leg_does_not_go_beyond_its_rollout() -> None:
+    """[WIN-005]: where the boundary is beyond max_tokens."""
+    requests = np.zeros(1, dtype=records.REQUEST_DTYPE)
+    requests["prompt_tokens"], requests["max_tokens"], requests["cancel"] = 40, 50, NONE
+    core = Core(records.make_config(slots=1), requests)
+    core.step(complete(core.step().lines))
+    bad = complete(core.window)
+    for length in (51, 64):
+        bad["seq_len"] = length
+        with pytest.raises(RolloutError, match=r"index 0: result: expected"):
+            core.step(bad)
+    core.step(complete(core.window))
 
 
 @pytest.mark.parametrize("seed", range(8))
