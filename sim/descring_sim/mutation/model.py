@@ -2,13 +2,8 @@
 """Breaks the golden model of the rollout runtime and checks that its suite kills every change.
 
 ``descring dev mutants-model`` applies each mutant of ``sim/mutants/model`` to a copy of
-<<<<<<< HEAD
-``pymodel/``. A run ``model@rollout_kv/digest`` is ``pymodel/tests/test_rollout_kv.py`` with
-pytest's ``-k digest``. Otherwise as :mod:`descring_sim.mutation.host`.
-=======
 ``pymodel/``; a run ``model@rollout_kv/digest`` is ``pymodel/tests/test_rollout_kv.py`` with
 ``-k digest`` of pytest. Otherwise as :mod:`descring_sim.mutation.host`.
->>>>>>> main
 """
 
 from __future__ import annotations
