@@ -12,9 +12,15 @@ unset PYTHONDEBUG PYTHONDUMPREFS PYTHONEXECUTABLE PYTHONHASHSEED PYTHONHOME PYTH
   PYTHONINTMAXSTRDIGITS PYTHONIOENCODING PYTHONMALLOC PYTHONOPTIMIZE PYTHONPLATLIBDIR \
   PYTHONPROFILEIMPORTTIME PYTHONTRACEMALLOC PYTHONUTF8 PYTHONVERBOSE
 here=$(dirname -- "$(readlink -f -- "$0")")
+if [ -f "$here/../pyvenv.cfg" ]; then
+  # Its own first line names Python in double quotes, in which a shell replaces a "$" of the path.
+  set -- "$here/python" "$here/descring-main" "$@"
+else
+  set -- "$here/descring-main" "$@"
+fi
 block='--block-signal=INT --block-signal=TERM --block-signal=HUP'
 # shellcheck disable=SC2086
 if env $block true 2>/dev/null; then
-  exec env $block "$here/descring-main" "$@"
+  exec env $block "$@"
 fi
-exec "$here/descring-main" "$@"  # an env without that option
+exec "$@"  # an env without that option

@@ -229,6 +229,42 @@ def test_the_references_own_case_saves_two_thirds() -> None:
     assert arena.in_use == 0
 
 
+def test_failed_calls_take_nothing() -> None:
+    """[COW-001] [COW-003] [COW-007] [COW-008]: no id, no count, no reservation, no block."""
+    arena = make_arena(4)
+    tree = PrefixTree(arena, nodes=3, branches=3)
+    first = tree.node(0, 100)
+    assert outcome(tree.node, first, 140) == "OUT_OF_BLOCKS"
+    assert outcome(tree.fork, first, 130) == "OUT_OF_BLOCKS"
+    assert outcome(tree.fork, first, 99) == "BAD_LENGTH"
+    assert (tree.count(first), arena.in_use, arena.reserved) == (0, 4, 0)
+    branch = tree.fork(first, 100)
+    for position, error in ((0, "SHARED_BLOCK"), (99, "SHARED_BLOCK"), (100, "BAD_LENGTH")):
+        assert outcome(tree.write, branch, position, 1, 0) == error
+    assert (branch, tree.count(first), arena.reserved) == (0, 1, 0)
+    tree.release(branch)
+    assert tree.sweep() == [(first, 4)]
+    assert [tree.node(0, 32) for _ in range(3)] == [1, 2, 3]
+    assert [tree.fork(node, 32) for node in (1, 2, 3)] == [0, 1, 2]
+
+
+def test_a_chain_of_prefixes_is_read_through_all_of_them() -> None:
+    """[COW-001] [KV-008]: each node's first block begins with its parent's tail."""
+    arena = make_arena(16)
+    tree = PrefixTree(arena, nodes=3, branches=2)
+    parent, parts = 0, []
+    for number, (first, end) in enumerate([(0, 45), (45, 100), (100, 130)]):
+        parent = tree.node(parent, end)
+        tree.fill(parent, number << 32)
+        parts.append(ramp(number << 32, first, end - first))
+    branch = tree.fork(parent, 170)
+    assert tree.digest(branch) == kv.digest(np.concatenate(parts))
+    tree.write(branch, 130, 40, 7 << 32)
+    parts.append(ramp(7 << 32, 130, 40))
+    assert tree.digest(branch) == kv.digest(np.concatenate(parts))
+    assert [tree.count(node) for node in (1, 2, 3)] == [1, 1, 1]
+
+
 def test_nodes_that_are_held_are_not_swept() -> None:
     """[COW-002] [COW-005]: more nodes than a word has bits, held and released in any order."""
     count = 300

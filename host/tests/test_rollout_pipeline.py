@@ -3,6 +3,8 @@
 
 import os
 import signal
+import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +18,7 @@ from descring_host import (
     open_device,
 )
 from descring_model import DESC_DTYPE, complete
+from descring_model import contract as line_contract
 from descring_model.rollouts import contract, records
 from descring_model.rollouts.errors import RolloutError
 from descring_model.rollouts.pipeline import Pipeline
@@ -29,6 +32,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 NONE = contract.NONE
+DONE_TAIL = line_contract.REGISTER["DONE_TAIL"].offset
 GROUPS = 4
 
 QUEUE_OPERATIONS = st.one_of(
@@ -71,6 +75,31 @@ def test_policies_give_up_entries_in_the_golden_models_order(
         assert (entry in native) == (entry in golden)
         if len(golden):
             assert native.overtakes_of_oldest() == golden.overtakes_of_oldest()
+
+
+@pytest.mark.parametrize("policy", range(len(contract.POLICIES)))
+@pytest.mark.parametrize("overtake", [NONE, 40])
+def test_large_queues_keep_the_golden_models_order(policy: int, overtake: int) -> None:
+    """[SCHED-001..SCHED-004]: hundreds of entries, of which some are removed from the middle."""
+    rng = np.random.default_rng([policy, 23])
+    room = 700
+    native = PolicyQueue(policy, overtake, room=room, groups=room)
+    golden = GoldenQueue(policy, overtake)
+    for turn in range(6000):
+        grows = turn // 1000 % 2 == 0
+        entry, kind = int(rng.integers(room)), rng.random()
+        if entry not in golden and kind < (0.9 if grows else 0.4):
+            group, remaining = int(rng.integers(room)), int(rng.integers(1 << 20))
+            rank = int(rng.integers(-(1 << 40), 1 << 40))
+            native.push(entry, group=group, remaining=remaining, rank=rank)
+            golden.push(entry, Candidate(group, remaining, rank))
+        elif entry in golden and kind < 0.5:
+            native.remove(entry)
+            golden.remove(entry)
+        elif len(golden):
+            assert native.pop() == golden.pop(), turn
+    while len(golden):
+        assert native.pop() == golden.pop()
 
 
 def make_requests(rng: np.random.Generator, count: int, **limits: int) -> records.Records:
@@ -291,6 +320,14 @@ def small_run() -> Core:
     return Core(records.make_config(slots=4), requests)
 
 
+def wide_run() -> Core:
+    """Eight rollouts of a prompt each, whose first window has eight lines."""
+    requests = np.zeros(8, dtype=records.REQUEST_DTYPE)
+    requests["group"] = range(8)
+    requests["prompt_tokens"], requests["max_tokens"], requests["cancel"] = 40, 100, NONE
+    return Core(records.make_config(slots=8), requests)
+
+
 @pytest.mark.parametrize("member", ["user_data", "opcode", "rollout_id", "max_tokens", "seq_len"])
 def test_a_completion_of_another_line_changes_nothing(member: str) -> None:
     """[WIN-005]: window and index are named, and the right window can still be given."""
@@ -302,7 +339,7 @@ def test_a_completion_of_another_line_changes_nothing(member: str) -> None:
         core.step()
     lines = core.window
     bad = complete(lines)
-    bad[2][member] ^= 1
+    bad[2][member] ^= 2
     name = "result" if member == "seq_len" else member
     with pytest.raises(RolloutError, match=f"BAD_COMPLETION: window 1, index 2: {name}: exp"):
         core.step(bad)
@@ -331,6 +368,20 @@ def test_a_result_that_the_line_cannot_have_is_refused(
     bad["seq_len"][0] = length
     with pytest.raises(RolloutError, match=r"index 0: result: expected"):
         core.step(bad)
+
+
+def test_a_leg_does_not_go_beyond_its_rollout() -> None:
+    """[WIN-005]: where the boundary is beyond max_tokens."""
+    requests = np.zeros(1, dtype=records.REQUEST_DTYPE)
+    requests["prompt_tokens"], requests["max_tokens"], requests["cancel"] = 40, 50, NONE
+    core = Core(records.make_config(slots=1), requests)
+    core.step(complete(core.step().lines))
+    bad = complete(core.window)
+    for length in (51, 64):
+        bad["seq_len"] = length
+        with pytest.raises(RolloutError, match=r"index 0: result: expected"):
+            core.step(bad)
+    core.step(complete(core.window))
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -376,6 +427,18 @@ def test_an_abandoned_run_holds_nothing() -> None:
             core.step()
 
 
+def stop(process: int) -> None:
+    """SIGSTOP, and wait until each of its threads stands still."""
+    os.kill(process, signal.SIGSTOP)
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        tasks = [task.read_text() for task in Path(f"/proc/{process}/task").glob("*/stat")]
+        if all(text.rpartition(")")[2].split()[0] == "T" for text in tasks):
+            return
+        time.sleep(0.001)
+    raise AssertionError(f"process {process} does not stop")
+
+
 def test_a_run_goes_on_after_a_timeout() -> None:
     """Nothing is lost: the log is that of a run without one."""
     expected = small_run()
@@ -384,13 +447,35 @@ def test_a_run_goes_on_after_a_timeout() -> None:
     core = small_run()
     with CpuDevice(process=True) as device, CommandQueue(device) as queue:
         core.run(queue, ticks=2)
-        os.kill(device.peer.pid, signal.SIGSTOP)
+        stop(device.peer.pid)
         try:
             with pytest.raises(QueueTimeout, match="window of tick"):
                 core.run(queue, timeout_s=0.05)
         finally:
             os.kill(device.peer.pid, signal.SIGCONT)
         core.run(queue)
+    assert core.log().tobytes() == expected.log().tobytes()
+
+
+def test_a_window_that_has_returned_in_part_is_kept() -> None:
+    """A done ring of two slots: two completions are taken, and the time is up."""
+    expected = wide_run()
+    with open_device("cpu") as device, CommandQueue(device) as queue:
+        expected.run(queue)
+    core = wide_run()
+    with CpuDevice(process=True) as device, CommandQueue(device, done_slots=2) as queue:
+        core.run(queue, ticks=1)
+        deadline = time.monotonic() + 10
+        while device.read32(DONE_TAIL) != 2 and time.monotonic() < deadline:
+            time.sleep(0.001)
+        stop(device.peer.pid)
+        try:
+            with pytest.raises(QueueTimeout, match="window of tick"):
+                core.run(queue, timeout_s=0.05)
+        finally:
+            os.kill(device.peer.pid, signal.SIGCONT)
+        assert core.usage.taken == 2
+        core.run(queue, timeout_s=5)
     assert core.log().tobytes() == expected.log().tobytes()
 
 

@@ -8,8 +8,10 @@ import re
 from pathlib import Path
 
 import pytest
+from descring_sim.cosim.block import suites_of
 from descring_sim.signoff import coverage
 from descring_sim.signoff.coverage import Point, Waiver
+from descring_sim.support import paths
 from descring_sim.support.errors import SimulationError
 
 
@@ -133,3 +135,14 @@ def test_a_waiver_without_a_reason_is_refused(entry: str, tmp_path: Path) -> Non
     path.write_text(f"[[hole]]\n{entry}\n")
     with pytest.raises(SimulationError, match="hole 1"):
         coverage.read_waivers(path)
+
+
+def test_a_configuration_of_no_block_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    """Before anything runs, with names that look like it; those of ``make coverage`` exist."""
+    with pytest.raises(SystemExit) as ended:
+        coverage.main(["--config", "defualt", "--keep"])
+    assert ended.value.code == 2
+    message = capsys.readouterr().err
+    assert re.search(r"expected a configuration of a block, got 'defualt'; near: default", message)
+    known = {suite.config for suite in suites_of(paths.cocotb_tests_dir())}
+    assert set(coverage.CONFIGS) <= known

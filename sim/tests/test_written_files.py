@@ -17,13 +17,12 @@ IN_PLACE = {
     "cosim/build.py": "inputs of a build, which counts from its stamp on",
     "gen/readers.py": "probes in a temporary folder",
     "mutation/formal.py": "mutated sources, in a folder of their own",
-    "mutation/host.py": "mutated sources, in a folder of their own",
-    "mutation/rtl.py": "mutated sources, in a folder of their own",
     "protocol/device.py": "the standard library only; what a parent hands to its child",
     "protocol/stream.py": "the standard library only; what a parent hands to its child",
     "replay/cosim.py": "requests to a simulator, in the folder of its run",
     "signoff/coverage.py": "counts in the folder of a run, from which the pages are made",
     "signoff/synth.py": "the script of a tool, in a folder of its own",
+    "support/mutant.py": "mutated sources, in a folder of their own",
     "verilated/build.py": "a source of a build, which is renamed when it is whole",
 }
 """Modules that call ``write_text`` or ``write_bytes``, and on what."""

@@ -262,8 +262,9 @@ static void run_over_a_worker(void) {
 }
 
 static uint32_t one_run(uint32_t number) {
-  seed = ((uint64_t)number + 1) * 0x9E3779B97F4A7C15ull ^ seed;
-  dice = seed | 1u;
+  seed = seed * 6364136223846793005ull + 2 * (uint64_t)number + 1u;
+  dice = (seed ^ seed >> 32) * 0x9E3779B97F4A7C15ull;
+  dice += dice == 0;
   make_run();
   int error;
   run.pipe = hr_pipe_open(&run.config, run.request, run.requests, NULL, 0, &error);

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from pathlib import Path
 
@@ -16,12 +15,13 @@ from descring_sim.replay.registry import BACKENDS, open_backend
 from descring_sim.replay.stream_file import BYTES_PER_LINE, StreamError, outputs, read_stream, save
 from descring_sim.support import memory
 from descring_sim.support.click_options import INDEX
+from descring_sim.support.files import real
 from descring_sim.support.progress import progress_bar
 
 
 def _check_paths(source: Path, targets: list[Path]) -> None:
-    resolved = [os.path.realpath(path) for path in targets]
-    if os.path.realpath(source) in resolved:
+    resolved = [real(path) for path in targets]
+    if real(source) in resolved:
         raise StreamError(f"{source}: the output would replace the input; name another file")
     if len(set(resolved)) != len(resolved):
         raise StreamError(

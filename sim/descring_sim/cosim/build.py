@@ -99,7 +99,7 @@ def build(
     # The model that Verilator links keeps this name, and make cannot take every other.
     directory = plain_paths.plain(build_root) / simulator.name / f"{top}-{key}"
     if simulator.name == "verilator":
-        _check_main_program(directory if own is not None else None)
+        _check_names(directory if own is not None else None)
     binary = simulator.binary(directory, top)
     with build_cache.product(directory, binary) as there:
         if there:
@@ -142,20 +142,22 @@ def build(
     return Build(directory, fresh=True)
 
 
-def _check_main_program(folder: Path | None) -> None:
-    """Refuse a main program that Verilator's makefile cannot name: cocotb's, or ours in ``folder``.
+def _check_names(recording: Path | None) -> None:
+    """Refuse what Verilator's makefile cannot name: cocotb, and a folder of a build that records.
+
+    Verilator writes the real path of the main program into its makefile, which is cocotb's or, in
+    a build that records waves, ours in ``recording``; cocotb writes the real path of its libraries.
 
     Raises:
-        SimulationError: Verilator writes its real path into the makefile.
+        SimulationError: naming the folder, and what to do.
     """
-    if folder is not None:
-        advice = f"set {paths.BUILD_DIR_VARIABLE} to another one, or use icarus"
-        plain_paths.require_plain(folder, "a build that records waves", advice)
-        return
     spec = importlib.util.find_spec("cocotb_tools")
     if spec is not None and spec.origin is not None:
         advice = "move the Python environment, or use icarus"
         plain_paths.require_plain(Path(spec.origin).parent, "cocotb", advice)
+    if recording is not None:
+        advice = f"set {paths.BUILD_DIR_VARIABLE} to another one, or use icarus"
+        plain_paths.require_plain(recording, "a build that records waves", advice)
 
 
 def _messages(log: Path) -> str:

@@ -2,8 +2,8 @@
 """Breaks the golden model of the rollout runtime and checks that its suite kills every change.
 
 ``descring dev mutants-model`` applies each mutant of ``sim/mutants/model`` to a copy of
-``pymodel/``; a run ``model@rollout_kv/digest`` is ``pymodel/tests/test_rollout_kv.py`` with pytest's
-``-k digest``. Otherwise as :mod:`descring_sim.mutation.host`.
+``pymodel/``; a run ``model@rollout_kv/digest`` is ``pymodel/tests/test_rollout_kv.py`` with
+``-k digest`` of pytest. Otherwise as :mod:`descring_sim.mutation.host`.
 """
 
 from __future__ import annotations
@@ -34,27 +34,21 @@ class ModelMutantRunner(HostMutantRunner):
     suite: str = "model"
 
 
-@session.options("mutants-model.md")
-def main(jobs: int, only: tuple[str, ...], list_only: bool, write: bool) -> None:
-    """Break the rollouts' golden model in many small ways; its suite must kill every break."""
-    session.campaign(
-        "model",
-        only,
-        ModelMutantRunner,
-        session.Page(
-            "mutants-model.md",
-            "# Mutants of the rollout runtime's golden model",
-            "`make mutants-model`",
-            "Each is a small fault injected in a copy of the golden model; the known failures of "
-            "other runtimes are among them. It counts as killed when a test fails that passes on "
-            "the sources as they are.",
-            ("pymodel", "sim"),
-        ),
-        jobs=jobs,
-        fewest=FEWEST,
-        list_only=list_only,
-        write=write,
-    )
+main = session.command(
+    "Break the rollouts' golden model in many small ways; its suite must kill every break.",
+    "model",
+    ModelMutantRunner,
+    session.Page(
+        "mutants-model.md",
+        "# Mutants of the rollout runtime's golden model",
+        "`make mutants-model`",
+        "Each is a small fault injected in a copy of the golden model; the known failures of "
+        "other runtimes are among them. It counts as killed when a test fails that passes on "
+        "the sources as they are.",
+        ("pymodel", "sim"),
+    ),
+    FEWEST,
+)
 
 
 if __name__ == "__main__":

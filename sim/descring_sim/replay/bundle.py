@@ -126,6 +126,7 @@ def _refusing(path: Path) -> Iterator[None]:
     except (
         *(AttributeError, KeyError, TypeError, ValueError, EOFError, RecursionError),
         *(NotImplementedError, OverflowError, zipfile.BadZipFile, zlib.error, lzma.LZMAError),
+        RuntimeError,  # of zipfile: a file in the archive is encrypted
     ) as error:
         raise StreamError(
             f"{path}: expected a bundle as `descring record` writes it "

@@ -137,7 +137,7 @@ def _header(data: bytes, where: str) -> tuple[tuple[int, ...], bool, np.dtype, i
     # tokenizer or NumPy trips over it.
     except Exception as error:
         raise StreamError(f"{damaged} ({_one_line(error)}); write it again") from error
-    if any(extent < 0 for extent in shape):
+    if any(type(extent) is not int or extent < 0 for extent in shape):  # True is an int as well
         raise StreamError(f"{damaged}: shape {shape}; write it again")
     return shape, fortran, dtype, start + length
 

@@ -26,7 +26,8 @@ from descring_model.program import run_program
 from gcovr.data_model.version import FORMAT_VERSION
 
 from descring_sim.cosim import runner, simulators
-from descring_sim.support import environment, paths, provenance
+from descring_sim.cosim.block import suites_of
+from descring_sim.support import environment, paths, provenance, suggest
 from descring_sim.support.errors import SimulationError
 from descring_sim.support.files import write_files
 
@@ -344,6 +345,13 @@ def main(arguments: list[str] | None = None) -> int:
     if options.write and (options.case or quick):
         parser.error("--write wants all cases in full; leave --case and --tier out")
     configs = () if options.all_configs or quick else tuple(options.config or CONFIGS)
+    known = [suite.config for suite in suites_of(paths.cocotb_tests_dir())]
+    for config in configs:
+        if config not in known:
+            near = ", ".join(suggest.near(config, known))
+            parser.error(
+                f"--config: expected a configuration of a block, got {config!r}; near: {near}"
+            )
     folder = paths.build_dir() / ("coverage-quick" if quick else "coverage")
     rtl_dir = paths.rtl_dir().resolve()
     root = paths.checkout_root()

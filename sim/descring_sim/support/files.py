@@ -53,6 +53,18 @@ def _kind(mode: int) -> str:
     return _KINDS.get(stat.S_IFMT(mode), "something else")
 
 
+def real(path: Path) -> Path:
+    """``path`` with links followed.
+
+    Raises:
+        FileError: it is relative, and the current directory has been removed.
+    """
+    try:
+        return Path(os.path.realpath(path))
+    except OSError as error:
+        raise FileError(f"{path}: the current directory: {reason(error)}") from error
+
+
 @contextlib.contextmanager
 def opened(path: Path) -> Iterator[tuple[IO[bytes], int]]:
     """The regular file ``path``, open for reading, and its size in bytes.
@@ -221,7 +233,7 @@ def _undisturbed() -> Iterator[None]:
 
 def _target(path: Path) -> Path:
     """``path`` with links followed, when a regular file can stand there."""
-    target = Path(os.path.realpath(path))
+    target = real(path)
     try:
         mode = target.stat().st_mode
     except (FileNotFoundError, NotADirectoryError):
