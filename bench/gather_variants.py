@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One line a call, with what the worker may do when it looks at the doorbell and finds nothing.
+"""One line a call, with what the worker may do when the doorbell has nothing new.
 
     python3 bench/gather_variants.py build FOLDER [--rigtorp SPSCQueue.h]  # gcc; static programs
     python3 bench/gather_variants.py run FOLDER [--json FILE]  # there: Python alone
