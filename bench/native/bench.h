@@ -83,6 +83,8 @@ void close_bench(bench_t *bench);
 // Lines a second, checked, in batches, with at most `flight` on their way.
 double there_and_back(hw_queue_t *queue, uint32_t lines, uint32_t batch, uint32_t flight);
 void measure_queue(uint32_t lines, place_t place);
+// One line a call; with HW_COUNT_LOOKS also how often the worker reads the doorbell.
+void measure_one(uint32_t lines);
 void measure_round_trips(uint32_t samples, uint32_t batch, place_t place);
 void measure_wakes(uint32_t samples, place_t place);
 

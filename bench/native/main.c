@@ -86,6 +86,9 @@ int main(int count, char **arguments) {
   } else if (strcmp(what, "queue") == 0 && size > 0) {
     measure_queue(size, IN_THREAD);
     measure_queue(size, IN_PROCESS);
+  } else if (strcmp(what, "one") == 0 && size >= 1000) {
+    measure_one(size);
+    measure_round_trips(size < 100000 ? size : 100000, 1, IN_THREAD);
   } else if (strcmp(what, "latency") == 0 && size >= 1000 && size <= SAMPLES_MAX) {
     for (uint32_t batch = 1; batch <= BATCH_MAX; batch *= 8) {
       measure_round_trips(size, batch, IN_THREAD);
@@ -105,7 +108,8 @@ int main(int count, char **arguments) {
   } else if (strcmp(what, "pipeline") == 0 && size >= 16 && size <= 1u << 24) {
     measure_pipeline(size);
   } else {
-    fprintf(stderr, "usage: host_native rings LINES | queue LINES | latency SAMPLES | wake SAMPLES |"
+    fprintf(stderr, "usage: host_native rings LINES | queue LINES | one LINES | latency SAMPLES |"
+                    " wake SAMPLES |"
                     " rollouts ROUNDS | windows LINES | pipeline ROLLOUTS\n");
     return 2;
   }

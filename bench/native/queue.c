@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "bench.h"
+#include "pool.h"
 
 enum { SEGMENT = 4096 };
 
@@ -126,6 +127,20 @@ void measure_queue(uint32_t lines, place_t place) {
                there_and_back(bench.queue, lines, batch, 1u << (log2 - 1)));
     close_bench(&bench);
   }
+}
+
+void measure_one(uint32_t lines) {
+  bench_t bench = open_bench(12, IN_THREAD);
+  there_and_back(bench.queue, lines / 8 + 1, 1, 1u << 11);
+  close_bench(&bench);
+  bench = open_bench(12, IN_THREAD);
+  print_rate(named("submit and take", IN_THREAD), 1, there_and_back(bench.queue, lines, 1, 1u << 11));
+#ifdef HW_COUNT_LOOKS
+  const worker_t *worker = &bench.device->pool->worker[0];
+  printf("{\"what\": \"looks\", \"lines_per_look\": %.2f, \"empty\": %.3f}\n",
+         (double)lines / (double)worker->looks, (double)worker->empty / (double)worker->looks);
+#endif
+  close_bench(&bench);
 }
 
 static uint64_t took[SAMPLES_MAX];

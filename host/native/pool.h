@@ -37,6 +37,10 @@ typedef struct worker {
   uint32_t blocked_done_head;
   uint32_t blocked_reward_head;
   pthread_t thread;
+#ifdef HW_COUNT_LOOKS
+  uint64_t looks;  // for bench/gather_variants.py: looks at the doorbell, and those that found nothing
+  uint64_t empty;
+#endif
   hw_step_t steps[HW_BATCH];
   hw_desc_t lines[HW_BATCH];
 } worker_t;

@@ -16,6 +16,12 @@ enum { SPINS = HW_SPINS(3000), YIELDS = 20 };
 // less often: GATHER_STEP_NS later with every such look, up to GATHER_NS. A host that waits for each
 // completion is not affected, for there the look behind a line finds nothing.
 enum { FEW = 64, GATHER_STEP_NS = 16, GATHER_NS = 1000 };
+// What an empty look does to that. bench/gather_variants.py measures the others beside this one.
+enum { RESET, DECAY, TOLERATE, BACK_OFF };
+#ifndef HW_GATHER
+#define HW_GATHER RESET
+#endif
+enum { TOLERATED = 4, BACK_OFF_PAUSES = 8 };
 static const int64_t SLEEP_NS = 100ll * 1000 * 1000;
 static const uint32_t NO_GATE = 0xFFFFFFFFu;
 
@@ -165,6 +171,29 @@ static void gather(worker_t *worker, uint32_t lines) {
   }
 }
 
+// A look has found nothing.
+static void found_nothing(worker_t *worker) {
+  switch (HW_GATHER) {
+    case DECAY:  // by a quarter: the looks between two lines of a host that waits for each bring it to 0
+      worker->gathering -= (worker->gathering + 3u) / 4u;
+      break;
+    case TOLERATE:  // a few
+      if (worker->idle >= TOLERATED) {
+        worker->gathering = 0;
+      }
+      break;
+    case BACK_OFF:  // and look again later, the more so the longer there is nothing
+      worker->gathering -= (worker->gathering + 3u) / 4u;
+      for (uint32_t pause = 0; pause < worker->idle && pause < BACK_OFF_PAUSES; ++pause) {
+        hw_pause();
+      }
+      break;
+    default:
+      worker->gathering = 0;
+      break;
+  }
+}
+
 static void *work(void *argument) {
   worker_t *worker = argument;
   hw_segment_t *segment = worker->pool->segment;
@@ -179,6 +208,10 @@ static void *work(void *argument) {
         (!worker->blocked || something_to_do(worker))) {
       worker->blocked = 0;
       const uint32_t lines = hw_execute(worker);
+#ifdef HW_COUNT_LOOKS
+      ++worker->looks;
+      worker->empty += lines == 0;
+#endif
       if (lines) {
         worker->idle = 0;
         gather(worker, lines);
@@ -189,7 +222,7 @@ static void *work(void *argument) {
         continue;
       }
     }
-    worker->gathering = 0;
+    found_nothing(worker);
     idle(worker);
   }
   atomic_store(&segment->ack[worker->number].alive, 0);

@@ -4,6 +4,7 @@
 import os
 import signal
 import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -426,6 +427,18 @@ def test_an_abandoned_run_holds_nothing() -> None:
             core.step()
 
 
+def stop(process: int) -> None:
+    """SIGSTOP, and wait until each of its threads stands still."""
+    os.kill(process, signal.SIGSTOP)
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        tasks = [task.read_text() for task in Path(f"/proc/{process}/task").glob("*/stat")]
+        if all(text.rpartition(")")[2].split()[0] == "T" for text in tasks):
+            return
+        time.sleep(0.001)
+    raise AssertionError(f"process {process} does not stop")
+
+
 def test_a_run_goes_on_after_a_timeout() -> None:
     """Nothing is lost: the log is that of a run without one."""
     expected = small_run()
@@ -434,7 +447,7 @@ def test_a_run_goes_on_after_a_timeout() -> None:
     core = small_run()
     with CpuDevice(process=True) as device, CommandQueue(device) as queue:
         core.run(queue, ticks=2)
-        os.kill(device.peer.pid, signal.SIGSTOP)
+        stop(device.peer.pid)
         try:
             with pytest.raises(QueueTimeout, match="window of tick"):
                 core.run(queue, timeout_s=0.05)
@@ -455,7 +468,7 @@ def test_a_window_that_has_returned_in_part_is_kept() -> None:
         deadline = time.monotonic() + 10
         while device.read32(DONE_TAIL) != 2 and time.monotonic() < deadline:
             time.sleep(0.001)
-        os.kill(device.peer.pid, signal.SIGSTOP)
+        stop(device.peer.pid)
         try:
             with pytest.raises(QueueTimeout, match="window of tick"):
                 core.run(queue, timeout_s=0.05)

@@ -16,10 +16,11 @@ from descring_model import contract as line_contract
 from descring_model.rollouts import contract
 from descring_model.rollouts.errors import RolloutError
 from descring_model.rollouts.records import log_bytes, make_config, read_log
+from descring_model.rollouts.rewards import ScoreRequest
 from descring_model.rollouts.run import run as model_run
 from descring_rollouts import Runtime, ScorerError, make_requests
 from descring_rollouts.model_core import ModelCore
-from descring_rollouts.scorers import Where
+from descring_rollouts.scorers import Scoring, Where
 from rollout_scorers import (
     bad_for_group_one,
     dies_for_group_one,
@@ -219,6 +220,18 @@ def test_a_failed_batch_ends_its_own_rollouts_and_is_named(
     outcome = runtime.trajectories.outcome
     assert outcome.tolist() == [1, 1, 3, 3, 1, 1, 1, 1]
     assert np.isnan(runtime.trajectories.reward[2:4]).all()
+
+
+@pytest.mark.parametrize(("where", "timeout_s"), [("thread", 0.5), ("process", 5.0)])
+def test_batches_behind_a_late_one_are_scored(where: Where, timeout_s: float) -> None:
+    """[RWD-003] The second of four is late; the two behind it were sent already."""
+    scoring = Scoring(contract.SCORER_CUSTOM, late_for_group_one, where, timeout_s)
+    for group in range(4):
+        scoring.send([ScoreRequest(group, group, 0, 1, 10, True)])
+    word = int(np.float32(5.0).view(np.uint32))
+    assert [scoring.receive() for _ in range(4)] == [[word], None, [word], [word]]
+    assert f"within {timeout_s} s" in str(scoring.failure)
+    scoring.close()
 
 
 class Wrapped:
