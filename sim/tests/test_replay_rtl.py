@@ -146,14 +146,14 @@ FAULTS = {
         "mmio_regs.sv",
         "cmd_tail_q <= reg_wdata_i;",
         "cmd_tail_q <= cmd_tail_q;",
-        r"no completion for 4096 cycles; 0 completions of 20 lines taken, 20 lines written, "
+        r"no completion for 4128 cycles; 0 completions of 20 lines taken, 20 lines written, "
         r"20 published, .*CMD_HEAD=0x0 CMD_TAIL=0x0 DONE_HEAD=0x0 DONE_TAIL=0x0",
     ),
     "RESUME is lost": (
         "mmio_regs.sv",
         "assign resume_o = ",
         "assign resume_o = 1'b0 && ",
-        r"no completion for 4096 cycles; 3 completions of 20 lines taken.*CMD_HEAD=0x3 ",
+        r"no completion for 4128 cycles; 3 completions of 20 lines taken.*CMD_HEAD=0x3 ",
     ),
     "another contract": (
         "hw_desc_pkg.sv",
