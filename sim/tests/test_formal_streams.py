@@ -63,6 +63,20 @@ def test_only_a_counterexample_speaks_against_an_equivalent_mutant(
     assert judge(_mutant(name), task, Outcome(str(task), outcome, 1.0, ""))[0] == expected
 
 
+def test_a_rollout_without_end_is_shortened_and_keeps_its_score() -> None:
+    """[DEC-006] [DEC-007] The replay of a counterexample ends, and shows the same score."""
+    line = np.zeros(1, DESC_DTYPE)
+    line["opcode"] = contract.OPCODE["ROLLOUT"]
+    for limit in (5, 7, 261, 262, 0xFFFFFFFF):
+        line["seq_len"], line["max_tokens"] = 5, limit
+        value = int.from_bytes(line.tobytes(), "little")
+        stream = stream_of([{"rst_ni": 1, "accept": 1, "data_i": value}])
+        assert stream is not None
+        tokens = int(stream.lines["max_tokens"][0]) - 5
+        assert tokens == limit - 5 if limit < 262 else 0 < tokens <= 256
+        assert complete(stream.lines)["reserved0"] == complete(line)["reserved0"]
+
+
 def _step(opcode: int, verdict: int, **more: int) -> dict[str, int]:
     line = np.zeros(1, DESC_DTYPE)
     line["opcode"] = opcode

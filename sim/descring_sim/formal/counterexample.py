@@ -92,6 +92,17 @@ def _with_verdict(line: Lines, verdict: int, index: int, required: bool) -> Line
     return None
 
 
+def _shorten(line: Lines) -> None:
+    """Let a ROLLOUT end at most 256 tokens on, in place, with the score that it would have had.
+
+    A proof tries every length, and no waveform is long enough to tell them apart; a replay of 2^32
+    tokens would not end.
+    """
+    length, limit = int(line["seq_len"][0]), int(line["max_tokens"][0])
+    if int(line["opcode"][0]) == contract.OPCODE["ROLLOUT"] and limit > length:
+        line["max_tokens"] = length + (limit - length - 1) % 256 + 1
+
+
 def stream_of(steps: list[dict[str, int]]) -> Stream | None:
     """The stream in the waveform, None if it has no lines or one that no device accepts so."""
     taken = [step for step in steps if step.get(ACCEPT) and step.get("rst_ni")]
@@ -100,6 +111,7 @@ def stream_of(steps: list[dict[str, int]]) -> Stream | None:
         value = next(step[name] for name in DATA if name in step)
         raw = value.to_bytes(contract.DESC_BYTES, "little")
         line = np.frombuffer(raw, DESC_DTYPE).copy()
+        _shorten(line)
         if VERDICT in step:
             line_or_none = _with_verdict(line, step[VERDICT], index, bool(step.get(REQUIRED)))
             if line_or_none is None:
