@@ -190,7 +190,7 @@ class Segment:
             if mode & _OTHERS:
                 raise DeviceError(
                     f"cannot use shared memory {name!r}: expected mode {_MODE:04o}, "
-                    f"got {mode:04o}, which lets other users in; stop its processes and start anew"
+                    f"got {mode:04o}, which lets other users in; stop its processes and start again"
                 )
             if size < lib.hd_header_bytes():
                 raise DeviceError(f"shared memory {name!r} is too small ({size} bytes) to be ours")

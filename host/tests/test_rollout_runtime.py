@@ -31,7 +31,7 @@ from rollout_scorers import (
 )
 
 NONE = contract.NONE
-REG = {name: register.offset for name, register in line_contract.REGISTER.items()}
+REG = line_contract.OFFSET
 ZERO = (0, 0, 0, 0, 0, 0, 0)
 
 

@@ -60,7 +60,7 @@ def refuse_earlier_version(dut: Dut, description: Description) -> None:
 
     def program(device: Device) -> None:
         version, digest = (
-            device.read32(contract.REGISTER[name].offset) for name in ("VERSION", "CONTRACT_HASH")
+            device.read32(contract.OFFSET[name]) for name in ("VERSION", "CONTRACT_HASH")
         )
         seen.append((version, digest))
 
