@@ -13,6 +13,8 @@ from descring_sim.gen import (
     c_header,
     contract_doc,
     dut_header,
+    engine_doc,
+    engine_header,
     requirements,
     rollout_doc,
     rollout_header,
@@ -27,6 +29,8 @@ DUT_HEADER = "host/include/descring_dut.h"
 CONTRACT_PAGE = "docs/contract.md"
 ROLLOUT_HEADER = "host/include/hw_rollouts.h"
 ROLLOUT_PAGE = "docs/rollout-contract.md"
+ENGINE_HEADER = "host/include/hw_engine_data.h"
+ENGINE_PAGE = "docs/engine-contract.md"
 REQUIREMENTS_PAGE = "docs/requirements.md"
 
 DIFF_LINES = 20
@@ -53,6 +57,8 @@ def render_all(root: Path) -> dict[str, str]:
         CONTRACT_PAGE: contract_doc.render(),
         ROLLOUT_HEADER: rollout_header.render(),
         ROLLOUT_PAGE: rollout_doc.render(),
+        ENGINE_HEADER: engine_header.render(),
+        ENGINE_PAGE: engine_doc.render(),
         REQUIREMENTS_PAGE: requirements.render(scan(root)),
     }
 
