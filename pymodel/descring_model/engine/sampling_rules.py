@@ -101,7 +101,7 @@ SAMPLING_RULES: tuple[Rule, ...] = (
         "`advance(record, end)` ingests or makes the tokens p from `length` to `end` - 1, one "
         "after the other: for p < `prompt_tokens` token p is given and is ingested, any other is "
         "made, written to `tokens` and ingested (STATE-008). `length` becomes p + 1 with each, and "
-        "nothing else in the record changes. With `end` <= `length` nothing happens. Positions "
+        "nothing else in the record changes. Positions "
         "below `length` are never written. `end` is at most 2^31 - 1.",
         (MODEL,),
     ),
@@ -109,9 +109,10 @@ SAMPLING_RULES: tuple[Rule, ...] = (
         "REC-004",
         5,
         "Checked before the first token, in this order, and nothing is changed then. BAD_RECORD: "
-        "an offset is not a multiple of 64; `prompt_tokens` is 0; `temperature`, `top_p` are out "
-        "of range or NaN; `end` is above 2^31 - 1; record, tokens up to `end`, block map up to "
-        "`end`, or state are not within the arena. BAD_BLOCK: an entry of the map up to `end` "
+        "the record is misaligned or beyond the arena. With `end` <= `length` nothing more is looked "
+        "at, and the status is OK. BAD_RECORD: an offset is not a multiple of 64; `prompt_tokens` is 0; `temperature`, `top_p` are out "
+        "of range or NaN; `end` is above 2^31 - 1; tokens up to `end`, block map up to `end`, "
+        "or state are not within the arena. BAD_BLOCK: an entry of the map up to `end` "
         "whose block is not within the arena. BAD_TOKEN: a given token from `length` to the lesser "
         "of `end` and `prompt_tokens` that is not below V. A status of NUM-007 is found at a "
         "position p: what came before p stays, and of p nothing is written (token, key, value, "
