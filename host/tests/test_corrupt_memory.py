@@ -177,7 +177,12 @@ UNCHECKED = {
         "  queue->cmd_head = head = hw_get(queue->cmd_head_word);\n",
         "command ring's indices",
     ),
-    "DONE_TAIL": ("completions.c", "if (count <= side->slots) {", "if (1) {", "done ring's indices"),
+    "DONE_TAIL": (
+        "completions.c",
+        "if (count <= side->slots) {",
+        "if (1) {",
+        "done ring's indices",
+    ),
     "bases and sizes": (
         "worker.c",
         "if (hw_check_rings(device, &geometry, words ? HW_RING_SLOTS_OFFSET : 0)) {",
