@@ -47,6 +47,7 @@ CORE = (
     "rollouts/arena.c",
     "rollouts/tree.c",
     "rollouts/policy.c",
+    "rollouts/live.c",
     "rollouts/held.c",
     "rollouts/window.c",
     "rollouts/pipe.c",

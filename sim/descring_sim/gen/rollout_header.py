@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from descring_model.contract import Bits, Value
-from descring_model.rollouts import contract
+from descring_model.rollouts import contract, seeing
 
 _HEADER = """\
 // SPDX-License-Identifier: Apache-2.0
@@ -75,6 +75,18 @@ def _record(name: str, members: tuple[contract.Member, ...]) -> str:
     )
 
 
+def _live() -> str:
+    places = {
+        "COUNTER_WORDS": seeing.COUNTER_WORDS,
+        "GAUGE_WORDS": seeing.GAUGE_WORDS,
+        "LIVE_BYTES": seeing.LIVE_BYTES,
+        "LIVE_SEQUENCE_AT": seeing.SEQUENCE_AT,
+        "LIVE_GAUGES_AT": seeing.GAUGES_AT,
+        "LIVE_COUNTERS_AT": seeing.COUNTERS_AT,
+    }
+    return "".join(f"#define HWR_{name} {value}u  // [MET-005]\n" for name, value in places.items())
+
+
 def render() -> str:
     """The text of the header."""
     numbers = "".join(f"#define HWR_{name} {getattr(contract, name)}u\n" for name in _NUMBERS)
@@ -93,6 +105,9 @@ def render() -> str:
             f"\n{_values('POLICY', contract.POLICIES)}",
             f"\n{_values('OPTION', contract.OPTIONS)}",
             f"\n{_values('EVENT', contract.EVENTS)}",
+            f"\n{_values('COUNTER', seeing.COUNTERS)}",
+            f"\n{_values('GAUGE', seeing.GAUGES)}",
+            f"\n{_live()}",
             f"\n{_positions('WORD', contract.SLOT_WORD)}",
             f"\n{_positions('USER_DATA', contract.USER_DATA)}",
             _record("config", contract.CONFIG),
