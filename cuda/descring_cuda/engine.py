@@ -1,0 +1,309 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The engine on a GPU: tokens by ``docs/engine-contract.md``, with kernels written from its text."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from descring_host import DeviceError
+from descring_model.engine import contract
+from descring_model.engine.interface import Statuses, check_call
+
+from descring_cuda import layout
+from descring_cuda.machine import CupyMachine, Machine
+
+_WEIGHT_WORDS = 5 * contract.DIMS * contract.DIMS // 2
+_THREADS = 256
+_LARGE_VOCABULARY = 4096
+"""Above it a block draws a token, and not a warp."""
+_SMALL_GROUPS = 4
+"""Groups of 4 seats rather than 16 up to so many seats a multiprocessor."""
+_GIVEN_TURNS = 16
+_AT_ONCE = 32
+"""Steps between two looks at whether anything runs."""
+
+
+def _up(size: int, unit: int) -> int:
+    return -(-size // unit) * unit
+
+
+@dataclass
+class Seats:
+    """Seats for ``n`` rollouts on one arena of a GPU, and what their steps need in its memory.
+
+    Attributes:
+        machine: the GPU.
+        count: n.
+        addresses: of everything, by the names of ``hwe_engine_t``.
+    """
+
+    machine: Machine
+    count: int
+    addresses: dict[str, int]
+    _own: list[int] = field(default_factory=list)
+    _group: int = 4
+    _large: bool = False
+
+    @property
+    def engine(self) -> int:
+        """Address of the ``hwe_engine_t``."""
+        return self.addresses["engine"]
+
+    def assign(self, records: npt.NDArray[np.uint64], ends: npt.NDArray[np.uint32]) -> None:
+        """Give every seat a record to advance."""
+        seats = np.zeros(self.count, dtype=layout.SEAT_DTYPE)
+        room = np.maximum(1, -(-ends.astype(np.int64) // contract.CHUNK_TOKENS))
+        seats["record"], seats["end"] = records, ends
+        seats["task_room"] = room
+        seats["first_task"] = np.cumsum(room) - room
+        seats["state"] = layout.SEAT_NEW
+        self.machine.write(self.addresses["seats"], seats)
+
+    def read(self) -> npt.NDArray[Any]:
+        """``(n,)`` of SEAT_DTYPE."""
+        seats = np.empty(self.count, dtype=layout.SEAT_DTYPE)
+        self.machine.read(self.addresses["seats"], seats)
+        return seats
+
+    def control(self) -> Any:
+        """The record of the steps."""
+        control = np.empty(1, dtype=layout.CONTROL_DTYPE)
+        self.machine.read(self.addresses["control"], control)
+        return control[0]
+
+    def attend(self) -> None:
+        """Launch the attention of one step."""
+        self.machine.launch("hwe_attention", self.machine.blocks, 128, self.engine)
+
+    def finish(self) -> None:
+        """Launch everything else of one step: tokens, their keys, values and states."""
+        if self._large:
+            groups = -(-self.count // 16)
+            tiles = max(1, 1024 // groups)
+            self.machine.launch("hwe_logits", groups * tiles, _THREADS, self.engine)
+            self.machine.launch("hwe_draws", self.count, 1024, self.engine)
+        self.machine.launch(
+            f"hwe_tail_{self._group}",
+            -(-self.count // self._group),
+            _THREADS,
+            self.engine,
+            np.uint32(not self._large),
+        )
+
+    def step(self) -> None:
+        """Launch one step: a token more for every seat that is not done."""
+        self.attend()
+        self.finish()
+
+    def close(self) -> None:
+        """Free the memory."""
+        while self._own:
+            self.machine.free(self._own.pop())
+
+
+class CudaEngine:
+    """An :class:`~descring_model.engine.interface.Engine` on a GPU.
+
+    ::
+
+        with CudaEngine() as engine:
+            batch = Batch(engine, prompts, room=512)
+            batch.advance(512)
+
+    Arenas of :meth:`new_arena` are host memory with a copy on the GPU; :meth:`advance` copies there
+    and back. :meth:`seats` works on memory that stays on the GPU.
+    """
+
+    def __init__(
+        self,
+        vocabulary: int = contract.VOCABULARY,
+        *,
+        device: int = 0,
+        machine: Machine | None = None,
+        given_turns: int = _GIVEN_TURNS,
+    ) -> None:
+        """Make the weights.
+
+        Args:
+            vocabulary: tokens are 0 to ``vocabulary - 1``.
+            device: which GPU.
+            machine: in place of that GPU.
+            given_turns: tokens of a prompt that a rollout ingests in one step, at most.
+
+        Raises:
+            ValueError: a vocabulary out of range.
+            DeviceError: no CuPy or no GPU that will do.
+        """
+        if not 1 <= vocabulary <= contract.VOCABULARY_MAX:
+            raise ValueError(
+                f"vocabulary: expected 1 to {contract.VOCABULARY_MAX}, got {vocabulary}"
+            )
+        if given_turns < 1:
+            raise ValueError(f"given_turns: expected 1 or more, got {given_turns}")
+        self.vocabulary = vocabulary
+        self.machine: Machine = machine if machine is not None else CupyMachine(device)
+        self._given_turns = given_turns
+        self._pitch = _up(vocabulary, layout.PITCH)
+        self._arenas: dict[int, tuple[npt.NDArray[np.uint8], int]] = {}
+        matrix = 2 * contract.DIMS * contract.DIMS
+        own = {
+            "matrices": 5 * matrix,
+            "bias": 4 * contract.DIMS,
+            "tables": 8 * contract.TABLE_ENTRIES,
+            "unembedding": 2 * contract.DIMS * self._pitch,
+        }
+        self._weights = {name: self.machine.allocate(size) for name, size in own.items()}
+        self._make_weights()
+        names = ("w_in", "w_res", "w_q", "w_k", "w_v")
+        first = self._weights["matrices"]
+        self._addresses = {
+            **{name: first + at * matrix for at, name in enumerate(names)},
+            **{name: self._weights[name] for name in ("bias", "tables", "unembedding")},
+        }
+
+    def _make_weights(self) -> None:
+        at = self._weights
+        self.machine.launch(
+            "hwe_weights", _WEIGHT_WORDS // _THREADS, _THREADS, at["matrices"], at["bias"]
+        )
+        pairs = self._pitch // 2
+        self.machine.launch(
+            "hwe_unembed", -(-pairs // 64), 64, at["unembedding"], np.uint32(pairs),
+            np.uint32(self.vocabulary),
+        )  # fmt: skip
+        tables = np.array(contract.EXP2_COARSE + contract.EXP2_FINE, dtype=np.uint32)
+        self.machine.write(at["tables"], tables)
+        self.machine.synchronize()
+
+    def __enter__(self) -> CudaEngine:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def new_arena(self, size: int) -> npt.NDArray[np.uint8]:
+        """See :class:`~descring_model.engine.interface.Engine`."""
+        spare = self.machine.host_array(size + contract.RECORD_ALIGNMENT)
+        arena = spare[-spare.ctypes.data % contract.RECORD_ALIGNMENT :][:size]
+        self._arenas[arena.ctypes.data] = (arena, self.machine.allocate(size))
+        return arena
+
+    def seats(self, arena: int, arena_bytes: int, count: int, tasks: int) -> Seats:
+        """Seats for rollouts in an arena on the GPU.
+
+        Args:
+            arena: its address there, a multiple of 64.
+            arena_bytes: its size.
+            count: seats.
+            tasks: chunks of 256 tokens of all seats together, at most.
+        """
+        machine = self.machine
+        large = self.vocabulary > _LARGE_VOCABULARY
+        levels = max(1, _levels(tasks))
+        sizes = {
+            "engine": layout.ENGINE_DTYPE.itemsize,
+            "control": layout.CONTROL_DTYPE.itemsize,
+            "seats": layout.SEAT_DTYPE.itemsize * count,
+            "tasks": layout.STEPS * layout.TASK_BYTES * tasks,
+            "queries": 2 * contract.DIMS * count,
+            "outputs": 4 * contract.DIMS * count,
+            "halves": 2 * contract.DIMS * count,
+            "logits": 4 * self._pitch * count,
+            "partials": 4 * contract.DIMS * tasks,
+            "partial_sums": 8 * tasks,
+            "arrivals": 4 * levels * tasks,
+        }
+        addresses = dict(self._addresses)
+        own: list[int] = []
+        for name, size in sizes.items():
+            own.append(machine.allocate(size))
+            addresses[name] = own[-1]
+        engine = np.zeros(1, dtype=layout.ENGINE_DTYPE)
+        values = {
+            **addresses,
+            "arena": arena,
+            "arena_bytes": arena_bytes,
+            "seat_count": count,
+            "vocabulary": self.vocabulary,
+            "pitch": self._pitch,
+            "task_capacity": tasks,
+            "given_turns": self._given_turns,
+        }
+        for name in layout.ENGINE_DTYPE.names or ():
+            engine[name] = values.get(name, 0)
+        machine.write(addresses["engine"], engine)
+        multiprocessors = getattr(machine, "multiprocessors", 1)
+        group = 4 if large or count <= _SMALL_GROUPS * multiprocessors else 16
+        return Seats(machine, count, addresses, own, group, large)
+
+    def advance(
+        self,
+        arena: npt.NDArray[np.uint8],
+        records: npt.NDArray[np.uint64],
+        ends: npt.NDArray[np.uint32],
+    ) -> Statuses:
+        """See :class:`~descring_model.engine.interface.Engine`.
+
+        Raises:
+            DeviceError: the GPU failed.
+        """
+        check_call(arena, records, ends)
+        known, address = self._arenas.get(arena.ctypes.data, (arena[:0], 0))
+        if len(known) != len(arena):
+            raise ValueError("arena: expected one of new_arena(), got another array")
+        if not len(records):
+            return np.zeros(0, dtype=np.uint32)
+        self.machine.write(address, arena)
+        seats = self._place(address, arena, records, ends)
+        try:
+            seats.assign(records, np.minimum(ends, contract.LENGTH_MAX + 1))
+            self._run(seats)
+            found = seats.read()
+            self.machine.read(address, arena)
+        finally:
+            seats.close()
+        return np.ascontiguousarray(found["status"])
+
+    def _place(
+        self,
+        address: int,
+        arena: npt.NDArray[np.uint8],
+        records: npt.NDArray[np.uint64],
+        ends: npt.NDArray[np.uint32],
+    ) -> Seats:
+        """Seats for a call; a rollout that its arena cannot hold needs no room, as it is refused."""
+        chunks = -(-ends.astype(np.int64) // contract.CHUNK_TOKENS)
+        return self.seats(address, len(arena), len(records), int(np.maximum(1, chunks).sum()))
+
+    def _run(self, seats: Seats) -> None:
+        """Steps until no seat runs any more."""
+        seats.finish()  # takes up the rollouts
+        if not seats.control()["running"]:
+            return
+        steps = self.machine.repeated(lambda: _times(seats.step, _AT_ONCE))
+        while seats.control()["running"]:
+            steps()
+
+    def close(self) -> None:
+        """See :class:`~descring_model.engine.interface.Engine`."""
+        for _, address in self._arenas.values():
+            self.machine.free(address)
+        self._arenas.clear()
+        while self._weights:
+            self.machine.free(self._weights.popitem()[1])
+
+
+def _times(work: Callable[[], None], count: int) -> None:
+    for _ in range(count):
+        work()
+
+
+def _levels(tasks: int) -> int:
+    levels = 0
+    while layout.FAN**levels < tasks:
+        levels += 1
+    return levels
