@@ -1,15 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The engine on a GPU: tokens by ``docs/engine-contract.md``, with kernels written from its text."""
+"""The engine on a GPU, by ``docs/engine-contract.md``; its kernels are written from that text."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from descring_host import DeviceError
 from descring_model.engine import contract
 from descring_model.engine.interface import Statuses, check_call
 
@@ -38,15 +37,18 @@ class Seats:
     Attributes:
         machine: the GPU.
         count: n.
+        arena_bytes: size of the arena.
         addresses: of everything, by the names of ``hwe_engine_t``.
     """
 
     machine: Machine
     count: int
+    arena_bytes: int
     addresses: dict[str, int]
     _own: list[int] = field(default_factory=list)
     _group: int = 4
     _large: bool = False
+    _tiles: int = 1
 
     @property
     def engine(self) -> int:
@@ -56,7 +58,7 @@ class Seats:
     def assign(self, records: npt.NDArray[np.uint64], ends: npt.NDArray[np.uint32]) -> None:
         """Give every seat a record to advance."""
         seats = np.zeros(self.count, dtype=layout.SEAT_DTYPE)
-        room = np.maximum(1, -(-ends.astype(np.int64) // contract.CHUNK_TOKENS))
+        room = _chunks(ends, self.arena_bytes)
         seats["record"], seats["end"] = records, ends
         seats["task_room"] = room
         seats["first_task"] = np.cumsum(room) - room
@@ -83,7 +85,7 @@ class Seats:
         """Launch everything else of one step: tokens, their keys, values and states."""
         if self._large:
             groups = -(-self.count // 16)
-            tiles = max(1, 1024 // groups)
+            tiles = min(self._tiles, max(1, 1024 // groups))
             self.machine.launch("hwe_logits", groups * tiles, _THREADS, self.engine)
             self.machine.launch("hwe_draws", self.count, 1024, self.engine)
         self.machine.launch(
@@ -238,7 +240,9 @@ class CudaEngine:
         machine.write(addresses["engine"], engine)
         multiprocessors = getattr(machine, "multiprocessors", 1)
         group = 4 if large or count <= _SMALL_GROUPS * multiprocessors else 16
-        return Seats(machine, count, addresses, own, group, large)
+        return Seats(
+            machine, count, arena_bytes, addresses, own, group, large, self._pitch // layout.PITCH
+        )
 
     def advance(
         self,
@@ -258,7 +262,8 @@ class CudaEngine:
         if not len(records):
             return np.zeros(0, dtype=np.uint32)
         self.machine.write(address, arena)
-        seats = self._place(address, arena, records, ends)
+        tasks = int(_chunks(ends, len(arena)).sum())
+        seats = self.seats(address, len(arena), len(records), tasks)
         try:
             seats.assign(records, np.minimum(ends, contract.LENGTH_MAX + 1))
             self._run(seats)
@@ -267,17 +272,6 @@ class CudaEngine:
         finally:
             seats.close()
         return np.ascontiguousarray(found["status"])
-
-    def _place(
-        self,
-        address: int,
-        arena: npt.NDArray[np.uint8],
-        records: npt.NDArray[np.uint64],
-        ends: npt.NDArray[np.uint32],
-    ) -> Seats:
-        """Seats for a call; a rollout that its arena cannot hold needs no room, as it is refused."""
-        chunks = -(-ends.astype(np.int64) // contract.CHUNK_TOKENS)
-        return self.seats(address, len(arena), len(records), int(np.maximum(1, chunks).sum()))
 
     def _run(self, seats: Seats) -> None:
         """Steps until no seat runs any more."""
@@ -295,6 +289,13 @@ class CudaEngine:
         self._arenas.clear()
         while self._weights:
             self.machine.free(self._weights.popitem()[1])
+
+
+def _chunks(ends: npt.NDArray[np.uint32], arena_bytes: int) -> npt.NDArray[np.int64]:
+    """Tasks of one step of each rollout; 1 of one whose tokens its arena cannot hold."""
+    tokens = np.where(ends > arena_bytes // 4, 1, ends.astype(np.int64))
+    found: npt.NDArray[np.int64] = np.maximum(1, -(-tokens // contract.CHUNK_TOKENS))
+    return found
 
 
 def _times(work: Callable[[], None], count: int) -> None:

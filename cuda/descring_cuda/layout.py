@@ -14,7 +14,9 @@ POINTERS = (
 """Addresses, and the arena's size, of ``hwe_engine_t``."""
 NUMBERS = ("seat_count", "vocabulary", "pitch", "task_capacity", "given_turns", "unused")
 
-ENGINE_DTYPE = np.dtype([*((name, "<u8") for name in POINTERS), *((name, "<u4") for name in NUMBERS)])
+ENGINE_DTYPE = np.dtype(
+    [*((name, "<u8") for name in POINTERS), *((name, "<u4") for name in NUMBERS)]
+)
 SEAT_DTYPE = np.dtype(
     [
         ("rollout", ROLLOUT_DTYPE),
@@ -31,7 +33,13 @@ SEAT_DTYPE = np.dtype(
 )  # fmt: skip
 """A seat, 128 bytes."""
 CONTROL_DTYPE = np.dtype(
-    [("number", "<u4"), ("running", "<u4"), ("arrived", "<u4"), ("unused", "<u4"), ("step", "<u4", (3, 2))]
+    [
+        ("number", "<u4"),
+        ("running", "<u4"),
+        ("arrived", "<u4"),
+        ("unused", "<u4"),
+        ("step", "<u4", (3, 2)),
+    ]
 )
 """Of the steps, 40 bytes; a step has the number of its tasks, and of those that are taken."""
 

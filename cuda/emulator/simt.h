@@ -106,6 +106,30 @@ inline void enter() {
   abort();  // nothing resumes a fiber that has ended
 }
 
+// Stacks of the fibers of this thread's block, kept for the next block.
+struct stack_store {
+  char *stacks = nullptr;
+  unsigned threads = 0;
+
+  ~stack_store() { reserve(0); }
+  void reserve(unsigned count) {
+    if (stacks != nullptr) {
+      munmap(stacks, (size_t)threads * STACK);
+    }
+    stacks = nullptr;
+    threads = count;
+    if (count != 0) {
+      stacks = (char *)mmap(nullptr, (size_t)count * STACK, PROT_READ | PROT_WRITE,
+                            MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+      if (stacks == MAP_FAILED) {
+        perror("stacks of fibers");
+        abort();
+      }
+    }
+  }
+};
+inline thread_local stack_store store;
+
 // Run one block of a kernel on this thread.
 inline void run(unsigned index, unsigned blocks, unsigned threads,
                 const std::function<void()> &kernel) {
@@ -114,15 +138,12 @@ inline void run(unsigned index, unsigned blocks, unsigned threads,
   here.fibers.resize(threads);
   here.warps.resize((threads + WARP - 1) / WARP);
   here.kernel = &kernel;
-  char *stacks = (char *)mmap(nullptr, (size_t)threads * STACK, PROT_READ | PROT_WRITE,
-                              MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  if (stacks == MAP_FAILED) {
-    perror("stacks of fibers");
-    abort();
+  if (store.threads < threads) {
+    store.reserve(threads);
   }
   for (unsigned thread = 0; thread < threads; ++thread) {
     // enter() begins as if called: the stack is 8 modulo 16 there, with six registers to pop before.
-    void **top = (void **)(stacks + (size_t)(thread + 1) * STACK) - 2;
+    void **top = (void **)(store.stacks + (size_t)(thread + 1) * STACK) - 2;
     *top = (void *)&enter;
     here.fibers[thread] = {top - 6, thread, false};
   }
@@ -130,7 +151,6 @@ inline void run(unsigned index, unsigned blocks, unsigned threads,
   now = &here;
   hw_simt_switch(&here.caller, here.fibers[0].stack_pointer);
   now = before;
-  munmap(stacks, (size_t)threads * STACK);
 }
 
 // Every lane of a warp gives a value; afterwards each may read those of all.

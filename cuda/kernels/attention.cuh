@@ -299,6 +299,7 @@ HW_DEV_CALL void hwe_deliver(const hwe_engine_t &engine, const hwe_task &task, h
         child[at] = hwe_load_node(engine, base + group + at * width, lane);
       }
     }
+    __syncwarp();  // all have read what one lane overwrites on the next level
     hwe_tree<HWE_OF_BOTH> tree;
     HW_UNROLL
     for (hw_u32 at = 0; at < HWE_FAN; ++at) {

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the tests of the cuda backend share: the workers they run over, with and without a GPU."""
 
-import functools
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,10 +12,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[2] / "host" / "tests"))
 
 from descring_cuda import CudaDevice, RemoteDevice
-from descring_host import DeviceError
 from emulated import open_emulated
 from hypothesis import settings
-from remote_support import OpenRemote
+from remote_support import OpenRemote, no_gpu
 
 settings.register_profile("descring", max_examples=40, deadline=None, print_blob=True)
 settings.load_profile("descring")
@@ -33,16 +31,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         here = item.path.parent == Path(__file__).parent
         if here and item.path.stem.removeprefix("test_") in SLOW:
             item.add_marker(pytest.mark.slow)
-
-
-@functools.cache
-def no_gpu() -> str:
-    """Why the tests that need a GPU can't run here; empty if they can."""
-    try:
-        CudaDevice(1 << 16).close()
-    except DeviceError as error:
-        return str(error)
-    return ""
 
 
 @pytest.fixture

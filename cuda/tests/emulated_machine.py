@@ -38,7 +38,7 @@ def engine_library() -> Path:
 
 
 class EmulatedMachine:
-    """A :class:`descring_cuda.machine.Machine` on the CPU; fresh memory is poisoned where it may be."""
+    """A :class:`descring_cuda.machine.Machine` on the CPU."""
 
     blocks = 3
 
