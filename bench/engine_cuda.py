@@ -62,9 +62,9 @@ class Bench:
             text = json.dumps({"where": self.where, "rows": self.rows}, indent=1)
             self.output.write_text(text + "\n")
 
-    def attention(self, count: int, length: int) -> None:
+    def attention(self, count: int, length: int, task_blocks: int) -> None:
         """Attention of one step against reading the same bytes, and against a free order."""
-        load = Load(self.engine, self.baselines, count, length, 32)
+        load = Load(self.engine, self.baselines, count, length, 32, task_blocks)
         seats, machine = load.seats, self.machine
         shape = (count, contract.DIMS)
         found = []
@@ -84,7 +84,7 @@ class Bench:
         differ = int((golden.view(np.uint32) != found[0][places]).sum())
         load.poison("outputs", 4 * contract.DIMS * count)
         load.rewind_tasks()
-        self.baselines.free_attention(seats)
+        self.baselines.attention("free_attention", seats)
         free = load.array("outputs", shape, np.float32)
         error = float(np.linalg.norm(free - outputs) / np.linalg.norm(outputs))
         if differ or unequal or not good.all() or not error < 1e-3:
@@ -94,12 +94,20 @@ class Bench:
             )
         exact = median_us(machine, seats.attend, load.rewind_tasks)
         again = median_us(machine, seats.attend, load.rewind_tasks)
-        other = median_us(machine, lambda: self.baselines.free_attention(seats), load.rewind_tasks)
+        other, wide = (
+            median_us(
+                machine,
+                lambda kernel=kernel: self.baselines.attention(kernel, seats),  # type: ignore[misc]
+                load.rewind_tasks,
+            )
+            for kernel in ("free_attention", "wide_attention")
+        )
         sweep = median_us(machine, lambda: self.baselines.sweep(load.arena, load.read_bytes))
         self.row(
-            f"attention {count} x {length}", us=exact, again_us=again, sweep_us=sweep,
-            free_order_us=other, of_sweep=sweep / exact, of_free_order=other / exact,
-            terabytes_per_s=load.read_bytes / exact / 1e6, words_checked=own * contract.DIMS,
+            f"attention {count} x {length}", task_blocks=task_blocks, us=exact, again_us=again,
+            sweep_us=sweep, free_order_us=other, wide_us=wide, of_sweep=sweep / exact,
+            of_free_order=other / exact, terabytes_per_s=load.read_bytes / exact / 1e6,
+            words_checked=own * contract.DIMS,
             words_equal_between_runs=2 * count * contract.DIMS, differences=differ + unequal,
             free_order_error=float(f"{error:.2e}"),
         )  # fmt: skip
@@ -107,7 +115,8 @@ class Bench:
 
     def step(self, count: int, length: int, **members: float) -> None:
         """A whole step: launched, and replayed as a graph."""
-        load = Load(self.engine, self.baselines, count, length, 128, **members)
+        task_blocks = self.engine._task_blocks(count * -(-length // contract.BLOCK_TOKENS))
+        load = Load(self.engine, self.baselines, count, length, 128, task_blocks, **members)
         seats, machine = load.seats, self.machine
         self.check_steps(load, 3)
         launched = median_us(machine, seats.step)
@@ -267,7 +276,8 @@ def main() -> int:
     parts = options.only.split(",")
     if "attention" in parts:
         for count, length in ATTENTION:
-            bench.attention(count, length)
+            for task_blocks in (8, 4, 2) if length > 32 else (1,):
+                bench.attention(count, length, task_blocks)
     if "step" in parts:
         for count, length in ((4096, 512), (64, 32768), (8192, 32), (256, 512), (64, 512)):
             bench.step(count, length)

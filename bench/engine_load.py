@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from descring_cuda import layout
-from descring_cuda.engine import CudaEngine, Seats
+from descring_cuda.engine import CudaEngine, Seats, tasks_of
 from descring_cuda.kernels import source
 from descring_cuda.machine import CupyMachine
 from descring_model.engine import contract
@@ -45,13 +45,12 @@ class Baselines:
         """Read so many bytes and do nothing else."""
         self.launch("sweep", 132 * 16, 512, address, size // 16, self._found)
 
-    def free_attention(self, seats: Seats) -> None:
-        """The attention of one step in no fixed order."""
+    def attention(self, kernel: str, seats: Seats) -> None:
+        """The attention of one step by another kernel."""
         resident = self._machine.cupy.cuda.driver.occupancyMaxActiveBlocksPerMultiprocessor(
-            self._module.get_function("free_attention").kernel.ptr, 128, 0
+            self._module.get_function(kernel).kernel.ptr, 128, 0
         )
-        blocks = self._machine.multiprocessors * int(resident)
-        self.launch("free_attention", blocks, 128, seats.engine)
+        self.launch(kernel, self._machine.multiprocessors * int(resident), 128, seats.engine)
 
 
 def median_us(
@@ -84,6 +83,7 @@ class Load:
         count: int,
         length: int,
         room: int,
+        task_blocks: int = layout.TASK_BLOCKS,
         **members: float,
     ) -> None:
         self.machine: CupyMachine = engine.machine  # type: ignore[assignment]
@@ -119,8 +119,10 @@ class Load:
         self.arena = self.machine.allocate(self.kv_bytes + own.nbytes)
         baselines.fill(self.arena, self.kv_bytes, count ^ length)
         self.machine.write(self.arena + self.kv_bytes, own.reshape(-1))
-        chunks = -(-self.end // contract.CHUNK_TOKENS)
-        self.seats = engine.seats(self.arena, self.kv_bytes + own.nbytes, count, count * chunks)
+        ends = np.full(count, self.end, dtype=np.uint32)
+        arena_bytes = self.kv_bytes + own.nbytes
+        tasks = int(tasks_of(ends, arena_bytes, task_blocks).sum())
+        self.seats = engine.seats(self.arena, arena_bytes, count, tasks, task_blocks)
         self.restart()
 
     def restart(self) -> None:

@@ -49,12 +49,13 @@ extern "C" __global__ void __launch_bounds__(128) free_attention(const hwe_engin
   while (place < count) {
     const hwe_task task = hwe_load_task(tasks + place);
     place = hwe_take(step, lane);
-    const hw_u32 first = task.number * HWE_TASK_BLOCKS;
-    const hw_u32 blocks = min(HWE_TASK_BLOCKS + 0u, hwe_blocks_of(task.tokens) - first);
+    const hw_u32 first = task.number * engine.task_blocks;
+    const hw_u32 blocks = min(engine.task_blocks, hwe_blocks_of(task.tokens) - first);
     const hw_u32 *map = (const hw_u32 *)(engine.arena + (hw_u64)task.map * HWE_RECORD_ALIGNMENT);
     const hwe_query query = hwe_load_query(engine.queries + (hw_u64)task.seat * HWE_DIMS, lane);
     const hw_u32 mine = lane < blocks ? __ldcg(map + first + lane) : 0;
-    hwe_node<HWE_OF_PARITY> node = {-1000000, 0.0f, {}};
+    int reference = -1000000;
+    float sum = 0.0f, value[8] = {};
     HW_ONE_BY_ONE
     for (hw_u32 at = 0; at < blocks; ++at) {
       const hw_u64 block_number = __shfl_sync(HW_ALL_LANES, mine, at);
@@ -72,15 +73,15 @@ extern "C" __global__ void __launch_bounds__(128) free_attention(const hwe_engin
       const hw_u32 token = 2u * (lane % 16u) + lane / 16u;
       const bool present = position + token < task.tokens;
       const float score = hwe_scores(keys, query, position + token, lane);
-      const int reference = max(node.reference, __reduce_max_sync(HW_ALL_LANES,
+      const int greater = max(reference, __reduce_max_sync(HW_ALL_LANES,
                                 present ? (int)ceilf(score) : -1000000));
-      const float scale = free_exp2((float)(node.reference - reference));
-      const float weight = present ? free_exp2(score - (float)reference) : 0.0f;
-      node.reference = reference;
-      node.weight = fmaf(node.weight, scale, weight);
+      const float scale = free_exp2((float)(reference - greater));
+      const float weight = present ? free_exp2(score - (float)greater) : 0.0f;
+      reference = greater;
+      sum = fmaf(sum, scale, weight);
       HW_UNROLL
       for (int dim = 0; dim < 8; ++dim) {
-        node.value[dim] *= scale;
+        value[dim] *= scale;
       }
       HW_UNROLL
       for (int row = 0; row < 16; ++row) {
@@ -89,13 +90,33 @@ extern "C" __global__ void __launch_bounds__(128) free_attention(const hwe_engin
         hwe_widen(values[row], wide);
         HW_UNROLL
         for (int dim = 0; dim < 8; ++dim) {
-          node.value[dim] = fmaf(w, wide[dim], node.value[dim]);
+          value[dim] = fmaf(w, wide[dim], value[dim]);
         }
       }
     }
     for (int step_of = 16; step_of; step_of >>= 1) {
-      node.weight += __shfl_xor_sync(HW_ALL_LANES, node.weight, step_of);
+      sum += __shfl_xor_sync(HW_ALL_LANES, sum, step_of);
     }
-    hwe_deliver(engine, task, hwe_add_parities(node, lane), lane, 0);
+    hwe_node node = {reference, sum, {}};
+    const bool upper = lane & 16u;
+    HW_UNROLL
+    for (int dim = 0; dim < 4; ++dim) {
+      const float give = upper ? value[dim] : value[dim + 4];
+      node.value[dim] = (upper ? value[dim + 4] : value[dim]) + __shfl_xor_sync(HW_ALL_LANES, give, 16);
+    }
+    hwe_deliver(engine, task, node, lane, 0);
   }
+}
+
+// The engine's attention with all the registers that it asks for, and fewer warps at a time.
+extern "C" __global__ void __launch_bounds__(128, 2)
+    wide_attention(const hwe_engine_t *shared_engine) {
+  HW_BLOCK_SHARED hwe_engine_t engine;
+  if (threadIdx.x == 0) {
+    engine = *shared_engine;
+  }
+  __syncthreads();
+  const hw_u32 number = engine.control->number % HWE_STEPS;
+  hwe_attend_all(engine, &engine.control->step[number],
+                 engine.tasks + (hw_u64)number * engine.task_capacity, threadIdx.x % 32);
 }

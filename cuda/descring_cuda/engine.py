@@ -22,6 +22,7 @@ _LARGE_VOCABULARY = 4096
 _SMALL_GROUPS = 4
 """Groups of 4 seats rather than 16 up to so many seats a multiprocessor."""
 _GIVEN_TURNS = 16
+_TASKS_A_WARP = 8
 _AT_ONCE = 32
 """Steps between two looks at whether anything runs."""
 
@@ -38,12 +39,14 @@ class Seats:
         machine: the GPU.
         count: n.
         arena_bytes: size of the arena.
+        task_blocks: blocks that a warp attends to at a time.
         addresses: of everything, by the names of ``hwe_engine_t``.
     """
 
     machine: Machine
     count: int
     arena_bytes: int
+    task_blocks: int
     addresses: dict[str, int]
     _own: list[int] = field(default_factory=list)
     _group: int = 4
@@ -58,7 +61,7 @@ class Seats:
     def assign(self, records: npt.NDArray[np.uint64], ends: npt.NDArray[np.uint32]) -> None:
         """Give every seat a record to advance."""
         seats = np.zeros(self.count, dtype=layout.SEAT_DTYPE)
-        room = _chunks(ends, self.arena_bytes)
+        room = tasks_of(ends, self.arena_bytes, self.task_blocks)
         seats["record"], seats["end"] = records, ends
         seats["task_room"] = room
         seats["first_task"] = np.cumsum(room) - room
@@ -127,6 +130,7 @@ class CudaEngine:
         device: int = 0,
         machine: Machine | None = None,
         given_turns: int = _GIVEN_TURNS,
+        task_blocks: int | None = None,
     ) -> None:
         """Make the weights.
 
@@ -135,6 +139,8 @@ class CudaEngine:
             device: which GPU.
             machine: in place of that GPU.
             given_turns: tokens of a prompt that a rollout ingests in one step, at most.
+            task_blocks: 1, 2, 4 or 8 blocks of 32 tokens that a warp attends to at a time; None:
+                by the size of a call. It changes no bit.
 
         Raises:
             ValueError: a vocabulary out of range.
@@ -146,7 +152,10 @@ class CudaEngine:
             )
         if given_turns < 1:
             raise ValueError(f"given_turns: expected 1 or more, got {given_turns}")
+        if task_blocks not in (None, 1, 2, 4, 8):
+            raise ValueError(f"task_blocks: expected 1, 2, 4 or 8, got {task_blocks}")
         self.vocabulary = vocabulary
+        self.task_blocks = task_blocks
         self.machine: Machine = machine if machine is not None else CupyMachine(device)
         self._given_turns = given_turns
         self._pitch = _up(vocabulary, layout.PITCH)
@@ -194,14 +203,22 @@ class CudaEngine:
         self._arenas[arena.ctypes.data] = (arena, self.machine.allocate(size))
         return arena
 
-    def seats(self, arena: int, arena_bytes: int, count: int, tasks: int) -> Seats:
+    def seats(
+        self,
+        arena: int,
+        arena_bytes: int,
+        count: int,
+        tasks: int,
+        task_blocks: int = layout.TASK_BLOCKS,
+    ) -> Seats:
         """Seats for rollouts in an arena on the GPU.
 
         Args:
             arena: its address there, a multiple of 64.
             arena_bytes: its size.
             count: seats.
-            tasks: chunks of 256 tokens of all seats together, at most.
+            tasks: of attention, of all seats together, at most; see :func:`tasks_of`.
+            task_blocks: 1, 2, 4 or 8 blocks a task.
         """
         machine = self.machine
         large = self.vocabulary > _LARGE_VOCABULARY
@@ -233,6 +250,7 @@ class CudaEngine:
             "vocabulary": self.vocabulary,
             "pitch": self._pitch,
             "task_capacity": tasks,
+            "task_blocks": task_blocks,
             "given_turns": self._given_turns,
         }
         for name in layout.ENGINE_DTYPE.names or ():
@@ -240,9 +258,8 @@ class CudaEngine:
         machine.write(addresses["engine"], engine)
         multiprocessors = getattr(machine, "multiprocessors", 1)
         group = 4 if large or count <= _SMALL_GROUPS * multiprocessors else 16
-        return Seats(
-            machine, count, arena_bytes, addresses, own, group, large, self._pitch // layout.PITCH
-        )
+        tiles = self._pitch // layout.PITCH
+        return Seats(machine, count, arena_bytes, task_blocks, addresses, own, group, large, tiles)
 
     def advance(
         self,
@@ -262,8 +279,10 @@ class CudaEngine:
         if not len(records):
             return np.zeros(0, dtype=np.uint32)
         self.machine.write(address, arena)
-        tasks = int(_chunks(ends, len(arena)).sum())
-        seats = self.seats(address, len(arena), len(records), tasks)
+        blocks = int(tasks_of(ends, len(arena), 1).sum())
+        task_blocks = self.task_blocks or self._task_blocks(blocks)
+        tasks = int(tasks_of(ends, len(arena), task_blocks).sum())
+        seats = self.seats(address, len(arena), len(records), tasks, task_blocks)
         try:
             seats.assign(records, np.minimum(ends, contract.LENGTH_MAX + 1))
             self._run(seats)
@@ -272,6 +291,14 @@ class CudaEngine:
         finally:
             seats.close()
         return np.ascontiguousarray(found["status"])
+
+    def _task_blocks(self, blocks: int) -> int:
+        """The largest tasks of which every warp has several."""
+        warps = 4 * self.machine.blocks
+        found = layout.TASK_BLOCKS
+        while found > 1 and blocks < _TASKS_A_WARP * found * warps:
+            found //= 2
+        return found
 
     def _run(self, seats: Seats) -> None:
         """Steps until no seat runs any more."""
@@ -291,10 +318,13 @@ class CudaEngine:
             self.machine.free(self._weights.popitem()[1])
 
 
-def _chunks(ends: npt.NDArray[np.uint32], arena_bytes: int) -> npt.NDArray[np.int64]:
-    """Tasks of one step of each rollout; 1 of one whose tokens its arena cannot hold."""
+def tasks_of(
+    ends: npt.NDArray[np.uint32], arena_bytes: int, task_blocks: int
+) -> npt.NDArray[np.int64]:
+    """Tasks of attention of rollouts up to ``ends``; 1 of one that its arena cannot hold."""
     tokens = np.where(ends > arena_bytes // 4, 1, ends.astype(np.int64))
-    found: npt.NDArray[np.int64] = np.maximum(1, -(-tokens // contract.CHUNK_TOKENS))
+    each = task_blocks * contract.BLOCK_TOKENS
+    found: npt.NDArray[np.int64] = np.maximum(1, -(-tokens // each))
     return found
 
 

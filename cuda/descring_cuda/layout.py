@@ -12,7 +12,7 @@ POINTERS = (
     "partial_sums", "arrivals",
 )  # fmt: skip
 """Addresses, and the arena's size, of ``hwe_engine_t``."""
-NUMBERS = ("seat_count", "vocabulary", "pitch", "task_capacity", "given_turns", "unused")
+NUMBERS = ("seat_count", "vocabulary", "pitch", "task_capacity", "given_turns", "task_blocks")
 
 ENGINE_DTYPE = np.dtype(
     [*((name, "<u8") for name in POINTERS), *((name, "<u4") for name in NUMBERS)]
@@ -49,4 +49,6 @@ TOO_LONG = 16
 STEPS = 3
 FAN = 8
 TASK_BYTES = 16
+TASK_BLOCKS = 8
+"""Blocks of one task of attention, at most."""
 PITCH = 128

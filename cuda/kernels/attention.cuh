@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Attention of one query over a paged sequence [ATT-001..ATT-007]: a task is a chunk of 256 tokens, one
-// warp's work. The last warp of eight neighbouring tasks joins their partial results,
+// Attention of one query over a paged sequence [ATT-001..ATT-007]: a task is an aligned power of two
+// of blocks, one warp's work. The last warp of eight neighbouring tasks joins their partial results,
 // and so on up the tree, so that no pass of its own follows; which warp that is does not matter.
 #ifndef HW_ATTENTION_CUH
 #define HW_ATTENTION_CUH
@@ -11,26 +11,22 @@
 // Rows of V that are loaded together with K; the others follow when K has been used, in its registers.
 #define HWE_EARLY_ROWS 16
 
-// A node of the tree over tokens. Within a chunk of 256 tokens lane 16 e + c of a warp has A_e of the dims
-// 8 c to 8 c + 7; above, lane 16 h + c has A of the dims 8 c + 4 h to 8 c + 4 h + 3.
-template <int Dims>
+// A node of the tree over tokens. Lane 16 h + c of a warp has the dims 8 c + 4 h to 8 c + 4 h + 3.
 struct hwe_node {
   int reference;
   float weight;
-  float value[Dims];
+  float value[4];
 };
-enum : int { HWE_OF_PARITY = 8, HWE_OF_BOTH = 4 };
 
 // [ATT-005]
-template <int Dims>
-HW_DEV hwe_node<Dims> hwe_join(const hwe_node<Dims> &low, const hwe_node<Dims> &high) {
-  hwe_node<Dims> joined;
+HW_DEV hwe_node hwe_join(const hwe_node &low, const hwe_node &high) {
+  hwe_node joined;
   joined.reference = max(low.reference, high.reference);
   const float f = hwe_pow2(low.reference - joined.reference);
   const float g = hwe_pow2(high.reference - joined.reference);
   joined.weight = __fadd_rn(__fmul_rn(low.weight, f), __fmul_rn(high.weight, g));
   HW_UNROLL
-  for (int at = 0; at < Dims; ++at) {
+  for (int at = 0; at < 4; ++at) {
     joined.value[at] = __fadd_rn(__fmul_rn(low.value[at], f), __fmul_rn(high.value[at], g));
   }
   return joined;
@@ -38,13 +34,12 @@ HW_DEV hwe_node<Dims> hwe_join(const hwe_node<Dims> &low, const hwe_node<Dims> &
 
 // The tree over at most 8 nodes that are given in order: bit k of their number so far tells whether
 // level[k] waits for its neighbour.
-template <int Dims>
 struct hwe_tree {
   enum : int { Levels = 4 };
-  hwe_node<Dims> level[Levels];
+  hwe_node level[Levels];
 
   template <int At = 0>
-  HW_METHOD void add(hw_u32 count, const hwe_node<Dims> &leaf) {
+  HW_METHOD void add(hw_u32 count, const hwe_node &leaf) {
     if (!(count >> At & 1u)) {
       level[At] = leaf;
     } else if constexpr (At + 1 < Levels) {
@@ -52,8 +47,8 @@ struct hwe_tree {
     }
   }
   // With one that has no token the other is the result [ATT-005].
-  HW_METHOD hwe_node<Dims> root(hw_u32 count) const {
-    hwe_node<Dims> all = {};
+  HW_METHOD hwe_node root(hw_u32 count) const {
+    hwe_node all = {};
     bool any = false;
     HW_UNROLL
     for (int at = 0; at < Levels; ++at) {
@@ -124,8 +119,8 @@ HW_DEV float hwe_scores(const uint4 (&keys)[16], const hwe_query &query, hw_u32 
 
 // The values of a block, weighted [ATT-004]: lane 16 e + c has the rows of parity e, and the weight of
 // token 2 i + e is lane 16 e + i's.
-HW_DEV void hwe_values(const uint4 (&values)[16], float weight, hw_u32 lane, float (&row)[8]) {
-  float wait[4][8];
+HW_DEV void hwe_values(const uint4 (&values)[16], float weight, hw_u32 lane, float (&sum)[4]) {
+  float wait[4][8] = {}, row[8];
   HW_UNROLL
   for (int at = 0; at < 16; ++at) {
     const float w = __shfl_sync(HW_ALL_LANES, weight, (lane & 16u) + at);
@@ -136,22 +131,17 @@ HW_DEV void hwe_values(const uint4 (&values)[16], float weight, hw_u32 lane, flo
     }
     hwe_add_chunk<0>((hw_u32)at, wait, row);
   }
-}
-
-// Add the parities at the end of a chunk [ATT-006]: each half of the warp keeps four dims.
-HW_DEV hwe_node<HWE_OF_BOTH> hwe_add_parities(const hwe_node<HWE_OF_PARITY> &chunk, hw_u32 lane) {
+  // The parities, the last bit of the tree: each half of the warp keeps four dims.
   const bool upper = lane & 16u;
-  hwe_node<HWE_OF_BOTH> both = {chunk.reference, chunk.weight, {}};
   HW_UNROLL
   for (int dim = 0; dim < 4; ++dim) {
-    const float keep = upper ? chunk.value[dim + 4] : chunk.value[dim];
-    const float give = upper ? chunk.value[dim] : chunk.value[dim + 4];
-    both.value[dim] = __fadd_rn(keep, __shfl_xor_sync(HW_ALL_LANES, give, 16));
+    const float keep = upper ? row[dim + 4] : row[dim];
+    const float give = upper ? row[dim] : row[dim + 4];
+    sum[dim] = __fadd_rn(keep, __shfl_xor_sync(HW_ALL_LANES, give, 16));
   }
-  return both;
 }
 
-HW_DEV hwe_node<HWE_OF_PARITY> hwe_attend_block(const uint4 *block, const hwe_query &query,
+HW_DEV hwe_node hwe_attend_block(const uint4 *block, const hwe_query &query,
                                                  hw_u32 first, hw_u32 tokens, hw_u32 lane,
                                                  int *bad) {
   uint4 keys[16], values[16];
@@ -174,7 +164,7 @@ HW_DEV hwe_node<HWE_OF_PARITY> hwe_attend_block(const uint4 *block, const hwe_qu
     *bad = 1;
     score = 0.0f;
   }
-  hwe_node<HWE_OF_PARITY> node;
+  hwe_node node;
   node.reference = __reduce_max_sync(HW_ALL_LANES, present ? (int)ceilf(score) : -0x7FFFFFFF);
   const float weight =
       present ? hwe_exp2(__fsub_rn(score, (float)node.reference)) : 0.0f;
@@ -200,18 +190,19 @@ HW_DEV hw_u32 hwe_blocks_of(hw_u32 tokens) {
   return (tokens + HWE_BLOCK_TOKENS - 1u) / HWE_BLOCK_TOKENS;
 }
 
-HW_DEV hw_u32 hwe_tasks_of(hw_u32 tokens) {
-  return (tokens + HWE_CHUNK_TOKENS - 1u) / HWE_CHUNK_TOKENS;
+HW_DEV hw_u32 hwe_tasks_of(const hwe_engine_t &engine, hw_u32 tokens) {
+  const hw_u32 each = engine.task_blocks * HWE_BLOCK_TOKENS;
+  return (tokens + each - 1u) / each;
 }
 
-// All blocks of a task, which is a chunk.
-HW_DEV hwe_node<HWE_OF_BOTH> hwe_attend(const hwe_engine_t &engine, const hwe_task &task, hw_u32 lane, int *bad) {
-  const hw_u32 first = task.number * HWE_TASK_BLOCKS;
-  const hw_u32 blocks = min(HWE_TASK_BLOCKS + 0u, hwe_blocks_of(task.tokens) - first);
+// All blocks of a task.
+HW_DEV hwe_node hwe_attend(const hwe_engine_t &engine, const hwe_task &task, hw_u32 lane, int *bad) {
+  const hw_u32 first = task.number * engine.task_blocks;
+  const hw_u32 blocks = min(engine.task_blocks, hwe_blocks_of(task.tokens) - first);
   const hw_u32 *map = (const hw_u32 *)(engine.arena + (hw_u64)task.map * HWE_RECORD_ALIGNMENT);
   const hwe_query query = hwe_load_query(engine.queries + (hw_u64)task.seat * HWE_DIMS, lane);
   const hw_u32 mine = lane < blocks ? __ldcg(map + first + lane) : 0;
-  hwe_tree<HWE_OF_PARITY> tree;
+  hwe_tree tree;
   HW_ONE_BY_ONE
   for (hw_u32 at = 0; at < blocks; ++at) {
     const hw_u64 number = __shfl_sync(HW_ALL_LANES, mine, at);
@@ -220,12 +211,12 @@ HW_DEV hwe_node<HWE_OF_BOTH> hwe_attend(const hwe_engine_t &engine, const hwe_ta
                                   position, min(task.tokens - position, HWE_BLOCK_TOKENS + 0u),
                                   lane, bad));
   }
-  return hwe_add_parities(tree.root(blocks), lane);
+  return tree.root(blocks);
 }
 
 // ---- partial results
 
-HW_DEV void hwe_store_node(const hwe_engine_t &engine, hw_u32 place, const hwe_node<HWE_OF_BOTH> &node,
+HW_DEV void hwe_store_node(const hwe_engine_t &engine, hw_u32 place, const hwe_node &node,
                            hw_u32 lane) {
   float4 *values = (float4 *)(engine.partials + (hw_u64)place * HWE_DIMS);
   values[2u * (lane % 16u) + lane / 16u] =
@@ -236,15 +227,15 @@ HW_DEV void hwe_store_node(const hwe_engine_t &engine, hw_u32 place, const hwe_n
 }
 
 // Written by another block: past the cache of this one.
-HW_DEV hwe_node<HWE_OF_BOTH> hwe_load_node(const hwe_engine_t &engine, hw_u32 place, hw_u32 lane) {
+HW_DEV hwe_node hwe_load_node(const hwe_engine_t &engine, hw_u32 place, hw_u32 lane) {
   const float4 four = __ldcg((const float4 *)(engine.partials + (hw_u64)place * HWE_DIMS) +
                              2u * (lane % 16u) + lane / 16u);
   const float2 sums = __ldcg(engine.partial_sums + place);
-  return hwe_node<HWE_OF_BOTH>{__float_as_int(sums.x), sums.y, {four.x, four.y, four.z, four.w}};
+  return hwe_node{__float_as_int(sums.x), sums.y, {four.x, four.y, four.z, four.w}};
 }
 
 // The output [ATT-007], rounded to fp16 for the logits [STATE-007].
-HW_DEV void hwe_finish(const hwe_engine_t &engine, hw_u32 seat, const hwe_node<HWE_OF_BOTH> &node, hw_u32 lane,
+HW_DEV void hwe_finish(const hwe_engine_t &engine, hw_u32 seat, const hwe_node &node, hw_u32 lane,
                        int bad) {
   hw_u16 half[4];
   int bad_output = 0;
@@ -265,10 +256,10 @@ HW_DEV void hwe_finish(const hwe_engine_t &engine, hw_u32 seat, const hwe_node<H
 
 // Deliver a task's result. The group of 8^k tasks that begins at task g has the place of task g. A call,
 // so that it takes no registers from the loop over blocks.
-HW_DEV_CALL void hwe_deliver(const hwe_engine_t &engine, const hwe_task &task, hwe_node<HWE_OF_BOTH> node,
+HW_DEV_CALL void hwe_deliver(const hwe_engine_t &engine, const hwe_task &task, hwe_node node,
                         hw_u32 lane, int bad) {
   hw_u32 number = task.number;
-  const hw_u32 tasks = hwe_tasks_of(task.tokens);
+  const hw_u32 tasks = hwe_tasks_of(engine, task.tokens);
   const hw_u32 base = tasks > 1 ? engine.seats[task.seat].first_task : 0;
   HW_ONE_BY_ONE
   for (hw_u32 width = 1, level = 0; width < tasks; width *= HWE_FAN, ++level) {
@@ -292,7 +283,7 @@ HW_DEV_CALL void hwe_deliver(const hwe_engine_t &engine, const hwe_task &task, h
     if (lane == 0) {
       engine.arrivals[(hw_u64)level * engine.task_capacity + base + group] = 0;
     }
-    hwe_node<HWE_OF_BOTH> child[HWE_FAN];
+    hwe_node child[HWE_FAN];
     HW_UNROLL
     for (hw_u32 at = 0; at < HWE_FAN; ++at) {  // all loads are in flight before the first join
       if (at < members) {
@@ -300,7 +291,7 @@ HW_DEV_CALL void hwe_deliver(const hwe_engine_t &engine, const hwe_task &task, h
       }
     }
     __syncwarp();  // all have read what one lane overwrites on the next level
-    hwe_tree<HWE_OF_BOTH> tree;
+    hwe_tree tree;
     HW_UNROLL
     for (hw_u32 at = 0; at < HWE_FAN; ++at) {
       if (at < members) {
@@ -327,7 +318,7 @@ HW_DEV void hwe_attend_all(const hwe_engine_t &engine, hwe_step_t *step, const h
     const hwe_task task = hwe_load_task(tasks + place);
     place = hwe_take(step, lane);  // the next one, while this one is worked on
     int bad = 0;
-    const hwe_node<HWE_OF_BOTH> node = hwe_attend(engine, task, lane, &bad);
+    const hwe_node node = hwe_attend(engine, task, lane, &bad);
     hwe_deliver(engine, task, node, lane, (int)(__ballot_sync(HW_ALL_LANES, bad) != 0));
   }
 }

@@ -9,7 +9,7 @@
 #include "numbers.cuh"
 
 enum : hw_u32 {
-  HWE_TASK_BLOCKS = HWE_CHUNK_TOKENS / HWE_BLOCK_TOKENS,  // of one task of attention
+  HWE_TASK_BLOCKS = 8,  // of one task of attention, at most
   HWE_FAN = 8,    // neighbouring partial results that one warp joins
   HWE_STEPS = 3,  // lists of tasks: of this step, of the next, and one that is being emptied
   HWE_PITCH = 128,  // logits of a row are padded to a multiple of it
@@ -80,7 +80,7 @@ struct hwe_engine_t {
   hw_u32 pitch;          // of a row of logits
   hw_u32 task_capacity;  // of all seats
   hw_u32 given_turns;    // given tokens that a seat ingests in one step, at most
-  hw_u32 unused;
+  hw_u32 task_blocks;    // a power of two up to HWE_TASK_BLOCKS
 };
 
 static_assert(sizeof(hwe_engine_t) == 20 * 8 + 6 * 4, "what descring_cuda fills");

@@ -78,7 +78,7 @@ HW_DEV void hwe_open(const hwe_engine_t &engine, hwe_seat *seat, hw_u32 lane) {
       const int bad_token = __ballot_sync(HW_ALL_LANES, bad) != 0;
       status = bad_block   ? (hw_u32)HWE_STATUS_BAD_BLOCK
                : bad_token ? (hw_u32)HWE_STATUS_BAD_TOKEN
-               : hwe_tasks_of(end) > seat->task_room
+               : hwe_tasks_of(engine, end) > seat->task_room
                    ? (hw_u32)HWE_STATUS_TOO_LONG
                    : (hw_u32)HWE_STATUS_OK;
     }
@@ -330,7 +330,7 @@ HW_DEV void hwe_prepare(const hwe_engine_t &engine, hw_u32 first_seat, hw_u32 ne
     hwe_seat *seat = engine.seats + number;
     const hw_u32 refused = seat->refused;
     if (turn.ingests && !refused) {
-      const hw_u32 tasks = hwe_tasks_of(turn.position);
+      const hw_u32 tasks = hwe_tasks_of(engine, turn.position);
       hw_u32 place_of = 0;
       if (lane == 0) {
         seat->awaits = 1;

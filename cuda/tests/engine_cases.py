@@ -42,6 +42,7 @@ def agree(
     change: Change = poison,
     vocabulary: int = contract.VOCABULARY,
     given_turns: int = 16,
+    task_blocks: int | None = None,
 ) -> list[str]:
     """Advance the same rollouts by both engines; the names of the statuses of the last call.
 
@@ -49,7 +50,9 @@ def agree(
     """
     first = ModelEngine(vocabulary)
     expected, golden = _advance(first, prompts, room, parameters, calls[-1:], change)
-    with CudaEngine(vocabulary, machine=machine, given_turns=given_turns) as second:
+    with CudaEngine(
+        vocabulary, machine=machine, given_turns=given_turns, task_blocks=task_blocks
+    ) as second:
         arena, found = _advance(second, prompts, room, parameters, calls, change)
     assert found.tolist() == golden.tolist(), (found, golden)
     differ = np.flatnonzero(arena != expected)
@@ -110,9 +113,12 @@ def grown(length: int, seed: int = 1) -> Change:
 
 
 def long_sequences(machine: Machine) -> None:
-    """More chunks than one warp joins: two levels of partial results, a ragged end."""
-    for length in (255, 256, 300, 2350):
-        agree(machine, [[1], [2]], 2400, MIXED[1:3], [length + 2], change=grown(length))
+    """More partial results than one warp joins, ragged ends, tasks of every size [ATT-006]."""
+    for length, blocks in ((31, 1), (255, 8), (300, 4), (520, 2), (520, 1), (2350, 8), (2350, 1)):
+        agree(
+            machine, [[1], [2]], 2400, MIXED[1:3], [length + 2], change=grown(length),
+            task_blocks=blocks,
+        )  # fmt: skip
 
 
 def vocabularies(machine: Machine) -> None:
@@ -147,9 +153,9 @@ def _set(**members: Any) -> Change:
     return change
 
 
-def _state(value: float) -> Change:
+def _state(value: float, length: int) -> Change:
     def change(batch: Batch) -> None:
-        grown(2)(batch)
+        grown(length)(batch)
         batch.state(1)[5] = value
 
     return change
@@ -183,9 +189,9 @@ REFUSALS: list[tuple[str, Change, int]] = [
     ("BAD_RECORD", lambda batch: None, 0xFFFFFFFF),
     ("BAD_BLOCK", _map, 90),
     ("BAD_TOKEN", _token, 8),
-    ("BAD_STATE", _state(6e7), 3),
-    ("BAD_QUERY", _state(4e5), 8),
-    ("BAD_QUERY", _state(float("nan")), 8),
+    ("BAD_STATE", _state(6e7, 2), 3),
+    ("BAD_QUERY", _state(4e5, 3), 8),
+    ("BAD_QUERY", _state(float("nan"), 3), 8),
     ("BAD_SCORE", _slot(0, float("nan")), 44),
     ("BAD_SCORE", _slot(0, 65504.0), 44),
     ("BAD_OUTPUT", _slot(1, float("inf")), 44),
