@@ -50,12 +50,12 @@ class Bench:
         self.output = output
         self.rows: list[dict[str, Any]] = []
         attention = self.machine.function("hwe_attention")
-        self.where["attention_registers"] = attention.attributes["numRegs"]
+        self.where["attention_registers"] = attention.attributes["num_regs"]
         self.where["attention_blocks"] = self.machine.blocks
 
     def row(self, what: str, **values: Any) -> None:
         """Keep and print one result, and write all there are."""
-        rounded = {k: round(v, 4) if isinstance(v, float) else v for k, v in values.items()}
+        rounded = {k: float(f"{v:.4g}") if isinstance(v, float) else v for k, v in values.items()}
         self.rows.append({"what": what, **rounded})
         print(what, json.dumps(rounded), flush=True)
         if self.output:
@@ -94,22 +94,22 @@ class Bench:
             )
         exact = median_us(machine, seats.attend, load.rewind_tasks)
         again = median_us(machine, seats.attend, load.rewind_tasks)
-        other, wide = (
+        other, narrow = (
             median_us(
                 machine,
                 lambda kernel=kernel: self.baselines.attention(kernel, seats),  # type: ignore[misc]
                 load.rewind_tasks,
             )
-            for kernel in ("free_attention", "wide_attention")
+            for kernel in ("free_attention", "narrow_attention")
         )
         sweep = median_us(machine, lambda: self.baselines.sweep(load.arena, load.read_bytes))
         self.row(
             f"attention {count} x {length}", task_blocks=task_blocks, us=exact, again_us=again,
-            sweep_us=sweep, free_order_us=other, wide_us=wide, of_sweep=sweep / exact,
+            sweep_us=sweep, free_order_us=other, narrow_us=narrow, of_sweep=sweep / exact,
             of_free_order=other / exact, terabytes_per_s=load.read_bytes / exact / 1e6,
             words_checked=own * contract.DIMS,
             words_equal_between_runs=2 * count * contract.DIMS, differences=differ + unequal,
-            free_order_error=float(f"{error:.2e}"),
+            free_order_error=error,
         )  # fmt: skip
         load.close()
 
@@ -177,7 +177,7 @@ class Bench:
             load.rewind_tasks()
             seats.attend()
             groups = -(-count // 16)
-            tiles = min(seats._tiles, max(1, 1024 // groups))
+            tiles = min(seats.tiles, max(1, 1024 // groups))
 
             def make_logits() -> None:
                 machine.launch("hwe_logits", groups * tiles, 256, seats.engine)
@@ -187,11 +187,11 @@ class Bench:
             halves = load.array("halves", (count, contract.DIMS), np.float16)
             golden = logits(halves[:4], weights(vocabulary))
             differ = int((golden.view(np.uint32) != rows[:4].view(np.uint32)).sum())
-            floor = vocabulary * contract.DIMS * 2 + rows.nbytes
             took = median_us(machine, make_logits)
-            sweep = median_us(machine, lambda: self.baselines.sweep(load.arena, floor))
+            logits_at = seats.addresses["logits"]
+            sweep = median_us(machine, lambda: self.baselines.sweep(logits_at, rows.nbytes))
             self.row(
-                f"logits {count} x {vocabulary}", us=took, floor_bytes_us=sweep,
+                f"logits {count} x {vocabulary}", us=took, sweep_us=sweep,
                 teraflops=2e-6 * count * vocabulary * contract.DIMS / took,
                 words_checked=golden.size, differences=differ,
             )  # fmt: skip

@@ -34,7 +34,8 @@ HW_DEV float free_exp2(float x) {
 
 // The same tasks, loads and joins of partial results; within a chunk the fastest order: weights by the
 // hardware's exp2, sums by fused multiply-add into one accumulator, rescaled as the maximum grows.
-extern "C" __global__ void __launch_bounds__(128) free_attention(const hwe_engine_t *shared_engine) {
+extern "C" __global__ void __launch_bounds__(128, 2)
+    free_attention(const hwe_engine_t *shared_engine) {
   HW_BLOCK_SHARED hwe_engine_t engine;
   if (threadIdx.x == 0) {
     engine = *shared_engine;
@@ -44,21 +45,28 @@ extern "C" __global__ void __launch_bounds__(128) free_attention(const hwe_engin
   hwe_step_t *step = &engine.control->step[number];
   const hwe_task *tasks = engine.tasks + (hw_u64)number * engine.task_capacity;
   const hw_u32 count = __ldcg(&step->tasks);
-  hw_u32 place = hwe_take(step, lane);
+  hw_u32 place = __shfl_sync(HW_ALL_LANES, hwe_take(step, lane), 0);
+  if (place >= count) {
+    return;
+  }
+  hw_u32 taken = hwe_take(step, lane);
+  hwe_lead lead = hwe_lead_in(engine, hwe_load_task(tasks + place), lane);
   HW_ONE_BY_ONE
-  while (place < count) {
-    const hwe_task task = hwe_load_task(tasks + place);
-    place = hwe_take(step, lane);
+  for (bool more = true; more;) {
+    place = __shfl_sync(HW_ALL_LANES, taken, 0);
+    more = place < count;
+    const hwe_task task = lead.task;
+    hwe_task next = task;
+    if (more) {
+      next = hwe_load_task(tasks + place);
+      taken = hwe_take(step, lane);
+    }
     const hw_u32 first = task.number * engine.task_blocks;
-    const hw_u32 blocks = min(engine.task_blocks, hwe_blocks_of(task.tokens) - first);
-    const hw_u32 *map = (const hw_u32 *)(engine.arena + (hw_u64)task.map * HWE_RECORD_ALIGNMENT);
-    const hwe_query query = hwe_load_query(engine.queries + (hw_u64)task.seat * HWE_DIMS, lane);
-    const hw_u32 mine = lane < blocks ? __ldcg(map + first + lane) : 0;
     int reference = -1000000;
     float sum = 0.0f, value[8] = {};
     HW_ONE_BY_ONE
-    for (hw_u32 at = 0; at < blocks; ++at) {
-      const hw_u64 block_number = __shfl_sync(HW_ALL_LANES, mine, at);
+    for (hw_u32 at = 0; at < lead.blocks; ++at) {
+      const hw_u64 block_number = __shfl_sync(HW_ALL_LANES, lead.mine, at);
       const uint4 *block = (const uint4 *)(engine.arena + block_number * HWE_BLOCK_BYTES);
       uint4 keys[16], values[16];
       HW_UNROLL
@@ -72,7 +80,7 @@ extern "C" __global__ void __launch_bounds__(128) free_attention(const hwe_engin
       const hw_u32 position = (first + at) * HWE_BLOCK_TOKENS;
       const hw_u32 token = 2u * (lane % 16u) + lane / 16u;
       const bool present = position + token < task.tokens;
-      const float score = hwe_scores(keys, query, position + token, lane);
+      const float score = hwe_scores(keys, lead.query, position + token, lane);
       const int greater = max(reference, __reduce_max_sync(HW_ALL_LANES,
                                 present ? (int)ceilf(score) : -1000000));
       const float scale = free_exp2((float)(reference - greater));
@@ -104,13 +112,16 @@ extern "C" __global__ void __launch_bounds__(128) free_attention(const hwe_engin
       const float give = upper ? value[dim] : value[dim + 4];
       node.value[dim] = (upper ? value[dim + 4] : value[dim]) + __shfl_xor_sync(HW_ALL_LANES, give, 16);
     }
+    if (more) {
+      lead = hwe_lead_in(engine, next, lane);
+    }
     hwe_deliver(engine, task, node, lane, 0);
   }
 }
 
-// The engine's attention with all the registers that it asks for, and fewer warps at a time.
-extern "C" __global__ void __launch_bounds__(128, 2)
-    wide_attention(const hwe_engine_t *shared_engine) {
+// The engine's attention with fewer registers, and more warps at a time.
+extern "C" __global__ void __launch_bounds__(128, 3)
+    narrow_attention(const hwe_engine_t *shared_engine) {
   HW_BLOCK_SHARED hwe_engine_t engine;
   if (threadIdx.x == 0) {
     engine = *shared_engine;

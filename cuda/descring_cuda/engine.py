@@ -18,7 +18,9 @@ from descring_cuda.machine import CupyMachine, Machine
 _WEIGHT_WORDS = 5 * contract.DIMS * contract.DIMS // 2
 _THREADS = 256
 _LARGE_VOCABULARY = 4096
-"""Above it a block draws a token, and not a warp."""
+"""Above it logits and draws are kernels of their own, and a block draws a token, not a warp."""
+_FEW_SEATS = 2
+"""Up to so many seats a multiprocessor, logits and draws are spread over it likewise."""
 _SMALL_GROUPS = 4
 """Groups of 4 seats rather than 16 up to so many seats a multiprocessor."""
 _GIVEN_TURNS = 16
@@ -41,6 +43,9 @@ class Seats:
         arena_bytes: size of the arena.
         task_blocks: blocks that a warp attends to at a time.
         addresses: of everything, by the names of ``hwe_engine_t``.
+        group: seats of a block, 4 or 16.
+        spread: logits and draws are kernels of their own.
+        tiles: 128 tokens each of the vocabulary.
     """
 
     machine: Machine
@@ -49,9 +54,9 @@ class Seats:
     task_blocks: int
     addresses: dict[str, int]
     _own: list[int] = field(default_factory=list)
-    _group: int = 4
-    _large: bool = False
-    _tiles: int = 1
+    group: int = 4
+    spread: bool = False
+    tiles: int = 1
 
     @property
     def engine(self) -> int:
@@ -86,17 +91,17 @@ class Seats:
 
     def finish(self) -> None:
         """Launch everything else of one step: tokens, their keys, values and states."""
-        if self._large:
+        if self.spread:
             groups = -(-self.count // 16)
-            tiles = min(self._tiles, max(1, 1024 // groups))
+            tiles = min(self.tiles, max(1, 1024 // groups))
             self.machine.launch("hwe_logits", groups * tiles, _THREADS, self.engine)
             self.machine.launch("hwe_draws", self.count, 1024, self.engine)
         self.machine.launch(
-            f"hwe_tail_{self._group}",
-            -(-self.count // self._group),
+            f"hwe_tail_{self.group}",
+            -(-self.count // self.group),
             _THREADS,
             self.engine,
-            np.uint32(not self._large),
+            np.uint32(not self.spread),
         )
 
     def step(self) -> None:
@@ -221,7 +226,8 @@ class CudaEngine:
             task_blocks: 1, 2, 4 or 8 blocks a task.
         """
         machine = self.machine
-        large = self.vocabulary > _LARGE_VOCABULARY
+        multiprocessors = getattr(machine, "multiprocessors", 1)
+        large = self.vocabulary > _LARGE_VOCABULARY or count <= _FEW_SEATS * multiprocessors
         levels = max(1, _levels(tasks))
         sizes = {
             "engine": layout.ENGINE_DTYPE.itemsize,
@@ -256,7 +262,6 @@ class CudaEngine:
         for name in layout.ENGINE_DTYPE.names or ():
             engine[name] = values.get(name, 0)
         machine.write(addresses["engine"], engine)
-        multiprocessors = getattr(machine, "multiprocessors", 1)
         group = 4 if large or count <= _SMALL_GROUPS * multiprocessors else 16
         tiles = self._pitch // layout.PITCH
         return Seats(machine, count, arena_bytes, task_blocks, addresses, own, group, large, tiles)

@@ -46,7 +46,8 @@ class _Gpu:
 
 
 @functools.cache
-def _gpu(number: int) -> _Gpu:
+def gpu(number: int) -> _Gpu:
+    """A GPU with the kernels of the shapes without an engine, made once."""
     refusals.check_environment()
     cupy = refusals.import_cupy()
     properties = refusals.check_device(cupy, number)
@@ -69,7 +70,8 @@ _pinned: defaultdict[int, list[int]] = defaultdict(list)
 it is kept for the next device."""
 
 
-def _allocate_pinned(cupy: Any, size: int) -> ctypes.Array[ctypes.c_uint8]:
+def allocate_pinned(cupy: Any, size: int) -> ctypes.Array[ctypes.c_uint8]:
+    """Zeroed pinned memory that is reused once the array is gone."""
     if _pinned[size]:
         address = _pinned[size].pop()
     else:
@@ -91,7 +93,7 @@ class CudaLauncher:
 
     def __init__(self, shape: Shape, device: int, blocks: int) -> None:
         self.newest = shape == "latency"
-        self._gpu = _gpu(device)
+        self._gpu = gpu(device)
         self._kernel = self._gpu.kernels[shape]
         self._blocks = blocks
         taken = sum(self._gpu.taken.values())
@@ -109,7 +111,7 @@ class CudaLauncher:
     def allocate(self, size: int) -> ctypes.Array[ctypes.c_uint8]:
         """Pinned memory, mapped at the same address on every GPU."""
         with self._gpu.cupy.cuda.Device(self._gpu.number):
-            return _allocate_pinned(self._gpu.cupy, size)
+            return allocate_pinned(self._gpu.cupy, size)
 
     def launch(self, link: int) -> None:
         """See :class:`descring_cuda.Launcher`."""
@@ -173,7 +175,8 @@ class CudaDevice(RemoteDevice):
             DeviceError: no CuPy, no GPU, or a condition under which it would deadlock.
         """
         if shape not in SHAPES:
-            raise ValueError(f"shape: expected one of {', '.join(SHAPES)}, got {shape!r}")
+            known = ", ".join((*SHAPES, "resident"))
+            raise ValueError(f"shape: expected one of {known}, got {shape!r}")
         if not 1 <= workers <= 1024:
             raise ValueError(f"workers: expected 1 to 1024, got {workers}")
         self.shape = shape
@@ -187,6 +190,12 @@ class CudaDevice(RemoteDevice):
         )
 
 
-def open_cuda(*, memory: int = DEFAULT_MEMORY, **options: Any) -> CudaDevice:
+def open_cuda(
+    *, memory: int = DEFAULT_MEMORY, shape: str = "latency", **options: Any
+) -> RemoteDevice:
     """The opener of the backend ``cuda`` (see :func:`descring_host.open_device`)."""
-    return CudaDevice(memory, **options)
+    if shape == "resident":
+        from descring_cuda.resident import ResidentDevice
+
+        return ResidentDevice(memory, **options)
+    return CudaDevice(memory, shape=shape, **options)  # type: ignore[arg-type]

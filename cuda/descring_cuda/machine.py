@@ -16,6 +16,7 @@ from descring_cuda import refusals
 from descring_cuda.kernels import source
 
 ENGINE_PROGRAM = "engine.cu"
+RESIDENT_PROGRAM = "resident.cu"
 _MAPPED_PORTABLE = 3
 
 
@@ -63,14 +64,12 @@ class Machine(Protocol):
 
 
 @functools.cache
-def _module(number: int) -> tuple[Any, Any, dict[str, Any]]:
+def _module(number: int, program: str) -> tuple[Any, Any, dict[str, Any]]:
     refusals.check_environment()
     cupy = refusals.import_cupy()
     properties = refusals.check_device(cupy, number)
     with cupy.cuda.Device(number):
-        module = cupy.RawModule(
-            code=source(ENGINE_PROGRAM), options=("-std=c++17",), backend="nvrtc"
-        )
+        module = cupy.RawModule(code=source(program), options=("-std=c++17",), backend="nvrtc")
         module.compile()
     return cupy, module, properties
 
@@ -79,7 +78,7 @@ class CupyMachine:
     """A GPU through CuPy, with a stream of its own."""
 
     def __init__(self, device: int = 0) -> None:
-        self.cupy, self._module, properties = _module(device)
+        self.cupy, self._module, properties = _module(device, ENGINE_PROGRAM)
         self._device = self.cupy.cuda.Device(device)
         self._functions: dict[str, Any] = {}
         with self._device:
@@ -94,8 +93,16 @@ class CupyMachine:
     def function(self, kernel: str) -> Any:
         """A kernel by its name."""
         if kernel not in self._functions:
-            self._functions[kernel] = self._module.get_function(kernel)
+            module = self._module
+            if kernel.startswith("hw_resident"):
+                _, module, _ = _module(self._device.id, RESIDENT_PROGRAM)
+            self._functions[kernel] = module.get_function(kernel)
         return self._functions[kernel]
+
+    def new_stream(self) -> Any:
+        """Another stream of this GPU, for work that runs beside."""
+        with self._device:
+            return self.cupy.cuda.Stream(non_blocking=True)
 
     def allocate(self, size: int) -> int:
         """See :class:`Machine`."""

@@ -195,23 +195,39 @@ HW_DEV hw_u32 hwe_tasks_of(const hwe_engine_t &engine, hw_u32 tokens) {
   return (tokens + each - 1u) / each;
 }
 
-// All blocks of a task.
-HW_DEV hwe_node hwe_attend(const hwe_engine_t &engine, const hwe_task &task, hw_u32 lane, int *bad) {
+// A task with what its loads need, fetched while the task before it is worked on.
+struct hwe_lead {
+  hwe_task task;
+  hwe_query query;
+  hw_u32 blocks;
+  hw_u32 mine;  // lane i: number of the task's block i
+};
+
+HW_DEV hwe_lead hwe_lead_in(const hwe_engine_t &engine, const hwe_task &task, hw_u32 lane) {
+  hwe_lead lead;
   const hw_u32 first = task.number * engine.task_blocks;
-  const hw_u32 blocks = min(engine.task_blocks, hwe_blocks_of(task.tokens) - first);
   const hw_u32 *map = (const hw_u32 *)(engine.arena + (hw_u64)task.map * HWE_RECORD_ALIGNMENT);
-  const hwe_query query = hwe_load_query(engine.queries + (hw_u64)task.seat * HWE_DIMS, lane);
-  const hw_u32 mine = lane < blocks ? __ldcg(map + first + lane) : 0;
+  lead.task = task;
+  lead.blocks = min(engine.task_blocks, hwe_blocks_of(task.tokens) - first);
+  lead.mine = lane < lead.blocks ? __ldcg(map + first + lane) : 0;
+  lead.query = hwe_load_query(engine.queries + (hw_u64)task.seat * HWE_DIMS, lane);
+  return lead;
+}
+
+// All blocks of a task.
+HW_DEV hwe_node hwe_attend(const hwe_engine_t &engine, const hwe_lead &lead, hw_u32 lane, int *bad) {
+  const hw_u32 first = lead.task.number * engine.task_blocks;
   hwe_tree tree;
   HW_ONE_BY_ONE
-  for (hw_u32 at = 0; at < blocks; ++at) {
-    const hw_u64 number = __shfl_sync(HW_ALL_LANES, mine, at);
+  for (hw_u32 at = 0; at < lead.blocks; ++at) {
+    const hw_u64 number = __shfl_sync(HW_ALL_LANES, lead.mine, at);
     const hw_u32 position = (first + at) * HWE_BLOCK_TOKENS;
-    tree.add(at, hwe_attend_block((const uint4 *)(engine.arena + number * HWE_BLOCK_BYTES), query,
-                                  position, min(task.tokens - position, HWE_BLOCK_TOKENS + 0u),
-                                  lane, bad));
+    tree.add(at, hwe_attend_block((const uint4 *)(engine.arena + number * HWE_BLOCK_BYTES),
+                                  lead.query, position,
+                                  min(lead.task.tokens - position, HWE_BLOCK_TOKENS + 0u), lane,
+                                  bad));
   }
-  return tree.root(blocks);
+  return tree.root(lead.blocks);
 }
 
 // ---- partial results
@@ -304,22 +320,41 @@ HW_DEV_CALL void hwe_deliver(const hwe_engine_t &engine, const hwe_task &task, h
   hwe_finish(engine, task.seat, node, lane, bad);
 }
 
+// The number of a task, in lane 0.
 HW_DEV hw_u32 hwe_take(hwe_step_t *step, hw_u32 lane) {
-  return __shfl_sync(HW_ALL_LANES, lane == 0 ? atomicAdd(&step->taken, 1u) : 0u, 0);
+  return lane == 0 ? atomicAdd(&step->taken, 1u) : 0u;
 }
 
-// Work on tasks of a step until there are none: one warp.
+// Work on tasks of a step until there are none: one warp. A task is taken two before its turn, and what
+// leads to its keys is loaded one before, so that none of these latencies adds up.
 HW_DEV void hwe_attend_all(const hwe_engine_t &engine, hwe_step_t *step, const hwe_task *tasks,
                            hw_u32 lane) {
   const hw_u32 count = __ldcg(&step->tasks);
-  hw_u32 place = hwe_take(step, lane);
+  hw_u32 place = __shfl_sync(HW_ALL_LANES, hwe_take(step, lane), 0);
+  if (place >= count) {
+    return;
+  }
+  hw_u32 taken = hwe_take(step, lane);
+  hwe_lead lead = hwe_lead_in(engine, hwe_load_task(tasks + place), lane);
   HW_ONE_BY_ONE
-  while (place < count) {
-    const hwe_task task = hwe_load_task(tasks + place);
-    place = hwe_take(step, lane);  // the next one, while this one is worked on
+  for (;;) {
+    place = __shfl_sync(HW_ALL_LANES, taken, 0);
+    const bool more = place < count;
+    hwe_task next = lead.task;
+    if (more) {
+      next = hwe_load_task(tasks + place);
+      taken = hwe_take(step, lane);
+    }
     int bad = 0;
-    const hwe_node node = hwe_attend(engine, task, lane, &bad);
+    const hwe_node node = hwe_attend(engine, lead, lane, &bad);
+    const hwe_task task = lead.task;
+    if (more) {
+      lead = hwe_lead_in(engine, next, lane);
+    }
     hwe_deliver(engine, task, node, lane, (int)(__ballot_sync(HW_ALL_LANES, bad) != 0));
+    if (!more) {
+      return;
+    }
   }
 }
 

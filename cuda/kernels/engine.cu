@@ -19,7 +19,7 @@ extern "C" __global__ void hwe_unembed(hw_u32 *words, hw_u32 pairs, hw_u32 vocab
   }
 }
 
-extern "C" __global__ void __launch_bounds__(128, 3)
+extern "C" __global__ void __launch_bounds__(128, 2)
     hwe_attention(const hwe_engine_t *shared_engine) {
   HW_BLOCK_SHARED hwe_engine_t engine;
   if (threadIdx.x == 0) {

@@ -25,8 +25,15 @@ struct hwe_turn {
 
 template <hw_u32 Group>
 struct hwe_bench {
-  alignas(16) float x[Group][HWE_DIMS];
-  alignas(16) float h[Group][HWE_DIMS];
+  union {
+    struct {
+      alignas(16) float x[Group][HWE_DIMS];  // outputs, then inputs
+      alignas(16) float h[Group][HWE_DIMS];
+    };
+    // Between the logits and the inputs:
+    hwe_drawing<hwe_row<32>::bins> drawing[HWE_WARPS];  // a warp a row
+    hwe_drawing<hwe_row<HWE_THREADS>::bins> wide;       // a block a row
+  };
   hwe_turn turn[Group];
   hw_u32 any;
   hw_u32 more;
@@ -359,7 +366,6 @@ struct hwe_room {
   hwe_engine_t engine;
   hwe_bench<Group> bench;
   hw_u32 tables[2 * HWE_TABLE_ENTRIES];
-  hwe_drawing<hwe_row<32>::bins> drawing[HWE_WARPS];
 };
 
 HW_DEV void hwe_copy_tables(const hwe_engine_t &engine, hw_u32 *tables) {
@@ -405,7 +411,7 @@ HW_DEV void hwe_tail(const hwe_engine_t &engine, hw_u32 group, hw_u32 next_step,
     __syncthreads();
     for (hw_u32 row = warp; row < Group && first_seat + row < engine.seat_count; row += HWE_WARPS) {
       if (engine.seats[first_seat + row].awaits && !engine.seats[first_seat + row].refused) {
-        hwe_draw<32>(engine, first_seat + row, &room->drawing[warp], room->tables);
+        hwe_draw<32>(engine, first_seat + row, &bench->drawing[warp], room->tables);
       }
     }
   }

@@ -14,6 +14,7 @@ from descring_model.engine import contract
 from descring_model.engine.batch import Batch
 from descring_model.engine.interface import STATUS_NAMES, Engine
 from descring_model.engine.model import ModelEngine
+from descring_model.engine.records import kv_blocks
 
 Change = Callable[[Batch], None]
 BLOCK = contract.BLOCK_BYTES
@@ -101,8 +102,7 @@ def grown(length: int, seed: int = 1) -> Change:
         poison(batch)
         for place in range(len(batch.offsets)):
             blocks = batch.blocks(place)
-            whole = batch.arena[: BLOCK * (int(blocks.max()) + 1)].view(np.float16)
-            pages = whole.reshape(-1, 2, contract.BLOCK_TOKENS, contract.DIMS)
+            pages = kv_blocks(batch.arena)
             for token in range(length):
                 at = int(blocks[token // contract.BLOCK_TOKENS])
                 pages[at, :, token % contract.BLOCK_TOKENS] = rng.normal(0, 1.5, (2, contract.DIMS))
@@ -164,8 +164,7 @@ def _state(value: float, length: int) -> Change:
 def _slot(plane: int, value: float) -> Change:
     def change(batch: Batch) -> None:
         grown(40)(batch)
-        pages = batch.arena[: 16 * BLOCK].view(np.float16).reshape(-1, 2, 32, contract.DIMS)
-        pages[int(batch.blocks(1)[1]), plane, 3] = value
+        kv_blocks(batch.arena)[int(batch.blocks(1)[1]), plane, 3] = value
 
     return change
 
@@ -193,7 +192,7 @@ REFUSALS: list[tuple[str, Change, int]] = [
     ("BAD_QUERY", _state(4e5, 3), 8),
     ("BAD_QUERY", _state(float("nan"), 3), 8),
     ("BAD_SCORE", _slot(0, float("nan")), 44),
-    ("BAD_SCORE", _slot(0, 65504.0), 44),
+    ("BAD_SCORE", _slot(0, float("inf")), 44),
     ("BAD_OUTPUT", _slot(1, float("inf")), 44),
     ("OK", _set(length=9, temperature=-1.0), 8),
 ]
