@@ -103,7 +103,7 @@ class Profile:
     def use(self, text: str) -> None:
         """Compile this program for the devices opened from now on."""
         vars(descring_cuda.launch)["source"] = lambda: text
-        descring_cuda.launch._gpu.cache_clear()
+        descring_cuda.launch.gpu.cache_clear()
 
     def rings(self, rings: int) -> None:
         """Cycles of each stage with so many rings, and what nvidia-smi sees on the bus."""

@@ -216,6 +216,7 @@ class ResidentDevice(RemoteDevice):
         max_tokens: int = DEFAULT_TOKENS,
         device: int = 0,
         workers: int | None = None,
+        machine: Machine | None = None,
         launcher: Callable[[Lobby], Launcher] | None = None,
         first_index: int = 0,
         heartbeat_s: float = 1.0,
@@ -231,7 +232,8 @@ class ResidentDevice(RemoteDevice):
             max_tokens: of one rollout; a longer one is refused as ``TOO_LONG``.
             device: which GPU; that of the engine.
             workers: worker blocks; None: one for each multiprocessor but one.
-            launcher: makes the launcher, in place of the GPU's.
+            machine: in place of that GPU.
+            launcher: makes the launcher, likewise.
             first_index: the value of every index after reset [RING-012].
             heartbeat_s: the kernel ends when this process has not shown life for so long.
             deadline_s: the kernel's longest life; None: no limit.
@@ -248,7 +250,7 @@ class ResidentDevice(RemoteDevice):
                 raise ValueError(f"{name}: expected 1 to {most}, got {value}")
         if arena < contract.BLOCK_BYTES:
             raise ValueError(f"arena: expected {contract.BLOCK_BYTES} bytes or more, got {arena}")
-        machine = engine.machine if engine else CupyMachine(device)
+        machine = machine or (engine.machine if engine else CupyMachine(device))
         self._lobby = Lobby(engine, machine, seats, arena, max_tokens)
         make = launcher or (lambda lobby: CudaResidentLauncher(lobby, device, workers))
         super().__init__(

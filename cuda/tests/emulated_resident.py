@@ -90,10 +90,12 @@ class EmulatedResidentLauncher:
 def open_emulated_resident(
     library: Path | None = None, *, engine: CudaEngine | None = None, **options: Any
 ) -> ResidentDevice:
-    """A device of this shape on the CPU; without an engine given, one of its own."""
+    """A device of this shape on the CPU."""
     path = library or resident_library()
-    engine = engine or CudaEngine(machine=EmulatedMachine(path))
     options = {"heartbeat_s": 20.0, "seats": 6, "max_tokens": 600, **options}
     return ResidentDevice(
-        engine=engine, launcher=lambda lobby: EmulatedResidentLauncher(lobby, path), **options
+        engine=engine,
+        machine=EmulatedMachine(path),
+        launcher=lambda lobby: EmulatedResidentLauncher(lobby, path),
+        **options,
     )
