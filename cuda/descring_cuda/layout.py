@@ -26,9 +26,10 @@ SEAT_DTYPE = np.dtype(
             for name in (
                 "end", "state", "refused", "status", "awaits", "ended", "token", "given_up",
                 "first_task", "task_room",
+                "line",
             )
         ),
-        ("unused", "<u4", 4),
+        ("unused", "<u4", 3),
     ]
 )  # fmt: skip
 """A seat, 128 bytes."""

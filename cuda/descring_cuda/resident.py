@@ -63,9 +63,7 @@ class Lobby:
         self.machine = machine
         self.arena_bytes = arena if engine else 0
         self.count = seats if engine else 0
-        slots = 64
-        while slots < 2 * self.count:
-            slots *= 2
+        slots = 65536  # a rollout that takes long holds up no later one
         sizes = {
             "lobby": _LOBBY_DTYPE.itemsize,
             "flights": _FLIGHT_BYTES * slots,

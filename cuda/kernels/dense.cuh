@@ -26,24 +26,17 @@ HW_DEV void hwe_multiply(const float (&vectors)[Group][HWE_DIMS], hw_u32 quarter
   enum : hw_u32 { Vectors = hwe_dots<Group>::Vectors, Count = 2 * Vectors };
   const float *mine = vectors[quarter * Vectors];
   float sum[4][Count] = {}, chunk[Count] = {};
-  hw_u32 next[HWE_DOT_CHUNK];  // of the chunk after this one: its loads overlap with the work
-  HW_UNROLL
-  for (hw_u32 k = 0; k < HWE_DOT_CHUNK; ++k) {
-    next[k] = weights[k * pitch];
-  }
   HW_ONE_BY_ONE
   for (hw_u32 outer = 0; outer < 4; ++outer) {
     HW_UNROLL
     for (hw_u32 inner = 0; inner < 4; ++inner) {
       const hw_u32 place = 4 * outer + inner;
       const hw_u32 first = hwe_chunk(place) * HWE_DOT_CHUNK;
+      const hw_u32 *rows = weights + first * pitch;
       hw_u32 words[HWE_DOT_CHUNK];
       HW_UNROLL
       for (hw_u32 k = 0; k < HWE_DOT_CHUNK; ++k) {
-        words[k] = next[k];
-        if (place + 1 < HWE_CHUNKS) {
-          next[k] = weights[(hwe_chunk(place + 1) * HWE_DOT_CHUNK + k) * pitch];
-        }
+        words[k] = rows[k * pitch];
       }
       HW_UNROLL
       for (hw_u32 half = 0; half < 2; ++half) {

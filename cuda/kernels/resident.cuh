@@ -5,8 +5,8 @@
 // run steps of the engine over whatever seats are taken, so that a rollout that ends makes room for the
 // next line at the next step. A line is taken only with a seat; until then it stays in the ring.
 //
-// A gate that closes, and the end, make every rollout stop where it is. What was taken and is not
-// complete is forgotten; taken again, it continues from its record, with the same bits [NUM-008].
+// A gate that closes, and the end, make every rollout stop where it is. What was taken and cannot be
+// posted is forgotten; taken again, it continues from its record, with the same bits [NUM-008].
 #ifndef HW_RESIDENT_CUH
 #define HW_RESIDENT_CUH
 
@@ -15,7 +15,7 @@
 
 enum : hw_u32 {
   HW_TAKE = 32,  // lines at a time
-  HW_NO_SEAT = 0xFFFFFFFFu,
+  HW_SCAN = 1024,  // seats that are looked at in a turn
   HW_FAILURES = 64  // that are kept for the host
 };
 #define HW_NO_RECORD 0xFFFFFFFFFFFFFFFFull
@@ -27,7 +27,7 @@ struct hw_flight {
   hw_u32 is_stop;
   hw_u32 is_reward;
   hw_u32 is_error;
-  hw_u32 seat;
+  hw_u32 is_done;
   hw_u32 unused[11];
 };
 static_assert(sizeof(hw_flight) == 128, "what descring_cuda allocates");
@@ -165,6 +165,7 @@ struct hw_desk_self {
   hw_u32 gate;
   hw_u32 taken;  // index of the next line to be taken
   hw_u32 free_top;
+  hw_u32 scanned;   // seat that is looked at next
   hw_u32 stopped;   // a STOP has been taken
   hw_u32 drains;    // 1: nothing is taken any more, and rollouts have been told to stop
 };
@@ -259,11 +260,11 @@ HW_DEV void hw_take(hw_lobby *lobby, hw_desk_self *self, hw_desk_state *state, h
     flight->is_stop = (hw_u32)hw_is_bit(state->round.stop[0], at);
     flight->is_reward = (hw_u32)hw_is_bit(state->round.reward[0], at);
     flight->is_error = (hw_u32)hw_is_bit(state->round.error[0], at);
-    flight->seat = HW_NO_SEAT;
+    flight->is_done = !hw_is_bit(state->needs, at);
     if (hw_is_bit(state->needs, at)) {
       const hw_u32 rank = hw_ones(state->needs & hw_below(at));
-      flight->seat = lobby->free_seats[self->free_top - 1u - rank];
-      hwe_seat *seat = hw_seat_of(lobby, flight->seat);
+      hwe_seat *seat = hw_seat_of(lobby, lobby->free_seats[self->free_top - 1u - rank]);
+      seat->line = self->taken + at;
       seat->record = state->record[at];
       seat->end = words.line.seq_len;  // of the completion [REC-005]
       seat->status = seat->refused = 0;
@@ -280,28 +281,44 @@ HW_DEV void hw_take(hw_lobby *lobby, hw_desk_self *self, hw_desk_state *state, h
   self->taken += to;
 }
 
-// Whether a line's work is done: all of it, if rollouts have been told to stop.
-HW_DEV int hw_is_complete(const hw_lobby *lobby, const hw_flight *flight, hw_u32 drains) {
-  if (flight->seat == HW_NO_SEAT) {
-    return 1;
+// Free seats whose rollouts are done, and mark their lines. One that was told to stop before its end is
+// not done with its line.
+template <hw_u32 Lanes>
+HW_DEV void hw_collect(hw_lobby *lobby, hw_desk_self *self, hw_desk_state *state,
+                       const hw_team<Lanes> &team) {
+  hw_u32 looked = 0;
+  while (looked < HW_SCAN && looked < lobby->seat_count) {
+    team.sync();
+    for (hw_u32 at = team.lane; at < HW_TAKE; at += Lanes) {
+      const hw_u32 seat = self->scanned + at;
+      team.mark(&state->done, at,
+                seat < lobby->seat_count &&
+                    hw_load_word_device(&hw_seat_of(lobby, seat)->state) == HWE_SEAT_DONE);
+    }
+    team.sync();
+    hw_fence_device();
+    for (hw_u32 at = team.lane; at < HW_TAKE; at += Lanes) {
+      if (hw_is_bit(state->done, at)) {
+        hwe_seat *seat = hw_seat_of(lobby, self->scanned + at);
+        if (seat->status != 0 || seat->rollout.length >= seat->end) {
+          hw_flight_of(lobby, seat->line)->is_done = 1;
+        }
+        if (seat->status) {
+          const hw_u32 number = atomicAdd(&lobby->failures, 1u);
+          lobby->failure[number % HW_FAILURES] =
+              hw_failure{seat->record, seat->status, seat->line};
+        }
+        hw_toggle_busy(lobby, seat->record, 0);
+        hw_store_word_device(&seat->state, HWE_SEAT_FREE);
+        lobby->free_seats[self->free_top + hw_ones(state->done & hw_below(at))] =
+            self->scanned + at;
+      }
+    }
+    self->free_top += hw_ones(state->done);
+    self->scanned = self->scanned + HW_TAKE < lobby->seat_count ? self->scanned + HW_TAKE : 0u;
+    looked += HW_TAKE;
   }
-  const hwe_seat *seat = hw_seat_of(lobby, flight->seat);
-  if (hw_load_word_device(&seat->state) != HWE_SEAT_DONE) {
-    return 0;
-  }
-  hw_fence_device();
-  return !drains || seat->status != 0 || seat->rollout.length >= seat->end;
-}
-
-HW_DEV void hw_free_seat(hw_lobby *lobby, const hw_flight *flight, hw_u32 place, hw_u32 index) {
-  hwe_seat *seat = hw_seat_of(lobby, flight->seat);
-  hw_toggle_busy(lobby, seat->record, 0);
-  if (seat->status) {
-    const hw_u32 at = atomicAdd(&lobby->failures, 1u);
-    lobby->failure[at % HW_FAILURES] = hw_failure{seat->record, seat->status, index};
-  }
-  hw_store_word_device(&seat->state, HWE_SEAT_FREE);
-  lobby->free_seats[place] = flight->seat;
+  team.sync();
 }
 
 // Post what is complete, in the order of submission. 0: there was nothing to post, or no room.
@@ -312,7 +329,7 @@ HW_DEV hw_u32 hw_retire(hw_lobby *lobby, hw_desk_self *self, hw_desk_state *stat
   const hw_u32 left = self->taken - now->cmd_head;
   for (hw_u32 at = team.lane; at < HW_TAKE; at += Lanes) {
     const hw_flight *flight = hw_flight_of(lobby, now->cmd_head + at);
-    team.mark(&state->done, at, at < left && hw_is_complete(lobby, flight, self->drains));
+    team.mark(&state->done, at, at < left && flight->is_done);
   }
   team.sync();
   const hw_u32 count = state->done == 0xFFFFFFFFu ? HW_TAKE + 0u : hw_lowest(~state->done);
@@ -332,7 +349,6 @@ HW_DEV hw_u32 hw_retire(hw_lobby *lobby, hw_desk_self *self, hw_desk_state *stat
     team.mark(state->round.stop, at, is && flight->is_stop);
     team.mark(state->round.reward, at, is && flight->is_reward);
     team.mark(state->round.error, at, is && flight->is_error);
-    team.mark(&state->needs, at, is && flight->seat != HW_NO_SEAT);
   }
   team.sync();
   const hw_chunk_t heads = state->news[HW_LOBBY_HEADS];
@@ -347,15 +363,8 @@ HW_DEV hw_u32 hw_retire(hw_lobby *lobby, hw_desk_self *self, hw_desk_state *stat
   hw_seal_round(&state->round, self->rings, 0, to, now->done_tail, now->reward_tail, team);
   team.sync();
   hw_store_round(&state->round, self->rings, 0, to, now->done_tail, now->reward_tail, team);
-  for (hw_u32 at = team.lane; at < to; at += Lanes) {
-    if (hw_is_bit(state->needs, at)) {
-      hw_free_seat(lobby, hw_flight_of(lobby, now->cmd_head + at),
-                   self->free_top + hw_ones(state->needs & hw_below(at)), now->cmd_head + at);
-    }
-  }
   const hw_u32 mine = to < 32 ? hw_below(to) : 0xFFFFFFFFu;
   const hw_u32 rewards = self->rings.split ? hw_ones(state->round.reward[0] & mine) : 0;
-  self->free_top += hw_ones(state->needs & mine);
   now->cmd_head += to;
   now->descriptors += to;
   now->reward_tail += rewards;
@@ -374,60 +383,16 @@ HW_DEV hw_u32 hw_retire(hw_lobby *lobby, hw_desk_self *self, hw_desk_state *stat
   return to;
 }
 
-// Tell every rollout to stop where it is, once; then 1 when all have.
+// Tell every rollout to stop where it is, once. 1: all have, and their seats are free.
 template <hw_u32 Lanes>
-HW_DEV hw_u32 hw_drain(hw_lobby *lobby, hw_desk_self *self, hw_desk_state *state,
-                       const hw_team<Lanes> &team) {
-  const hw_u32 count = self->taken - self->now.cmd_head;
-  for (hw_u32 base = 0; base < count; base += HW_TAKE) {
-    for (hw_u32 at = team.lane; at < HW_TAKE; at += Lanes) {
-      int runs = 0;
-      const hw_flight *flight = hw_flight_of(lobby, self->now.cmd_head + base + at);
-      if (base + at < count && flight->seat != HW_NO_SEAT) {
-        hwe_seat *seat = hw_seat_of(lobby, flight->seat);
-        runs = hw_load_word_device(&seat->state) != HWE_SEAT_DONE;
-        if (!self->drains) {
-          hw_store_word_device(&seat->given_up, 1);
-        }
-      }
-      team.mark(&state->done, at, runs);
+HW_DEV hw_u32 hw_drain(hw_lobby *lobby, hw_desk_self *self, const hw_team<Lanes> &team) {
+  if (!self->drains) {
+    for (hw_u32 seat = team.lane; seat < lobby->seat_count; seat += Lanes) {
+      hw_store_word_device(&hw_seat_of(lobby, seat)->given_up, 1);
     }
-    team.sync();
-    if (self->drains && state->done) {
-      return 0;
-    }
-    team.sync();
+    self->drains = 1;
   }
-  const hw_u32 all = self->drains;
-  self->drains = 1;
-  return all;
-}
-
-// Forget what was taken and is not posted.
-template <hw_u32 Lanes>
-HW_DEV void hw_forget(hw_lobby *lobby, hw_desk_self *self, hw_desk_state *state,
-                      const hw_team<Lanes> &team) {
-  const hw_u32 count = self->taken - self->now.cmd_head;
-  for (hw_u32 base = 0; base < count; base += HW_TAKE) {
-    for (hw_u32 at = team.lane; at < HW_TAKE; at += Lanes) {
-      team.mark(&state->needs, at,
-                base + at < count &&
-                    hw_flight_of(lobby, self->now.cmd_head + base + at)->seat != HW_NO_SEAT);
-    }
-    team.sync();
-    for (hw_u32 at = team.lane; at < HW_TAKE; at += Lanes) {
-      if (hw_is_bit(state->needs, at)) {
-        const hw_u32 index = self->now.cmd_head + base + at;
-        hwe_seat *seat = hw_seat_of(lobby, hw_flight_of(lobby, index)->seat);
-        seat->status = 0;  // it will be found again
-        hw_free_seat(lobby, hw_flight_of(lobby, index),
-                     self->free_top + hw_ones(state->needs & hw_below(at)), index);
-      }
-    }
-    self->free_top += hw_ones(state->needs);
-    team.sync();
-  }
-  self->taken = self->now.cmd_head;
+  return self->free_top == lobby->seat_count;
 }
 
 // The gate has moved, and nothing is in flight.
@@ -476,18 +441,19 @@ HW_DEV void hw_resident_coordinator(const hw_link_t *shared_link, hw_lobby *lobb
     if (!moves && self.rings.enabled && !self.stopped) {
       hw_take(lobby, &self, state, state->news[HW_LOBBY_DOORBELL].word[0], team);
     }
+    hw_collect(lobby, &self, state, team);
     if (!moves) {
       hw_retire(lobby, &self, state, team);
       hw_look_again();
       continue;
     }
-    if (!hw_drain(lobby, &self, state, team)) {
+    if (!hw_drain(lobby, &self, team)) {
       hw_look_again();
       continue;
     }
     while (hw_retire(lobby, &self, state, team)) {
     }
-    hw_forget(lobby, &self, state, team);
+    self.taken = self.now.cmd_head;  // the rest is forgotten
     if (why != HW_ENDED_NOT) {
       team.sync();
       hw_fence_system();

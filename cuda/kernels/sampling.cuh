@@ -196,10 +196,15 @@ HW_DEV hw_u32 hwe_find_bin(const Row &row, hw_u64 target, hw_u64 *above) {
 template <typename Row, typename BinOf>
 HW_DEV void hwe_fill(const Row &row, const hwe_cut &kept, BinOf bin_of, bool masses) {
   hwe_clear(row);
+  hw_u32 last_count = 0;  // the last bin has most of what there is: it is added up apart
+  hw_u64 last_mass = 0;
   row.each([&](hw_u32, float logit) {
     if (hwe_key(logit) > kept.key) {
       const hw_u32 bin = bin_of(logit);
-      if (bin < Row::bins) {
+      if (bin == Row::bins - 1u) {
+        ++last_count;
+        last_mass += masses ? hwe_mass(row, logit) : 0;
+      } else if (bin < Row::bins) {
         atomicAdd(&row.shared->count[bin], 1u);
         if (masses) {
           atomicAdd(&row.shared->mass[bin], hwe_mass(row, logit));
@@ -207,6 +212,12 @@ HW_DEV void hwe_fill(const Row &row, const hwe_cut &kept, BinOf bin_of, bool mas
       }
     }
   });
+  last_count = __reduce_add_sync(HW_ALL_LANES, last_count);
+  last_mass = hwe_warp_sum(last_mass);
+  if (row.thread % 32 == 0) {
+    atomicAdd(&row.shared->count[Row::bins - 1u], last_count);
+    atomicAdd(&row.shared->mass[Row::bins - 1u], last_mass);
+  }
   if (row.thread == 0 && kept.ties) {
     const float logit = hwe_logit_of(kept.key);
     const hw_u32 bin = bin_of(logit);

@@ -32,7 +32,8 @@ struct hwe_seat {
   hw_u32 given_up;  // 1: the owner wants it back, however far it is
   hw_u32 first_task;  // of its places for partial results
   hw_u32 task_room;
-  hw_u32 unused[4];
+  hw_u32 line;  // the owner's
+  hw_u32 unused[3];
 };
 static_assert(sizeof(hwe_seat) == 128, "a line of the cache");
 
