@@ -21,8 +21,8 @@ _LARGE_VOCABULARY = 4096
 """Above it logits and draws are kernels of their own, and a block draws a token, not a warp."""
 _FEW_SEATS = 2
 """Up to so many seats a multiprocessor, logits and draws are spread over it likewise."""
-_SMALL_GROUPS = 4
-"""Groups of 4 seats rather than 16 up to so many seats a multiprocessor."""
+_GROUPS = (4, 8, 16)
+"""Seats of a group: the fewest with which every group has a block of its own at once."""
 _GIVEN_TURNS = 16
 _TASKS_A_WARP = 8
 _AT_ONCE = 32
@@ -215,6 +215,7 @@ class CudaEngine:
         count: int,
         tasks: int,
         task_blocks: int = layout.TASK_BLOCKS,
+        blocks: int | None = None,
     ) -> Seats:
         """Seats for rollouts in an arena on the GPU.
 
@@ -224,6 +225,7 @@ class CudaEngine:
             count: seats.
             tasks: of attention, of all seats together, at most; see :func:`tasks_of`.
             task_blocks: 1, 2, 4 or 8 blocks a task.
+            blocks: thread blocks that run at once; None: two a multiprocessor.
         """
         machine = self.machine
         multiprocessors = getattr(machine, "multiprocessors", 1)
@@ -262,7 +264,8 @@ class CudaEngine:
         for name in layout.ENGINE_DTYPE.names or ():
             engine[name] = values.get(name, 0)
         machine.write(addresses["engine"], engine)
-        group = 4 if large or count <= _SMALL_GROUPS * multiprocessors else 16
+        at_once = blocks or 2 * multiprocessors
+        group = next((size for size in _GROUPS if count <= size * at_once), _GROUPS[-1])
         tiles = self._pitch // layout.PITCH
         return Seats(machine, count, arena_bytes, task_blocks, addresses, own, group, large, tiles)
 

@@ -78,7 +78,10 @@ class Lobby:
             self._own["arena"] = machine.allocate(arena)
             ends = np.full(seats, tokens, dtype=np.uint32)
             self._room = int(tasks_of(ends[:1], 1 << 62, layout.TASK_BLOCKS)[0])
-            self.seats = engine.seats(self._own["arena"], arena, seats, self._room * seats)
+            blocks = max(1, getattr(machine, "multiprocessors", 2) - 1)
+            self.seats = engine.seats(
+                self._own["arena"], arena, seats, self._room * seats, blocks=blocks
+            )
 
     @property
     def address(self) -> int:

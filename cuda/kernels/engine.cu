@@ -96,6 +96,12 @@ extern "C" __global__ void __launch_bounds__(HWE_THREADS)
 }
 
 extern "C" __global__ void __launch_bounds__(HWE_THREADS)
+    hwe_tail_8(const hwe_engine_t *engine, hw_u32 draws) {
+  HW_BLOCK_SHARED hwe_room<8> room;
+  hwe_tail_kernel<8>(engine, draws, &room);
+}
+
+extern "C" __global__ void __launch_bounds__(HWE_THREADS)
     hwe_tail_16(const hwe_engine_t *engine, hw_u32 draws) {
   HW_BLOCK_SHARED hwe_room<16> room;
   hwe_tail_kernel<16>(engine, draws, &room);

@@ -26,6 +26,15 @@ extern "C" __global__ void __launch_bounds__(HWE_THREADS, 1)
 }
 
 extern "C" __global__ void __launch_bounds__(HWE_THREADS, 1)
+    hw_resident_8(const hw_link_t *link, hw_lobby *lobby, hw_u32 draws) {
+  __shared__ union {
+    hw_resident_room<8> room;
+    hw_desk_state state;
+  } shared;
+  hw_resident<8>(link, lobby, draws, &shared.room, &shared.state);
+}
+
+extern "C" __global__ void __launch_bounds__(HWE_THREADS, 1)
     hw_resident_16(const hw_link_t *link, hw_lobby *lobby, hw_u32 draws) {
   __shared__ union {
     hw_resident_room<16> room;

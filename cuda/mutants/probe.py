@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """A short run over kernels compiled for the CPU: exit code 0 if all agrees with the golden model.
 
-probe.py KERNELS SHAPE, where SHAPE is latency, throughput, resident, engine: the engine's kernels
-beside the golden model, or mailbox: its check under ThreadSanitizer. Exit code 3: the kernels do not compile. A run that does not end is ended by an
-alarm. ``descring dev mutants-cuda`` is over it.
+probe.py KERNELS SHAPE, where SHAPE is latency, throughput, resident, engine (the engine's kernels),
+or mailbox: its check under ThreadSanitizer. Exit code 3: the kernels do not compile. A run that
+does not end is ended by an alarm. ``descring dev mutants-cuda`` is over it.
 """
 
 import signal

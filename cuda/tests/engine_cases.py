@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from descring_cuda.engine import CudaEngine
+from descring_cuda.engine import CudaEngine, tasks_of
 from descring_cuda.machine import Machine
 from descring_model.engine import contract
+from descring_model.engine.attention import attend
 from descring_model.engine.batch import Batch
 from descring_model.engine.interface import STATUS_NAMES, Engine
 from descring_model.engine.model import ModelEngine
@@ -88,6 +89,13 @@ def decodes(machine: Machine) -> None:
     agree(machine, prompts, 64, MIXED, [[36, 44, 34, 33, 3]])
 
 
+def groups_of_every_size(machine: Machine) -> None:
+    """So many rollouts that a block has 8 and 16 of them, the last one not all."""
+    for count in (10, 18):
+        parameters = [{**MIXED[at % len(MIXED)], "sample": at} for at in range(count)]
+        agree(machine, [[at] for at in range(count)], 32, parameters, [5])
+
+
 def decodes_in_pieces(machine: Machine) -> None:
     """The same bytes in several calls, some of which end within a prompt [NUM-008]."""
     prompts = [[1, 2, 3], [5] * 20]
@@ -143,6 +151,44 @@ def vocabularies(machine: Machine) -> None:
             {"temperature": 1.0, "top_k": 500, "top_p": 0.5, "seed": 5},
         ]
         agree(machine, [[1]] * 3, 64, ties, [41], change=flat, vocabulary=size)
+
+
+def ends_of_sentence(machine: Machine) -> None:
+    """A rollout that has made its ``eos`` repeats it; a given one does not count [SAMP-007]."""
+    hot = [
+        {"temperature": 1.0, "seed": 1, "eos": 3},
+        {"temperature": 4.0, "seed": 8, "eos": 1},
+        {"temperature": 4.0, "seed": 9, "eos": 2},
+    ]
+    prompts = [[1], [4, 2], [4, 2]]
+    agree(machine, prompts, 32, hot, [[1, 2, 2], [9, 7, 7], 30], vocabulary=5)
+
+
+def outputs(machine: Machine) -> None:
+    """Every word of the attention's output, which a token seldom shows [ATT-001..ATT-007]."""
+    for length, blocks in ((40, 1), (300, 8), (300, 2), (2350, 4)):
+        with CudaEngine(machine=machine) as engine:
+            batch = Batch(engine, [[1], [2]], 2400, MIXED[1:3])
+            grown(length)(batch)
+            ends = np.full(2, length + 1, dtype=np.uint32)
+            tasks = int(tasks_of(ends, len(batch.arena), blocks).sum())
+            address = machine.allocate(len(batch.arena))
+            machine.write(address, batch.arena)
+            seats = engine.seats(address, len(batch.arena), 2, tasks, blocks)
+            seats.assign(batch.offsets, ends)
+            seats.finish()
+            seats.attend()
+            found = np.empty((2, contract.DIMS), dtype=np.uint32)
+            queries = np.empty((2, contract.DIMS), dtype=np.float16)
+            machine.read(seats.addresses["outputs"], found)
+            machine.read(seats.addresses["queries"], queries)
+            maps = [batch.blocks(place) for place in range(2)]
+            lengths = np.full(2, length)
+            golden, _ = attend(queries, kv_blocks(batch.arena), maps, lengths)
+            differ = int((golden.view(np.uint32) != found).sum())
+            assert not differ, f"{differ} words differ at {length} tokens, {blocks} blocks a task"
+            seats.close()
+            machine.free(address)
 
 
 def _set(**members: Any) -> Change:
@@ -202,8 +248,19 @@ REFUSALS: list[tuple[str, Change, int]] = [
 def refusals(machine: Machine) -> None:
     """Each status, with nothing of the refused position written [REC-004] [NUM-007]."""
     for status, change, end in REFUSALS:
-        found = agree(machine, [[1, 2, 3], [4, 5, 6]], 96, MIXED[1:3], [[44, end]], change=change)
+        found = agree(
+            machine, [[1, 2, 3], [4, 5, 6]], 96, MIXED[1:3], [[min(end, 44), end]], change=change
+        )
         assert found == ["OK", status], (found, status, end)
 
 
-CASES = (decodes, decodes_in_pieces, long_sequences, vocabularies, refusals)
+CASES = (
+    decodes,
+    groups_of_every_size,
+    decodes_in_pieces,
+    ends_of_sentence,
+    outputs,
+    long_sequences,
+    vocabularies,
+    refusals,
+)

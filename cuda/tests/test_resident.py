@@ -43,8 +43,8 @@ def test_bytes_are_those_of_the_golden_model(
     case(opener)
 
 
-def test_a_worker_that_ends_within_rollouts_is_restarted(opener: resident_cases.Open) -> None:
-    """Its deadline passes; the next worker continues each rollout from its record."""
+def test_a_worker_that_has_ended_is_restarted(opener: resident_cases.Open) -> None:
+    """Its deadline passes; the next worker takes the rollouts that were submitted meanwhile."""
     rollouts = resident_cases.Rollouts(12)
     with (
         opener(arena=len(rollouts.start), deadline_s=0.3) as device,
@@ -54,8 +54,9 @@ def test_a_worker_that_ends_within_rollouts_is_restarted(opener: resident_cases.
         eventually(lambda: not device._launcher.running(), "the deadline ends it")
         device._deadline_s = None
         lines = rollouts.lines("ROLLOUT", 0, rollouts.ends)
+        queue.submit(lines)
         with pytest.raises(PeerDied, match="deadline"):
-            queue.exchange(lines)
+            queue.drain(20.0)
         device.restart_worker()
         assert_same(complete(lines), queue.drain(20.0))
         rollouts.check(device)
