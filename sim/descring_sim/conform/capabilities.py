@@ -43,6 +43,8 @@ class Capabilities:
         interrupt: the level of the interrupt can be seen.
         publish_tails: the mode PUBLISH_TAILS [RING-013].
         bus_errors: memory errors can be injected [LIFE-005].
+        exhaustive: it is fast enough for streams of 65 536 lines and more, by the hundred thousand
+            in one test; simulations are not.
         not_claimed: rules that are left out although the rest would cover them.
     """
 
@@ -61,6 +63,7 @@ class Capabilities:
     interrupt: bool = False
     publish_tails: bool = False
     bus_errors: bool = False
+    exhaustive: bool = True
     not_claimed: frozenset[str] = field(default_factory=frozenset)
 
     def tokens(self) -> frozenset[str]:

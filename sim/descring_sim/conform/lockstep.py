@@ -112,6 +112,7 @@ class LockstepHost(ABC, Generic[D]):
 
     def configure(self, layout: Layout) -> None:
         """Write sizes and bases."""
+        self.accept_open_bytes()
         self.layout = layout
         self.write("RING_LOG2", ring_log2(*layout.log2))
         for ring, base in zip(RINGS, layout.bases, strict=True):
@@ -125,9 +126,16 @@ class LockstepHost(ABC, Generic[D]):
 
     def place(self, rows: Iterable[bytes]) -> None:
         """Store lines at the tail of the command ring, without a doorbell."""
-        for row in rows:
-            self.store(self.layout.slot("CMD", self.tail).start, row)
-            self.tail = self.tail + 1 & U32
+        self.place_all(np.frombuffer(b"".join(rows), np.uint8).reshape(-1, LINE))
+
+    def place_all(self, rows: npt.NDArray[np.uint8]) -> None:
+        """Store lines, ``(n, 64)``, at the tail of the command ring, without a doorbell."""
+        slots = self.layout.slots("CMD")
+        start = self.layout.bases[RINGS.index("CMD")]
+        at = index_range(self.tail, len(rows)) % slots
+        for memory in (self.golden.memory, self.device.memory):
+            memory[start : start + LINE * slots].reshape(slots, LINE)[at] = rows
+        self.tail = self.tail + len(rows) & U32
 
     def move_head(self, ring: str, head: int) -> None:
         """Free the slots of a completion ring up to ``head``."""
@@ -201,7 +209,15 @@ class LockstepHost(ABC, Generic[D]):
         """Yield what the contract leaves open: free completion slots, unwritten words."""
         yield from self.free_slots()
         if not self.publishes:
-            yield from self.layout.words()
+            yield from (word for word in self.layout.words() if word.start >= 0)
+
+    def accept_open_bytes(self) -> None:
+        """Take over what the device left where the contract says nothing, for as long as it does.
+
+        Under another layout these bytes may be nobody's, and then they must not change.
+        """
+        for at in self.open_bytes():
+            self.golden.memory[at] = self.device.memory[at]
 
     def differing(self) -> npt.NDArray[np.intp]:
         """Return where the memories differ and the contract determines what is there."""

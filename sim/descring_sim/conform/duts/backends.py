@@ -27,7 +27,7 @@ from descring_sim.replay.registry import open_backend
 class Traits:
     """What the kit may ask of one backend's replay, and what its device can be opened with.
 
-    ``simulator`` states that it is one: its processes are reused. ``device`` is its name among
+    ``simulated`` states that it is RTL, ``simulator`` that its processes are reused. ``device`` is its name among
     devices when that is another.
     """
 
@@ -36,6 +36,7 @@ class Traits:
     seed: bool = False
     waves: bool = False
     simulator: bool = False
+    simulated: bool = False
     interrupt: bool = False
     bus_errors: bool = False
     may_be_missing: bool = False
@@ -49,6 +50,7 @@ _SIMULATOR = Traits(
     seed=True,
     waves=True,
     simulator=True,
+    simulated=True,
     interrupt=True,
     bus_errors=True,
     settle_s=10.0,
@@ -59,7 +61,13 @@ TRAITS = {
     "icarus": _SIMULATOR,
     "verilator": _SIMULATOR,
     "verilated": Traits(
-        (2, 256), (1, 16), seed=True, waves=True, interrupt=True, bus_errors=True, settle_s=10.0
+        *((2, 256), (1, 16)),
+        seed=True,
+        waves=True,
+        simulated=True,
+        interrupt=True,
+        bus_errors=True,
+        settle_s=10.0,
     ),
     "cuda": Traits(
         (2, 65536), (1, 16), may_be_missing=True, device_options=(("shape", "throughput"),)
@@ -102,6 +110,7 @@ class BackendDut:
             workers=None if "workers" in self._fixed else traits.workers,
             interrupt=traits.interrupt,
             bus_errors=traits.bus_errors,
+            exhaustive=not traits.simulated,
         )
         return Description(
             self.name,

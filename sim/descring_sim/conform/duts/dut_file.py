@@ -23,6 +23,8 @@ MAX_BYTES = 1 << 20
 
 KINDS = ("library", "command", "core", "axi-device")
 """What ``dut.kind`` can be; the table of that name has the rest."""
+_FAST_KINDS = ("library", "command")
+"""Kinds for which ``capabilities.exhaustive`` is true unless the file says otherwise."""
 OLD_KINDS = {"rtl": "core", "shell": "axi-device"}
 """Names of kinds up to 0.1, with those of today; both are accepted."""
 
@@ -128,7 +130,10 @@ def read_file(path: Path) -> DutFile:
     settle = dut.get("settle_s", 2.0)
     if not isinstance(settle, int | float) or not 0 <= settle <= 600:
         raise ConformError(f"{path}: dut.settle_s: expected seconds, 0 to 600, got {settle!r}")
-    capabilities = Capabilities.parse(data.get("capabilities", {}), str(path))
+    claims = data.get("capabilities", {})
+    if not isinstance(claims, dict):
+        raise ConformError(f"{path}: expected a table [capabilities], got {claims!r}")
+    capabilities = Capabilities.parse({"exhaustive": kind in _FAST_KINDS} | claims, str(path))
     table = data.get(kind)
     if not isinstance(table, dict):
         raise ConformError(f"{path}: expected a table [{kind}], as named by dut.kind")

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 
 import numpy as np
-from descring_model import GoldenDevice, Lines, contract, seal
+from descring_model import GoldenDevice, Lines, contract, line_bytes, seal
 from descring_model.lines import index_range
 
 from descring_sim.conform.capabilities import Capabilities
@@ -69,6 +69,7 @@ class Bench(LockstepHost[Device]):
         self.compared = 0
         self.bins: Counter[Bin] = Counter()
         self._settle_s = settle_s
+        self._least_s = 0.0
         self._sent: dict[int, Lines] = {}
         self._fill()
 
@@ -98,8 +99,7 @@ class Bench(LockstepHost[Device]):
             raise ValueError(
                 f"a test puts {len(lines)} lines where {slots - occupied} slots are free"
             )
-        for place, line in enumerate(lines):
-            self._cover(line, self.tail + place & U32, slots, occupied + place)
+        self._cover(lines, slots, occupied)
         self._put(lines)
 
     def rewrite(self, count: int) -> None:
@@ -108,9 +108,10 @@ class Bench(LockstepHost[Device]):
         self._put(self.lines(count))
 
     def _put(self, lines: Lines) -> None:
-        for place, line in enumerate(lines):
-            self._sent[int(line["user_data"])] = lines[place : place + 1].copy()
-        self.place(line.tobytes() for line in lines)
+        kept = lines.copy()
+        identities = lines["user_data"].tolist()
+        self._sent.update((name, kept[row : row + 1]) for row, name in enumerate(identities))
+        self.place_all(line_bytes(lines))
 
     def ring(self, tail: int | None = None) -> None:
         """Ring the doorbell; for all lines that were put when no tail is given."""
@@ -187,9 +188,14 @@ class Bench(LockstepHost[Device]):
             raise CheckFailed("the device claims an interrupt and has no `irq`", ("IRQ-001",))
         self.check("level of the interrupt", int(self.golden.irq), int(bool(level)))
 
-    def settle(self) -> None:
-        """Until it is as far as its twin, or has not moved for the settling time."""
+    def settle(self, *, least_s: float = 0.0) -> None:
+        """Until it is as far as its twin, or has not moved for the settling time, or ``least_s``.
+
+        For what takes a device longer than its settling time, such as a line of 2^32 tokens.
+        """
+        self._least_s = least_s
         self.reach()
+        self._least_s = 0.0
 
     def pass_time(self) -> None:
         """Let the device make progress."""
@@ -197,7 +203,7 @@ class Bench(LockstepHost[Device]):
 
     def patience(self, least_s: float = 0.0) -> Callable[[], bool]:
         """Return a function that is true until the settling time is over."""
-        deadline = time.monotonic() + max(self._settle_s, least_s)
+        deadline = time.monotonic() + max(self._settle_s, least_s, self._least_s)
         return lambda: time.monotonic() < deadline
 
     def _same_memory(self, rules: tuple[str, ...]) -> None:
@@ -250,14 +256,17 @@ class Bench(LockstepHost[Device]):
         self.golden.memory[:] = content
         self.device.memory[:] = content
 
-    def _cover(self, line: np.void, index: int, slots: int, occupied: int) -> None:
-        full = "full" if occupied == slots - 1 else "empty" if occupied == 0 else "between"
-        fault = "none"
-        if int(line["opcode"]) not in _OPCODE_NAMES:
-            fault = "bad_opcode"
-        elif int(line["flags"]) & FLAG["CHECKED"]:
-            one = np.frombuffer(line.tobytes(), self._dtype)
-            if seal(one, index).tobytes() != one.tobytes():
-                fault = "bad_checksum"
-        opcode = _OPCODE_NAMES.get(int(line["opcode"]), "other")
-        self.bins[opcode, position(index, slots), full, wrap(index), fault] += 1
+    def _cover(self, lines: Lines, slots: int, occupied: int) -> None:
+        indices = index_range(self.tail, len(lines))
+        checked = (lines["flags"] & FLAG["CHECKED"]) != 0
+        bad = checked & (seal(lines, indices) != lines)
+        for row, (opcode, index) in enumerate(
+            zip(lines["opcode"].tolist(), indices.tolist(), strict=True)
+        ):
+            before = occupied + row
+            full = "full" if before == slots - 1 else "empty" if before == 0 else "between"
+            fault = "bad_checksum" if bad[row] else "none"
+            if opcode not in _OPCODE_NAMES:
+                fault = "bad_opcode"
+            name = _OPCODE_NAMES.get(opcode, "other")
+            self.bins[name, position(index, slots), full, wrap(index), fault] += 1

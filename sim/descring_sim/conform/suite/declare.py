@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from descring_sim.conform.suite.bench import Bench
     from descring_sim.conform.suite.vector import Draw, Vector
 
-StreamBody = Callable[["Draw"], "Vector"]
+StreamBody = Callable[["Draw"], "Vector | Iterator[Vector]"]
+"""Draws one stream, or several that are carried out one after the other, each from reset."""
 DeviceBody = Callable[["Bench"], None]
 
 
