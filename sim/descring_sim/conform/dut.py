@@ -19,9 +19,10 @@ from descring_sim.conform.capabilities import Capabilities
 from descring_sim.conform.lockstep import Registers
 from descring_sim.protocol.stream import StreamRequest
 
-HOSTS = ("eager", "slow", "late", "ahead")
+HOSTS = ("eager", "slow", "late", "ahead", "pauses", "resumes")
 """How the kit's host behaves at ports: takes and publishes at once; takes completions late; rings
-the doorbell long after the lines; rings it before them."""
+the doorbell long after the lines; rings it before them; enables late and clears `enable` on the
+way; gives `resume` where nothing has halted."""
 
 
 class Device(Registers, Protocol):
@@ -41,6 +42,14 @@ class FailingDevice(Device, Protocol):
 
     def clear_bus_errors(self) -> None:
         """Let every access succeed again."""
+        ...
+
+
+class ByteDevice(Device, Protocol):
+    """A device whose bus can write single bytes: the capability ``byte_writes``."""
+
+    def write_bytes(self, offset: int, value: int, strobes: int) -> None:
+        """Write the bytes of a register that ``strobes`` names, bit k for byte k."""
         ...
 
 

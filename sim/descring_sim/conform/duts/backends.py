@@ -110,6 +110,7 @@ class BackendDut:
             workers=None if "workers" in self._fixed else traits.workers,
             interrupt=traits.interrupt,
             bus_errors=traits.bus_errors,
+            byte_writes=traits.simulator,
             exhaustive=not traits.simulated,
         )
         return Description(

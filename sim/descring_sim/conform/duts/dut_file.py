@@ -133,7 +133,7 @@ def read_file(path: Path) -> DutFile:
     claims = data.get("capabilities", {})
     if not isinstance(claims, dict):
         raise ConformError(f"{path}: expected a table [capabilities], got {claims!r}")
-    capabilities = Capabilities.parse({"exhaustive": kind in _FAST_KINDS} | claims, str(path))
+    capabilities = Capabilities.parse(_usual(kind, data.get(kind)) | claims, str(path))
     table = data.get(kind)
     if not isinstance(table, dict):
         raise ConformError(f"{path}: expected a table [{kind}], as named by dut.kind")
@@ -141,6 +141,20 @@ def read_file(path: Path) -> DutFile:
         dut["name"], dut["version"], kind, capabilities, str(path), float(settle)
     )
     return DutFile(path.resolve(), kind, table, description)
+
+
+def _usual(kind: object, table: object) -> dict[str, Any]:
+    """What an implementation of this kind claims unless its file says otherwise."""
+    ports = table.get("ports", {}) if isinstance(table, dict) else {}
+    at_ports = [name for name in ("enable", "halted") if kind == "core" and name in ports]
+    registers = table.get("registers", {}) if isinstance(table, dict) else {}
+    absent = registers.get("absent", []) if isinstance(registers, dict) else []
+    strobes = kind == "axi-device" and isinstance(absent, list) and "wstrb" not in absent
+    return {
+        "exhaustive": kind in _FAST_KINDS,
+        "byte_writes": strobes,
+        **dict.fromkeys(at_ports, True),
+    }
 
 
 def _renamed(data: dict[str, Any], kind: object) -> object:

@@ -123,6 +123,11 @@ class Bench(LockstepHost[Device]):
         self.put(lines)
         self.ring()
 
+    def submit_unsettled(self, lines: Lines) -> None:
+        """Put lines and ring for them, without waiting for the device first."""
+        self._put(lines)
+        self.write("DOORBELL", self.tail)
+
     def take(self, count: int | None = None, ring: str = "DONE") -> None:
         """Move the host's head over ``count`` completions, all that are there when None."""
         self.settle()

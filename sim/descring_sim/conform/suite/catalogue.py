@@ -27,6 +27,7 @@ def all_tests() -> tuple[Test, ...]:
     """
     # Imported here, because the modules of tests import this one.
     from descring_sim.conform.suite import (  # noqa: F401
+        device_bus,
         device_config,
         device_counters,
         device_doorbell,
@@ -38,6 +39,7 @@ def all_tests() -> tuple[Test, ...]:
         stream_corners,
         stream_fields,
         stream_opcodes,
+        stream_ports,
         stream_products,
         stream_rings,
     )

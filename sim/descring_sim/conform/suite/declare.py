@@ -20,7 +20,6 @@ DeviceBody = Callable[["Bench"], None]
 
 NOT_APPLICABLE = {
     "DESC-024": "binds the host: what submit_decode writes; no device can break it",
-    "DB-007": "needs a bus that writes single bytes; the kit writes registers as a whole",
     "DB-005": "binds the host: the order of its stores; no device can break it",
 }
 """Rules that no implementation of a device can obey or break, with the reason."""
