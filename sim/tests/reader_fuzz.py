@@ -26,7 +26,7 @@ from pathlib import Path
 import fst_samples
 import numpy as np
 from descring_model import line_bytes, program, streams
-from descring_sim.campaign.records import to_record
+from descring_sim.conform.records import to_record
 from descring_sim.campaign.seeds import Campaign, State
 from descring_sim.cli import main as cli
 from descring_sim.conform.duts import find

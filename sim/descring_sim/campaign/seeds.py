@@ -15,8 +15,9 @@ from typing import Any
 
 from descring_model import contract
 
-from descring_sim.campaign.records import from_record, merge, to_record
+from descring_sim.campaign.records import merge
 from descring_sim.conform.errors import ConformError
+from descring_sim.conform.records import from_record, to_record
 from descring_sim.conform.status import TestResult
 from descring_sim.conform.worker_pool import Task, run_all
 from descring_sim.support.errors import SimulationError

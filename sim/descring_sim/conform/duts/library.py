@@ -71,11 +71,12 @@ class LibraryDut:
 
     def build(self, folder: Path) -> None:
         """Run the file's build command, load the library, and find its functions."""
-        self._file.run_build()
+        self._file.run_build(folder)
         if not self._path.is_file():
             raise DutError(f"{self._file.path}: library.path: there is no {self._path}")
         try:
-            library = ctypes.CDLL(str(self._path))
+            with self._file.built():
+                library = ctypes.CDLL(str(self._path))
         except OSError as error:
             raise DutError(f"{self._path} cannot be loaded: {error}") from error
         capabilities = self._file.description.capabilities
