@@ -58,7 +58,8 @@ class Description:
     """Who the implementation is: shown in every report.
 
     A device that has not moved for ``settle_s`` seconds is taken to be at rest. With ``waves`` a
-    failing test can be rerun with waves.
+    failing test can be rerun with waves. ``tools`` are the names and versions of what runs it, such
+    as a simulator; ``sha256`` of what it is made of is for the kit to fill in.
     """
 
     name: str
@@ -68,6 +69,8 @@ class Description:
     details: str = ""
     settle_s: float = 2.0
     waves: bool = False
+    tools: tuple[tuple[str, str], ...] = ()
+    sha256: str = ""
 
 
 @dataclass(frozen=True)

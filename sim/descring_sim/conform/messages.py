@@ -119,7 +119,8 @@ def _description(values: dict[str, Any]) -> Description:
             claims[field.name] = frozenset(value)
         elif isinstance(value, list):
             claims[field.name] = tuple(value)
-    found = Description(**{**values, "capabilities": Capabilities(**claims)})
+    tools = tuple((str(name), str(version)) for name, version in values["tools"])
+    found = Description(**{**values, "capabilities": Capabilities(**claims), "tools": tools})
     _check_types(found)
     hash(found)
     return found

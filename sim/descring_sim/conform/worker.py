@@ -12,9 +12,11 @@ import os
 import signal
 import sys
 import traceback
+from dataclasses import replace
 from pathlib import Path
 
 from descring_sim.conform.duts.find import find_dut
+from descring_sim.conform.duts.fingerprint import fingerprint
 from descring_sim.conform.errors import ConformError, DutError, DutUnavailable
 from descring_sim.conform.execute import refuse_earlier_version, run_test
 from descring_sim.conform.messages import Refused, Request, Start, receive, send
@@ -30,6 +32,7 @@ def _serve(requests: int, replies: int) -> None:
         dut = find_dut(start.dut)
         description = dut.describe()
         dut.build(Path(start.folder))
+        description = replace(description, sha256=fingerprint(dut, start.dut))
         if start.identify:
             refuse_earlier_version(dut, description)
     except (ConformError, DutError) as error:

@@ -33,6 +33,7 @@ from descring_sim.conform.status import Failure, Status, TestResult
 from descring_sim.conform.suite.catalogue import all_tests
 from descring_sim.conform.suite.declare import Test
 from descring_sim.support import processes
+from descring_sim.support.visible import visible
 
 BUILD_TIMEOUT_S = 900.0
 GRACE_S = 5.0
@@ -52,6 +53,8 @@ _DEATH_S = 5.0
 """How long the end of a process may take that has closed its pipe."""
 _WORDS = 2000
 """Characters of a process's last output that are shown."""
+_TEXT_MAX = 4000
+"""Characters of a failure's text that are kept."""
 _RUN = secrets.token_hex(8)
 """Names this run of the kit, in which each implementation is built once."""
 
@@ -98,12 +101,13 @@ class Worker:
         self._said = processes.Tail(self._process)
         reply = self._ask(replace(self._start, identify=identify), BUILD_TIMEOUT_S)
         if isinstance(reply, Description):
-            return reply
+            texts = {name: visible(getattr(reply, name)) for name in ("name", "version", "details")}
+            return replace(reply, **texts)  # type: ignore[arg-type]
         self.stop()
         if isinstance(reply, Refused):
             if reply.unavailable:
-                raise UnavailableError(f"{self._start.dut}: {reply.text}")
-            raise ConformError(reply.text)
+                raise UnavailableError(visible(f"{self._start.dut}: {reply.text}"))
+            raise ConformError(visible(reply.text))
         if reply is None:
             reply = f"it did not end in {BUILD_TIMEOUT_S:g} s"
         if not isinstance(reply, str):
@@ -154,6 +158,7 @@ class Worker:
         request = Request(task.test, task.seed, timeout_s, task.waves)
         reply = self._ask(request, timeout_s + GRACE_S)
         if isinstance(reply, TestResult):
+            reply = _shown(reply)
             if (reply.test, reply.rule, reply.seed) == (test.id, test.rule, task.seed):
                 return reply
             reply = "its process sent the result of another test"
@@ -167,7 +172,7 @@ class Worker:
 
     def _last_words(self) -> str | None:
         text = self._said.text() if self._said is not None else ""
-        return text[-_WORDS:] or None
+        return visible(text[-_WORDS:]) or None
 
     def stop(self) -> None:
         """Kill the process with all that it started."""
@@ -188,6 +193,16 @@ class Worker:
     def close(self) -> None:
         """Stop for good."""
         self.stop()
+
+
+def _shown(result: TestResult) -> TestResult:
+    """The result with texts as they can be shown: they may be the implementation's own."""
+    failure = result.failure
+    if failure is None:
+        return result
+    log = None if failure.log is None else visible(failure.log[-_WORDS:])
+    text = visible(failure.text[:_TEXT_MAX])
+    return replace(result, failure=replace(failure, text=text, log=log))
 
 
 def _signal_name(number: int) -> str:

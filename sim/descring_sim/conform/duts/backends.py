@@ -20,6 +20,7 @@ from descring_sim.conform.dut import Description, DeviceJob, StreamJob, StreamRe
 from descring_sim.conform.duts.device_pool import SimulatedDevices
 from descring_sim.conform.duts.stream_pool import CoreStreams
 from descring_sim.conform.errors import DutError, DutUnavailable
+from descring_sim.cosim import simulators
 from descring_sim.replay.registry import open_backend
 
 
@@ -81,6 +82,13 @@ TRAITS = {
 }
 
 
+def _tools(name: str, traits: Traits) -> tuple[tuple[str, str], ...]:
+    if not traits.simulated:
+        return ()
+    found = simulators.find(name if traits.simulator else "verilator")
+    return ((found.name, found.version),)
+
+
 class BackendDut:
     """A backend of ``descring replay``, with its device where there is one.
 
@@ -121,6 +129,7 @@ class BackendDut:
             open_backend(self.name).description,
             traits.settle_s,
             traits.waves,
+            _tools(self.name, traits),
         )
 
     def build(self, folder: Path) -> None:

@@ -52,6 +52,10 @@ class ProgramDut:
         """See :class:`descring_sim.conform.dut.Dut`."""
         return self._file.description
 
+    def made_of(self) -> list[Path]:
+        """The files that the command's words name, unless they are built."""
+        return [] if self._file.words("build") else [self._file.folder / word for word in self._run]
+
     def build(self, folder: Path) -> None:
         """Run the file's build command."""
         self._file.run_build(folder)

@@ -95,6 +95,10 @@ class RtlDut:
         """See :class:`descring_sim.conform.dut.Dut`."""
         return self._source.describe()
 
+    def made_of(self) -> list[Path]:
+        """The files of the design."""
+        return self._source.made_of()
+
     def build(self, folder: Path) -> None:
         """Hold the map against the top, copy the sources beside the wrapper, and compile them."""
         mapped = [

@@ -69,6 +69,10 @@ class LibraryDut:
         """See :class:`descring_sim.conform.dut.Dut`."""
         return self._file.description
 
+    def made_of(self) -> list[Path]:
+        """The library, unless it is made of sources that lie beside its file."""
+        return [] if self._file.words("build") else [self._path]
+
     def build(self, folder: Path) -> None:
         """Run the file's build command, load the library, and find its functions."""
         self._file.run_build(folder)

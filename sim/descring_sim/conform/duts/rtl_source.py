@@ -155,7 +155,12 @@ class RtlSource:
             given,
             details=f"{given.details}, {self.top} in {found.name} {found.version}",
             waves=True,
+            tools=((found.name, found.version),),
         )
+
+    def made_of(self) -> list[Path]:
+        """The files of the design."""
+        return [*self._sources, *self._headers]
 
     @property
     def include_dirs(self) -> list[Path]:

@@ -14,6 +14,7 @@ from descring_sim.conform.report.lines import FieldRow, field_diff
 from descring_sim.conform.report.terminal import summary
 from descring_sim.conform.status import Status, TestResult
 from descring_sim.conform.verdict import Verdict, bins_by, section_title
+from descring_sim.support.visible import visible
 
 _AXES = ("opcode", "ring position", "occupancy", "wrap", "fault")
 _OPCODES = (*contract.OPCODE, "other")
@@ -94,6 +95,7 @@ def _template() -> jinja2.Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["visible"] = visible
     return environment.get_template("report.html.j2")
 
 

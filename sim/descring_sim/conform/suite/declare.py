@@ -25,6 +25,10 @@ NOT_APPLICABLE = {
 """Rules that no implementation of a device can obey or break, with the reason."""
 
 
+ONLY_ON_CHIP = frozenset({"RING-011"})
+"""Rules that no device with its rings in memory can obey or break."""
+
+
 @dataclass(frozen=True)
 class Test:
     """One test of one rule. ``smoke`` tests are those of the quick run."""
