@@ -41,9 +41,9 @@ for run in "${runs[@]}"; do
   fi
   for kind in $kinds; do
     # Fences are not seen by ThreadSanitizer; data is ordered by acquire and release, which are.
-    "${CC:-cc}" -std=c11 -g -O1 -fno-strict-aliasing -Wall -Wextra -Werror -Wno-tsan -pthread \
+    "${CC:-cc}" -std=c11 -g -O1 -fno-strict-aliasing -ffp-contract=off -Wall -Wextra -Werror -Wno-tsan -pthread \
       -fsanitize="$kind" -fno-sanitize-recover=all "${options[@]}" \
-      -I"$here/.." -I"$here/../../include" "$here"/../*.c "$here"/../rollouts/*.c "${sources[@]}" \
+      -I"$here/.." -I"$here/../../include" "$here"/../*.c "$here"/../{engine,rollouts}/*.c "${sources[@]}" \
       -o "$out/$program"
     echo "== $program, $kind"
     TSAN_OPTIONS='halt_on_error=1 exitcode=66' ASAN_OPTIONS='detect_leaks=1' \
