@@ -3,14 +3,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from descring_model.engine import contract
-from descring_model.engine.numbers import FLOATS, F16, F32, add_chunks, exp2, pow2, tree, usable
+from descring_model.engine.numbers import F16, F32, FLOATS, add_chunks, exp2, pow2, tree, usable
 
 _TOKENS = contract.BLOCK_TOKENS
 _CHUNK_LEVELS = (contract.CHUNK_TOKENS // contract.BLOCK_TOKENS).bit_length() - 1
@@ -45,10 +45,11 @@ def slot_bias(positions: npt.NDArray[np.integer]) -> F32:
     return (steps >> np.uint32(24)).astype(np.float32) / np.float32(128)
 
 
+@np.errstate(invalid="ignore", over="ignore")
 def attend(
     query: F16,
     kv: F16,
-    blocks: list[npt.NDArray[np.integer]],
+    blocks: Sequence[npt.NDArray[np.integer]],
     lengths: npt.NDArray[np.integer],
     *,
     biased: bool = True,

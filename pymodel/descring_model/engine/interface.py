@@ -18,7 +18,7 @@ class Engine(Protocol):
     """Makes tokens: the golden model, the native engine, or one on a GPU.
 
     Engines of one vocabulary are interchangeable at any moment, since everything that a rollout is
-    stands in the arena [NUM-008].
+    is in the arena [NUM-008].
     """
 
     @property

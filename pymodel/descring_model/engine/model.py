@@ -106,9 +106,7 @@ class ModelEngine:
             )
         return tokens
 
-    def _ingest(
-        self, kv: F16, rollouts: Sequence[Rollout], tokens: npt.NDArray[np.uint32]
-    ) -> None:
+    def _ingest(self, kv: F16, rollouts: Sequence[Rollout], tokens: npt.NDArray[np.uint32]) -> None:
         """Key, value and state of each one's next token, and the token, unless refused."""
         positions = np.array([item.length for item in rollouts])
         x = inputs(tokens, positions)

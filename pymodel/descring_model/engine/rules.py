@@ -13,17 +13,17 @@ from descring_model.rules import MODEL, Rule
 SECTIONS: dict[int, tuple[str, str]] = {
     1: (
         "Numbers",
-        "fp32 and fp16 are IEEE 754 binary32 and binary16 with round to nearest, ties to even, and "
-        "with subnormal numbers (no flush to zero). `fl(...)` is one fp32 operation, rounded once; "
-        "an operation without `fl` is exact. A sum is never contracted with a product unless a "
-        "rule says so. `a[i]` counts from 0, mod is that of non-negative numbers, and `>>` shifts "
-        "an unsigned number.",
+        "fp32 and fp16 are IEEE 754 binary32 and binary16 with round to nearest, ties to even, "
+        "and with subnormal numbers (no flush to zero). `fl(...)` is one fp32 operation, rounded "
+        "once; an operation without `fl` is exact. A sum is never contracted with a product "
+        "unless a rule states it. `a[i]` counts from 0, mod is that of non-negative numbers, and "
+        "`>>` shifts an unsigned number.",
     ),
     2: (
         "Embedding, state, projections",
         "The model `fixed128`: one head of 128 dims. Weights are formulas, so there is no file to "
-        "load. Every weight and embedding is a multiple of a power of two that fp16 holds exactly, "
-        "apart from `W_in`, which is rounded to fp16.",
+        "load. Every weight and embedding is a multiple of a power of two that fp16 holds "
+        "exactly, apart from `W_in`, which is rounded to fp16.",
     ),
     3: (
         "Attention",
@@ -38,8 +38,8 @@ SECTIONS: dict[int, tuple[str, str]] = {
     ),
     5: (
         "Record",
-        "A rollout's data in an arena, and what an engine does with it. Offsets are bytes from the "
-        "arena's first byte. A device without an engine never reads any of it.",
+        "A rollout's data in an arena, and what an engine does with it. Offsets are bytes from "
+        "the arena's first byte. A device without an engine never reads any of it.",
     ),
 }
 
@@ -55,9 +55,9 @@ _RULES: tuple[Rule, ...] = (
         "NUM-002",
         1,
         "A dot of 128 terms `a[i] b[i]`: each product rounded to fp32; 16 chunks, chunk c being "
-        "the terms 8 c to 8 c + 7, added in sequence from the first: `s := product 8c`, then "
-        "`s := fl(s + product)`; then chunks i and i + 8 are added, `s[i] := fl(s[i] + s[i+8])` "
-        "for i < 8, then i and i + 4 for i < 4, i and i + 2 for i < 2, and 0 and 1.",
+        "the terms 8 c to 8 c + 7, added in sequence from the first: `s := product 8c`, then `s "
+        ":= fl(s + product)`; then chunks i and i + 8 are added, `s[i] := fl(s[i] + s[i+8])` for "
+        "i < 8, then i and i + 4 for i < 4, i and i + 2 for i < 2, and 0 and 1.",
         (MODEL,),
     ),
     Rule(
@@ -72,17 +72,17 @@ _RULES: tuple[Rule, ...] = (
     Rule(
         "NUM-004",
         1,
-        "Scores are in log2 units, and what weights are relative to is an integer (ATT-002): every "
-        "later rescale is a multiplication with `pow2(e)`, e <= 0, which is `2^e` from -126 on and "
-        "+0 below.",
+        "Scores are in log2 units, and what weights are relative to is an integer (ATT-002): "
+        "every later rescale is a multiplication with `pow2(e)`, e <= 0, which is `2^e` from -126 "
+        "on and +0 below.",
         (MODEL,),
     ),
     Rule(
         "NUM-005",
         1,
         "`exp2(x)` for x <= 0: +0 if x < EXP2_LOW; else n := x rounded to an integer, ties to "
-        "even; f := x - n (exact); p := C6, then for C5 to C0 in turn p := fl(fl(p f) + C); "
-        "the result is `p 2^n`. It is within 2 ulp of the exact value.",
+        "even; f := x - n (exact); p := C6, then for C5 to C0 in turn p := fl(fl(p f) + C); the "
+        "result is `p 2^n`. It is within 2 ulp of the exact value.",
         (MODEL,),
     ),
     Rule(
@@ -97,8 +97,8 @@ _RULES: tuple[Rule, ...] = (
         "NUM-007",
         1,
         "A value that is NaN, infinite or of magnitude 2^24 and more is refused where it appears: "
-        "an element of the new state (BAD_STATE), of the query before it is rounded to fp16 or "
-        "a magnitude that fp16 rounds to infinity (BAD_QUERY), a score (BAD_SCORE), an element of "
+        "an element of the new state (BAD_STATE), of the query before it is rounded to fp16 or a "
+        "magnitude that fp16 rounds to infinity (BAD_QUERY), a score (BAD_SCORE), an element of "
         "the output (BAD_OUTPUT; also where fp16 rounds it to infinity), a logit (BAD_LOGIT). A "
         "NaN or infinity in a key or value reaches a score or an output and is so found. The "
         "statuses are looked for in the order in which a step computes: query, scores, output, "
@@ -110,15 +110,15 @@ _RULES: tuple[Rule, ...] = (
         1,
         "The bits of a rollout (tokens, keys, values, state) are a function of its given tokens "
         "and the members `seed`, `group`, `sample`, `prompt_tokens`, `temperature`, `top_p`, "
-        "`top_k`, `eos` of its record and of the vocabulary: not of which blocks it has, what runs "
-        "beside it, in how many calls it is advanced, what is shared, or how work is split.",
+        "`top_k`, `eos` of its record and of the vocabulary: not of which blocks it has, what "
+        "runs beside it, in how many calls it is advanced, what is shared, or how work is split.",
         (MODEL,),
     ),
     Rule(
         "STATE-001",
         2,
-        "`mix(h)` in 32 bits: h := h XOR (h >> 16); h := h 0x7FEB352D; h := h XOR (h >> 15); "
-        "h := h 0x846CA68B; h := h XOR (h >> 16). The hash of a plane's element is `mix(mix(row + "
+        "`mix(h)` in 32 bits: h := h XOR (h >> 16); h := h 0x7FEB352D; h := h XOR (h >> 15); h := "
+        "h 0x846CA68B; h := h XOR (h >> 16). The hash of a plane's element is `mix(mix(row + "
         "plane 0x9E3779B9) + column 0x9E3779B9)`, all mod 2^32, and its value `(2 (hash >> (32 - "
         "bits)) - 2^bits + 1) / 2^scale` with bits and scale of the table: an odd number over a "
         "power of two, exact in fp16.",
@@ -136,8 +136,8 @@ _RULES: tuple[Rule, ...] = (
         "STATE-003",
         2,
         "`W_in`, `W_res`, `W_q` by remainder, element [r][c]: `(((r + row) (c + column)) mod "
-        "modulus - middle) / divisor`, rounded to fp16. `bias[d] = (((d + 5) 7) mod 19 - 9) / 64`. "
-        "A product of a vector v with a matrix W is, for each column d, the dot (NUM-002) of "
+        "modulus - middle) / divisor`, rounded to fp16. `bias[d] = (((d + 5) 7) mod 19 - 9) / "
+        "64`. A product of a vector v with a matrix W is, for each column d, the dot (NUM-002) of "
         "`v[k]` and `W[k][d]` over k.",
         (MODEL,),
     ),
@@ -183,32 +183,33 @@ _RULES: tuple[Rule, ...] = (
         "ATT-001",
         3,
         "The score of token p is `fl(fl(d SCORE_SCALE) + b(p))`, with d the dot (NUM-002) of "
-        "query and key and the slot bias `b(p) = ((p 0x9E3779B1 mod 2^32) >> 24) / 128`. The bias makes "
-        "a score depend on where the key is in the map, so that two blocks in the wrong order change "
-        "the result. Attention without it (b = 0) is the plain softmax of the reference.",
+        "query and key and the slot bias `b(p) = ((p 0x9E3779B1 mod 2^32) >> 24) / 128`. The bias "
+        "makes a score depend on where the key is in the map, so that two blocks in the wrong "
+        "order change the result. Attention without it (b = 0) is the plain softmax of the "
+        "reference.",
         (MODEL,),
     ),
     Rule(
         "ATT-002",
         3,
-        "A block's reference m is the greatest `ceil(score)` of the tokens that it has, an integer "
-        "below 2^25 in magnitude. The weight of token p is `w(p) = exp2(fl(score - m))`, +0 for a "
-        "token that is absent.",
+        "A block's reference m is the greatest `ceil(score)` of the tokens that it has, an "
+        "integer below 2^25 in magnitude. The weight of token p is `w(p) = exp2(fl(score - m))`, "
+        "+0 for a token that is absent.",
         (MODEL,),
     ),
     Rule(
         "ATT-003",
         3,
-        "The sum of weights l of a block is the tree (NUM-003) of w(p) over the bits 0, 1, 2, 3, 4 "
-        "of p, in this order: neighbours first.",
+        "The sum of weights l of a block is the tree (NUM-003) of w(p) over the bits 0, 1, 2, 3, "
+        "4 of p, in this order: neighbours first.",
         (MODEL,),
     ),
     Rule(
         "ATT-004",
         3,
-        "The weighted values of a block are kept by parity e = bit 0 of p: for each dim d, `A_e[d]` is "
-        "the tree of `fl(w(p) V(p)[d])` over the bits 1, 2, 3, 4 of p, of the tokens with "
-        "parity e.",
+        "The weighted values of a block are kept by parity e = bit 0 of p: for each dim d, "
+        "`A_e[d]` is the tree of `fl(w(p) V(p)[d])` over the bits 1, 2, 3, 4 of p, of the tokens "
+        "with parity e.",
         (MODEL,),
     ),
     Rule(
@@ -222,10 +223,10 @@ _RULES: tuple[Rule, ...] = (
     Rule(
         "ATT-006",
         3,
-        "Blocks join (ATT-005) over the bits 5, 6, 7 of p, in this order, to chunks of 256 tokens. "
-        "Then a chunk's parities are added, `A[d] := fl(A_0[d] + A_1[d])`, and chunks join over "
-        "the bits 8, 9, 10 and so on. So positions 2^j i to 2^j (i + 1) - 1, j >= 5, always form "
-        "one partial result, whoever computes it.",
+        "Blocks join (ATT-005) over the bits 5, 6, 7 of p, in this order, to chunks of 256 "
+        "tokens. Then a chunk's parities are added, `A[d] := fl(A_0[d] + A_1[d])`, and chunks "
+        "join over the bits 8, 9, 10 and so on. So positions 2^j i to 2^j (i + 1) - 1, j >= 5, "
+        "always form one partial result, whoever computes it.",
         (MODEL,),
     ),
     Rule(

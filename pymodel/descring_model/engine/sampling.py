@@ -10,6 +10,7 @@ from descring_model.engine import contract
 from descring_model.engine.numbers import F32, FLOATS
 
 Masses = npt.NDArray[np.uint64]
+Tokens = npt.NDArray[np.uint32]
 
 _COARSE = np.array(contract.EXP2_COARSE, dtype=np.uint64)
 _FINE = np.array(contract.EXP2_FINE, dtype=np.uint64)
@@ -52,14 +53,16 @@ def product_high(a: Masses, b: Masses) -> Masses:
     a0, a1, b0, b1 = a & _LOW, a >> _HALF, b & _LOW, b >> _HALF
     middle = a1 * b0 + (a0 * b0 >> _HALF)
     other = a0 * b1 + (middle & _LOW)
-    return a1 * b1 + (middle >> _HALF) + (other >> _HALF)
+    found: Masses = a1 * b1 + (middle >> _HALF) + (other >> _HALF)
+    return found
 
 
 def _share(top_p: F32, mass: Masses) -> Masses:
     """``ceil(floor(top_p 2^32) mass / 2^32)``, exactly [SAMP-004]."""
     part = (top_p.astype(np.float64) * _UNIT).astype(np.uint64)
     low = part * (mass & _LOW)
-    return part * (mass >> _HALF) + (low >> _HALF) + ((low & _LOW) != 0)
+    found: Masses = part * (mass >> _HALF) + (low >> _HALF) + ((low & _LOW) != 0)
+    return found
 
 
 def kept(
@@ -86,11 +89,12 @@ def kept(
     return keep
 
 
-def draw(mass: Masses, keep: npt.NDArray[np.bool_], random: Masses) -> npt.NDArray[np.uint32]:
+def draw(mass: Masses, keep: npt.NDArray[np.bool_], random: Masses) -> Tokens:
     """One token a row, of ``(n, v)`` masses by ``(n,)`` random numbers [SAMP-005]."""
     running = np.cumsum(np.where(keep, mass, np.uint64(0)), axis=1, dtype=np.uint64)
     point = product_high(random, running[:, -1])
-    return (running > point[:, np.newaxis]).argmax(axis=1).astype(np.uint32)
+    found: Tokens = (running > point[:, np.newaxis]).argmax(axis=1).astype(np.uint32)
+    return found
 
 
 def sample(
@@ -99,7 +103,7 @@ def sample(
     top_k: npt.NDArray[np.uint32],
     top_p: F32,
     random: Masses,
-) -> npt.NDArray[np.uint32]:
+) -> Tokens:
     """The token of each row of logits.
 
     Args:
@@ -112,7 +116,7 @@ def sample(
     Returns:
         ``(n,)`` uint32.
     """
-    tokens = logits.argmax(axis=1).astype(np.uint32)
+    tokens: Tokens = logits.argmax(axis=1).astype(np.uint32)
     rows = np.flatnonzero(temperature != 0)
     if len(rows):
         mass = masses(logits[rows], temperature[rows])

@@ -66,9 +66,7 @@ class Weights:
         self.w_k = matrix(plane("W_K", rows).astype(np.float16))
         self.w_v = matrix(plane("W_V", rows).astype(np.float16))
         self.bias = bias()
-        self.unembedding = matrix(
-            plane("UNEMBEDDING", np.arange(vocabulary)).T.astype(np.float16)
-        )
+        self.unembedding = matrix(plane("UNEMBEDDING", np.arange(vocabulary)).T.astype(np.float16))
 
 
 @lru_cache(maxsize=2)

@@ -22,7 +22,7 @@ tokens, keys, values and states. Lines are those of [contract.md](contract.md), 
 prefixes those of [rollout-contract.md](rollout-contract.md); neither depends on this page. Numbers
 come from `pymodel/descring_model/engine/contract.py`, prose from `rules.py` and
 `sampling_rules.py` beside it; `host/include/hw_engine_data.h` has them for C and CUDA, and
-[engine-vectors.json](engine-vectors.json) has known answers.
+[engine-vectors.json](engine-vectors.json) has known results.
 """
 
 

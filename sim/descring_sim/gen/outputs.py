@@ -15,6 +15,7 @@ from descring_sim.gen import (
     dut_header,
     engine_doc,
     engine_header,
+    engine_vectors,
     requirements,
     rollout_doc,
     rollout_header,
@@ -31,6 +32,7 @@ ROLLOUT_HEADER = "host/include/hw_rollouts.h"
 ROLLOUT_PAGE = "docs/rollout-contract.md"
 ENGINE_HEADER = "host/include/hw_engine_data.h"
 ENGINE_PAGE = "docs/engine-contract.md"
+ENGINE_VECTORS = "docs/engine-vectors.json"
 REQUIREMENTS_PAGE = "docs/requirements.md"
 
 DIFF_LINES = 20
@@ -59,6 +61,7 @@ def render_all(root: Path) -> dict[str, str]:
         ROLLOUT_PAGE: rollout_doc.render(),
         ENGINE_HEADER: engine_header.render(),
         ENGINE_PAGE: engine_doc.render(),
+        ENGINE_VECTORS: engine_vectors.render(),
         REQUIREMENTS_PAGE: requirements.render(scan(root)),
     }
 
