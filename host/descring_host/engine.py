@@ -221,5 +221,7 @@ def _fail(code: int, arena: npt.NDArray[np.uint8]) -> None:
         )
     if code == lib.HE_ENVIRONMENT:
         reason = ffi.string(lib.he_environment()).decode()
-        raise ArithmeticRefused(f"expected IEEE arithmetic to nearest in this thread, got: {reason}")
+        raise ArithmeticRefused(
+            f"expected IEEE arithmetic to nearest in this thread, got: {reason}"
+        )
     raise MemoryError("no memory for the engine's threads to compute in")
