@@ -46,11 +46,13 @@ def around_every_half() -> F32:
     finite = ALL_HALVES[np.isfinite(ALL_HALVES)].astype(np.float32)
     size = np.unique(np.abs(finite)).astype(np.float64)
     middles = ((size + np.append(size[1:], 65536.0)) / 2).astype(np.float32)
-    points = np.concatenate([size.astype(np.float32), middles, np.float32([65536, 1e9, 3e38])])
+    points = np.concatenate(
+        [size.astype(np.float32), middles, np.array([65536, 1e9, 3e38], np.float32)]
+    )
     near = np.concatenate([points, *(np.nextafter(points, np.float32(to)) for to in (0, np.inf))])
-    tiny = np.float32([2.0**-25, 2.0**-26, 2.0**-149, 0.0])
+    tiny = np.array([2.0**-25, 2.0**-26, 2.0**-149, 0.0], np.float32)
     both = np.concatenate([near, tiny])
-    return np.concatenate([both, -both, np.float32([np.inf, -np.inf])])
+    return np.concatenate([both, -both, np.array([np.inf, -np.inf], np.float32)])
 
 
 def test_every_half_is_exact_in_float() -> None:

@@ -181,14 +181,14 @@ def test_two_threads_advance_their_rollouts_at_the_same_time() -> None:
 def test_a_rollout_that_made_its_end_token_repeats_it(kernels: str) -> None:
     """[SAMP-007] A given one does not count, nor does one of the prompt's last place."""
     engine = engine_of(kernels, 16)
-    batch = Batch(engine, [[3, 3, 3]], 60, [{"eos": 3, "seed": 1, "temperature": 1024.0}])
+    members = [{"eos": 3, "seed": 1, "temperature": 1024.0}]
+    batch = Batch(engine, [[3, 3, 3]], 60, members)
     batch.advance(60)
     made = batch.tokens(0)[3:].tolist()
     first = made.index(3)
     assert 0 < first < 50
     assert made[first:] == [3] * (57 - first)
-    model = batch_like(model_of(16), Batch(engine, [[3, 3, 3]], 60, [{"eos": 3, "seed": 1,
-                                                                     "temperature": 1024.0}]))  # fmt: skip
+    model = Batch(model_of(16), [[3, 3, 3]], 60, members)
     model.advance(60)
     assert content(model, 0) == content(batch, 0)
 
