@@ -40,12 +40,15 @@ CORE = (
     "peer.c",
     "registers.c",
     "queue.c",
+    "submit.c",
+    "completions.c",
     "device.c",
     "rollouts/slab.c",
     "rollouts/memory.c",
     "rollouts/arena.c",
     "rollouts/tree.c",
     "rollouts/policy.c",
+    "rollouts/live.c",
     "rollouts/held.c",
     "rollouts/window.c",
     "rollouts/pipe.c",
@@ -56,7 +59,12 @@ CORE = (
     "engine/parts.c",
 )
 """In layers: each calls only what stands before it."""
-BINDING = ("binding/arrays.c", "binding/fast_queue.c")
+BINDING = (
+    "binding/arrays.c",
+    "binding/fast_submit.c",
+    "binding/fast_take.c",
+    "binding/fast_queue.c",
+)
 FLAGS = (
     "-std=c11",
     "-O3",

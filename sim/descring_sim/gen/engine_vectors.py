@@ -6,6 +6,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -214,8 +215,9 @@ _NOTES = [
 ]
 
 
+@lru_cache(maxsize=1)
 def render() -> str:
-    """The text of the file: one case a line."""
+    """The text of the file: one case a line. It takes a second, so once in a process."""
     parts = [f'  "notes": {json.dumps(_NOTES)}']
     for name, cases in vectors().items():
         lines = ",\n    ".join(json.dumps(case) for case in cases)

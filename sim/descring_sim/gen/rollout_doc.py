@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from descring_model.contract import Bits, Value
-from descring_model.rollouts import contract, rules
+from descring_model.rollouts import contract, rules, seeing
 
 from descring_sim.gen.contract_doc import sections
 from descring_sim.support.markdown import GENERATED, table
@@ -17,8 +17,8 @@ _INTRODUCTION = """\
 What stands above the ring: rollouts and their states, queues and credits, windows, policies, KV
 memory, shared prefixes, rewards and the event log. The lines themselves are those of
 [contract.md](contract.md), which does not depend on this page. Numbers come from
-`pymodel/descring_model/rollouts/contract.py`, prose from `rules.py` and `memory_rules.py` beside
-it.
+`pymodel/descring_model/rollouts/contract.py` and `seeing.py`, prose from `rules.py`,
+`memory_rules.py` and `seeing_rules.py` beside them.
 """
 
 
@@ -88,12 +88,22 @@ def _log() -> str:
     )
 
 
+def _seeing() -> str:
+    return (
+        value_table("Counters", seeing.COUNTERS, "moves by one with")
+        + value_table("Gauges", seeing.GAUGES)
+        + record_table("Head of a live page", seeing.LIVE)
+        + value_table("States of a live page", seeing.LIVE_STATES)
+    )
+
+
 _DATA: dict[int, Callable[[], str]] = {
     1: _slab,
     2: _pipeline,
     3: _windows,
     4: _policies,
     8: _log,
+    9: _seeing,
 }
 
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from descring_model.contract import Bits, Value
-from descring_model.rollouts import contract
+from descring_model.rollouts import contract, seeing
 
 _HEADER = """\
 // SPDX-License-Identifier: Apache-2.0
@@ -77,6 +77,18 @@ def record_struct(prefix: str, name: str, members: tuple[contract.Member, ...]) 
     )
 
 
+def _live() -> str:
+    places = {
+        "COUNTER_WORDS": seeing.COUNTER_WORDS,
+        "GAUGE_WORDS": seeing.GAUGE_WORDS,
+        "LIVE_BYTES": seeing.LIVE_BYTES,
+        "LIVE_SEQUENCE_AT": seeing.SEQUENCE_AT,
+        "LIVE_GAUGES_AT": seeing.GAUGES_AT,
+        "LIVE_COUNTERS_AT": seeing.COUNTERS_AT,
+    }
+    return "".join(f"#define HWR_{name} {value}u  // [MET-005]\n" for name, value in places.items())
+
+
 def render() -> str:
     """The text of the header."""
     numbers = "".join(f"#define HWR_{name} {getattr(contract, name)}u\n" for name in _NUMBERS)
@@ -95,6 +107,9 @@ def render() -> str:
             f"\n{value_lines('HWR_POLICY', contract.POLICIES)}",
             f"\n{value_lines('HWR_OPTION', contract.OPTIONS)}",
             f"\n{value_lines('HWR_EVENT', contract.EVENTS)}",
+            f"\n{value_lines('HWR_COUNTER', seeing.COUNTERS)}",
+            f"\n{value_lines('HWR_GAUGE', seeing.GAUGES)}",
+            f"\n{_live()}",
             f"\n{_positions('WORD', contract.SLOT_WORD)}",
             f"\n{_positions('USER_DATA', contract.USER_DATA)}",
             record_struct("hwr", "config", contract.CONFIG),
