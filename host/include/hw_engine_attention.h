@@ -7,11 +7,7 @@
 
 #include "hw_engine_model.h"
 
-enum {
-  HWE_CHUNK_LOG2 = 3,  // blocks of a chunk, whose parities are added [ATT-006]
-  HWE_LEVELS = 28      // partial results on the way, at most: one a bit of a block's index, and one
-};
-HW_STATIC_ASSERT(HWE_BLOCK_TOKENS << HWE_CHUNK_LOG2 == HWE_CHUNK_TOKENS, "blocks of a chunk");
+enum { HWE_LEVELS = 28 };  // partial results on the way, at most: one a bit of a block's index, and one
 
 // A query, and the same in the order in which a kernel wants it.
 typedef struct hwe_query {
@@ -22,10 +18,9 @@ typedef struct hwe_query {
 
 // What a run of blocks has come to [ATT-002 to ATT-006].
 typedef struct hwe_partial {
-  float value[2][HWE_DIMS];  // by parity; where they are added, the first
+  float value[HWE_DIMS];
   float sum;
   int reference;
-  int parities;  // 2, or 1: added
 } hwe_partial_t;
 
 // What a processor may do in its own way, each with the bits of the functions of these headers.
@@ -109,16 +104,17 @@ HWE_FN int hwe_block(const hwe_query_t *query, const hw_u16 *block, const hw_u16
     for (hw_u32 token = 0; token < tokens; ++token) {
       term[token] = weight[token] * hwe_from_half(values[token * HWE_DIMS + (hw_u32)d]);
     }
-    result->value[0][d] = hwe_token_tree(term, 0, 2, tokens);  // [ATT-004]
-    result->value[1][d] = tokens > 1u ? hwe_token_tree(term, 1, 2, tokens) : 0.0f;
+    result->value[d] = hwe_token_tree(term, 0, 2, tokens);  // [ATT-004]
+    if (tokens > 1u) {
+      result->value[d] = result->value[d] + hwe_token_tree(term, 1, 2, tokens);
+    }
   }
   result->sum = hwe_token_tree(weight, 0, 1, tokens);  // [ATT-003]
   result->reference = reference;
-  result->parities = 2;
   return 0;
 }
 
-// `into` has the lower positions, and as many parities as `later` [ATT-005].
+// `into` has the lower positions [ATT-005].
 HWE_FN void hwe_join(hwe_partial_t *into, const hwe_partial_t *later) {
   const int reference =
       into->reference > later->reference ? into->reference : later->reference;
@@ -126,59 +122,37 @@ HWE_FN void hwe_join(hwe_partial_t *into, const hwe_partial_t *later) {
   const float g = hwe_pow2(later->reference - reference);
   into->reference = reference;
   into->sum = into->sum * f + later->sum * g;
-  for (int parity = 0; parity < into->parities; ++parity) {
-    for (int d = 0; d < (int)HWE_DIMS; ++d) {
-      into->value[parity][d] = into->value[parity][d] * f + later->value[parity][d] * g;
-    }
+  for (int d = 0; d < (int)HWE_DIMS; ++d) {
+    into->value[d] = into->value[d] * f + later->value[d] * g;
   }
 }
 
-HWE_FN void hwe_add_parities(hwe_partial_t *chunk) {
-  if (chunk->parities == 2) {
-    for (int d = 0; d < (int)HWE_DIMS; ++d) {
-      chunk->value[0][d] = chunk->value[0][d] + chunk->value[1][d];
-    }
-    chunk->parities = 1;
-  }
-}
-
-// Partial results of consecutive runs of blocks of one size, that join as the bits of their number
-// carry. `level` is the size's logarithm; a chunk's parities are added when it joins another.
+// Partial results of consecutive runs of blocks of one size, a power of two, that join as the bits of
+// their number carry [ATT-006].
 typedef struct hwe_tree {
   hwe_partial_t part[HWE_LEVELS];
   hw_u32 count;  // runs so far
   int top;       // of part
-  int level;
 } hwe_tree_t;
 
-HWE_FN void hwe_tree_join(const hwe_kernels_t *kernels, hwe_tree_t *tree, int level) {
-  hwe_partial_t *later = &tree->part[--tree->top], *earlier = later - 1;
-  if (level >= HWE_CHUNK_LOG2) {
-    hwe_add_parities(earlier);
-    hwe_add_parities(later);
-  }
-  kernels->join(earlier, later);
+HWE_FN void hwe_tree_join(const hwe_kernels_t *kernels, hwe_tree_t *tree) {
+  hwe_partial_t *later = &tree->part[--tree->top];
+  kernels->join(later - 1, later);
 }
 
 // Behind the next run, which was put at part[top].
 HWE_FN void hwe_tree_push(const hwe_kernels_t *kernels, hwe_tree_t *tree) {
   ++tree->top;
   for (int bit = 0; tree->count >> bit & 1u; ++bit) {
-    hwe_tree_join(kernels, tree, tree->level + bit);
+    hwe_tree_join(kernels, tree);
   }
   ++tree->count;
 }
 
 // Join what is left: part[0] is the result.
 HWE_FN void hwe_tree_end(const hwe_kernels_t *kernels, hwe_tree_t *tree) {
-  int bit = 0;
-  while (!(tree->count >> bit & 1u)) {
-    ++bit;
-  }
-  for (++bit; tree->top > 1; ++bit) {
-    if (tree->count >> bit & 1u) {
-      hwe_tree_join(kernels, tree, tree->level + bit);
-    }
+  while (tree->top > 1) {
+    hwe_tree_join(kernels, tree);
   }
 }
 
@@ -200,7 +174,6 @@ HWE_FN int hwe_reduce(const hwe_kernels_t *kernels, const hwe_cache_t *cache,
                       const hwe_query_t *query, hw_u32 first, hw_u32 count, hwe_tree_t *tree) {
   tree->count = 0;
   tree->top = 0;
-  tree->level = 0;
   for (hw_u32 number = first; number < first + count; ++number) {
     const hw_u32 position = number * HWE_BLOCK_TOKENS, left = cache->length - position;
     const hw_u32 block = cache->map[number];
@@ -221,10 +194,9 @@ HWE_FN int hwe_reduce(const hwe_kernels_t *kernels, const hwe_cache_t *cache,
 }
 
 // The output of a whole reduction [ATT-007].
-HWE_FN void hwe_output(hwe_partial_t *whole, float *output) {
-  hwe_add_parities(whole);
+HWE_FN void hwe_output(const hwe_partial_t *whole, float *output) {
   for (int d = 0; d < (int)HWE_DIMS; ++d) {
-    output[d] = (whole->value[0][d] + 0.0f) / whole->sum;
+    output[d] = (whole->value[d] + 0.0f) / whole->sum;
   }
 }
 

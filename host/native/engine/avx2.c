@@ -135,27 +135,27 @@ INLINE float sum_of_weights(const __m256 weight[4]) {
   return _mm_cvtss_f32(_mm_hadd_ps(sixteen, sixteen));
 }
 
-// Weighted values of the tokens of one parity, 16 dims at a time [ATT-004].
-INLINE void sum_values(const hw_u16 *const *row, const float *weight, int parity, float *out) {
+// Weighted values, 16 dims at a time: the even tokens, the odd ones, then both [ATT-004].
+INLINE void sum_values(const hw_u16 *const *row, const float *weight, float *out) {
   for (int d = 0; d < (int)HWE_DIMS; d += 2 * LANES) {
-    __m256 x[5], y[5];
-#pragma GCC unroll 16
-    for (int at = 0; at < 16; ++at) {
-      const int token = 2 * at + parity;
+    __m256 x[6], y[6];
+#pragma GCC unroll 32
+    for (int at = 0; at < (int)HWE_BLOCK_TOKENS; ++at) {
+      const int token = 2 * (at & 15) + (at >> 4);
       const __m256 w = _mm256_broadcast_ss(weight + token);
       const __m128i *value = (const __m128i *)(const void *)(row[token] + d);
       __m256 left = _mm256_mul_ps(w, _mm256_cvtph_ps(_mm_loadu_si128(value)));
       __m256 right = _mm256_mul_ps(w, _mm256_cvtph_ps(_mm_loadu_si128(value + 1)));
       int level = 0;
-      for (; level < 4 && (at >> level & 1); ++level) {
+      for (; at >> level & 1; ++level) {
         left = _mm256_add_ps(x[level], left);
         right = _mm256_add_ps(y[level], right);
       }
       x[level] = left;
       y[level] = right;
     }
-    _mm256_storeu_ps(out + d, x[4]);
-    _mm256_storeu_ps(out + d + LANES, y[4]);
+    _mm256_storeu_ps(out + d, x[5]);
+    _mm256_storeu_ps(out + d + LANES, y[5]);
   }
 }
 
@@ -195,11 +195,9 @@ AVX2 static int block_avx2(const hwe_query_t *query, const hw_u16 *block, const 
     row[token] = token < (int)tokens ? block + ((int)HWE_BLOCK_TOKENS + token) * (int)HWE_DIMS
                                      : nothing;
   }
-  sum_values(row, weight, 0, result->value[0]);
-  sum_values(row, weight, 1, result->value[1]);
+  sum_values(row, weight, result->value);
   result->sum = sum_of_weights(score);
   result->reference = (int)_mm256_cvtss_f32(reference);
-  result->parities = 2;
   return 0;
 }
 
@@ -211,12 +209,10 @@ AVX2 static void join_avx2(hwe_partial_t *into, const hwe_partial_t *later) {
   const __m256 first = _mm256_set1_ps(f), second = _mm256_set1_ps(g);
   into->reference = reference;
   into->sum = into->sum * f + later->sum * g;
-  float *to = into->value[0];
-  const float *from = later->value[0];
-  for (int at = 0; at < into->parities * (int)HWE_DIMS; at += LANES) {
-    const __m256 left = _mm256_mul_ps(_mm256_loadu_ps(to + at), first);
-    const __m256 right = _mm256_mul_ps(_mm256_loadu_ps(from + at), second);
-    _mm256_storeu_ps(to + at, _mm256_add_ps(left, right));
+  for (int d = 0; d < (int)HWE_DIMS; d += LANES) {
+    const __m256 left = _mm256_mul_ps(_mm256_loadu_ps(into->value + d), first);
+    const __m256 right = _mm256_mul_ps(_mm256_loadu_ps(later->value + d), second);
+    _mm256_storeu_ps(into->value + d, _mm256_add_ps(left, right));
   }
 }
 

@@ -18,7 +18,8 @@ static int attend_split(const hwe_kernels_t *kernels, const hwe_cache_t *cache,
     }
     runs[run] = tree->part[0];
   }
-  *whole = (hwe_tree_t){.level = (int)split};
+  whole->count = 0;
+  whole->top = 0;
   for (uint32_t run = 0; run < count; ++run) {
     whole->part[whole->top] = runs[run];
     hwe_tree_push(kernels, whole);
