@@ -57,12 +57,12 @@ static double run(uint32_t rollouts, uint32_t window, uint32_t depth, uint32_t o
   const double start = seconds();
   error = hr_pipe_run(pipe, bench.queue, UINT64_MAX, PATIENCE_NS);
   const double took = seconds() - start;
-  const double rate = (double)pipe->legs / took;
+  const double rate = (double)pipe->counter[HWR_COUNTER_LEGS] / took;
   const hwr_record_t *end = &pipe->log[pipe->log_count - 1u];
   if (error || !pipe->finished || end->code != HWR_EVENT_END || end->a != rollouts ||
       end->d != (uint64_t)rollouts * (LONGEST - PROMPT) || pipe->arena->in_use ||
       pipe->arena->reserved || pipe->credits[HR_DECODE].used ||
-      pipe->legs != (uint64_t)rollouts * ((LONGEST - PROMPT) / HWR_BLOCK_TOKENS)) {
+      pipe->counter[HWR_COUNTER_LEGS] != (uint64_t)rollouts * ((LONGEST - PROMPT) / HWR_BLOCK_TOKENS)) {
     fail("the run did not end as it must", (uint32_t)-error);
   }
   close_bench(&bench);

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from descring_host import DeviceClosed, DeviceError, HostError, QueueTimeout
 from descring_model import DESC_DTYPE, Lines
-from descring_model.rollouts import contract
+from descring_model.rollouts import contract, seeing
 from descring_model.rollouts.errors import RolloutError
 from descring_model.rollouts.records import (
     RECORD_DTYPE,
@@ -141,7 +141,38 @@ class Core:
     @property
     def legs(self) -> int:
         """DECODE completions that were used so far."""
-        return int(lib.hr_pipe_legs(self.handle))
+        return int(self.counters[seeing.COUNTER["legs"]])
+
+    @property
+    def counters(self) -> npt.NDArray[np.uint64]:
+        """Counters as of the last tick's end, ``(COUNTER_WORDS,)`` uint64 [MET-001]."""
+        words = np.empty(seeing.COUNTER_WORDS, dtype=np.uint64)
+        lib.hr_pipe_counters(self.handle, ffi.from_buffer("uint64_t[]", words))
+        return words
+
+    @property
+    def gauges(self) -> npt.NDArray[np.uint64]:
+        """Gauges as of the last tick's end, ``(GAUGE_WORDS,)`` uint64 [MET-001]."""
+        words = np.empty(seeing.GAUGE_WORDS, dtype=np.uint64)
+        lib.hr_pipe_gauges(self.handle, ffi.from_buffer("uint64_t[]", words))
+        return words
+
+    def show(self, page: npt.NDArray[np.uint8] | None) -> None:
+        """End every tick from now on with gauges and counters in a live page [MET-005].
+
+        Args:
+            page: ``(LIVE_BYTES,)`` uint8, writable, at a multiple of 8; None: no longer.
+
+        Raises:
+            ValueError: another size or place.
+        """
+        if page is not None and (len(page) != seeing.LIVE_BYTES or page.ctypes.data % 8):
+            raise ValueError(
+                f"page: expected {seeing.LIVE_BYTES} bytes at a multiple of 8, got {len(page)}"
+            )
+        self._page = page  # the memory must not go first
+        start = ffi.NULL if page is None else ffi.from_buffer(page, require_writable=True)
+        lib.hr_pipe_show(self.handle, start)
 
     @property
     def events(self) -> int:

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 from descring_model import Lines
+from descring_model.rollouts import counting
 from descring_model.rollouts.pipeline import Pipeline
 from descring_model.rollouts.records import Records
 
@@ -58,6 +59,16 @@ class RolloutCore(Protocol):
 
     def step(self, completions: Lines | None = None, scores: Sequence[int] | None = ()) -> CoreStep:
         """Run one tick, as :meth:`descring_model.rollouts.pipeline.Pipeline.step`."""
+        ...
+
+    @property
+    def counters(self) -> npt.NDArray[np.uint64]:
+        """Counters as of the last tick's end, ``(COUNTER_WORDS,)`` [MET-001]."""
+        ...
+
+    @property
+    def gauges(self) -> npt.NDArray[np.uint64]:
+        """Gauges as of the last tick's end, ``(GAUGE_WORDS,)`` [MET-001]."""
         ...
 
     def log(self, first: int = 0) -> Records:
@@ -122,6 +133,16 @@ class ModelCore:
             np.array([item.length for item in step.scores], dtype=np.uint32),
             np.array([item.final for item in step.scores], dtype=np.bool_),
         )
+
+    @property
+    def counters(self) -> npt.NDArray[np.uint64]:
+        """See :class:`RolloutCore`."""
+        return counting.counters(self._pipeline)
+
+    @property
+    def gauges(self) -> npt.NDArray[np.uint64]:
+        """See :class:`RolloutCore`."""
+        return counting.gauges(self._pipeline)
 
     def log(self, first: int = 0) -> Records:
         """See :class:`RolloutCore`."""

@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import functools
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import ExitStack
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,7 @@ from descring_rollouts.groups import Group, Groups, Trajectories
 from descring_rollouts.lane import WindowLane
 from descring_rollouts.model_core import CoreStep, OpenCore, RolloutCore
 from descring_rollouts.scorers import ScoreBatch, Scoring, Where
+from descring_rollouts.watch import Watcher
 
 _NAMED = 5
 """Rollouts that an error names before it only counts."""
@@ -135,6 +137,7 @@ class Runtime:
         split_reward: bool = True,
         timeout_s: float = 60.0,
         core: OpenCore = Core,
+        watchers: Sequence[Watcher] = (),
         **limits: int,
     ) -> None:
         """Configure; the device is first touched by a run.
@@ -157,6 +160,7 @@ class Runtime:
             timeout_s: how long a window may take.
             core: the state machine; the native one, or
                 :class:`~descring_rollouts.model_core.ModelCore`.
+            watchers: are told what a run does; see :mod:`descring_rollouts.watch`.
             **limits: other members of the configuration by name, as ``slots``, ``kv_blocks``,
                 ``decode_credits``, ``window``, ``depth``, ``seats``, ``staleness``.
 
@@ -181,6 +185,7 @@ class Runtime:
         )
         self._device = device
         self._open_core = core
+        self._watchers = tuple(watchers)
         self._lane_options: dict[str, Any] = {
             "ring_slots": int(self.config["ring_slots"][0]),
             "split_reward": split_reward,
@@ -252,6 +257,12 @@ class Runtime:
         """The bytes of the last run's log file [LOG-001]."""
         return log_bytes(self.log(), inputs_digest(self.config, self.requests))
 
+    def counters(self) -> npt.NDArray[np.uint64]:
+        """What the last run has done, by ``seeing.COUNTER`` [MET-001]."""
+        if self._core is None:
+            raise ValueError("expected a run; call run() first")
+        return self._core.counters
+
     def usage(self) -> Any:
         """What is held now; all 0 between two runs."""
         if self._core is None:
@@ -262,34 +273,43 @@ class Runtime:
         core = self._open_core(self.config, requests)
         self.requests, self._core = requests, core
         self._groups = groups = Groups(self.config, requests)
-        lane = WindowLane(self._device, **self._lane_options)
-        scoring = self._scoring()
         seen = 0
-        try:
+        # Closed in the reverse order, each whatever the others raise.
+        with ExitStack() as closing:
+            for watcher in self._watchers:
+                closing.push(watcher.ended)
+                watcher.started(core, self.config, requests)
+            lane = WindowLane(self._device, **self._lane_options)
+            closing.callback(lane.close)
+            scoring = self._scoring()
+            closing.callback(scoring.close)
+            closing.callback(lambda: None if core.finished else core.abandon())
             while not core.finished:
                 step = core.step(*self._due(core, lane, scoring))
                 if len(step.lines):
                     lane.submit(step.lines)
+                    for watcher in self._watchers:
+                        watcher.submitted(step.lines)
                 if len(step.requests):
                     scoring.send(self._batch(requests, step))
+                for watcher in self._watchers:
+                    watcher.ticked()
                 records = core.log(seen)
                 seen += len(records)
                 yield from groups.add(records)
-        finally:
-            if not core.finished:
-                core.abandon()
-            scoring.close()
-            lane.close()
         if failed := groups.failed():
             raise self._scorer_error(failed, scoring.failure) from scoring.failure
 
-    @staticmethod
     def _due(
-        core: RolloutCore, lane: WindowLane, scoring: Scoring
+        self, core: RolloutCore, lane: WindowLane, scoring: Scoring
     ) -> tuple[Lines | None, list[int] | None]:
         """What the next tick consumes, once it is there."""
         lines, scores = core.due
-        return lane.take() if lines else None, scoring.receive() if scores else []
+        taken = lane.take() if lines else None
+        if taken is not None:
+            for watcher in self._watchers:
+                watcher.taken(taken)
+        return taken, scoring.receive() if scores else []
 
     @staticmethod
     def _batch(requests: Records, step: CoreStep) -> list[ScoreRequest]:

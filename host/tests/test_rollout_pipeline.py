@@ -19,7 +19,7 @@ from descring_host import (
 )
 from descring_model import DESC_DTYPE, complete
 from descring_model import contract as line_contract
-from descring_model.rollouts import contract, records
+from descring_model.rollouts import contract, counting, records
 from descring_model.rollouts.errors import RolloutError
 from descring_model.rollouts.pipeline import Pipeline
 from descring_model.rollouts.policies import Candidate
@@ -160,6 +160,8 @@ def same_usage(native: Core, golden: Pipeline) -> None:
     front = (len(golden.free), len(golden.prefill), len(golden.decode), len(golden.reward))
     assert held.queues == (*front, len(golden.trajectory), len(golden.done))
     assert held.in_flight == golden.in_flight
+    assert native.gauges.tolist() == counting.gauges(golden).tolist()
+    assert native.counters.tolist() == counting.counters(golden).tolist()
 
 
 def explain(expected: records.Records, got: records.Records) -> str:

@@ -7,7 +7,11 @@ import contextlib
 import io
 import json
 import re
+import socket
+import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -185,3 +189,29 @@ def test_example_of_the_page_prints_what_the_page_shows() -> None:
     with contextlib.redirect_stdout(output):
         exec(compile(example.group(1), "docs/rollouts.md", "exec"), {})
     assert output.getvalue() == shown.group(1)
+
+
+def test_metrics_are_scraped_while_a_run_goes_on(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The address is told, counters are there during the run, and a taken port is an error."""
+    texts: list[str] = []
+    run_on = Runtime.run
+
+    def scraped(self: Runtime, *arguments: Any, **columns: Any) -> Iterator[Any]:
+        told = re.search(r"metrics: (http://127\.0\.0\.1:\d+/metrics)", capsys.readouterr().err)
+        assert told is not None
+        for group in run_on(self, *arguments, **columns):
+            with urllib.request.urlopen(told.group(1), timeout=10) as answer:
+                texts.append(answer.read().decode())
+            yield group
+
+    monkeypatch.setattr(Runtime, "run", scraped)
+    assert run(["rollouts", *SMALL, "--metrics", "0"]) == 0
+    assert len(texts) == 5
+    ticks = [float(re.findall(r"^descring_rollouts_ticks_total (\S+)$", t, re.M)[0]) for t in texts]
+    assert ticks == sorted(ticks)
+    assert "descring_rollouts_delivered_total 15.0" in texts[-1]
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        assert "give another port" in fail(capsys, "rollouts", *SMALL, "--metrics", port)

@@ -17,6 +17,7 @@ struct hr_arena {
   uint32_t block_bytes;
   uint32_t in_use;
   uint32_t reserved;
+  uint64_t allocated;  // blocks since it was opened
 };
 
 static inline uint32_t hr_available(const hr_arena_t *arena) {
@@ -27,6 +28,7 @@ static inline uint32_t hr_available(const hr_arena_t *arena) {
 // because hr_available says so.
 static inline uint32_t hr_take_block(hr_arena_t *arena) {
   ++arena->in_use;
+  ++arena->allocated;
   return hr_bits_take(&arena->free);
 }
 

@@ -111,6 +111,8 @@ static void exchange_credits(hr_pipe_t *pipe, uint32_t from, uint32_t to) {
 static void log_state(hr_pipe_t *pipe, const hr_rollout_t *rollout, uint32_t from) {
   const uint64_t word =
       atomic_load_explicit(&pipe->slab->word[hr_slot(rollout)], memory_order_relaxed);
+  --pipe->in_state[from];
+  ++pipe->in_state[hr_word_state(word)];
   hr_log(pipe, HWR_EVENT_STATE, hr_slot(rollout), rollout->request, from, hr_word_state(word),
          (uint32_t)word >> HWR_WORD_CANCELLED_LSB & 0xFFu, 0);
 }
@@ -142,6 +144,9 @@ void hr_end(hr_pipe_t *pipe, hr_rollout_t *rollout, int outcome) {
   hr_log(pipe, HWR_EVENT_RELEASE, hr_slot(rollout), rollout->request, released.freed, released.left,
          pipe->arena->in_use,
          pipe->credits[HR_DECODE].used | (uint64_t)pipe->credits[HR_REWARD].used << 32);
+  ++pipe->counter[outcome == HR_DELIVERED         ? HWR_COUNTER_DELIVERED
+                  : outcome == HR_ENDED_CANCELLED ? HWR_COUNTER_CANCELLED
+                                                  : HWR_COUNTER_FAILED];
   pipe->outcome[rollout->request] = (uint8_t)outcome;
   ++pipe->ended[outcome];
   pipe->slot_of[rollout->request] = HWR_NONE;
@@ -183,6 +188,7 @@ void hr_seat_delivered(hr_pipe_t *pipe, uint32_t step) {
   ++seats->delivered[step];
   while (seats->delivered[seats->version] == pipe->config.seats) {
     ++seats->version;
+    HR_COUNT(pipe, VERSIONS);
     hr_log(pipe, HWR_EVENT_VERSION, 0, HWR_NONE, seats->version, 0, 0, 0);
   }
 }
@@ -192,14 +198,17 @@ static uint32_t prefix(const hr_pipe_t *pipe, uint32_t request) {
   return pipe->share ? pipe->group[request] : request;
 }
 
-int hr_can_admit(const hr_pipe_t *pipe, uint32_t request) {
+uint32_t hr_lacks(const hr_pipe_t *pipe, uint32_t request) {
   const hwr_request_t *asked = &pipe->request[request];
   uint64_t blocks = hr_need(asked->prompt_tokens, asked->max_tokens);
   if (!pipe->node_of[prefix(pipe, request)]) {
     blocks += hr_blocks_of(asked->prompt_tokens);
   }
-  return pipe->list[HWR_QUEUE_FREE].count && hr_credit_free(&pipe->credits[HR_DECODE]) &&
-         has_seat(pipe) && blocks <= hr_available(pipe->arena);
+  return !pipe->list[HWR_QUEUE_FREE].count                ? HWR_COUNTER_WAITS_SLOT
+         : !hr_credit_free(&pipe->credits[HR_DECODE])     ? HWR_COUNTER_WAITS_CREDIT
+         : !has_seat(pipe)                                ? HWR_COUNTER_WAITS_SEAT
+         : blocks > hr_available(pipe->arena)             ? HWR_COUNTER_WAITS_BLOCKS
+                                                          : HWR_NONE;
 }
 
 hr_rollout_t *hr_admit(hr_pipe_t *pipe, uint32_t request) {
@@ -211,6 +220,7 @@ hr_rollout_t *hr_admit(hr_pipe_t *pipe, uint32_t request) {
     pipe->node_of[name] = node;
     pipe->prefix_of[node] = name;
     ++pipe->nodes;
+    HR_COUNT(pipe, NODES);
     const hr_node_t *made = &pipe->tree->node[node];
     hr_log(pipe, HWR_EVENT_NODE, 0, HWR_NONE, node, made->blocks, made->first, asked->group);
   }
@@ -232,6 +242,9 @@ hr_rollout_t *hr_admit(hr_pipe_t *pipe, uint32_t request) {
                           (int)HWR_STATE_PREFILL_READY));
   exchange_credits(pipe, HWR_STATE_FREE, HWR_STATE_PREFILL_READY);
   ++pipe->live;
+  --pipe->in_state[HWR_STATE_FREE];
+  ++pipe->in_state[HWR_STATE_PREFILL_READY];
+  HR_COUNT(pipe, ADMITTED);
   pipe->slot_of[request] = slot;
   hr_log(pipe, HWR_EVENT_ADMIT, slot, request, generation, node, pipe->tree->branch[branch].left,
          rollout->version | (uint64_t)rollout->step << 32);

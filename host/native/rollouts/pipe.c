@@ -23,6 +23,7 @@ static void deliver(hr_pipe_t *pipe, hr_rollout_t *rollout) {
 
 static void use_score(hr_pipe_t *pipe, hr_rollout_t *rollout, uint32_t word) {
   log_score(pipe, HWR_EVENT_SCORE, rollout, word);
+  HR_COUNT(pipe, SCORES);
   if (rollout->marked) {
     hr_end(pipe, rollout, HR_ENDED_CANCELLED);
   } else if (rollout->final) {
@@ -40,10 +41,10 @@ static void use_tokens(hr_pipe_t *pipe, hr_rollout_t *rollout, uint32_t length, 
     const int error =
         hr_tree_write(pipe->tree, rollout->branch, rollout->length, length - rollout->length, base);
     pipe->error = pipe->error ? pipe->error : error;
-    pipe->decoded += length - rollout->length;
+    pipe->counter[HWR_COUNTER_TOKENS] += length - rollout->length;
     rollout->length = length;
   }
-  ++pipe->legs;
+  HR_COUNT(pipe, LEGS);
   rollout->final = (uint8_t)done;
   if (done && !hr_option(pipe, HWR_OPTION_FINAL_REWARD)) {
     deliver(pipe, rollout);
@@ -61,6 +62,7 @@ static void complete_line(hr_pipe_t *pipe, const hr_flight_t *flight, uint32_t i
   hr_log(pipe, HWR_EVENT_COMPLETION, hr_slot(rollout), rollout->request, flight->window,
          index << 16 | completion->opcode, flags,
          completion->seq_len | (uint64_t)completion->reserved0 << 32);
+  HR_COUNT(pipe, COMPLETIONS);
   if (completion->opcode == HW_OPCODE_REWARD) {
     use_score(pipe, rollout, completion->reserved0);
     return;
@@ -71,6 +73,7 @@ static void complete_line(hr_pipe_t *pipe, const hr_flight_t *flight, uint32_t i
       hr_tree_fill(pipe->tree, rollout->node, HWR_PROMPT_TAG + (group << 32));
     }
     pipe->tree->node[rollout->node].filling = HR_READY;
+    pipe->counter[HWR_COUNTER_PROMPT_TOKENS] += pipe->tree->node[rollout->node].tokens;
   }
   if (rollout->marked) {
     hr_end(pipe, rollout, HR_ENDED_CANCELLED);
@@ -90,6 +93,7 @@ static void complete_scores(hr_pipe_t *pipe, hr_list_t *batch, const uint32_t *s
       use_score(pipe, rollout, scores[place]);
     } else {
       log_score(pipe, HWR_EVENT_SCORER_FAILED, rollout, 0);
+      HR_COUNT(pipe, SCORE_FAILURES);
       hr_end(pipe, rollout, rollout->marked ? HR_ENDED_CANCELLED : HR_ENDED_FAILED);
     }
   }
@@ -123,6 +127,7 @@ static void cancel(hr_pipe_t *pipe) {
       hr_log(pipe, HWR_EVENT_CANCEL, 0, request, 0, 0, 0, 0);
       pipe->outcome[request] = HR_ENDED_CANCELLED;
       ++pipe->ended[HR_ENDED_CANCELLED];
+      HR_COUNT(pipe, CANCELLED);
       if (hr_policy_has(&pipe->waiting, request)) {
         hr_policy_remove(&pipe->waiting, request);
       }
@@ -134,6 +139,7 @@ static void cancel(hr_pipe_t *pipe) {
            0, 0);
     if (in_service) {
       rollout->marked = 1;
+      HR_COUNT(pipe, CANCELS_DEFERRED);
     } else {
       hr_queue_remove(pipe, slot);
       hr_end(pipe, rollout, HR_ENDED_CANCELLED);
@@ -158,6 +164,7 @@ static void arrive(hr_pipe_t *pipe) {
     if (pipe->outcome[request] == HR_UNFINISHED) {
       hr_policy_push(&pipe->waiting, request, pipe->group[request],
                      asked->max_tokens - asked->prompt_tokens, asked->rank);
+      HR_COUNT(pipe, ARRIVED);
     }
   }
 }
@@ -165,7 +172,12 @@ static void arrive(hr_pipe_t *pipe) {
 static void admit(hr_pipe_t *pipe) {
   for (;;) {
     uint32_t request = hr_policy_peek(&pipe->waiting);
-    if (request == HWR_NONE || !hr_can_admit(pipe, request)) {
+    if (request == HWR_NONE) {
+      return;
+    }
+    const uint32_t lacks = hr_lacks(pipe, request);
+    if (lacks != HWR_NONE) {
+      ++pipe->counter[lacks];
       return;
     }
     hr_policy_remove(&pipe->waiting, request);
@@ -183,6 +195,7 @@ static void sweep(hr_pipe_t *pipe) {
   while (hr_tree_sweep(pipe->tree, &node, &blocks)) {
     pipe->node_of[pipe->prefix_of[node]] = 0;
     --pipe->nodes;
+    HR_COUNT(pipe, NODES_FREED);
     hr_log(pipe, HWR_EVENT_NODE_FREE, 0, HWR_NONE, node, blocks, 0, 0);
   }
 }
@@ -201,6 +214,7 @@ static void schedule_rewards(hr_pipe_t *pipe, uint32_t room) {
       hr_draft(pipe, rollout, HW_OPCODE_REWARD, rollout->length, rollout->max_tokens, HWR_NONE);
     } else {
       log_score(pipe, HWR_EVENT_SCORE_REQUEST, rollout, 0);
+      HR_COUNT(pipe, SCORE_REQUESTS);
       hr_list_push(pipe, batch, slot);
       pipe->scores[pipe->score_count++] =
           (hr_score_t){rollout->request, rollout->length, rollout->final};
@@ -240,6 +254,7 @@ static void schedule_tokens(hr_pipe_t *pipe, uint32_t room) {
     hr_place_t place;
     hr_tree_prepare(pipe->tree, rollout->branch, &place);
     if (place.copied) {
+      HR_COUNT(pipe, BLOCKS_COPIED);
       hr_log(pipe, HWR_EVENT_COPY, slot, rollout->request, place.source, place.block, place.copied,
              0);
     }
@@ -256,6 +271,9 @@ static void schedule(hr_pipe_t *pipe) {
   schedule_prompts(pipe, room);
   schedule_tokens(pipe, room);
   hr_close_window(pipe);
+  pipe->counter[HWR_COUNTER_WAITS_WINDOW] += pipe->decode.count != 0;
+  pipe->counter[HWR_COUNTER_WAITS_REWARD] +=
+      pipe->list[HWR_QUEUE_REWARD].count && !hr_credit_free(&pipe->credits[HR_REWARD]);
 }
 
 // Entries become TRAJECTORY_READY in order, so those that are stand in front of those that are not.
@@ -272,6 +290,7 @@ static void deliver_trajectories(hr_pipe_t *pipe) {
     hr_queue_remove(pipe, slot);
     deliver(pipe, &pipe->rollout[slot]);
   }
+  pipe->counter[HWR_COUNTER_WAITS_DELIVERY] += trajectory->count != 0;
 }
 
 static int end_of_tick(hr_pipe_t *pipe, int progress) {
@@ -280,7 +299,8 @@ static int end_of_tick(hr_pipe_t *pipe, int progress) {
   if (ended == pipe->requests && pipe->live == 0) {
     if (pipe->nodes == 0) {
       hr_log(pipe, HWR_EVENT_END, 0, HWR_NONE, pipe->ended[HR_DELIVERED],
-             pipe->ended[HR_ENDED_CANCELLED], pipe->ended[HR_ENDED_FAILED], pipe->decoded);
+             pipe->ended[HR_ENDED_CANCELLED], pipe->ended[HR_ENDED_FAILED],
+             pipe->counter[HWR_COUNTER_TOKENS]);
       pipe->finished = 1;
     }
   } else if (!progress && !pipe->windows_out && !pipe->batches_out &&
@@ -314,5 +334,7 @@ int hr_pipe_step(hr_pipe_t *pipe, const void *completions, uint32_t count, const
   deliver_trajectories(pipe);
   const int ended = end_of_tick(pipe, pipe->log_count != before);
   ++pipe->tick;
+  HR_COUNT(pipe, TICKS);
+  hr_publish(pipe);
   return ended;
 }

@@ -107,8 +107,6 @@ struct hr_pipe {
   uint32_t tick;
   int finished;
   int error;  // the first that a tick has found; it holds
-  uint64_t decoded;
-  uint64_t legs;
   hr_bad_completion_t bad;
 
   hwr_record_t *log;
@@ -116,11 +114,23 @@ struct hr_pipe {
   uint64_t log_room;
   uint64_t events_before;  // events that the log no longer has
   int keep_log;
+
+  uint32_t in_state[HWR_STATE_DONE + 1u];  // slots by state
+  uint8_t *page;  // the live page of MET-005; NULL: nobody looks
+  // By HWR_COUNTER_...; the thread that runs the ticks writes it, and no other data is in its lines
+  // [MET-004].
+  _Alignas(HW_CACHE_LINE_BYTES) uint64_t counter[HWR_COUNTER_WORDS];
 };
 
 static inline int hr_option(const hr_pipe_t *pipe, uint32_t option) {
   return (pipe->config.options & option) != 0;
 }
+
+// The counter of what has just happened [MET-001].
+#define HR_COUNT(pipe, name) ((void)++(pipe)->counter[HWR_COUNTER_##name])
+
+// live.c: gauges and counters to the live page, at the end of a tick.
+void hr_publish(const hr_pipe_t *pipe);
 
 // Room for one more event; 0, recorded: no memory.
 int hr_log_room(hr_pipe_t *pipe);
@@ -147,6 +157,10 @@ void hr_list_push(hr_pipe_t *pipe, hr_list_t *list, uint32_t slot);
 void hr_list_remove(hr_pipe_t *pipe, hr_list_t *list, uint32_t slot);
 void hr_to_decode(hr_pipe_t *pipe, hr_rollout_t *rollout);
 
+static inline uint32_t hr_queue_count(const hr_pipe_t *pipe, uint32_t queue) {
+  return queue == HWR_QUEUE_DECODE ? pipe->decode.count : pipe->list[queue].count;
+}
+
 static inline int hr_credit_free(const hr_credits_t *credits) {
   return credits->limit == HWR_NONE || credits->used < credits->limit;
 }
@@ -155,7 +169,8 @@ static inline int hr_credit_free(const hr_credits_t *credits) {
 void hr_move(hr_pipe_t *pipe, hr_rollout_t *rollout, uint32_t to);
 void hr_end(hr_pipe_t *pipe, hr_rollout_t *rollout, int outcome);
 void hr_recycle(hr_pipe_t *pipe, hr_rollout_t *rollout);
-int hr_can_admit(const hr_pipe_t *pipe, uint32_t request);
+// The counter of what the request lacks to be admitted [MET-002]; HWR_NONE: nothing.
+uint32_t hr_lacks(const hr_pipe_t *pipe, uint32_t request);
 hr_rollout_t *hr_admit(hr_pipe_t *pipe, uint32_t request);
 // A delivered rollout's seat stays taken; the versions that this completes are logged [PIPE-010].
 void hr_seat_delivered(hr_pipe_t *pipe, uint32_t step);

@@ -126,6 +126,7 @@ static int open_inside(hr_pipe_t *pipe, const hwr_request_t *requests, void *mem
     pipe->rollout[slot].queue = HR_IN_SERVICE;
     hr_queue_push(pipe, HWR_QUEUE_FREE, slot);
   }
+  pipe->in_state[HWR_STATE_FREE] = config->slots;
   return hr_log_room(pipe) ? 0 : HR_NO_MEMORY;
 }
 
@@ -142,10 +143,11 @@ hr_pipe_t *hr_pipe_open(const void *config, const void *requests, uint32_t count
     return NULL;
   }
   *error = HR_NO_MEMORY;
-  hr_pipe_t *pipe = calloc(1, sizeof *pipe);
+  hr_pipe_t *pipe = aligned_alloc(HW_CACHE_LINE_BYTES, sizeof *pipe);
   if (!pipe) {
     return NULL;
   }
+  memset(pipe, 0, sizeof *pipe);
   pipe->config = asked;
   pipe->requests = count;
   pipe->share = hr_option(pipe, HWR_OPTION_SHARE);
@@ -233,8 +235,7 @@ void hr_pipe_usage(const hr_pipe_t *pipe, hr_usage_t *usage) {
                         .in_flight = pipe->in_flight,
                         .taken = pipe->returned_count + pipe->unsent};
   for (uint32_t queue = 0; queue <= HWR_QUEUE_DONE; ++queue) {
-    usage->queue[queue] =
-        queue == HWR_QUEUE_DECODE ? pipe->decode.count : pipe->list[queue].count;
+    usage->queue[queue] = hr_queue_count(pipe, queue);
   }
 }
 
@@ -246,8 +247,6 @@ const void *hr_pipe_log(const hr_pipe_t *pipe, uint64_t *count) {
 }
 
 uint64_t hr_pipe_events(const hr_pipe_t *pipe) { return pipe->events_before + pipe->log_count; }
-
-uint64_t hr_pipe_legs(const hr_pipe_t *pipe) { return pipe->legs; }
 
 int hr_pipe_cancel(hr_pipe_t *pipe, uint32_t request) {
   if (request >= pipe->requests) {
@@ -305,7 +304,9 @@ void hr_pipe_abandon(hr_pipe_t *pipe) {
   uint32_t node, blocks;
   while (hr_tree_sweep(pipe->tree, &node, &blocks)) {
     --pipe->nodes;
+    HR_COUNT(pipe, NODES_FREED);
     pipe->node_of[pipe->prefix_of[node]] = 0;
   }
   pipe->finished = 1;
+  hr_publish(pipe);
 }

@@ -198,9 +198,14 @@ void hr_pipe_usage(const hr_pipe_t *pipe, hr_usage_t *usage);
 void hr_pipe_bad(const hr_pipe_t *pipe, hr_bad_completion_t *bad);
 // All events so far, of hwr_record_t; until the next step.
 const void *hr_pipe_log(const hr_pipe_t *pipe, uint64_t *count);
-// Events so far, and legs: DECODE completions that were consumed.
+// Events so far.
 uint64_t hr_pipe_events(const hr_pipe_t *pipe);
-uint64_t hr_pipe_legs(const hr_pipe_t *pipe);
+// Counters and gauges as of the last tick's end [MET-001]: HWR_COUNTER_WORDS and HWR_GAUGE_WORDS words.
+void hr_pipe_counters(const hr_pipe_t *pipe, uint64_t *counters);
+void hr_pipe_gauges(const hr_pipe_t *pipe, uint64_t *gauges);
+// From now on every tick ends with its gauges and counters in this live page [MET-005], whose head
+// is the caller's, and which outlives the run; NULL: no longer.
+void hr_pipe_show(hr_pipe_t *pipe, void *page);
 // Cancel a request with the next tick, as if its `cancel` had been that from the start: 0, or
 // BAD_REQUEST. One that has ended, or is cancelled earlier, stays as it is.
 int hr_pipe_cancel(hr_pipe_t *pipe, uint32_t request);

@@ -11,6 +11,9 @@ void hr_draft(hr_pipe_t *pipe, hr_rollout_t *rollout, uint32_t opcode, uint32_t 
          length | (uint64_t)end << 32);
   const uint64_t kv = (uint64_t)pipe->tree->node[rollout->node].first * HWR_BLOCK_BYTES;
   const uint64_t delta = block == HWR_NONE ? 0 : (uint64_t)block * HWR_BLOCK_BYTES;
+  ++pipe->counter[opcode == HW_OPCODE_PREFILL  ? HWR_COUNTER_PREFILL_LINES
+                  : opcode == HW_OPCODE_DECODE ? HWR_COUNTER_DECODE_LINES
+                                               : HWR_COUNTER_REWARD_LINES];
   flight->slot[index] = slot;
   flight->lines[index] = (hw_desc_t){
       .opcode = (uint16_t)opcode,
@@ -42,6 +45,7 @@ void hr_close_window(hr_pipe_t *pipe) {
   }
   flight->window = pipe->next_window++;
   ++pipe->windows_out;
+  HR_COUNT(pipe, WINDOWS);
   pipe->in_flight += flight->count;
   hr_log(pipe, HWR_EVENT_WINDOW, 0, HWR_NONE, flight->window, flight->count, pipe->in_flight, 0);
 }

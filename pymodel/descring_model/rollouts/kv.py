@@ -51,6 +51,8 @@ class Arena:
         tags: ``(blocks, 32)`` uint64.
         in_use: blocks that are allocated.
         reserved: blocks that are claimed and not yet allocated.
+        allocated: allocations so far.
+        freed: frees so far.
     """
 
     def __init__(self, blocks: int) -> None:
@@ -58,6 +60,8 @@ class Arena:
         self.tags: Tags = np.zeros((blocks, contract.BLOCK_TOKENS), dtype=np.uint64)
         self.in_use = 0
         self.reserved = 0
+        self.allocated = 0
+        self.freed = 0
         self._free = list(range(blocks))
         self._generation: dict[int, int] = {}
         self._allocated: set[int] = set()
@@ -110,6 +114,7 @@ class Arena:
         self._allocated.remove(block)
         heapq.heappush(self._free, block)
         self.in_use -= 1
+        self.freed += 1
 
     def free_blocks(self) -> list[int]:
         """The free blocks, ascending."""
@@ -127,4 +132,5 @@ class Arena:
         block = heapq.heappop(self._free)
         self._allocated.add(block)
         self.in_use += 1
+        self.allocated += 1
         return self._generation.get(block, 1) << 32 | block

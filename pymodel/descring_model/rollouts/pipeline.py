@@ -106,6 +106,7 @@ class Pipeline(Resources):
         self._deliver()
         self._check_end(len(self.log) > before)
         self.tick += 1
+        self.counts["ticks"] += 1
         return result
 
     def usage(self) -> Usage:
@@ -166,6 +167,7 @@ class Pipeline(Resources):
         if opcode == windows.PREFILL:
             self.tree.fill(rollout.node, prompt_tags(rollout.group, rollout.prompt_tokens))
             self.ready.add(rollout.node)
+            self.counts["prompt_tokens"] += rollout.prompt_tokens
         if rollout.marked:
             self.end(rollout, "cancelled")
         elif opcode == windows.PREFILL:
@@ -180,6 +182,7 @@ class Pipeline(Resources):
             self.decoded += length - rollout.length
             rollout.length = length
         rollout.final = done
+        self.counts["legs"] += 1
         if done and not self.option("FINAL_REWARD"):
             self._delivered(rollout)
         elif done or self.option("BOUNDARY_REWARD"):
@@ -223,6 +226,7 @@ class Pipeline(Resources):
             if rollout is None:
                 self.log.add("CANCEL", request=number)
                 self.ended[number] = "cancelled"
+                self.counts["cancelled"] += 1
                 if number in self.waiting:
                     self.waiting.remove(number)
                 continue
@@ -231,6 +235,7 @@ class Pipeline(Resources):
             )
             if rollout.in_service:
                 rollout.marked = True
+                self.counts["cancels_deferred"] += 1
             else:
                 self.leave_queue(rollout)
                 self.end(rollout, "cancelled")
@@ -249,7 +254,10 @@ class Pipeline(Resources):
                 self.arrive(number)
 
     def _admit(self) -> None:
-        while (number := self.waiting.next()) is not None and self.can_admit(number):
+        while (number := self.waiting.next()) is not None:
+            if (missing := self.lacks(number)) is not None:
+                self.counts[f"waits_{missing}"] += 1
+                return
             rollout = self.admit(self.waiting.pop())
             if rollout.node in self.ready:
                 self.to_decode(rollout)
@@ -289,6 +297,8 @@ class Pipeline(Resources):
                 self._draft(drafts, rollout, windows.PREFILL, 0, rollout.prompt_tokens)
         while len(self.decode) and len(drafts) < room:
             self._draft_decode(drafts, self.rollouts[self.decode.pop()])
+        self.counts["waits_window"] += len(self.decode) > 0
+        self.counts["waits_reward"] += len(self.reward) > 0 and not self.reward_credits.free
         return Step(self._close_window(drafts), self._close_batch(batch))
 
     def _draft_decode(self, drafts: list[Draft], rollout: Rollout) -> None:
@@ -326,6 +336,7 @@ class Pipeline(Resources):
             d=length | end << 32,
         )
         first = self.tree.nodes[rollout.node].blocks[0] & contract.NONE
+        self.counts[f"lines of {opcode}"] += 1
         drafts.append(Draft(rollout, opcode, length, end, first, block))
         rollout.in_service = True
 
@@ -359,6 +370,7 @@ class Pipeline(Resources):
                 break
             self.trajectory.remove(slot)
             self._delivered(rollout)
+        self.counts["waits_delivery"] += len(self.trajectory) > 0
 
     def _check_end(self, progress: bool) -> None:
         if len(self.ended) == len(self.requests) and not self.rollouts and not len(self.done):

@@ -16,14 +16,15 @@ Records: TypeAlias = npt.NDArray[np.void]
 """A 1-D array of one of the dtypes below."""
 
 
-def _dtype(members: tuple[contract.Member, ...]) -> np.dtype[np.void]:
+def dtype_of(members: tuple[contract.Member, ...]) -> np.dtype[np.void]:
+    """A record of the contract as a NumPy type, without padding."""
     return np.dtype([(item.name, item.code) for item in members])
 
 
-CONFIG_DTYPE = _dtype(contract.CONFIG)
-REQUEST_DTYPE = _dtype(contract.REQUEST)
-RECORD_DTYPE = _dtype(contract.RECORD)
-HEADER_DTYPE = _dtype(contract.HEADER)
+CONFIG_DTYPE = dtype_of(contract.CONFIG)
+REQUEST_DTYPE = dtype_of(contract.REQUEST)
+RECORD_DTYPE = dtype_of(contract.RECORD)
+HEADER_DTYPE = dtype_of(contract.HEADER)
 
 _LIMITS = (
     "decode_credits",

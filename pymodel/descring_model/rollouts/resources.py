@@ -7,6 +7,8 @@ one that releases a rollout [PIPE-004] [PIPE-012].
 
 from __future__ import annotations
 
+from collections import Counter
+
 from descring_model.rollouts import contract
 from descring_model.rollouts.kv import Arena
 from descring_model.rollouts.policies import Candidate, PolicyQueue
@@ -47,6 +49,7 @@ class Resources:
         ready: nodes whose prompt is written.
         filling: nodes whose PREFILL line has been submitted.
         decoded: tokens of the DECODE completions used.
+        counts: what :mod:`.counting` cannot take from the log.
         log: the events.
     """
 
@@ -87,6 +90,7 @@ class Resources:
         self.by_request: dict[int, Rollout] = {}
         self.ended: dict[int, str] = {}
         self.decoded = 0
+        self.counts: Counter[str] = Counter()
         self.log = EventLog()
 
     def option(self, name: str) -> bool:
@@ -95,21 +99,23 @@ class Resources:
 
     def arrive(self, number: int) -> None:
         """Put a request into the waiting queue."""
+        self.counts["arrived"] += 1
         request = self.requests[number]
         remaining = int(request["max_tokens"]) - int(request["prompt_tokens"])
         self.waiting.push(number, Candidate(int(request["group"]), remaining, int(request["rank"])))
 
-    def can_admit(self, number: int) -> bool:
-        """Whether the request can be admitted now [PIPE-009]."""
-        return (
-            len(self.free) > 0
-            and self.decode_credits.free
-            and self.seats.find() is not None
-            and self._blocks_for(number) <= self.arena.available
-        )
+    def lacks(self, number: int) -> str | None:
+        """What the request lacks to be admitted now, first of all; None: nothing [MET-002]."""
+        if not len(self.free):
+            return "slot"
+        if not self.decode_credits.free:
+            return "credit"
+        if self.seats.find() is None:
+            return "seat"
+        return "blocks" if self._blocks_for(number) > self.arena.available else None
 
     def admit(self, number: int) -> Rollout:
-        """Admit a request that :meth:`can_admit`, which is no longer in the waiting queue."""
+        """Admit a request that :meth:`lacks` nothing and is no longer in the waiting queue."""
         request = self.requests[number]
         group, longest = int(request["group"]), int(request["max_tokens"])
         prompt = int(request["prompt_tokens"])
@@ -125,7 +131,7 @@ class Resources:
         slot = self.free.pop()
         handle = self.slab.admit(slot)
         step = self.seats.find()
-        assert step is not None, "can_admit has found a seat"
+        assert step is not None, "lacks() has found a seat"
         self.seats.take(step)
         rollout = Rollout(
             number,
@@ -201,6 +207,7 @@ class Resources:
             c=self.arena.in_use,
             d=self.decode_credits.used | self.reward_credits.used << 32,
         )
+        self.counts[outcome] += 1
         self.ended[rollout.request] = outcome
         del self.by_request[rollout.request]
         self.done.push(rollout.slot)

@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """The rollout runtime's rules as prose, up to the tick; see :mod:`.memory_rules` for the rest.
 
-``docs/rollout-contract.md`` is generated from this module, :mod:`.memory_rules` and
-:mod:`.contract`. Ids are permanent, and the text is normative, as in :mod:`descring_model.rules`.
+``docs/rollout-contract.md`` is generated from this module, :mod:`.memory_rules`,
+:mod:`.seeing_rules`, :mod:`.contract` and :mod:`.seeing`. Ids are permanent, and the text is
+normative, as in :mod:`descring_model.rules`.
 """
 
 from __future__ import annotations
 
 from descring_model.rollouts.memory_rules import MEMORY_RULES
+from descring_model.rollouts.seeing_rules import SEEING_RULES
 from descring_model.rules import HOST, MODEL, Rule
 
 SECTIONS: dict[int, tuple[str, str]] = {
@@ -31,6 +33,11 @@ SECTIONS: dict[int, tuple[str, str]] = {
     ),
     7: ("Rewards", ""),
     8: ("Event log", "Byte-identical between implementations and backends for the same inputs."),
+    9: (
+        "Counters",
+        "What a run has done and what it holds, for people and for monitoring. None is in the log, "
+        "and none changes it.",
+    ),
 }
 
 _PIPELINE: tuple[Rule, ...] = (
@@ -297,7 +304,7 @@ _PIPELINE: tuple[Rule, ...] = (
     ),
 )
 
-RULES: tuple[Rule, ...] = (*_PIPELINE, *MEMORY_RULES)
+RULES: tuple[Rule, ...] = (*_PIPELINE, *MEMORY_RULES, *SEEING_RULES)
 
 
 def all_rules() -> tuple[Rule, ...]:

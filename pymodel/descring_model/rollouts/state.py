@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 
 import numpy as np
@@ -112,10 +112,15 @@ class Seats:
 
 
 class EventLog:
-    """Events in the order in which they happen [LOG-002]."""
+    """Events in the order in which they happen [LOG-002].
+
+    Attributes:
+        counts: how many of each there were, by name.
+    """
 
     def __init__(self) -> None:
         self.tick = 0
+        self.counts: Counter[str] = Counter()
         self._rows: list[tuple[int, ...]] = []
 
     def add(
@@ -130,6 +135,7 @@ class EventLog:
         d: int = 0,
     ) -> None:
         """Append an event of ``rollout``, of a ``request`` that has no slot, or of neither."""
+        self.counts[event] += 1
         slot = 0
         if rollout is not None:
             slot, request = rollout.slot, rollout.request

@@ -6,6 +6,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -107,6 +108,12 @@ def _file(option: str, text: str) -> Callable[[_Command], _Command]:
     help="Which state machine runs.",
 )
 @_limits
+@click.option(
+    "--metrics",
+    type=click.IntRange(0, 65535),
+    metavar="PORT",
+    help="Serve OpenMetrics at 127.0.0.1:PORT during the run; 0 picks a port.",
+)
 @_file("--log", "Write the event log.")
 @_file("--npz", "Write the trajectories as arrays.")
 @_file("--json", "Write the trajectories as JSON lines.")
@@ -118,6 +125,8 @@ def rollouts(backend: str, **options: Any) -> None:
     """
     # Imported late: the runtime refuses to be imported while its native core is stale.
     from descring_host import HostError, open_device
+    from descring_rollouts.live import LivePage
+    from descring_rollouts.metrics import MetricsServer
 
     named = {name: options.pop(name) for name in ("log", "npz", "json", "report")}
     targets = [path for path in named.values() if path is not None]
@@ -127,9 +136,15 @@ def rollouts(backend: str, **options: Any) -> None:
         pass  # refused now, and not after the work
     seed = options.pop("seed")
     seed = secrets.randbelow(2**32) if seed is None else seed
+    port = options.pop("metrics")
     try:
-        with open_device(backend, memory=MEMORY) as device:
-            contents, text = _run(device, seed, options)
+        page = LivePage(f"{backend} {options['policy']}")
+        with ExitStack() as opened:
+            if port is not None:
+                server = opened.enter_context(MetricsServer(page, port))
+                click.echo(f"metrics: {server.url}", err=True)
+            device = opened.enter_context(open_device(backend, memory=MEMORY))
+            contents, text = _run(device, seed, options, page)
     except (HostError, ValueError) as error:
         raise SimulationError(str(error)) from error
     write_files({path: contents[name] for name, path in named.items() if path is not None})
@@ -138,7 +153,9 @@ def rollouts(backend: str, **options: Any) -> None:
         click.echo(f"{path}: written")
 
 
-def _run(device: Any, seed: int, options: dict[str, Any]) -> tuple[dict[str, str | bytes], str]:
+def _run(
+    device: Any, seed: int, options: dict[str, Any], watcher: Any
+) -> tuple[dict[str, str | bytes], str]:
     """Run all; the contents of every output by its option, and the text for the terminal."""
     from descring_rollouts import Runtime
     from descring_rollouts.core import Core
@@ -160,6 +177,7 @@ def _run(device: Any, seed: int, options: dict[str, Any]) -> tuple[dict[str, str
         boundary_rewards=options["boundary_rewards"],
         checked=options["checked"],
         core=Core if options["core"] == "native" else ModelCore,
+        watchers=[watcher],
         **limits,
     )
     began = time.monotonic()
