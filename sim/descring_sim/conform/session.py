@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import datetime
+import hashlib
 import re
 import time
 from collections.abc import Sequence
@@ -29,11 +30,12 @@ WAVED = 3
 
 
 def folder_of(reference: str) -> Path:
-    """The folder of an implementation's builds."""
-    name = re.sub(
-        r"[^\w.-]+", "_", str(Path(reference).resolve() if "/" in reference else reference)
-    )
-    return paths.build_dir() / "conform" / name[-80:]
+    """The folder of an implementation's builds: two that are called alike have one each."""
+    place, colon, name = reference.partition(":")
+    whole = f"{Path(place).resolve()}{colon}{name}" if Path(place).is_file() else reference
+    plain = re.sub(r"[^\w.-]+", "_", whole)[-60:]
+    digest = hashlib.sha256(whole.encode(errors="surrogateescape")).hexdigest()[:8]
+    return paths.build_dir() / "conform" / f"{plain}-{digest}"
 
 
 def judge_one(
