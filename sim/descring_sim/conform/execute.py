@@ -17,7 +17,7 @@ from descring_sim.conform.status import Bin, Failure, Status, TestResult
 from descring_sim.conform.suite.bench import Bench, CheckFailed
 from descring_sim.conform.suite.declare import Test
 from descring_sim.conform.suite.stream_check import bins_of, judge
-from descring_sim.conform.suite.vector import Draw, Vector
+from descring_sim.conform.suite.vector import Draw
 from descring_sim.replay.backend import ReplayError
 
 
@@ -86,12 +86,10 @@ def _ended(test: Test, seed: int, status: Status, text: str) -> TestResult:
 def _run_stream(
     dut: Dut, description: Description, test: Test, seed: int, timeout_s: float, waves: bool
 ) -> TestResult:
-    assert test.stream is not None
     draw = Draw(rng_of(test, seed), description.capabilities)
-    drawn = test.stream(draw)
     compared = 0
     bins: Counter[Bin] = Counter()
-    for vector in [drawn] if isinstance(drawn, Vector) else drawn:
+    for vector in test.vectors(draw):
         job = StreamJob(vector.lines, **vector.modes, seed=seed, waves=waves, timeout_s=timeout_s)
         equal, failure = judge(vector, job, dut.run(job), test.rule)
         compared += equal

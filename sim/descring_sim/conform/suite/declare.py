@@ -51,6 +51,12 @@ class Test:
         """The name that ``--only`` takes."""
         return f"{self.rule}/{self.name}"
 
+    def vectors(self, draw: Draw) -> list[Vector]:
+        """The streams of a stream test, in their order."""
+        assert self.stream is not None
+        drawn = self.stream(draw)
+        return [drawn] if hasattr(drawn, "lines") else list(drawn)
+
     def missing(self, capabilities: Capabilities) -> list[str]:
         """The tokens that it needs and does not get; empty if it is to be run."""
         lacking = sorted(self.needs - capabilities.tokens())

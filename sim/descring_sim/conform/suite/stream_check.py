@@ -11,7 +11,7 @@ from descring_model import Lines, complete, contract, first_difference, goes_to_
 from descring_sim.conform.dut import StreamJob, StreamResult
 from descring_sim.conform.status import Bin, Failure, LineDiff
 from descring_sim.conform.suite.diagnosis import diagnose_stream
-from descring_sim.conform.suite.vector import FLAG, U32, Vector
+from descring_sim.conform.suite.vector import FLAG, OPCODE, U32, Vector
 
 _POSITIONS = ("first slot", "last slot", "between")
 _WRAPS = ("before 2^32", "behind 2^32", "far")
@@ -60,10 +60,12 @@ def judge(
         if difference is None:
             continue
         row = difference.index
-        halted_late = job.halt and row == len(expected) and len(actual) > row
         diagnosis = diagnose_stream(given, expected, actual, row, other)
-        rules = ("LIFE-003", "OP-255") if halted_late else diagnosis.rules
-        owned = "count" if halted_late else diagnosis.aspect
+        rules, owned = diagnosis.rules, diagnosis.aspect
+        if job.halt and row == len(expected) and len(actual) > row:
+            rules, owned = ("LIFE-003", "OP-255"), "count"
+        if job.halt and row == len(actual) and (refused := _refusal_of(job, completions, result)):
+            rules, owned = (*refused, "LIFE-003"), "count"
         if owned in vector.focus and rule not in rules:
             rules = (*rules, rule)
         text = f"{name} ring, {difference}"
@@ -75,6 +77,16 @@ def judge(
             }[diagnosis.aspect]
         return row, Failure(text, rules, _diff(name, row, given, expected, actual), result.waves)
     return len(completions), None
+
+
+def _refusal_of(job: StreamJob, completions: Lines, result: StreamResult) -> tuple[str, ...]:
+    """The rules that a device breaks which halted at a refused STOP; none if it did not."""
+    last = len(result.done) + len(result.reward) - 1
+    if not 0 <= last < len(completions) - 1 or job.lines["opcode"][last] != OPCODE["STOP"]:
+        return ()
+    if job.lines["flags"][last] & FLAG["CHECKED"]:
+        return ("ERR-011",)
+    return ("ERR-011", "DESC-025")
 
 
 def _diff(ring: str, row: int, given: Lines, expected: Lines, actual: Lines) -> LineDiff:
