@@ -191,9 +191,7 @@ class RtlDut:
 
 
 def _accepted_stops(job: StreamJob) -> list[int]:
-    results = complete(
-        job.lines, first_index=job.first_index, require_checked=job.require_checked
-    )
+    results = complete(job.lines, first_index=job.first_index, require_checked=job.require_checked)
     stops: list[int] = np.flatnonzero(results["flags"] & contract.FLAG["STOPPED"]).tolist()
     return stops
 

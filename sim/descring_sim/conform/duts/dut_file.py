@@ -100,7 +100,9 @@ class DutFile:
             except OSError as error:
                 raise DutError(f"{self.path}: {self.kind}.build: {error}") from error
             if code is None:
-                raise DutError(f"{self.path}: {self.kind}.build did not end in {BUILD_TIMEOUT_S:g} s")
+                raise DutError(
+                    f"{self.path}: {self.kind}.build did not end in {BUILD_TIMEOUT_S:g} s"
+                )
             if code:
                 raise DutError(f"{self.path}: {self.kind}.build ended with {code}: {_shown(said)}")
             stamp.write_text(run or "", encoding="utf-8")

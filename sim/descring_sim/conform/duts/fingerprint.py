@@ -15,8 +15,7 @@ from descring_sim.replay.registry import BACKENDS
 from descring_sim.support import paths
 
 _SOURCES = frozenset(
-    ".toml .c .h .cc .cpp .cxx .hpp .rs .go .zig .py .pyx .v .sv .vh .svh .vhd .cu .cuh .s .S .mk "
-    ".sh .lock".split()
+    [".toml", ".c", ".h", ".cc", ".cpp", ".cxx", ".hpp", ".rs", ".go", ".zig", ".py", ".pyx", ".v", ".sv", ".vh", ".svh", ".vhd", ".cu", ".cuh", ".s", ".S", ".mk", ".sh", ".lock"]
 )
 _NAMES = frozenset({"Makefile", "makefile", "GNUmakefile", "CMakeLists.txt"})
 _FILES_MAX = 5000

@@ -180,7 +180,11 @@ def _declare_slots(log2: int) -> None:
     slots.__name__ = f"slots_around_{1 << log2}"
     slots.__doc__ = f"in the greatest rings, slots on both sides of {1 << log2} are apart"
     declare = device_test(
-        "RING-001", "first_index", smoke=log2 in (8, 12, 13), first_index=(1 << log2) - 4, memory=_BIG
+        "RING-001",
+        "first_index",
+        smoke=log2 in (8, 12, 13),
+        first_index=(1 << log2) - 4,
+        memory=_BIG,
     )
     declare(slots)
 

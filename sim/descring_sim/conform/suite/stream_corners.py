@@ -112,9 +112,9 @@ def every_byte_wrong(draw: Draw) -> Iterator[Vector]:
     yield Vector(lines, ("flags",))
 
 
-def _around_powers(spans: npt.NDArray[np.int64], deltas: list[int]) -> tuple[
-    npt.NDArray[np.int64], npt.NDArray[np.int64]
-]:
+def _around_powers(
+    spans: npt.NDArray[np.int64], deltas: list[int]
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Starts around each power of two up to 2^32, and limits ``spans`` behind them."""
     starts = np.ravel((1 << np.arange(33))[:, np.newaxis] + np.array(deltas))
     pairs = np.unique(np.stack(np.meshgrid(starts, spans)).reshape(2, -1), axis=1)

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-
 from descring_sim.conform.suite.declare import stream_test
 from descring_sim.conform.suite.kinds import INTACT, UNCHECKED, Kind, kinds, lines_of
 from descring_sim.conform.suite.vector import Draw, Vector
