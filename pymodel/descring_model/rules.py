@@ -280,8 +280,8 @@ RULES: tuple[Rule, ...] = (
         "other (LIFE-005), and RESUME stores the words again; how many completions are posted by "
         "then is not determined. Without the bit a device may store the words, as far as they lie "
         "inside the window, or leave them alone, and nothing is compared there. With the bit or "
-        "without, it writes no other byte of the 128 before slot 0. A device with rings on chip keeps the bit and "
-        "does nothing else with it.",
+        "without, it writes no other byte of the 128 before slot 0. A device with rings on chip "
+        "keeps the bit and does nothing else with it.",
         (MODEL, HOST, SHELL),
     ),
     *DEVICE_RULES,

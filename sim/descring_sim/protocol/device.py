@@ -83,7 +83,7 @@ class Op(IntEnum):
     RESET = 7
     """Hold the device in reset, with ``value`` as the first index, and the bus with it: 0."""
     WRITE_BYTES = 8
-    """Write bytes of a register: 0. Bits 15:0 of ``address`` are its own, bits 19:16 the strobes."""
+    """Write bytes of a register: 0. Its address is bits 15:0 of ``address``, bits 19:16 strobes."""
 
 
 STROBES_LSB = 16

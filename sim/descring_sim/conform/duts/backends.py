@@ -28,8 +28,8 @@ from descring_sim.replay.registry import open_backend
 class Traits:
     """What the kit may ask of one backend's replay, and what its device can be opened with.
 
-    ``simulated`` states that it is RTL, ``simulator`` that its processes are reused. ``device`` is its name among
-    devices when that is another.
+    ``simulated`` states that it is RTL, ``simulator`` that its processes are reused. ``device`` is
+    its name among devices when that is another.
     """
 
     ring_slots: tuple[int, int] | None = None

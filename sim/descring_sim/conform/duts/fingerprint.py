@@ -15,7 +15,11 @@ from descring_sim.replay.registry import BACKENDS
 from descring_sim.support import paths
 
 _SOURCES = frozenset(
-    [".toml", ".c", ".h", ".cc", ".cpp", ".cxx", ".hpp", ".rs", ".go", ".zig", ".py", ".pyx", ".v", ".sv", ".vh", ".svh", ".vhd", ".cu", ".cuh", ".s", ".S", ".mk", ".sh", ".lock"]
+    f".{ending}"
+    for ending in (
+        *("toml", "lock", "c", "h", "cc", "cpp", "cxx", "hpp", "s", "S", "rs", "go", "zig", "mk"),
+        *("py", "pyx", "sh", "v", "sv", "vh", "svh", "vhd", "cu", "cuh"),
+    )
 )
 _NAMES = frozenset({"Makefile", "makefile", "GNUmakefile", "CMakeLists.txt"})
 _FILES_MAX = 5000

@@ -67,7 +67,8 @@ def every_kind_in_every_mode(bench: Bench) -> None:
 @device_test("RING-006")
 def every_pair_in_rings(bench: Bench) -> None:
     """The same for every kind behind every other, in all modes together and in none."""
-    for modes in (list(mode_sets(bench))[0], list(mode_sets(bench))[-1]):
+    sets = list(mode_sets(bench))
+    for modes in (sets[0], sets[-1]):
         bench.start(8, 7, 6, *modes)
         run_through(bench, every_pair(representatives(bench.capabilities)))
         bench.reset()
@@ -173,8 +174,12 @@ def every_size_over_its_end(bench: Bench) -> None:
 
 def _declare_slots(log2: int) -> None:
     def slots(bench: Bench) -> None:
-        bench.start(16, 16, 1)
+        split = {"split_reward", "opcode:DECODE"} <= bench.capabilities.tokens()
+        bench.start(16, 16, 16, *["SPLIT_REWARD"] * split)
         bench.submit(bench.lines(9))
+        if split:
+            pause = Kind("DECODE", "pause", UNCHECKED)
+            bench.submit(lines_of(bench.draw, [pause] * 9, first_index=bench.tail))
         bench.rest()
 
     slots.__name__ = f"slots_around_{1 << log2}"

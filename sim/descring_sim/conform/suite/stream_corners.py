@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Stream tests at corners: checksums that look right, lengths around powers of two, long streams."""
+"""Stream tests at corners: checksums that look right, powers of two, long streams."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _store(lines: Lines, rows: npt.NDArray[np.int64], values: npt.NDArray[np.uin
 
 
 def _force_checksum(lines: Lines, row: int, wanted: int) -> None:
-    """Choose bytes 48 to 51 of a sealed line so that its checksum is ``wanted``: CRCs are linear."""
+    """Choose bytes 48 to 51 of a line so that its checksum is ``wanted``: CRCs are linear."""
     data = line_bytes(lines)
     at = contract.FIELD["user_data"].offset
     basis = []
