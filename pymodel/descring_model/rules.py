@@ -217,7 +217,7 @@ RULES: tuple[Rule, ...] = (
         5,
         "Nothing is overwritten and nothing is dropped: a full ring stalls its producer. The "
         "device counts the cycles in which a completion waited for room. At a ready/valid port a "
-        "completion that is offered stays offered, and the same, until it is taken.",
+        "completion that is valid stays valid, and the same, until it is taken.",
     ),
     Rule("RING-006", 5, "Exactly one completion per accepted descriptor."),
     Rule(

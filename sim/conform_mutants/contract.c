@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // An implementation of the contract at both levels, written from its text alone, that is wrong as
-// the environment variable WRONG says: "family:a:b", one way to get one statement wrong. Without it
+// the environment variable WRONG names it: "family:a:b", one way to get one statement wrong. Without it
 // everything is right. proof/statements.py has the families, and the rule that each breaks.
 #include "descring_dut.h"
 

@@ -217,9 +217,9 @@ class LockstepHost(ABC, Generic[D]):
             yield from (word for word in self.layout.words() if word.start >= 0)
 
     def accept_open_bytes(self) -> None:
-        """Take over what the device left where the contract says nothing, for as long as it does.
+        """Take over what the device left where the contract leaves it open, for as long as it does.
 
-        Under another layout these bytes may be nobody's, and then they must not change.
+        Under another layout these bytes may belong to no ring, and then they must not change.
         """
         for at in self.open_bytes():
             self.golden.memory[at] = self.device.memory[at]

@@ -29,11 +29,11 @@ _READ = 1 << 16
 
 
 class MessageError(Exception):
-    """What came is no message; the text tells what it was."""
+    """This is no message; the text tells what it was."""
 
 
 class TooLate(Exception):
-    """No whole message came in time."""
+    """No whole message arrived in time."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,12 @@ def _from_body(body: Any) -> Message:
         raise MessageError(f"a message that does not hold what it should: {error}") from None
 
 
-_TYPES = {"str": str, "bool": bool, "int": int, "float": (int, float)}
+_TYPES: dict[str, tuple[type, ...]] = {
+    "str": (str,),
+    "bool": (bool,),
+    "int": (int,),
+    "float": (int, float),
+}
 
 
 def _check_types(message: Any) -> None:
@@ -143,8 +148,8 @@ def receive(file: int, timeout_s: float | None = None) -> Message:
 
     Raises:
         EOFError: the other end is gone, before a message or within one.
-        TooLate: it did not come in time.
-        MessageError: what came is no message.
+        TooLate: it did not arrive in time.
+        MessageError: it is no message.
     """
     deadline = None if timeout_s is None else time.monotonic() + timeout_s
     magic, size = _HEAD.unpack(_read(file, _HEAD.size, deadline))

@@ -118,7 +118,7 @@ class Worker:
         )
 
     def _ask(self, request: Message, timeout_s: float) -> Message | str | None:
-        """The reply, or what became of the process instead as a text; None when it came too late.
+        """The reply, or what became of the process instead as a text; None when it is too late.
 
         Everything that is no message ends the process: what comes behind it could be anything.
         """

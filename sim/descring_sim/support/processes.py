@@ -62,7 +62,7 @@ class Tail:
                 self._data = (self._data + part)[-self._keep :]
 
     def text(self, patience_s: float = 0.5) -> str:
-        """What came so far, after the end of the process: all of it, unless others hold on."""
+        """What was printed, after the end of the process: all of it, unless others hold on."""
         self._thread.join(patience_s)
         return self._data.decode(errors="replace").strip()
 

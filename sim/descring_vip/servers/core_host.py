@@ -25,7 +25,7 @@ HALT_CYCLES = 64
 LATE_CYCLES = 96
 """Cycles that a late host leaves a batch of lines without a doorbell, and one that pauses waits."""
 _SETTLE_CYCLES = 8
-"""Cycles around a change of `enable` in which no line is published: which came first is open."""
+"""Cycles around a change of `enable` in which no line is published: which is first is open."""
 U32 = 0xFFFF_FFFF
 
 
@@ -140,7 +140,7 @@ class CoreHost(StreamHost):
             now = read_bytes(data) if read_int(valid) else None
             if self._shown[name] is not None and now != self._shown[name]:
                 what = "changed" if now else "was withdrawn"
-                self._break("RING-005", f"an offered completion {what} before it was taken")
+                self._break("RING-005", f"a pending completion {what} before it was taken")
             self._shown[name] = None if self.taking else now
 
     def _set_enable(self) -> None:

@@ -31,7 +31,7 @@ MAX_BYTES = 1 << 20
 KINDS = ("library", "command", "core", "axi-device")
 """What ``dut.kind`` can be; the table of that name has the rest."""
 _FAST_KINDS = ("library", "command")
-"""Kinds for which ``capabilities.exhaustive`` is true unless the file says otherwise."""
+"""Kinds for which ``capabilities.exhaustive`` is true unless the file has another value."""
 OLD_KINDS = {"rtl": "core", "shell": "axi-device"}
 """Names of kinds up to 0.1, with those of today; both are accepted."""
 
@@ -193,7 +193,7 @@ def read_file(path: Path) -> DutFile:
 
 
 def _usual(kind: object, table: object) -> dict[str, Any]:
-    """What an implementation of this kind claims unless its file says otherwise."""
+    """What an implementation of this kind claims unless its file has another value."""
     ports = table.get("ports", {}) if isinstance(table, dict) else {}
     at_ports = [name for name in ("enable", "halted") if kind == "core" and name in ports]
     registers = table.get("registers", {}) if isinstance(table, dict) else {}

@@ -55,7 +55,7 @@ class Test:
         """The streams of a stream test, in their order."""
         assert self.stream is not None
         drawn = self.stream(draw)
-        return [drawn] if hasattr(drawn, "lines") else list(drawn)
+        return list(drawn) if isinstance(drawn, Iterator) else [drawn]
 
     def missing(self, capabilities: Capabilities) -> list[str]:
         """The tokens that it needs and does not get; empty if it is to be run."""

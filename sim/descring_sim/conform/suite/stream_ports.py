@@ -53,7 +53,7 @@ def halted_before_during_and_after(draw: Draw) -> Iterator[Vector]:
 
 @stream_test("RING-005", "backpressure", "rings:chip", smoke=True)
 def offered_until_taken(draw: Draw) -> Iterator[Vector]:
-    """A completion that is offered stays, and stays the same, until it is taken, in either ring."""
+    """A completion that is valid stays valid and the same until it is taken, in either ring."""
     granted = draw.capabilities.tokens()
     for split in (False, True) if "split_reward" in granted else (False,):
         vector = _with_stops(draw, 120, 30 if "opcode:STOP" in granted else 0)

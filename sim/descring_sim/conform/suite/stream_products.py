@@ -134,7 +134,7 @@ def every_opcode_checked_the_other_way(draw: Draw) -> Iterator[Vector]:
 
 
 def _covering(draw: Draw) -> npt.NDArray[Any]:
-    """Values that a decoder which looks at part of the bits takes for an opcode, and others."""
+    """Values that a decoder which reads part of the bits takes for an opcode, and others."""
     one = 1 << np.arange(16)
     named = np.array([OPCODE[name] for name in draw.capabilities.opcodes])
     near = named[:, np.newaxis] ^ one
