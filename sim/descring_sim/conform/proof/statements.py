@@ -55,17 +55,20 @@ def prepare(folder: Path) -> Dut:
     return dut
 
 
-_GENERAL = ("RING-006", "RING-002", "LIFE-003", "CNT-001", "DESC-023", "RING-008", "RING-013")
-"""Rules of which the tests at the level of devices meet lines of every kind."""
+_GENERAL = ("FLAG-010", "DESC-023", "RING-006", "LIFE-003", "CNT-001", "RING-002", "RING-008")
+"""Rules of which the tests meet lines of every kind."""
+_LAST = ("OP-ERR/every-opcode", "OP-ERR/every-opcode-checked-the-other-way")
+"""Tests that take longest."""
 
 
 def _order(statement: Statement) -> list[Test]:
     """The tests of its level: those of its rule first, quick ones before others."""
-    tests = [test for test in all_tests() if test.level == statement.level]
-    own = [test for test in tests if test.rule == statement.rule]
-    other = [t for t in tests if t.rule in _GENERAL and t.rule != statement.rule]
-    ordered = sorted(own, key=lambda test: not test.smoke)
-    return ordered + sorted(other, key=lambda test: not test.smoke)
+
+    def place(test: Test) -> tuple[bool, bool, bool, bool]:
+        own = test.rule == statement.rule
+        return not own, not own and test.id in _LAST, not test.smoke, test.rule not in _GENERAL
+
+    return sorted((t for t in all_tests() if t.level == statement.level), key=place)
 
 
 def try_statement(dut: Dut, statement: Statement) -> Outcome:

@@ -34,7 +34,9 @@ def _by_flags(draw: Draw, masks: list[int], *, stops: bool) -> tuple[list[Kind],
     """Each kind with each of ``masks``, and host-owned flags by turns."""
     chosen = times(kinds(draw.capabilities, stops=stops), len(masks))
     flags = np.resize(np.array(masks), len(chosen))
-    return chosen, flags | np.array(_HOST)[np.arange(len(chosen)) // len(masks) % len(_HOST)]
+    kind = np.arange(len(chosen)) // len(masks)
+    # Not the kind's number alone: the checks of a line take turns with it.
+    return chosen, flags | np.array(_HOST)[(kind + kind // len(_HOST)) % len(_HOST)]
 
 
 @stream_test("FLAG-010", smoke=True)
