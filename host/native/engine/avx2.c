@@ -135,15 +135,18 @@ INLINE float sum_of_weights(const __m256 weight[4]) {
   return _mm_cvtss_f32(_mm_hadd_ps(sixteen, sixteen));
 }
 
-// Weighted values, 16 dims at a time: the even tokens, the odd ones, then both [ATT-004].
-INLINE void sum_values(const hw_u16 *const *row, const float *weight, float *out) {
+// Weighted values, 16 dims at a time: the even tokens, the odd ones, then both [ATT-004]. Tokens from
+// `tokens` on count as zeros, whatever their slots hold; it is a constant where all are there.
+INLINE void sum_values(const hw_u16 *values, const float *weight, hw_u32 tokens, float *out) {
+  static const hw_u16 nothing[HWE_DIMS];
   for (int d = 0; d < (int)HWE_DIMS; d += 2 * LANES) {
     __m256 x[6], y[6];
 #pragma GCC unroll 32
     for (int at = 0; at < (int)HWE_BLOCK_TOKENS; ++at) {
       const int token = 2 * (at & 15) + (at >> 4);
       const __m256 w = _mm256_broadcast_ss(weight + token);
-      const __m128i *value = (const __m128i *)(const void *)(row[token] + d);
+      const hw_u16 *row = token < (int)tokens ? values + token * (int)HWE_DIMS : nothing;
+      const __m128i *value = (const __m128i *)(const void *)(row + d);
       __m256 left = _mm256_mul_ps(w, _mm256_cvtph_ps(_mm_loadu_si128(value)));
       __m256 right = _mm256_mul_ps(w, _mm256_cvtph_ps(_mm_loadu_si128(value + 1)));
       int level = 0;
@@ -161,7 +164,6 @@ INLINE void sum_values(const hw_u16 *const *row, const float *weight, float *out
 
 AVX2 static int block_avx2(const hwe_query_t *query, const hw_u16 *block, const hw_u16 *next,
                            hw_u32 position, hw_u32 tokens, hwe_partial_t *result) {
-  static const hw_u16 nothing[HWE_DIMS];
   const __m256 scale = bits(HWE_SCORE_SCALE_BITS), least = bits(0xFF800000u);  // -infinity
   __m256 score[4], most = least;
   __m256i bad = _mm256_setzero_si256();
@@ -190,12 +192,12 @@ AVX2 static int block_avx2(const hwe_query_t *query, const hw_u16 *block, const 
       fetch(next + (HWE_BLOCK_TOKENS + 8 * at + token) * (int)HWE_DIMS);
     }
   }
-  const hw_u16 *row[HWE_BLOCK_TOKENS];
-  for (int token = 0; token < (int)HWE_BLOCK_TOKENS; ++token) {
-    row[token] = token < (int)tokens ? block + ((int)HWE_BLOCK_TOKENS + token) * (int)HWE_DIMS
-                                     : nothing;
+  const hw_u16 *values = block + HWE_BLOCK_TOKENS * HWE_DIMS;
+  if (tokens == HWE_BLOCK_TOKENS) {
+    sum_values(values, weight, HWE_BLOCK_TOKENS, result->value);
+  } else {
+    sum_values(values, weight, tokens, result->value);
   }
-  sum_values(row, weight, result->value);
   result->sum = sum_of_weights(score);
   result->reference = (int)_mm256_cvtss_f32(reference);
   return 0;
