@@ -81,9 +81,10 @@ INLINE __m256 chunk_sums(const hwe_query_t *query, const hw_u16 *key) {
   return _mm256_add_ps(low, high);
 }
 
+// Into the second level: the first has no room for two blocks.
 INLINE void fetch(const hw_u16 *row) {
   for (int line = 0; line < 4; ++line) {
-    _mm_prefetch((const char *)(row + 32 * line), _MM_HINT_T0);
+    _mm_prefetch((const char *)(row + 32 * line), _MM_HINT_T1);
   }
 }
 
@@ -348,7 +349,8 @@ AVX2 static void input_avx2(hw_u32 token, hw_u32 position, float *x) {
   }
 }
 
-// Four masses at distances u below 41; above it any number [SAMP-003].
+// Four masses [SAMP-003]. At distances from the cut on the last shift leaves nothing; from 2^20 on
+// `q` has the bits of another exponent, and shifts even further.
 INLINE __m256i four_masses(__m128 u) {
   static const hw_u32 coarse[HWE_TABLE_ENTRIES] = HWE_EXP2_COARSE;
   static const hw_u32 fine[HWE_TABLE_ENTRIES] = HWE_EXP2_FINE;
@@ -376,19 +378,16 @@ INLINE __m256i four_masses(__m128 u) {
 
 AVX2 static void masses_avx2(const float *logits, hw_u32 count, float greatest, float temperature,
                              hw_u64 *masses) {
-  const __m256 heat = _mm256_set1_ps(temperature), cut = _mm256_set1_ps((float)HWE_MASS_CUT);
+  const __m256 heat = _mm256_set1_ps(temperature);
   const __m256 top = _mm256_div_ps(_mm256_set1_ps(greatest), heat);
   hw_u32 id = 0;
   for (; id + LANES <= count; id += LANES) {
     const __m256 score = _mm256_div_ps(_mm256_loadu_ps(logits + id), heat);
     const __m256 u = _mm256_mul_ps(_mm256_sub_ps(top, score), bits(HWE_LOG2_E_BITS));
-    const __m256i near = _mm256_castps_si256(_mm256_cmp_ps(u, cut, _CMP_LT_OQ));
-    const __m256i low = _mm256_cvtepi32_epi64(_mm256_castsi256_si128(near));
-    const __m256i high = _mm256_cvtepi32_epi64(_mm256_extracti128_si256(near, 1));
     _mm256_storeu_si256((__m256i *)(void *)(masses + id),
-                        _mm256_and_si256(low, four_masses(_mm256_castps256_ps128(u))));
+                        four_masses(_mm256_castps256_ps128(u)));
     _mm256_storeu_si256((__m256i *)(void *)(masses + id + 4),
-                        _mm256_and_si256(high, four_masses(_mm256_extractf128_ps(u, 1))));
+                        four_masses(_mm256_extractf128_ps(u, 1)));
   }
   if (id < count) {
     hwe_masses(logits + id, count - id, greatest, temperature, masses + id);
