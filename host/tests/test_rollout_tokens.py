@@ -27,6 +27,7 @@ from descring_rollouts.watch import Watcher
 
 NONE = contract.NONE
 ENGINE = ModelEngine(64)
+NATIVE = open_engine("native", 64)
 SAMPLING = Sampling(seed=77, temperature=0.9, top_p=0.95, top_k=40, eos=11)
 LENGTHS = (1, 31, 32, 33, 70)
 
@@ -54,7 +55,7 @@ def requests(given: Sequence[Sequence[int]], samples: int = 3, seed: int = 6) ->
 def run(device: Any, asked: Records, given: Sequence[Sequence[int]], **options: Any) -> Runtime:
     """A finished run with the engine."""
     base: dict[str, Any] = {
-        "engine": ENGINE, "sampling": SAMPLING, "slots": 6, "kv_blocks": 40,
+        "engine": NATIVE, "sampling": SAMPLING, "slots": 6, "kv_blocks": 40,
     }  # fmt: skip
     runtime = Runtime(device, **base | options)
     list(runtime.run_requests(asked, [np.array(item, dtype=np.uint32) for item in given]))
@@ -103,6 +104,7 @@ EXPECTED = alone(ASKED, GIVEN)
 
 PLANS: dict[str, dict[str, Any]] = {
     "plain": {},
+    "model": {"engine": ENGINE},
     "not shared": {"share": False},
     "deep": {"depth": 3, "window": 4, "ring_slots": 8, "policy": "PREFIX", "overtake": 5},
     "scored": {"boundary_rewards": True, "scorer": 1, "score_ticks": 2, "reward_credits": 2},
@@ -201,13 +203,13 @@ def test_lines_name_their_records(monkeypatch: pytest.MonkeyPatch) -> None:
     """[REC-005] `kv_offset` and the cookie; the rest of the line is as without an engine."""
     watched, plain = _Submitted(), _Submitted()
     arenas: list[Bytes] = []
-    make = ENGINE.new_arena
+    make = NATIVE.new_arena
 
     def new_arena(size: int) -> Bytes:
         arenas.append(make(size))
         return arenas[-1]
 
-    monkeypatch.setattr(ENGINE, "new_arena", new_arena)
+    monkeypatch.setattr(NATIVE, "new_arena", new_arena)
     asked = make_requests(GIVEN, samples=1, new_tokens=5)
     with open_device("model") as device:
         run(device, asked, GIVEN, watchers=[watched])
@@ -226,8 +228,9 @@ def test_lines_name_their_records(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_engines_are_found_by_name() -> None:
-    """``"model"`` is the golden model; others are named in the error."""
+    """Of a vocabulary; others are named in the error."""
     assert isinstance(open_engine("model", 9), ModelEngine)
+    assert open_engine("native", 9, threads=2).vocabulary == 9
     assert open_engine("model", 9).vocabulary == 9
     with pytest.raises(ValueError, match=r"engine: expected model, native.*, got 'gpu'"):
         open_engine("gpu")
