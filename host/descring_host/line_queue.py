@@ -4,13 +4,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
-from descring_model import DESC_DTYPE, Lines, as_lines, contract
+from descring_model import DESC_DTYPE, Lines, contract
 from descring_model.lines import copy_lines
 
 from descring_host.completion import LINE_STRUCT, Completion
@@ -18,8 +17,10 @@ from descring_host.device import Device, check_identity
 from descring_host.errors import QUEUE_CLOSED, DeviceClosed, QueueFull
 from descring_host.fork import BELONGS_TO_PARENT, belongs_to_this_process
 from descring_host.native import FastQueue, check_unsigned, ffi, lib, nanoseconds
-from descring_host.ports import DONE, REWARD, Geometry, NativePort, Port, RegisterPort
+from descring_host.native_port import NativePort
+from descring_host.ports import DONE, REWARD, Geometry, Port, RegisterPort
 from descring_host.setup import adopt, check_slots, configure, lay_out
+from descring_host.taking import Taking, as_array, contiguous_lines
 from descring_host.waiting import Patience, Watch
 
 _MASK = 0xFFFFFFFF
@@ -29,63 +30,6 @@ CHUNK = 65536
 """Lines that one poll takes at most unless told otherwise: the greatest ring."""
 
 WhenFull = Literal["block", "raise", "short"]
-
-
-@dataclass
-class Taking:
-    """Completions that are being moved from a ring into an array.
-
-    How many are there already stands in the ring's head alone, so an exception that a signal's
-    handler raises in the middle loses none.
-    """
-
-    ring: int
-    lines: Lines
-    first: int
-    """The ring's head before the first."""
-
-    def count(self, port: Port) -> int:
-        """How many completions lie in :attr:`lines`."""
-        return min(len(self.lines), (port.head(self.ring) - self.first) & _MASK)
-
-    def more(self, port: Port) -> int:
-        """Take what can be taken now and still fits; how many that is."""
-        rest = self.lines[self.count(port) :]
-        return port.take(self.ring, rest) if len(rest) else 0
-
-    def taken(self, port: Port) -> Lines:
-        """What was taken so far."""
-        return self.lines[: self.count(port)]
-
-
-class Kept(Taking):
-    """Completions that a call keeps until it returns."""
-
-    def count(self, port: Port) -> int:
-        """All of them."""
-        return len(self.lines)
-
-
-class Unsent(Taking):
-    """Completions whose next legs are to be submitted from ring index ``first`` on.
-
-    Those that were not submitted yet count as taken; the others are in flight.
-    """
-
-    def count(self, port: Port) -> int:
-        """How many are left."""
-        return max(0, len(self.lines) - ((port.next_index() - self.first) & _MASK))
-
-    def taken(self, port: Port) -> Lines:
-        """Those that are left."""
-        return self.lines[len(self.lines) - self.count(port) :]
-
-
-def as_array(held: Lines | Completion) -> Lines:
-    """What a queue holds, as lines."""
-    if isinstance(held, np.ndarray):
-        return held
-    return np.frombuffer(LINE_STRUCT.pack(*held), dtype=DESC_DTYPE).copy()
 
 
 class LineQueue(FastQueue):
@@ -221,13 +165,13 @@ class LineQueue(FastQueue):
 
         They must be the next ones submitted. Raises ``ValueError`` as :meth:`submit`.
         """
-        sealed = self._lines(lines).copy()
+        sealed = contiguous_lines(lines).copy()
         if len(sealed):
             lib.hd_seal(ffi.from_buffer(sealed), len(sealed), self.next_index)
         return sealed
 
     def _submit_slowly(self, lines: npt.NDArray[Any], *, timeout_s: float | None = None) -> int:
-        todo = self._lines(lines)
+        todo = contiguous_lines(lines)
         self._check_open()
         if self.when_full == "raise" and self._port.room() < len(todo):
             self._watch.check_device()
@@ -332,7 +276,7 @@ class LineQueue(FastQueue):
         ring = REWARD if reward else DONE
         if out is None:
             return self._take(ring, max_lines, timeout_s)
-        target = self._lines(out)
+        target = contiguous_lines(out)
         if not target.flags.writeable:
             raise ValueError("out: expected a writable array")
         # What is taken stays the queue's own until the caller has it: the caller may reuse `out`.
@@ -447,16 +391,6 @@ class LineQueue(FastQueue):
         trace: TracebackType | None,
     ) -> None:
         self.close()
-
-    @staticmethod
-    def _lines(lines: npt.NDArray[Any]) -> Lines:
-        viewed = as_lines(lines)
-        if not viewed.flags.c_contiguous:
-            raise ValueError(
-                f"expected lines side by side in memory, got strides {viewed.strides}; pass "
-                "numpy.ascontiguousarray(lines)"
-            )
-        return viewed
 
     def _check_open(self) -> None:
         if self._closed:

@@ -14,15 +14,14 @@ import numpy.typing as npt
 from descring_host.errors import DEVICE_CLOSED, DeviceClosed
 from descring_host.fork import BELONGS_TO_PARENT, belongs_to_this_process
 from descring_host.native import check_u32, ffi, lib, nanoseconds
-from descring_host.ports import (
-    SLICE_S,
+from descring_host.native_port import (
     STILL_S,
     STILL_SLICE_NS,
-    Geometry,
     NativePort,
     corrupt,
     stands_not_still,
 )
+from descring_host.ports import SLICE_S, Geometry
 from descring_host.segment import Segment
 
 

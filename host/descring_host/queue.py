@@ -13,9 +13,10 @@ from descring_model import DESC_DTYPE, Lines, contract, goes_to_reward
 
 from descring_host.completion import Completion
 from descring_host.errors import DeviceError, DeviceHalted, QueueTimeout
-from descring_host.line_queue import CHUNK, Kept, LineQueue, Taking, Unsent, as_array
+from descring_host.line_queue import CHUNK, LineQueue
 from descring_host.native import ffi, lib
 from descring_host.ports import DONE, REWARD, SLICE_S
+from descring_host.taking import Kept, Taking, Unsent, as_array, contiguous_lines
 from descring_host.waiting import Patience
 
 _CHECKED = contract.FLAG["CHECKED"]
@@ -155,7 +156,7 @@ class CommandQueue(LineQueue):
                 ``completions`` are those taken, in order of submission.
             As :meth:`submit` and :meth:`drain` for the rest.
         """
-        todo = self._lines(lines)
+        todo = contiguous_lines(lines)
         self._check_idle()
         if seal:
             todo = self.seal(todo)
@@ -245,7 +246,7 @@ class CommandQueue(LineQueue):
         Raises:
             As :meth:`exchange`.
         """
-        last = self._lines(completions).copy()
+        last = contiguous_lines(completions).copy()
         going = np.flatnonzero(goes_to_reward(last))
         ended: list[Taking] = []
         if len(going):

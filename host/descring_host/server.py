@@ -22,7 +22,7 @@ from descring_host.cpu import WORKERS_MAX, join, peer_of
 from descring_host.errors import HostError
 from descring_host.native import ffi, lib
 from descring_host.native_device import open_native
-from descring_host.ports import fault_of
+from descring_host.native_port import fault_of
 from descring_host.segment import Segment
 
 _LOOK_S = 0.1

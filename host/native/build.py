@@ -39,6 +39,8 @@ CORE = (
     "peer.c",
     "registers.c",
     "queue.c",
+    "submit.c",
+    "completions.c",
     "device.c",
     "rollouts/slab.c",
     "rollouts/memory.c",
@@ -53,7 +55,12 @@ CORE = (
     "rollouts/run.c",
 )
 """In layers: each calls only what stands before it."""
-BINDING = ("binding/arrays.c", "binding/fast_queue.c")
+BINDING = (
+    "binding/arrays.c",
+    "binding/fast_submit.c",
+    "binding/fast_take.c",
+    "binding/fast_queue.c",
+)
 FLAGS = (
     "-std=c11",
     "-O3",

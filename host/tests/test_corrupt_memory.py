@@ -166,18 +166,23 @@ def test_random_stores_into_a_live_segment(tmp_path: Path) -> None:
 
 UNCHECKED = {
     "CMD_HEAD": (
-        "queue.c",
+        "submit.c",
         "if (head - queue->cmd_head > queue->cmd_tail - queue->cmd_head) {",
         "if (0) {",
         "command ring's indices",
     ),
     "CMD_HEAD, checked and then loaded again": (
-        "queue.c",
+        "submit.c",
         "  queue->cmd_head = head;\n",
         "  queue->cmd_head = head = hw_get(queue->cmd_head_word);\n",
         "command ring's indices",
     ),
-    "DONE_TAIL": ("queue.c", "if (count <= side->slots) {", "if (1) {", "done ring's indices"),
+    "DONE_TAIL": (
+        "completions.c",
+        "if (count <= side->slots) {",
+        "if (1) {",
+        "done ring's indices",
+    ),
     "bases and sizes": (
         "worker.c",
         "if (hw_check_rings(device, &geometry, words ? HW_RING_SLOTS_OFFSET : 0)) {",

@@ -12,7 +12,8 @@ import pytest
 from descring_host import CommandQueue, DeviceClosed, DeviceError, open_device
 from descring_host.completion import LINE_STRUCT, Completion
 from descring_host.native import ffi
-from descring_host.ports import SLICE_S, NativePort
+from descring_host.native_port import NativePort
+from descring_host.ports import SLICE_S
 from descring_model import DESC_DTYPE, complete, contract, streams
 from host_support import GOOD_DECODE, PATIENCE_S, REG, SHORT_S, decode
 

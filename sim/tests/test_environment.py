@@ -143,8 +143,9 @@ def test_an_odd_name_gets_a_plain_one(tmp_path: Path, monkeypatch: pytest.Monkey
     link.unlink()
     link.symlink_to("/none")
     assert plain_paths.plain(folder).samefile(folder)
-    assert plain_paths.make_flags(link, "-j2") == f"-j2 -- CURDIR={link}"
-    assert plain_paths.make_flags(tmp_path, "-j2") == "-j2"
+    header = "CFG_CXXFLAGS_PCH_I=-include"
+    assert plain_paths.make_flags(link, "-j2") == f"-j2 -- CURDIR={link} {header}"
+    assert plain_paths.make_flags(tmp_path, "-j2") == f"-j2 -- {header}"
     assert link.parent.stat().st_mode & 0o077 == 0
     monkeypatch.setattr(plain_paths, "_PLACES", ())
     monkeypatch.setattr(tempfile, "gettempdir", lambda: str(folder))

@@ -167,9 +167,9 @@ def test_gen_check_names_a_stale_file(checkout: Path, path: str, damage: str) ->
 
 
 def test_gen_check_passes_what_gen_wrote(checkout: Path) -> None:
-    """All seven files are examined, and are up to date."""
+    """All ten files are examined, and are up to date."""
     result = CliRunner().invoke(gen_check, ["--root", str(checkout)])
-    assert (result.exit_code, result.output) == (0, "7 generated files are up to date\n")
+    assert (result.exit_code, result.output) == (0, "10 generated files are up to date\n")
 
 
 def test_interrupted_writing_leaves_the_old_file(

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from descring_model import rules
+from descring_model.engine import rules as engine_rules
 from descring_model.rollouts import rules as rollout_rules
 
 from descring_sim.cosim import block as blocks
@@ -77,8 +78,8 @@ class Scan:
 
 
 def tracked_rules() -> tuple[rules.Rule, ...]:
-    """Every rule that must have tests: of the contract, and of the rollout runtime."""
-    return (*rules.all_rules(), *rollout_rules.all_rules())
+    """Every rule that must have tests: of the contract, the rollout runtime and the engine."""
+    return (*rules.all_rules(), *rollout_rules.all_rules(), *engine_rules.all_rules())
 
 
 _Function = ast.FunctionDef | ast.AsyncFunctionDef

@@ -13,6 +13,9 @@ from descring_sim.gen import (
     c_header,
     contract_doc,
     dut_header,
+    engine_doc,
+    engine_header,
+    engine_vectors,
     requirements,
     rollout_doc,
     rollout_header,
@@ -27,6 +30,9 @@ DUT_HEADER = "host/include/descring_dut.h"
 CONTRACT_PAGE = "docs/contract.md"
 ROLLOUT_HEADER = "host/include/hw_rollouts.h"
 ROLLOUT_PAGE = "docs/rollout-contract.md"
+ENGINE_HEADER = "host/include/hw_engine_data.h"
+ENGINE_PAGE = "docs/engine-contract.md"
+ENGINE_VECTORS = "docs/engine-vectors.json"
 REQUIREMENTS_PAGE = "docs/requirements.md"
 
 DIFF_LINES = 20
@@ -53,6 +59,9 @@ def render_all(root: Path) -> dict[str, str]:
         CONTRACT_PAGE: contract_doc.render(),
         ROLLOUT_HEADER: rollout_header.render(),
         ROLLOUT_PAGE: rollout_doc.render(),
+        ENGINE_HEADER: engine_header.render(),
+        ENGINE_PAGE: engine_doc.render(),
+        ENGINE_VECTORS: engine_vectors.render(),
         REQUIREMENTS_PAGE: requirements.render(scan(root)),
     }
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import PurePosixPath
 
 from descring_model import rules
+from descring_model.engine import rules as engine_rules
 from descring_model.rollouts import rules as rollout_rules
 
 from descring_sim.gen.citations import (
@@ -33,11 +34,11 @@ SUITE_TITLES: dict[str, str] = {
 _INTRODUCTION = """\
 # Requirements and their tests
 
-Each rule of [the contract](contract.md) and of [the rollout runtime](rollout-contract.md), and the
-tests that cite it in their docstrings. Every suite that the row of a rule does not mark with a dash
-must have a test of it; `MISSING` fails `make test`. RTL tests are cocotb cases; each runs in every
-configuration of its block, on both simulators. The [quick tier](results/tiers.md) has every case
-too, in fewer configurations.
+Each rule of [the contract](contract.md), of [the rollout runtime](rollout-contract.md) and of [the
+engine](engine-contract.md), and the tests that cite it in their docstrings. Every suite that the
+row of a rule does not mark with a dash must have a test of it; `MISSING` fails `make test`. RTL
+tests are cocotb cases; each runs in every configuration of its block, on both simulators. The
+[quick tier](results/tiers.md) has every case too, in fewer configurations.
 
 A proof is a property of [the proofs](formal.md) that states the rule, or a part of it, for all
 inputs; [proofs.md](results/proofs.md) has the outcome of each. The last column shows how
@@ -177,6 +178,14 @@ def render(scan: Scan) -> str:
             "Rollouts ",
             rollout_rules.SECTIONS,
             rollout_rules.all_rules(),
+            (rules.MODEL, rules.HOST),
+            scan,
+            device=False,
+        ),
+        _sections(
+            "Engine ",
+            engine_rules.SECTIONS,
+            engine_rules.all_rules(),
             (rules.MODEL, rules.HOST),
             scan,
             device=False,

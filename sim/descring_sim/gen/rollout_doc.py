@@ -36,12 +36,14 @@ def _bits(items: tuple[Bits, ...]) -> str:
     )
 
 
-def _values(title: str, items: tuple[Value, ...], meaning: str = "meaning") -> str:
+def value_table(title: str, items: tuple[Value, ...], meaning: str = "meaning") -> str:
+    """``items`` by number under ``title``."""
     rows = ((str(item.value), item.name, item.meaning, item.rule) for item in items)
     return f"{title}:\n\n" + table(("value", "name", meaning, "rule"), rows)
 
 
-def _record(title: str, members: tuple[contract.Member, ...]) -> str:
+def record_table(title: str, members: tuple[contract.Member, ...]) -> str:
+    """The members of a record with their offsets under ``title``."""
     offset = 0
     rows = []
     for item in members:
@@ -54,19 +56,19 @@ def _slab() -> str:
     edges = ", ".join(f"{start} -> {end}" for start, end in contract.EDGES)
     return (
         f"The slot word:\n\n{_bits(contract.SLOT_WORD)}"
-        f"{_values('States', contract.STATES)}"
+        f"{value_table('States', contract.STATES)}"
         f"Edges: {edges}; and from each live state ({', '.join(contract.LIVE)}) to DONE by "
         "ROLL-004.\n\n"
-        f"{_values('Errors of the whole runtime', contract.ERRORS)}"
+        f"{value_table('Errors of the whole runtime', contract.ERRORS)}"
     )
 
 
 def _pipeline() -> str:
     return (
-        _values("Queues", contract.QUEUES)
-        + _record("Configuration", contract.CONFIG)
-        + _values("Options", contract.OPTIONS)
-        + _record("Request", contract.REQUEST)
+        value_table("Queues", contract.QUEUES)
+        + record_table("Configuration", contract.CONFIG)
+        + value_table("Options", contract.OPTIONS)
+        + record_table("Request", contract.REQUEST)
     )
 
 
@@ -75,23 +77,23 @@ def _windows() -> str:
 
 
 def _policies() -> str:
-    return _values("Policies", contract.POLICIES, "rank")
+    return value_table("Policies", contract.POLICIES, "rank")
 
 
 def _log() -> str:
     return (
-        _record("Header", contract.HEADER)
-        + _record("Record", contract.RECORD)
-        + _values("Events", contract.EVENTS)
+        record_table("Header", contract.HEADER)
+        + record_table("Record", contract.RECORD)
+        + value_table("Events", contract.EVENTS)
     )
 
 
 def _seeing() -> str:
     return (
-        _values("Counters", seeing.COUNTERS, "moves by one with")
-        + _values("Gauges", seeing.GAUGES)
-        + _record("Head of a live page", seeing.LIVE)
-        + _values("States of a live page", seeing.LIVE_STATES)
+        value_table("Counters", seeing.COUNTERS, "moves by one with")
+        + value_table("Gauges", seeing.GAUGES)
+        + record_table("Head of a live page", seeing.LIVE)
+        + value_table("States of a live page", seeing.LIVE_STATES)
     )
 
 

@@ -23,7 +23,7 @@ _FOOTER = """
 #endif  // HW_ROLLOUTS_H
 """
 
-_TYPES = {"<u2": "hw_u16", "<u4": "hw_u32", "<u8": "hw_u64", "<i8": "int64_t"}
+_TYPES = {"<u2": "hw_u16", "<u4": "hw_u32", "<u8": "hw_u64", "<i8": "int64_t", "<f4": "float"}
 
 _NUMBERS = (
     "NONE",
@@ -47,10 +47,10 @@ _NUMBERS = (
 )
 
 
-def _values(prefix: str, items: tuple[Value, ...]) -> str:
+def value_lines(prefix: str, items: tuple[Value, ...]) -> str:
+    """A ``#define`` for each of ``items``, its name behind ``prefix``."""
     return "".join(
-        f"#define HWR_{prefix}_{item.name.upper()} {item.value}u  // [{item.rule}]\n"
-        for item in items
+        f"#define {prefix}_{item.name.upper()} {item.value}u  // [{item.rule}]\n" for item in items
     )
 
 
@@ -61,7 +61,8 @@ def _positions(prefix: str, items: tuple[Bits, ...]) -> str:
     )
 
 
-def _record(name: str, members: tuple[contract.Member, ...]) -> str:
+def record_struct(prefix: str, name: str, members: tuple[contract.Member, ...]) -> str:
+    """A struct ``PREFIX_NAME_t`` with ``members`` in order, and a check of its size."""
     lines = []
     for item in members:
         if item.code.startswith("S"):
@@ -69,9 +70,10 @@ def _record(name: str, members: tuple[contract.Member, ...]) -> str:
         else:
             lines.append(f"  {_TYPES[item.code]} {item.name};\n")
     size = sum(item.size for item in members)
+    kind = f"{prefix}_{name}"
     return (
-        f"\ntypedef struct hwr_{name} {{\n{''.join(lines)}}} hwr_{name}_t;\n\n"
-        f'HW_STATIC_ASSERT(sizeof(hwr_{name}_t) == {size}, "hwr_{name}_t has no padding");\n'
+        f"\ntypedef struct {kind} {{\n{''.join(lines)}}} {kind}_t;\n\n"
+        f'HW_STATIC_ASSERT(sizeof({kind}_t) == {size}, "{kind}_t has no padding");\n'
     )
 
 
@@ -98,22 +100,22 @@ def render() -> str:
             f"\n{numbers}",
             f"#define HWR_PROMPT_TAG 0x{contract.PROMPT_TAG:016X}ull  // [KV-007]\n",
             f'#define HWR_LOG_MAGIC "{contract.LOG_MAGIC.decode()}"  // [LOG-001]\n',
-            f"\n{_values('STATE', contract.STATES)}",
+            f"\n{value_lines('HWR_STATE', contract.STATES)}",
             f"#define HWR_EDGES {{{edges}}}  // [ROLL-003]\n",
-            f"\n{_values('ERROR', contract.ERRORS)}",
-            f"\n{_values('QUEUE', contract.QUEUES)}",
-            f"\n{_values('POLICY', contract.POLICIES)}",
-            f"\n{_values('OPTION', contract.OPTIONS)}",
-            f"\n{_values('EVENT', contract.EVENTS)}",
-            f"\n{_values('COUNTER', seeing.COUNTERS)}",
-            f"\n{_values('GAUGE', seeing.GAUGES)}",
+            f"\n{value_lines('HWR_ERROR', contract.ERRORS)}",
+            f"\n{value_lines('HWR_QUEUE', contract.QUEUES)}",
+            f"\n{value_lines('HWR_POLICY', contract.POLICIES)}",
+            f"\n{value_lines('HWR_OPTION', contract.OPTIONS)}",
+            f"\n{value_lines('HWR_EVENT', contract.EVENTS)}",
+            f"\n{value_lines('HWR_COUNTER', seeing.COUNTERS)}",
+            f"\n{value_lines('HWR_GAUGE', seeing.GAUGES)}",
             f"\n{_live()}",
             f"\n{_positions('WORD', contract.SLOT_WORD)}",
             f"\n{_positions('USER_DATA', contract.USER_DATA)}",
-            _record("config", contract.CONFIG),
-            _record("request", contract.REQUEST),
-            _record("record", contract.RECORD),
-            _record("header", contract.HEADER),
+            record_struct("hwr", "config", contract.CONFIG),
+            record_struct("hwr", "request", contract.REQUEST),
+            record_struct("hwr", "record", contract.RECORD),
+            record_struct("hwr", "header", contract.HEADER),
             _FOOTER,
         ]
     )

@@ -85,9 +85,10 @@ def make_flags(folder: Path, *flags: str) -> str:
     make looks behind the link, and Verilator's makefile refuses what it then finds, although it
     uses the name for nothing else.
     """
-    if _PLAIN.fullmatch(str(folder.resolve())):
-        return " ".join(flags)
-    return " ".join([*flags, "--", f"CURDIR={folder}"])
+    names = {} if _PLAIN.fullmatch(str(folder.resolve())) else {"CURDIR": str(folder)}
+    # The makefile of the wheel 5.38.0 names a precompiled header without the option.
+    names["CFG_CXXFLAGS_PCH_I"] = "-include"
+    return " ".join([*flags, "--", *(f"{name}={value}" for name, value in names.items())])
 
 
 def _links() -> Path:
