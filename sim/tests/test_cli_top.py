@@ -121,7 +121,7 @@ def test_the_view_ends_with_its_session(end: str) -> None:
         assert child.stdin is not None
         assert child.stdout is not None
         assert child.stdout.readline() == "group\n"
-        top = [Path(sys.executable).with_name("descring"), "top", "--pid", str(child.pid)]
+        top = [str(Path(sys.executable).with_name("descring")), "top", "--pid", str(child.pid)]
         with subprocess.Popen(
             [*top, "--interval", "0.05"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         ) as view:
