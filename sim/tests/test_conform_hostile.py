@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 from conform_support import plugin
 from descring_sim.conform.duts import dut_file
+from descring_sim.conform.errors import DutError
 from descring_sim.conform.messages import (
     FRAME_MAX,
     MessageError,
@@ -164,8 +165,8 @@ def test_output_is_bounded_and_children_are_not_waited_for(tmp_path: Path) -> No
     assert code is None
     assert len(said) <= 1000
     began = time.monotonic()
-    command = ["sh", "-c", "sleep 60 & echo said; exit 3"]
-    assert processes.capture(command, timeout_s=20.0, cwd=tmp_path) == (3, "said")
+    command = ["sh", "-c", "sleep 60 & echo printed; exit 3"]
+    assert processes.capture(command, timeout_s=20.0, cwd=tmp_path) == (3, "printed")
     assert time.monotonic() - began < 15
 
 
@@ -217,5 +218,5 @@ def test_a_failed_build_shows_its_first_error(tmp_path: Path) -> None:
         '[dut]\nname = "x"\nversion = "1"\nkind = "command"\n'
         f'[command]\nrun = ["true"]\nbuild = ["sh", "-c", "{script}"]\n'
     )
-    with pytest.raises(dut_file.DutError, match=r"ended with 2: a\.c:1: error: first \| \.\.\."):
+    with pytest.raises(DutError, match=r"ended with 2: a\.c:1: error: first \| \.\.\."):
         dut_file.read_file(path).run_build(tmp_path / "folder")
