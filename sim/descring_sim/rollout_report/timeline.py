@@ -109,12 +109,12 @@ def timeline(
         ordered = sorted(cycles, key=lambda item: item.at)
         edge = -1e9
         for mark in ordered:
-            at = x(mark.at)
-            if at - edge >= inside / _MARKS and at <= WIDTH - _RIGHT:
-                edge = at
+            spot = x(mark.at)
+            if spot - edge >= inside / _MARKS and spot <= WIDTH - _RIGHT:
+                edge = spot
                 parts.append(
-                    f'<line class="grid" x1="{at:.1f}" x2="{at:.1f}" y1="{bottom}" '
-                    f'y2="{bottom + 6}"/><text x="{at:.1f}" y="{bottom + 18}">{mark.cycle}</text>'
+                    f'<line class="grid" x1="{spot:.1f}" x2="{spot:.1f}" y1="{bottom}" '
+                    f'y2="{bottom + 6}"/><text x="{spot:.1f}" y="{bottom + 18}">{mark.cycle}</text>'
                 )
     for place, (name, colour) in enumerate(_COLOURS.items()):
         corner = _LEFT + 95 * place
