@@ -41,7 +41,7 @@ class Samples(Watcher):
         self._rows: list[Any] = []
 
     def started(self, core: RolloutCore, config: Records, requests: Records) -> None:
-        """Begin anew."""
+        """Begin a run."""
         self._core, self._rows = core, []
 
     def ticked(self) -> None:
