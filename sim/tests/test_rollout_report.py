@@ -42,7 +42,7 @@ def test_samples_are_the_gauges_of_every_tick() -> None:
         runtime = Runtime(device, slots=6, kv_blocks=40, watchers=[samples])
         list(runtime.run([40, 50], samples=5, new_tokens=70))
     states = [samples.of(f"state_{item.name.lower()}") for item in contract.STATES]
-    assert (sum(states) == 6).all()
+    assert (np.sum(states, axis=0) == 6).all()
     assert len(states[0]) == int(runtime.log()["tick"][-1]) + 1
     releases = runtime.log()[runtime.log()["code"] == contract.EVENT["RELEASE"]]
     assert samples.of("blocks").max() >= releases["c"].max()
@@ -52,7 +52,8 @@ def test_samples_are_the_gauges_of_every_tick() -> None:
 @pytest.mark.parametrize("scorer", [0, 1])
 def test_policies_are_compared_on_the_golden_models_numbers(scorer: int) -> None:
     """Every policy's mean completion, makespan and prompts, as the golden model's log has them."""
-    requests = make_requests([40, 90, 33], samples=5, new_tokens=[[5, 60, 90, 31, 8]] * 3)
+    new = np.array([[5, 60, 90, 31, 8]] * 3)
+    requests = make_requests([40, 90, 33], samples=5, new_tokens=new)
     config = make_config(slots=4, window=3, policy=contract.POLICY["PREFIX"], scorer=scorer)
     rows = compare_policies(config, requests)
     assert [row.name for row in rows] == [name for name in contract.POLICY if name != "CUSTOM"]
