@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from descring_host.engine import NativeEngine, aligned_bytes, ffi, lib
+from descring_host.engine import SPLIT_MAX, NativeEngine, aligned_bytes, ffi, lib
 from descring_model.engine import attention, contract, numbers, sampling, state, weights
 from descring_model.engine.interface import EngineError
 from engine_support import (
@@ -288,7 +288,7 @@ def test_attention_is_the_golden_models_whatever_the_split(
         asked[np.newaxis], kv, [blocks], np.array([tokens]), biased=biased
     )
     for kernels in KERNELS:
-        for runs in (0, split):
+        for runs in (SPLIT_MAX, split):
             output = engine_of(kernels).attend(
                 arena, blocks, tokens, asked, biased=biased, split=runs
             )
