@@ -229,7 +229,7 @@ ensure_venv() {
 
 # What the native core is compiled from; an edit there needs no new environment.
 native_wanted() {
-  cat "$root"/host/native/{,binding/,rollouts/}*.[ch] "$root"/host/native/build.py "$root"/host/include/*.h | sha256sum
+  cat "$root"/host/native/{,binding/,engine/,rollouts/}*.[ch] "$root"/host/native/build.py "$root"/host/include/*.h | sha256sum
 }
 
 native_ready() {

@@ -11,7 +11,6 @@
 
 #define HWE_DIMS 128u
 #define HWE_DOT_CHUNK 8u
-#define HWE_CHUNK_TOKENS 256u
 #define HWE_BLOCK_TOKENS 32u
 #define HWE_BLOCK_BYTES 16384u
 #define HWE_VOCABULARY 1024u

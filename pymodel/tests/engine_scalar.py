@@ -137,11 +137,11 @@ def slot_bias(p: int) -> float:
 
 @dataclass
 class Part:
-    """A partial result of ATT-005: A of each parity, or of both."""
+    """A partial result of ATT-005."""
 
     m: int
     l: float  # noqa: E741
-    a: list[Vector]
+    a: Vector
 
 
 def tree_of(leaf: Callable[[int], Vector | None], bits: Sequence[int], p: int = 0) -> Vector:
@@ -164,10 +164,7 @@ def join(first: Part | None, second: Part | None) -> Part | None:
     return Part(
         m,
         fl(fl(first.l * f) + fl(second.l * g)),
-        [
-            [fl(fl(x * f) + fl(y * g)) for x, y in zip(one, two, strict=True)]
-            for one, two in zip(first.a, second.a, strict=True)
-        ],
+        [fl(fl(x * f) + fl(y * g)) for x, y in zip(first.a, second.a, strict=True)],
     )
 
 
@@ -190,24 +187,20 @@ def attend(q: Vector, keys: list[Vector], values: list[Vector], *, biased: bool 
         def value(p: int) -> Vector | None:
             return [fl(w[p] * v) for v in values[p]] if p in w else None
 
-        parities = [tree_of(value, (1, 2, 3, 4), first + e) or [0.0] * 128 for e in (0, 1)]
-        return Part(m, tree_of(weight, (0, 1, 2, 3, 4), first)[0], parities)
+        weights = tree_of(weight, (0, 1, 2, 3, 4), first)[0]
+        return Part(m, weights, tree_of(value, (1, 2, 3, 4, 0), first))
 
     def blocks(level: int, number: int) -> Part | None:
         if level == 0:
             return block(number)
-        joined = join(blocks(level - 1, 2 * number), blocks(level - 1, 2 * number + 1))
-        if level == 3 and joined is not None:
-            a = [fl(x + y) for x, y in zip(*joined.a, strict=True)]
-            return Part(joined.m, joined.l, [a])
-        return joined
+        return join(blocks(level - 1, 2 * number), blocks(level - 1, 2 * number + 1))
 
-    top = 3
+    top = 0
     while 32 << top < n:
         top += 1
     whole = blocks(top, 0)
     assert whole is not None
-    return [fl(fl(a + 0.0) / whole.l) for a in whole.a[0]]
+    return [fl(fl(a + 0.0) / whole.l) for a in whole.a]
 
 
 def philox(counter: Sequence[int], key: Sequence[int]) -> list[int]:

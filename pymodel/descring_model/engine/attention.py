@@ -13,8 +13,6 @@ from descring_model.engine import contract
 from descring_model.engine.numbers import F16, F32, FLOATS, add_chunks, exp2, pow2, tree, usable
 
 _TOKENS = contract.BLOCK_TOKENS
-_CHUNK_LEVELS = (contract.CHUNK_TOKENS // contract.BLOCK_TOKENS).bit_length() - 1
-_PARITY_BITS = 4
 _BLOCK_BITS = 5
 _GROUP_BLOCKS = 4096
 """Blocks whose keys and values are widened to float32 at a time."""
@@ -29,7 +27,7 @@ class Partial:
         index: ``(k,)``, its number at this level of the tree.
         reference: ``(k,)`` int64, m.
         weight: ``(k,)`` float32, l.
-        values: ``(k, p, 128)`` float32, A of each parity, or of both together.
+        values: ``(k, 128)`` float32, A.
     """
 
     rollout: npt.NDArray[np.int64]
@@ -108,13 +106,14 @@ def _scores(query: F32, keys: F32) -> F32:
 def _block(
     scores: F32, present: npt.NDArray[np.bool_], values: F32
 ) -> tuple[npt.NDArray[np.int64], F32, F32]:
-    """Reference, weight and values by parity of each block [ATT-002..ATT-004]."""
+    """Reference, weight and values of each block [ATT-002..ATT-004]."""
     reference = np.where(present, np.ceil(scores), -np.inf).max(axis=1).astype(np.int64)
     below = np.where(present, scores - reference.astype(np.float32)[:, np.newaxis], np.float32(0))
     weights = np.where(present, exp2(below), np.float32(0))
     weighted = np.where(present[..., np.newaxis], weights[..., np.newaxis] * values, np.float32(0))
-    parities = [tree(weighted[:, parity::2], _PARITY_BITS) for parity in (0, 1)]
-    return reference, tree(weights, _BLOCK_BITS), np.stack(parities, axis=1)
+    # Bit 0 is joined last, so the even tokens stand before the odd ones.
+    ordered = np.concatenate([weighted[:, 0::2], weighted[:, 1::2]], axis=1)
+    return reference, tree(weights, _BLOCK_BITS), tree(ordered, _BLOCK_BITS)
 
 
 def _concatenate(parts: list[Partial]) -> Partial:
@@ -136,7 +135,7 @@ def _join_level(part: Partial) -> Partial:
     f = pow2(part.reference[lower] - reference[lower])
     g = pow2(part.reference[upper] - reference[lower])
     weight[lower] = part.weight[lower] * f + part.weight[upper] * g
-    f, g = f[:, np.newaxis, np.newaxis], g[:, np.newaxis, np.newaxis]
+    f, g = f[:, np.newaxis], g[:, np.newaxis]
     values[lower] = part.values[lower] * f + part.values[upper] * g
     kept = np.ones(len(part.index), dtype=np.bool_)
     kept[upper] = False
@@ -146,11 +145,8 @@ def _join_level(part: Partial) -> Partial:
 
 
 def _finish(part: Partial) -> F32:
-    """Blocks to chunks, chunks to the output of each rollout [ATT-006] [ATT-007]."""
-    for _ in range(_CHUNK_LEVELS):
-        part = _join_level(part)
-    part.values = part.values[:, :1] + part.values[:, 1:]
+    """Blocks to the output of each rollout [ATT-006] [ATT-007]."""
     while part.index.any():
         part = _join_level(part)
-    found: F32 = (part.values[:, 0] + np.float32(0)) / part.weight[:, np.newaxis]
+    found: F32 = (part.values + np.float32(0)) / part.weight[:, np.newaxis]
     return found

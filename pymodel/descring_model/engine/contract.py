@@ -23,8 +23,6 @@ DIMS = 128
 """Of a state, an embedding, a query, a key, a value and an output."""
 DOT_CHUNK = 8
 """Neighbouring terms of a dot that are added in sequence [NUM-002]."""
-CHUNK_TOKENS = 256
-"""Tokens whose halves are joined before chunks are [ATT-006]."""
 VOCABULARY = 1024
 VOCABULARY_MAX = 131072
 """Tokens by default, and at most [STATE-002]."""

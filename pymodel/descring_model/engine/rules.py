@@ -207,9 +207,9 @@ _RULES: tuple[Rule, ...] = (
     Rule(
         "ATT-004",
         3,
-        "The weighted values of a block are kept by parity e = bit 0 of p: for each dim d, "
-        "`A_e[d]` is the tree of `fl(w(p) V(p)[d])` over the bits 1, 2, 3, 4 of p, of the tokens "
-        "with parity e.",
+        "The weighted values of a block: for each dim d, `A[d]` is the tree (NUM-003) of "
+        "`fl(w(p) V(p)[d])` over the bits 1, 2, 3, 4, 0 of p, in this order: the even tokens, the "
+        "odd ones, then the two sums.",
         (MODEL,),
     ),
     Rule(
@@ -217,16 +217,14 @@ _RULES: tuple[Rule, ...] = (
         3,
         "Joining two partial results, first the one of the lower positions: m := the greater of "
         "m1 and m2, f := pow2(m1 - m), g := pow2(m2 - m), l := fl(fl(l1 f) + fl(l2 g)), and each "
-        "A likewise. With one that has no token the other is the result.",
+        "`A[d]` likewise. With one that has no token the other is the result.",
         (MODEL,),
     ),
     Rule(
         "ATT-006",
         3,
-        "Blocks join (ATT-005) over the bits 5, 6, 7 of p, in this order, to chunks of 256 "
-        "tokens. Then a chunk's parities are added, `A[d] := fl(A_0[d] + A_1[d])`, and chunks "
-        "join over the bits 8, 9, 10 and so on. So positions 2^j i to 2^j (i + 1) - 1, j >= 5, "
-        "always form one partial result, whoever computes it.",
+        "Blocks join (ATT-005) over the bits 5, 6, 7 and so on of p, in this order. So positions "
+        "2^j i to 2^j (i + 1) - 1, j >= 5, always form one partial result, whoever computes it.",
         (MODEL,),
     ),
     Rule(

@@ -30,7 +30,6 @@ _FOOTER = """
 _NUMBERS = (
     "DIMS",
     "DOT_CHUNK",
-    "CHUNK_TOKENS",
     "BLOCK_TOKENS",
     "BLOCK_BYTES",
     "VOCABULARY",
