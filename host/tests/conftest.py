@@ -51,6 +51,7 @@ the share of the streams' lengths that it gets, for simulators take milliseconds
 _SIMULATORS = ("verilator", "icarus", "verilated")
 _SHARED = ("verilator", "icarus")
 """Backends whose devices pass from test to test: a library, as ``verilated``, costs nothing."""
+_FEW_PROFILES = ("mixed", "checked", "stops")
 
 WHOLE_STREAMS = "DESCRING_WHOLE_STREAMS"
 """Environment variable that gives every backend the whole streams."""
@@ -152,12 +153,19 @@ class OpenBackend:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests over a simulator; ``make check`` leaves them out."""
+    """Mark the tests over a simulator; ``make check`` leaves them out.
+
+    What a profile does in the RTL is the testbenches' matter, so a few suffice for the host's way
+    to a simulator; nightly runs all.
+    """
     for item in items:
         params = item.callspec.params if hasattr(item, "callspec") else {}
         here = item.path.parent == Path(__file__).parent
-        if here and params.get("open_backend") in _SIMULATORS:
+        backend = params.get("open_backend")
+        if here and backend in _SIMULATORS:
             item.add_marker(pytest.mark.slow)
+        if here and backend in _SHARED and params.get("profile", "mixed") not in _FEW_PROFILES:
+            item.add_marker(pytest.mark.nightly)
 
 
 @functools.cache
