@@ -27,6 +27,7 @@ COMMANDS = {
     "conform": ("cli.conform:conform", "Judge implementations of the contract, rule by rule."),
     "campaign": ("cli.campaign:campaign", "Compare an implementation with the model at length."),
     "rollouts": ("cli.rollouts:rollouts", "Run rollouts on any backend, in logical time."),
+    "top": ("cli.top:top", "Watch a running session of rollouts."),
     "trace": ("cli.trace:trace", "Read and compare event logs of rollouts."),
     "shell": ("cli.shell:shell", "A prompt on any backend: submit, ring, poll, step, wave."),
     "waves": ("cli.waves:waves", "Write views of a wave file, and print what opens them."),

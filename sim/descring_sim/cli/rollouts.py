@@ -12,6 +12,8 @@ from typing import Any, TypeVar
 
 import click
 import numpy as np
+from descring_model.engine.contract import VOCABULARY, VOCABULARY_MAX
+from descring_model.engine.interface import EngineError
 from descring_model.rollouts import contract
 
 from descring_sim.support.errors import SimulationError
@@ -20,6 +22,12 @@ from descring_sim.support.progress import progress_bar
 
 MEMORY = 4 << 20
 """Bytes of the device's window: three of the greatest rings fit."""
+
+_SAMPLING = ("vocabulary", "temperature", "top_k", "top_p", "eos")
+"""Options that need an engine."""
+
+_SHOWN = 16
+"""Tokens of a rollout that the terminal shows."""
 
 _LIMITS = {
     "slots": "rollouts at once",
@@ -107,6 +115,21 @@ def _file(option: str, text: str) -> Callable[[_Command], _Command]:
     show_default=True,
     help="Which state machine runs.",
 )
+@click.option(
+    "--engine",
+    metavar="NAME",
+    help="Make real tokens: model, native, or one that a package declares.",
+)
+@click.option(
+    "--vocabulary",
+    type=click.IntRange(1, VOCABULARY_MAX),
+    metavar="N",
+    help=f"Tokens that there are; default {VOCABULARY}.",
+)
+@click.option("--temperature", type=float, help="0 takes the likeliest; default 1.")
+@click.option("--top-k", type=click.IntRange(0), metavar="N", help="Draw from the N likeliest.")
+@click.option("--top-p", type=float, help="Draw from the likeliest with this share; default 1.")
+@click.option("--eos", type=click.IntRange(0), metavar="TOKEN", help="Token that ends a rollout.")
 @_limits
 @click.option(
     "--metrics",
@@ -121,7 +144,8 @@ def _file(option: str, text: str) -> Callable[[_Command], _Command]:
 def rollouts(backend: str, **options: Any) -> None:
     """Run rollouts on a backend of open_device() and print what they did.
 
-    The outcome depends on the options alone: the event log has the same bytes on every backend.
+    The outcome depends on the options alone: the event log has the same bytes on every backend,
+    and with --engine the tokens are the same with every engine. They are in --npz and --json.
     """
     # Imported late: the runtime refuses to be imported while its native core is stale.
     from descring_host import HostError, open_device
@@ -145,7 +169,7 @@ def rollouts(backend: str, **options: Any) -> None:
                 click.echo(f"metrics: {server.url}", err=True)
             device = opened.enter_context(open_device(backend, memory=MEMORY))
             contents, text = _run(device, seed, options, page)
-    except (HostError, ValueError) as error:
+    except (EngineError, HostError, ValueError) as error:
         raise SimulationError(str(error)) from error
     write_files({path: contents[name] for name, path in named.items() if path is not None})
     click.echo(f"{backend}: {text}")
@@ -157,7 +181,7 @@ def _run(
     device: Any, seed: int, options: dict[str, Any], watcher: Any
 ) -> tuple[dict[str, str | bytes], str]:
     """Run all; the contents of every output by its option, and the text for the terminal."""
-    from descring_rollouts import Runtime
+    from descring_rollouts import Runtime, Sampling, open_engine
     from descring_rollouts.core import Core
     from descring_rollouts.model_core import ModelCore
     from descring_rollouts.summary import summarise
@@ -169,6 +193,20 @@ def _run(
     lengths = rng.integers(low, high, size=prompts, endpoint=True).tolist()
     low, high = options["new_tokens"]
     new = rng.integers(low, high, size=(prompts, samples), endpoint=True)
+    given: list[Any] = lengths
+    making: dict[str, Any] = {}
+    asked = {name: options[name] for name in _SAMPLING if options[name] is not None}
+    if options["engine"] is not None:
+        vocabulary = asked.pop("vocabulary", VOCABULARY)
+        making = {
+            "engine": open_engine(options["engine"], vocabulary),
+            "sampling": Sampling(seed=seed, **asked),
+        }
+        tokens = np.random.default_rng([seed, 1])
+        given = [tokens.integers(0, vocabulary, length) for length in lengths]
+    elif asked:
+        option = next(iter(asked)).replace("_", "-")
+        raise click.UsageError(f"--{option}: expected --engine with it; add --engine NAME")
     runtime = Runtime(
         device,
         policy=options["policy"],
@@ -178,12 +216,13 @@ def _run(
         checked=options["checked"],
         core=Core if options["core"] == "native" else ModelCore,
         watchers=[watcher],
+        **making,
         **limits,
     )
     began = time.monotonic()
     with progress_bar() as bar:
         task = bar.add_task("rollouts", total=prompts * samples)
-        for _ in runtime.run(lengths, samples=samples, new_tokens=new):
+        for _ in runtime.run(given, samples=samples, new_tokens=new):
             bar.update(task, completed=runtime.ended)
     seconds = time.monotonic() - began
     trajectories = runtime.trajectories
@@ -195,4 +234,19 @@ def _run(
         "json": trajectories.json_lines(),
         "report": summary.markdown(title),
     }
-    return contents, f"{summary.line()}\nseed {seed}, {seconds:.1f} s"
+    return contents, f"{summary.line()}\n{_first_tokens(trajectories)}seed {seed}, {seconds:.1f} s"
+
+
+def _first_tokens(trajectories: Any) -> str:
+    """The first tokens of the first rollout that was delivered, as a line; without tokens none."""
+    delivered = np.flatnonzero(trajectories.outcome == 1)
+    if trajectories.tokens is None or not len(delivered):
+        return ""
+    place = delivered[0]
+    start, end = trajectories.prompt_tokens[place], trajectories.length[place]
+    made = trajectories.tokens[place, start : min(start + _SHOWN, end)].tolist()
+    more = ", ..." if end - start > _SHOWN else ""
+    return (
+        f"group {trajectories.group[place]} sample {trajectories.sample[place]}: "
+        f"{', '.join(map(str, made)) or 'no new token'}{more}\n"
+    )
