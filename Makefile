@@ -129,8 +129,8 @@ synth: setup  ## synthesise every RTL module: cells, flip-flops, logic depth, no
 	@$(BIN)/descring dev synth
 
 # What takes too long for `make test`; one target after the other.
-NIGHTLY := campaign ci-snippet conform-proof faults formal formal-mutants host-interrupts host-models \
-	host-sanitize host-soak mutants mutants-cuda mutants-model reader-fuzz rollouts-stress soak synth test
+NIGHTLY := campaign ci-snippet conform-proof engine-compare faults formal formal-mutants host-interrupts \
+	host-models host-sanitize host-soak mutants mutants-cuda mutants-model reader-fuzz rollouts-stress soak synth test
 
 .PHONY: nightly
 nightly:  ## everything in full, with a seed that is drawn and printed
@@ -209,6 +209,12 @@ rollouts-stress: setup  ## 10^8 rollouts in the native core, 10^7 operations on 
 	@host/native/check/plain.sh slab 10000000
 	@host/native/check/plain.sh kv 10000000
 	@host/native/check/plain.sh rollouts 100000000 $${SEED:-1}
+
+.PHONY: engine-compare
+engine-compare: setup  ## 10^6 tokens of the native engine against the golden model, 2^32 roundings, 10^5 damaged records: SEED=
+	@host/native/check/plain.sh engine halves
+	@host/native/check/plain.sh engine 100000 $${SEED:-1}
+	@$(BIN)/python host/tests/engine_compare.py --tokens 1000000 --seed $${SEED:-1}
 
 .PHONY: coverage
 coverage: setup  ## line, branch and toggle coverage of the RTL by its testbenches, as HTML

@@ -204,14 +204,17 @@ def test_a_state_that_is_too_great_is_refused(kernels: str) -> None:
             h = np.zeros(DIMS, dtype=np.float32)
             h[place] = value
             assert next_state(engine, h, x)[1] == expected, (place, value)
-    found = set()
-    for value in np.linspace(2.0**24.9, 2.0**25.1, 201, dtype=np.float32):
+    # Around the limit: 0.5 + 0.125 W_res[3][3] of one element, which is 3/64.
+    greatest = {}
+    bits = words_of(np.array([2.0**24 / 0.505859375], dtype=np.float32))[0]
+    for value in (bits + np.arange(-40, 40)).astype(np.uint32).view(np.float32):
         h = np.zeros(DIMS, dtype=np.float32)
         h[3] = value
         made, refused = next_state(engine, h, x)
-        assert refused == bool(np.abs(made).max() >= 2.0**24)
-        found.add(refused)
-    assert found == {True, False}
+        greatest[float(np.abs(made).max())] = refused
+    assert 2.0**24 in greatest
+    assert greatest == {value: value >= 2.0**24 for value in greatest}
+    assert set(greatest.values()) == {True, False}
 
 
 def keys_values(count: int, rng: np.random.Generator, spread: float) -> tuple[F16, Any]:
@@ -372,6 +375,61 @@ def test_sampling_is_the_golden_models(
                 sampling.masses(scores[np.newaxis], heat),
             )
         assert sample(engine, scores, temperature, top_k, top_p, random) == expected[0], kernels
+
+
+@engines
+def test_each_random_number_has_its_token_to_the_last_bit(kernels: str) -> None:
+    """[SAMP-003] [SAMP-005] Beside one token of mass 2^40, 1023 of mass 1: each has one place."""
+    engine = engine_of(kernels)
+    scores = np.full(1024, -27.3, dtype=np.float32)  # 39.4 in log2 units
+    scores[0] = 0
+    found = masses(engine, scores, 1.0)
+    assert (int(found[0]), set(found[1:].tolist())) == (1 << 40, {1})
+    total = (1 << 40) + 1023
+    for place in (0, 1, 2, 511, 1022):
+        first = -(-(((1 << 40) + place) << 64) // total)
+        assert sample(engine, scores, 1.0, 0, 1.0, first) == place + 1
+        assert sample(engine, scores, 1.0, 0, 1.0, first - 1) == place
+
+
+@engines
+def test_a_share_of_the_mass_is_rounded_up(kernels: str) -> None:
+    """[SAMP-004] The first token has just too little of the mass, by 2^-33 of it."""
+    engine, last = engine_of(kernels, 2), (1 << 64) - 1
+    for score, top_p in ((-0.5795745849609375, 0.6409695148468018),
+                         (-0.44800058007240295, 0.6101637482643127)):  # fmt: skip
+        scores = np.array([0, score], dtype=np.float32)
+        kept = int(top_p * 2**32) * (int(masses(engine, scores, 1.0).sum()))
+        assert (1 << 72) < kept < (1 << 72) + (1 << 32)
+        assert sample(engine, scores, 1.0, 0, top_p, last) == 1
+        below = float(np.nextafter(np.float32(top_p), np.float32(0)))
+        assert sample(engine, scores, 1.0, 0, below, last) == 0
+
+
+@engines
+def test_an_output_of_minus_zero_becomes_zero(kernels: str) -> None:
+    """[NUM-003] [ATT-007] Where every value is -0, with one token, a block and several."""
+    rng = np.random.default_rng(4)
+    kv, arena = keys_values(3, rng, 1.0)
+    kv[:, 1, :, 5] = -0.0
+    asked = rng.normal(0, 1, DIMS).astype(np.float16)
+    for tokens in (1, 32, 70):
+        output = engine_of(kernels).attend(arena, np.arange(3, dtype=np.uint32), tokens, asked)
+        assert words_of(output[5:6])[0] == 0
+
+
+@engines
+def test_blocks_that_are_far_apart_count_for_nothing(kernels: str) -> None:
+    """[NUM-004] [ATT-005] 100 to 160 log2 units between two blocks, either one first."""
+    kv, arena = keys_values(2, np.random.default_rng(6), 1.0)
+    asked = np.zeros(DIMS, dtype=np.float16)
+    asked[0] = 64
+    for apart in range(100, 160, 3):
+        kv[:, 0, :, 0] = 0
+        kv[1, 0, :, 0] = apart / 64 / 0.1275
+        for blocks in (np.array([0, 1], np.uint32), np.array([1, 0], np.uint32)):
+            expected, _ = attention.attend(asked[np.newaxis], kv, [blocks], np.array([64]))
+            assert_bits(engine_of(kernels).attend(arena, blocks, 64, asked), expected[0])
 
 
 def test_the_largest_vocabulary_samples_like_the_golden_model() -> None:

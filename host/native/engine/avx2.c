@@ -81,9 +81,10 @@ INLINE __m256 chunk_sums(const hwe_query_t *query, const hw_u16 *key) {
   return _mm256_add_ps(low, high);
 }
 
+// Into the second level: the first has no room for two blocks.
 INLINE void fetch(const hw_u16 *row) {
   for (int line = 0; line < 4; ++line) {
-    _mm_prefetch((const char *)(row + 32 * line), _MM_HINT_T0);
+    _mm_prefetch((const char *)(row + 32 * line), _MM_HINT_T1);
   }
 }
 
@@ -135,15 +136,18 @@ INLINE float sum_of_weights(const __m256 weight[4]) {
   return _mm_cvtss_f32(_mm_hadd_ps(sixteen, sixteen));
 }
 
-// Weighted values, 16 dims at a time: the even tokens, the odd ones, then both [ATT-004].
-INLINE void sum_values(const hw_u16 *const *row, const float *weight, float *out) {
+// Weighted values, 16 dims at a time: the even tokens, the odd ones, then both [ATT-004]. Tokens from
+// `tokens` on count as zeros, whatever their slots hold; it is a constant where all are there.
+INLINE void sum_values(const hw_u16 *values, const float *weight, hw_u32 tokens, float *out) {
+  static const hw_u16 nothing[HWE_DIMS];
   for (int d = 0; d < (int)HWE_DIMS; d += 2 * LANES) {
     __m256 x[6], y[6];
 #pragma GCC unroll 32
     for (int at = 0; at < (int)HWE_BLOCK_TOKENS; ++at) {
       const int token = 2 * (at & 15) + (at >> 4);
       const __m256 w = _mm256_broadcast_ss(weight + token);
-      const __m128i *value = (const __m128i *)(const void *)(row[token] + d);
+      const hw_u16 *row = token < (int)tokens ? values + token * (int)HWE_DIMS : nothing;
+      const __m128i *value = (const __m128i *)(const void *)(row + d);
       __m256 left = _mm256_mul_ps(w, _mm256_cvtph_ps(_mm_loadu_si128(value)));
       __m256 right = _mm256_mul_ps(w, _mm256_cvtph_ps(_mm_loadu_si128(value + 1)));
       int level = 0;
@@ -161,7 +165,6 @@ INLINE void sum_values(const hw_u16 *const *row, const float *weight, float *out
 
 AVX2 static int block_avx2(const hwe_query_t *query, const hw_u16 *block, const hw_u16 *next,
                            hw_u32 position, hw_u32 tokens, hwe_partial_t *result) {
-  static const hw_u16 nothing[HWE_DIMS];
   const __m256 scale = bits(HWE_SCORE_SCALE_BITS), least = bits(0xFF800000u);  // -infinity
   __m256 score[4], most = least;
   __m256i bad = _mm256_setzero_si256();
@@ -190,12 +193,12 @@ AVX2 static int block_avx2(const hwe_query_t *query, const hw_u16 *block, const 
       fetch(next + (HWE_BLOCK_TOKENS + 8 * at + token) * (int)HWE_DIMS);
     }
   }
-  const hw_u16 *row[HWE_BLOCK_TOKENS];
-  for (int token = 0; token < (int)HWE_BLOCK_TOKENS; ++token) {
-    row[token] = token < (int)tokens ? block + ((int)HWE_BLOCK_TOKENS + token) * (int)HWE_DIMS
-                                     : nothing;
+  const hw_u16 *values = block + HWE_BLOCK_TOKENS * HWE_DIMS;
+  if (tokens == HWE_BLOCK_TOKENS) {
+    sum_values(values, weight, HWE_BLOCK_TOKENS, result->value);
+  } else {
+    sum_values(values, weight, tokens, result->value);
   }
-  sum_values(row, weight, result->value);
   result->sum = sum_of_weights(score);
   result->reference = (int)_mm256_cvtss_f32(reference);
   return 0;
@@ -346,7 +349,8 @@ AVX2 static void input_avx2(hw_u32 token, hw_u32 position, float *x) {
   }
 }
 
-// Four masses at distances u below 41; above it any number [SAMP-003].
+// Four masses [SAMP-003]. At distances from the cut on the last shift leaves nothing; from 2^20 on
+// `q` has the bits of another exponent, and shifts even further.
 INLINE __m256i four_masses(__m128 u) {
   static const hw_u32 coarse[HWE_TABLE_ENTRIES] = HWE_EXP2_COARSE;
   static const hw_u32 fine[HWE_TABLE_ENTRIES] = HWE_EXP2_FINE;
@@ -374,19 +378,16 @@ INLINE __m256i four_masses(__m128 u) {
 
 AVX2 static void masses_avx2(const float *logits, hw_u32 count, float greatest, float temperature,
                              hw_u64 *masses) {
-  const __m256 heat = _mm256_set1_ps(temperature), cut = _mm256_set1_ps((float)HWE_MASS_CUT);
+  const __m256 heat = _mm256_set1_ps(temperature);
   const __m256 top = _mm256_div_ps(_mm256_set1_ps(greatest), heat);
   hw_u32 id = 0;
   for (; id + LANES <= count; id += LANES) {
     const __m256 score = _mm256_div_ps(_mm256_loadu_ps(logits + id), heat);
     const __m256 u = _mm256_mul_ps(_mm256_sub_ps(top, score), bits(HWE_LOG2_E_BITS));
-    const __m256i near = _mm256_castps_si256(_mm256_cmp_ps(u, cut, _CMP_LT_OQ));
-    const __m256i low = _mm256_cvtepi32_epi64(_mm256_castsi256_si128(near));
-    const __m256i high = _mm256_cvtepi32_epi64(_mm256_extracti128_si256(near, 1));
     _mm256_storeu_si256((__m256i *)(void *)(masses + id),
-                        _mm256_and_si256(low, four_masses(_mm256_castps256_ps128(u))));
+                        four_masses(_mm256_castps256_ps128(u)));
     _mm256_storeu_si256((__m256i *)(void *)(masses + id + 4),
-                        _mm256_and_si256(high, four_masses(_mm256_extractf128_ps(u, 1))));
+                        four_masses(_mm256_extractf128_ps(u, 1)));
   }
   if (id < count) {
     hwe_masses(logits + id, count - id, greatest, temperature, masses + id);
