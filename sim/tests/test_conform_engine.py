@@ -116,7 +116,8 @@ def fused_product(vectors: F32, weights: F32) -> F32:
 
 def library_silu(a: F32) -> F32:
     """The formula with exp."""
-    return (a / (1 + np.exp(-a))).astype(np.float32)
+    found: F32 = (a / (1 + np.exp(-a))).astype(np.float32)
+    return found
 
 
 def late_inputs(tokens: Any, positions: Any) -> F32:
