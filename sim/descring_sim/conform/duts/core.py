@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from descring_model import DESC_DTYPE, Lines, contract, line_bytes
+from descring_model import DESC_DTYPE, Lines, contract, line_bytes, longest_decode
 
 from descring_sim.conform.dut import Description, DeviceJob, StreamJob, StreamResult, Violation
 from descring_sim.conform.duts.core_wrapper import PORTS, WRAPPER, render
@@ -116,7 +116,8 @@ class RtlDut:
                 host=job.host,
                 has_halted="halted" in self._source.ports,
                 reset_cycles=self._source.reset_cycles,
-                patience=self._patience,
+                # A cycle a token is slow, and is no hang.
+                patience=self._patience + longest_decode(job.lines),
             )
             core.save()
             core.submissions.write_bytes(line_bytes(job.lines).tobytes())
