@@ -38,6 +38,7 @@ SECTIONS: dict[int, tuple[str, str]] = {
         "What a run has done and what it holds, for people and for monitoring. None is in the log, "
         "and none changes it.",
     ),
+    10: ("Trace", "When things happened, which no log tells."),
 }
 
 _PIPELINE: tuple[Rule, ...] = (
