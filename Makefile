@@ -30,7 +30,7 @@ unexport $(filter-out $(shell sed -n 's/^!//p' $(FOREIGN)),\
 export LC_ALL := C.UTF-8
 
 BIN := .venv/bin
-PYTHON_SOURCES := pymodel host cuda sim cocotb_tests bench examples hatch_build.py
+PYTHON_SOURCES := pymodel host cuda sim cocotb_tests bench examples docs hatch_build.py
 # Eager, because a persistent kernel would block the loading of another.
 PYTEST := CUDA_MODULE_LOADING=EAGER $(BIN)/python -m pytest --import-mode=importlib -q
 # A missing suite is an error.
@@ -43,7 +43,9 @@ FIXED_SEED := 637795913
 COSIM = $(PYTEST) -n "$$JOBS" --dist load --maxschedchunk=1 --tier $(TIER) --sim "$${SIM:-all}" \
 	$${TEST:+--case "$$TEST"} $${CONFIG:+--config "$$CONFIG"} --seed "$${SEED:-$(FIXED_SEED)}" \
 	$${WAVE_CYCLES:+--wave-cycles "$$WAVE_CYCLES"}
+# FULL=1: the tests marked nightly too.
 UNIT = $(PYTEST) -n "$$JOBS" --dist worksteal
+UNIT_TIER := $(if $(filter full,$(TIER)),,not nightly)
 
 .PHONY: help
 help:  ## list the targets
@@ -69,12 +71,12 @@ check: setup  ## the inner loop: generated files, lint, types, model and unit su
 
 .PHONY: check-suites
 check-suites: setup  ## the suites of make check
-	@$(UNIT) -m 'not slow' $(UNIT_SUITES)
+	@$(UNIT) -m 'not slow and not nightly' $(UNIT_SUITES)
 	@$(COSIM) --sim icarus --case '^desc_ring[.]' cocotb_tests/desc_ring
 
 .PHONY: test
 test: gen-check lint requirements  ## everything before a change is merged: check, all rules, all suites, quick tier
-	@$(UNIT) $(UNIT_SUITES)
+	@$(UNIT) -m '$(UNIT_TIER)' $(UNIT_SUITES)
 	@$(COSIM) cocotb_tests
 
 .PHONY: lint
@@ -97,16 +99,19 @@ lint-python: setup  ## ruff, mypy, imports, wording
 	@report=$$($(BIN)/lint-imports --no-logo --no-cache 2>&1) || { echo "$$report" >&2; exit 1; }
 	@MYPYPATH=bench:pymodel/tests $(BIN)/mypy --strict --no-error-summary --explicit-package-bases \
 		bench $(wildcard examples/*.py) hatch_build.py
+	@$(BIN)/mypy --strict --no-error-summary docs/tools/pictures.py docs/tools/check_site.py
 	@MYPYPATH=examples/vip $(BIN)/mypy --strict --no-error-summary --explicit-package-bases examples/vip
 	@$(BIN)/descring dev words
 
 .PHONY: gen
-gen: setup  ## write the files that are generated from the contract
+gen: setup  ## write the files that are generated from the contract, and the reference pages
 	@$(BIN)/descring gen
+	@$(BIN)/descring dev reference
 
 .PHONY: gen-check
 gen-check: setup  ## fail if a generated file is stale
 	@$(BIN)/descring gen-check
+	@$(BIN)/descring dev reference --check
 
 .PHONY: requirements
 requirements: setup  ## fail if a rule of the contract lacks a required test
@@ -129,8 +134,9 @@ synth: setup  ## synthesise every RTL module: cells, flip-flops, logic depth, no
 	@$(BIN)/descring dev synth
 
 # What takes too long for `make test`; one target after the other.
-NIGHTLY := campaign ci-snippet conform-proof faults formal formal-mutants host-interrupts host-models \
-	host-sanitize host-soak mutants mutants-cuda mutants-model reader-fuzz rollouts-stress soak synth test
+NIGHTLY := campaign ci-snippet conform-proof doc-commands docs engine-compare faults formal formal-mutants \
+	host-interrupts host-models host-sanitize host-soak mutants mutants-cuda mutants-model reader-fuzz \
+	rollouts-stress soak synth test
 
 .PHONY: nightly
 nightly:  ## everything in full, with a seed that is drawn and printed
@@ -210,9 +216,32 @@ rollouts-stress: setup  ## 10^8 rollouts in the native core, 10^7 operations on 
 	@host/native/check/plain.sh kv 10000000
 	@host/native/check/plain.sh rollouts 100000000 $${SEED:-1}
 
+.PHONY: engine-compare
+engine-compare: setup  ## 10^6 tokens of the native engine against the golden model, 2^32 roundings, 10^5 damaged records: SEED=
+	@host/native/check/plain.sh engine halves
+	@host/native/check/plain.sh engine 100000 $${SEED:-1}
+	@$(BIN)/python host/tests/engine_compare.py --tokens 1000000 --seed $${SEED:-1}
+
 .PHONY: coverage
 coverage: setup  ## line, branch and toggle coverage of the RTL by its testbenches, as HTML
 	@$(BIN)/descring dev coverage --jobs "$$JOBS"
+
+.PHONY: docs
+docs:  ## build the documentation site into build/site, without the network, and check every link
+	@sim/bootstrap.sh docs
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs --quiet build --strict
+	@$(BIN)/python docs/tools/draw.py --check
+	@$(BIN)/python docs/tools/check_site.py build/site
+	@echo 'read it at build/site/index.html; for its search: .venv/bin/python -m http.server -d build/site'
+
+.PHONY: pictures
+pictures:  ## draw the diagrams and charts of docs/pictures whose sources have changed
+	@sim/bootstrap.sh docs
+	@$(BIN)/python docs/tools/draw.py
+
+.PHONY: doc-commands
+doc-commands: setup  ## run every command of README, tutorials and guides as printed, the slow ones too
+	@DESCRING_DOC_TIER=nightly $(PYTEST) -n "$$JOBS" sim/tests/test_doc_commands.py
 
 .PHONY: timing-diagram
 timing-diagram: setup  ## redraw docs/timing.svg from waves of the current RTL

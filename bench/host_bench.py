@@ -53,7 +53,7 @@ def native_program(*, realtime: bool = False) -> Iterator[Callable[[str, int], l
     """
     sources = [
         str(path)
-        for folder in (NATIVE, NATIVE / "rollouts", BENCH)
+        for folder in (NATIVE, NATIVE / "rollouts", NATIVE / "engine", BENCH)
         for path in sorted(folder.glob("*.c"))
     ]
     with tempfile.TemporaryDirectory() as folder:

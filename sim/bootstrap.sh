@@ -1,10 +1,10 @@
 #!/usr/bin/env -S bash -p
 # SPDX-License-Identifier: Apache-2.0
 #
-# Usage: bootstrap.sh [sim|dev [TOOL...]]
+# Usage: bootstrap.sh [sim|docs|dev [TOOL...]]
 #
-# Makes .venv ready, for the simulations alone (sim) or for everything (dev, the default: four times
-# as much to install): what pip can install comes from pip with exact versions, and what only the
+# Makes .venv ready, for the simulations alone (sim), for the documentation site (docs), or for
+# everything else (dev, the default: four times as much to install as sim): what pip can install comes from pip with exact versions, and what only the
 # system can give is installed through apt where that is possible without a question, else named in
 # one line. A TOOL is a command that one target alone needs; its package has the same name. Does nothing,
 # quickly and quietly, when all is there. Exit code 2: something is missing.
@@ -57,8 +57,8 @@ case $root in
 esac
 
 case $level in
-  sim | dev) ;;
-  *) fail "expected sim or dev, got '$level'" ;;
+  sim | docs | dev) ;;
+  *) fail "expected sim, docs or dev, got '$level'" ;;
 esac
 
 # Python 3.11 or newer that can make an environment.
@@ -229,7 +229,7 @@ ensure_venv() {
 
 # What the native core is compiled from; an edit there needs no new environment.
 native_wanted() {
-  cat "$root"/host/native/{,binding/,rollouts/}*.[ch] "$root"/host/native/build.py "$root"/host/include/*.h | sha256sum
+  cat "$root"/host/native/{,binding/,engine/,rollouts/}*.[ch] "$root"/host/native/build.py "$root"/host/include/*.h | sha256sum
 }
 
 native_ready() {
@@ -253,8 +253,10 @@ wanted() {
 
 # What is ready for everything is ready for the simulations.
 stamped() {
-  local stamp
-  for stamp in "$level" dev; do
+  local stamp levels=("$level" dev)
+  # The site needs what nothing else does.
+  if [ "$level" = docs ]; then levels=(docs); fi
+  for stamp in "${levels[@]}"; do
     stamp=$venv/descring-$stamp.stamp
     if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$(wanted)" ]; then return; fi
   done

@@ -27,6 +27,10 @@ class DeviceClosed(DeviceError):
     belongs to the process that this one was forked from."""
 
 
+class ArithmeticRefused(HostError):
+    """The calling thread's floating-point arithmetic is not what the engine's bits need."""
+
+
 class QueueFull(HostError):
     """No room in the command ring, and the queue's policy is to say so; nothing was submitted."""
 

@@ -18,6 +18,29 @@ _BUILD_SCRIPT = Path(__file__).resolve().parents[1] / "native" / "build.py"
 _FAST_QUEUE = "descring_host._fast_queue"
 
 
+def load_part(name: str) -> Any:
+    """Another module of the one native library, so that all of them see the same queues.
+
+    Args:
+        name: of the module, as ``"descring_rollouts._core"``.
+
+    Raises:
+        ImportError: the library was built without it.
+    """
+    library = sys.modules["descring_host._native"].__file__
+    assert library is not None
+    loader = ExtensionFileLoader(name, library)
+    spec = importlib.util.spec_from_file_location(name, library, loader=loader)
+    assert spec is not None
+    try:
+        part = importlib.util.module_from_spec(spec)
+    except ImportError as error:
+        raise ImportError(f"the native library has no {name} ({error}); run: make setup") from error
+    loader.exec_module(part)
+    sys.modules[name] = part
+    return part
+
+
 def _load() -> tuple[Any, Any]:
     remedy = f"run: python {_BUILD_SCRIPT}" if _BUILD_SCRIPT.exists() else "reinstall descring"
     try:
@@ -32,14 +55,7 @@ def _load() -> tuple[Any, Any]:
             f"the native core was built for contract {lib.hd_contract_hash():08x}, but this is "
             f"{contract.CONTRACT_HASH:08x}; run make gen, then {remedy}"
         )
-    # Two modules in one library, so that both see the same queues.
-    assert _native.__file__ is not None
-    loader = ExtensionFileLoader(_FAST_QUEUE, _native.__file__)
-    second = importlib.util.spec_from_file_location(_FAST_QUEUE, _native.__file__, loader=loader)
-    assert second is not None
-    fast_queue = importlib.util.module_from_spec(second)
-    loader.exec_module(fast_queue)
-    sys.modules[_FAST_QUEUE] = fast_queue
+    load_part(_FAST_QUEUE)
     return lib, ffi
 
 

@@ -6,8 +6,17 @@ with open_device("cpu") as device:
         print(group.number, group.trajectories.reward)
 """
 
+from descring_rollouts.engines import Sampling, open_engine
 from descring_rollouts.errors import ScorerError
 from descring_rollouts.groups import Group, Trajectories
 from descring_rollouts.runtime import Runtime, make_requests
 
-__all__ = ["Group", "Runtime", "ScorerError", "Trajectories", "make_requests"]
+__all__ = [
+    "Group",
+    "Runtime",
+    "Sampling",
+    "ScorerError",
+    "Trajectories",
+    "make_requests",
+    "open_engine",
+]

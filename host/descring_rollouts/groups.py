@@ -15,6 +15,8 @@ from descring_model.rollouts.records import Records
 from descring_model.rollouts.rewards import advantages, score_value
 from descring_model.rollouts.run import OUTCOMES, add_results, start_results
 
+from descring_rollouts.token_run import TokenRun
+
 
 @dataclass(frozen=True)
 class Trajectories:
@@ -33,7 +35,10 @@ class Trajectories:
         legs: ``(n,)`` uint32, DECODE lines.
         admitted: ``(n,)`` uint32, tick.
         ended: ``(n,)`` uint32, tick.
-        digest: ``(n,)`` uint64, of its KV's content [KV-008].
+        digest: ``(n,)`` uint64, of its KV's tags [KV-008].
+        tokens: ``(n, m)`` uint32, prompt and decoded tokens, the rest of a row NONE; a rollout that
+            was not delivered has none. None without an engine.
+        kv_digest: ``(n,)`` uint64, of its keys and values [REC-006]; None without an engine.
     """
 
     group: npt.NDArray[np.uint32]
@@ -49,6 +54,8 @@ class Trajectories:
     admitted: npt.NDArray[np.uint32]
     ended: npt.NDArray[np.uint32]
     digest: npt.NDArray[np.uint64]
+    tokens: npt.NDArray[np.uint32] | None = None
+    kv_digest: npt.NDArray[np.uint64] | None = None
 
     def __len__(self) -> int:
         return len(self.group)
@@ -56,20 +63,27 @@ class Trajectories:
     def npz(self) -> bytes:
         """The bytes of a ``.npz`` file with an array for each attribute."""
         file = io.BytesIO()
-        np.savez(file, **{item.name: getattr(self, item.name) for item in fields(self)})
+        np.savez(file, **self.columns())  # type: ignore[arg-type]
         return file.getvalue()
 
     def json_lines(self) -> str:
         """One JSON object a rollout and line; NaN is null, the outcome is its name."""
-        columns = {item.name: getattr(self, item.name).tolist() for item in fields(self)}
+        columns = {name: values.tolist() for name, values in self.columns().items()}
         lines = []
         for values in zip(*columns.values(), strict=True):
             row: dict[str, Any] = dict(zip(columns, values, strict=True))
             row["outcome"] = OUTCOMES[row["outcome"]]
             for name in ("reward", "advantage"):
                 row[name] = None if np.isnan(row[name]) else row[name]
+            if "tokens" in row:
+                row["tokens"] = [token for token in row["tokens"] if token != contract.NONE]
             lines.append(json.dumps(row) + "\n")
         return "".join(lines)
+
+    def columns(self) -> dict[str, npt.NDArray[Any]]:
+        """Every attribute that is not None, by its name."""
+        found = {item.name: getattr(self, item.name) for item in fields(self)}
+        return {name: values for name, values in found.items() if values is not None}
 
 
 @dataclass(frozen=True)
@@ -87,7 +101,9 @@ class Groups:
         ended: requests that have ended so far.
     """
 
-    def __init__(self, config: Records, requests: Records) -> None:
+    def __init__(self, config: Records, requests: Records, made: TokenRun | None = None) -> None:
+        self._made = made
+        self._longest = int(requests["max_tokens"].max(initial=1))
         self._scorer = int(config["scorer"][0])
         self._found = start_results(requests)
         order = np.lexsort((requests["sample"], requests["group"]))
@@ -113,11 +129,9 @@ class Groups:
         parts = [self._trajectories(members) for members in self._members.values()]
         if not parts:
             return self._trajectories(np.empty(0, dtype=np.intp))
+        columns = [part.columns() for part in parts]
         return Trajectories(
-            *(
-                np.concatenate([getattr(part, item.name) for part in parts])
-                for item in fields(Trajectories)
-            )
+            **{name: np.concatenate([found[name] for found in columns]) for name in columns[0]}
         )
 
     def failed(self) -> tuple[int, ...]:
@@ -134,7 +148,23 @@ class Groups:
         advantage[scored] = advantages(reward[scored].tolist())
         if self._scorer == contract.SCORER_ADVANTAGE:
             reward = advantage.copy()
-        columns = {item.name for item in fields(Trajectories)} - {"reward", "advantage"}
+        columns = {item.name for item in fields(Trajectories)} & set(rows.dtype.names or ())
         return Trajectories(
-            reward=reward, advantage=advantage, **{name: rows[name].copy() for name in columns}
+            reward=reward,
+            advantage=advantage,
+            **{name: rows[name].copy() for name in columns},
+            **self._tokens(members),
         )
+
+    def _tokens(self, members: npt.NDArray[np.intp]) -> dict[str, npt.NDArray[Any]]:
+        """Tokens and digests, if there is an engine."""
+        if self._made is None:
+            return {}
+        tokens = np.full((len(members), self._longest), contract.NONE, dtype=np.uint32)
+        digests = np.zeros(len(members), dtype=np.uint64)
+        for place, request in enumerate(members.tolist()):
+            found = self._made.tokens.get(request)
+            if found is not None:
+                tokens[place, : len(found)] = found
+                digests[place] = self._made.digests[request]
+        return {"tokens": tokens, "kv_digest": digests}

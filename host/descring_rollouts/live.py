@@ -144,6 +144,7 @@ class Snapshot:
         at: seconds of the monotonic clock when it was read.
         started: likewise, of the first tick.
         requests: of the run.
+        sequence: of the page; it rises by 2 with each tick that is shown.
         config: ``(1,)`` of CONFIG_DTYPE.
         gauges: by name.
         counters: by name.
@@ -155,6 +156,7 @@ class Snapshot:
     at: float
     started: float
     requests: int
+    sequence: int
     config: Records
     gauges: dict[str, int]
     counters: dict[str, int]
@@ -201,6 +203,7 @@ def snapshot(page: npt.NDArray[np.uint8]) -> Snapshot:
         at=time.monotonic(),
         started=int(head["started"]) / 1e9,
         requests=int(head["requests"]),
+        sequence=int(head["sequence"]),
         config=copy[seeing.HEAD_BYTES : behind].view(CONFIG_DTYPE),
         gauges={name: int(whole[gauges + number]) for name, number in seeing.GAUGE.items()},
         counters={name: int(whole[counters + number]) for name, number in seeing.COUNTER.items()},
@@ -215,6 +218,14 @@ def find(folder: Path = SHM_FOLDER) -> list[Path]:
         if match and _is_held(path):
             found.append((int(match[1]), int(match[2]), path))
     return [path for _, _, path in sorted(found)]
+
+
+def process_of(path: Path) -> int:
+    """The process whose page has this path."""
+    match = _NAME.fullmatch(path.name)
+    if match is None:
+        raise ValueError(f"expected a path of find(), got {path}")
+    return int(match[1])
 
 
 def _is_held(path: Path) -> bool:

@@ -3,40 +3,19 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
-from importlib.machinery import ExtensionFileLoader
 from typing import Any, NoReturn
 
 import descring_host.native as _host
 from descring_model.rollouts import contract
 from descring_model.rollouts.errors import RolloutError
 
-_CORE = "descring_rollouts._core"
-
-
-def _load() -> tuple[Any, Any]:
-    # The module lies in the library of descring_host, whose queues it drives.
-    library = sys.modules["descring_host._native"].__file__
-    assert library is not None
-    loader = ExtensionFileLoader(_CORE, library)
-    spec = importlib.util.spec_from_file_location(_CORE, library, loader=loader)
-    assert spec is not None
-    try:
-        core = importlib.util.module_from_spec(spec)
-    except ImportError as error:
-        raise ImportError(
-            f"the native library has no rollout core ({error}); run: make setup"
-        ) from error
-    loader.exec_module(core)
-    sys.modules[_CORE] = core
-    return core.lib, core.ffi
+_core = _host.load_part("descring_rollouts._core")
 
 
 lib: Any
 """The functions of ``host/native/rollouts/rollouts.h``."""
 ffi: Any
-lib, ffi = _load()
+lib, ffi = _core.lib, _core.ffi
 
 check_u32 = _host.check_u32
 check_unsigned = _host.check_unsigned

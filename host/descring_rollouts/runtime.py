@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from descring_host import Device
 from descring_model import Lines
+from descring_model.engine.interface import Engine
 from descring_model.rollouts import contract
 from descring_model.rollouts.records import (
     REQUEST_DTYPE,
@@ -25,11 +26,14 @@ from descring_model.rollouts.records import (
 from descring_model.rollouts.rewards import ScoreRequest
 
 from descring_rollouts.core import Core
+from descring_rollouts.engines import Sampling, open_engine
 from descring_rollouts.errors import ScorerError
 from descring_rollouts.groups import Group, Groups, Trajectories
 from descring_rollouts.lane import WindowLane
 from descring_rollouts.model_core import CoreStep, OpenCore, RolloutCore
+from descring_rollouts.prompts import check_prompts, prompt_tokens
 from descring_rollouts.scorers import ScoreBatch, Scoring, Where
+from descring_rollouts.token_run import TokenRun, Tokens
 from descring_rollouts.watch import Watcher
 
 _NAMED = 5
@@ -50,8 +54,7 @@ def make_requests(
     """Requests for ``samples`` rollouts of each prompt.
 
     Args:
-        prompts: of each its number of tokens, or its tokens (whose number counts until an engine
-            reads them).
+        prompts: of each its number of tokens, or its tokens, of which the number counts here.
         samples: rollouts a prompt, 1 or more.
         new_tokens: tokens to decode: one number, one a prompt, or ``(prompts, samples)``.
         arrival: tick, in the same forms.
@@ -138,6 +141,8 @@ class Runtime:
         timeout_s: float = 60.0,
         core: OpenCore = Core,
         watchers: Sequence[Watcher] = (),
+        engine: Engine | str | None = None,
+        sampling: Sampling | None = None,
         **limits: int,
     ) -> None:
         """Configure; the device is first touched by a run.
@@ -161,13 +166,19 @@ class Runtime:
             core: the state machine; the native one, or
                 :class:`~descring_rollouts.model_core.ModelCore`.
             watchers: are told what a run does; see :mod:`descring_rollouts.watch`.
+            engine: makes the tokens; ``"model"``, ``"native"`` or another name of
+                :func:`~descring_rollouts.engines.open_engine`, or an engine, which stays the
+                caller's. Without one there are lengths, but no tokens.
+            sampling: how tokens are drawn; only with an engine.
             **limits: other members of the configuration by name, as ``slots``, ``kv_blocks``,
                 ``decode_credits``, ``window``, ``depth``, ``seats``, ``staleness``.
 
         Raises:
             RolloutError: BAD_CONFIG.
-            ValueError: an unknown policy or place to score.
+            ValueError: an unknown policy, place to score or engine; sampling without an engine.
         """
+        if sampling is not None and engine is None:
+            raise ValueError("sampling: expected an engine with it, got none; give engine= too")
         if policy not in contract.POLICY:
             raise ValueError(f"policy: expected {', '.join(contract.POLICY)}, got {policy!r}")
         options = {
@@ -186,6 +197,8 @@ class Runtime:
         self._device = device
         self._open_core = core
         self._watchers = tuple(watchers)
+        self._engine = open_engine(engine) if isinstance(engine, str) else engine
+        self._sampling = sampling or Sampling()
         self._lane_options: dict[str, Any] = {
             "ring_slots": int(self.config["ring_slots"][0]),
             "split_reward": split_reward,
@@ -221,12 +234,17 @@ class Runtime:
             HostError, RolloutError: the device failed. Whatever ends a run early, also the
                 caller's own exception or ``close()``, leaves no block, credit or line behind.
         """
-        return self.run_requests(make_requests(prompts, **columns))
+        given = () if self._engine is None else prompt_tokens(prompts)
+        return self.run_requests(make_requests(prompts, **columns), given)
 
-    def run_requests(self, requests: Records) -> Iterator[Group]:
-        """As :meth:`run`, for request records."""
+    def run_requests(self, requests: Records, prompts: Sequence[Tokens] = ()) -> Iterator[Group]:
+        """As :meth:`run`, for request records; with an engine, ``prompts`` by group number."""
         check_requests(self.config, requests)
-        return self._run(requests)
+        made = None
+        if self._engine is not None:
+            check_prompts(self._engine.vocabulary, requests, prompts)
+            made = TokenRun(self._engine, self.config, requests, prompts, self._sampling)
+        return self._run(requests, made)
 
     async def arun(
         self, prompts: Sequence[int | Sequence[int] | npt.NDArray[np.integer]], **columns: Any
@@ -269,10 +287,10 @@ class Runtime:
             raise ValueError("expected a run; call run() first")
         return self._core.usage
 
-    def _run(self, requests: Records) -> Iterator[Group]:
+    def _run(self, requests: Records, made: TokenRun | None) -> Iterator[Group]:
         core = self._open_core(self.config, requests)
         self.requests, self._core = requests, core
-        self._groups = groups = Groups(self.config, requests)
+        self._groups = groups = Groups(self.config, requests, made)
         seen = 0
         # Closed in the reverse order, each whatever the others raise.
         with ExitStack() as closing:
@@ -286,16 +304,20 @@ class Runtime:
             closing.callback(lambda: None if core.finished else core.abandon())
             while not core.finished:
                 step = core.step(*self._due(core, lane, scoring))
-                if len(step.lines):
-                    lane.submit(step.lines)
-                    for watcher in self._watchers:
-                        watcher.submitted(step.lines)
-                if len(step.requests):
-                    scoring.send(self._batch(requests, step))
-                for watcher in self._watchers:
-                    watcher.ticked()
                 records = core.log(seen)
                 seen += len(records)
+                lines = step.lines
+                if made is not None:
+                    made.process(records)
+                    lines = made.address(lines)
+                if len(lines):
+                    lane.submit(lines)
+                    for watcher in self._watchers:
+                        watcher.submitted(lines)
+                if len(step.requests):
+                    scoring.send(self._batch(requests, step, made))
+                for watcher in self._watchers:
+                    watcher.ticked()
                 yield from groups.add(records)
         if failed := groups.failed():
             raise self._scorer_error(failed, scoring.failure) from scoring.failure
@@ -312,11 +334,19 @@ class Runtime:
         return taken, scoring.receive() if scores else []
 
     @staticmethod
-    def _batch(requests: Records, step: CoreStep) -> list[ScoreRequest]:
+    def _batch(requests: Records, step: CoreStep, made: TokenRun | None) -> list[ScoreRequest]:
         rows = requests[step.requests][["group", "sample", "prompt_tokens"]].tolist()
         numbers, lengths, final = step.requests.tolist(), step.lengths.tolist(), step.final.tolist()
         return [
-            ScoreRequest(number, group, sample, prompt, length, last)
+            ScoreRequest(
+                number,
+                group,
+                sample,
+                prompt,
+                length,
+                last,
+                None if made is None else made.tokens_so_far(number, length),
+            )
             for number, (group, sample, prompt), length, last in zip(
                 numbers, rows, lengths, final, strict=True
             )

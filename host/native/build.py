@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Compile the native core: cffi writes the bindings from the headers, cc builds it all.
 
-One library holds the modules ``descring_host._native`` and ``_fast_queue`` and
+One library holds the modules ``descring_host._native``, ``_engine`` and ``_fast_queue`` and
 ``descring_rollouts._core``, so that all of them see the same queues.
 
 Run by the wheel's build hook and by ``make setup`` after a change; by hand:
@@ -25,6 +25,7 @@ HERE = Path(__file__).resolve().parent
 INCLUDE = HERE.parent / "include"
 PACKAGE = HERE.parent / "descring_host"
 MODULE = "descring_host._native"
+ENGINE_MODULE = "descring_host._engine"
 ROLLOUTS_MODULE = "descring_rollouts._core"
 CORE = (
     "sync.c",
@@ -53,6 +54,9 @@ CORE = (
     "rollouts/pipe.c",
     "rollouts/pipe_open.c",
     "rollouts/run.c",
+    "engine/avx2.c",
+    "engine/engine.c",
+    "engine/parts.c",
 )
 """In layers: each calls only what stands before it."""
 BINDING = (
@@ -65,6 +69,8 @@ FLAGS = (
     "-std=c11",
     "-O3",
     "-fno-strict-aliasing",
+    # The engine rounds products and sums apart.
+    "-ffp-contract=off",
     "-Wall",
     "-Wextra",
     "-Wmissing-prototypes",
@@ -110,6 +116,10 @@ def bindings(FFI: Any) -> Iterator[tuple[str, Any]]:
         '#include <stdint.h>\n#include "api.h"\n#include "rollouts/rollouts.h"\n',
     )
     yield "_core.c", rollouts
+    engine = FFI()
+    engine.cdef(declarations("engine/engine.h"))
+    engine.set_source(ENGINE_MODULE, '#include <stdint.h>\n#include "engine/engine.h"\n')
+    yield "_engine.c", engine
 
 
 def build(folder: Path = PACKAGE) -> Path:

@@ -119,7 +119,7 @@ def test_files_hold_the_arrays() -> None:
         list(runtime.run([33], samples=3, new_tokens=20, cancel=[[NONE, 0, NONE]]))
     whole = runtime.trajectories
     with np.load(io.BytesIO(whole.npz())) as arrays:
-        assert set(arrays) == set(whole.__dataclass_fields__)
+        assert set(arrays) == set(whole.__dataclass_fields__) - {"tokens", "kv_digest"}
         for name in arrays:
             assert arrays[name].tobytes() == getattr(whole, name).tobytes()
             assert arrays[name].dtype == getattr(whole, name).dtype

@@ -10,7 +10,7 @@ from descring_model.engine import contract
 from descring_model.engine.batch import Batch
 from descring_model.engine.interface import Engine, EngineError, check_call
 from descring_model.engine.model import ModelEngine
-from descring_model.engine.records import ROLLOUT_DTYPE, kv_blocks
+from descring_model.engine.records import ROLLOUT_DTYPE, kv_blocks, kv_digest
 
 STATUS = contract.STATUS
 ENGINE: Engine = ModelEngine(64)
@@ -263,6 +263,24 @@ def test_eos_ends_a_rollout() -> None:
     prompt = batch_of(temperature=4.0, seed=3, eos=PROMPTS[0][-1])
     prompt.advance(6)
     assert prompt.tokens(0)[5] == free.tokens(0)[5]
+
+
+def test_digest_of_keys_and_values() -> None:
+    """[REC-006] Against integers without bound; a bit, a place, a length more change it."""
+    batch = batch_of(seed=4)
+    batch.advance(37)
+    kv = kv_blocks(batch.arena)
+    content = batch.keys_values(0).reshape(37, -1).view(np.uint64).tolist()
+    expected = 0
+    for p, words in enumerate(content):
+        tag = sum(word * (2 * i + 1) for i, word in enumerate(words)) % 2**64
+        expected += tag * (2 * p + 1)
+    blocks = batch.blocks(0)
+    assert kv_digest(kv, blocks, 37) == expected % 2**64
+    others = {kv_digest(kv, blocks, 36), kv_digest(kv, blocks[::-1], 37)}
+    kv[1, 1, 4, 127] = -kv[1, 1, 4, 127]
+    others.add(kv_digest(kv, blocks, 37))
+    assert len(others | {expected % 2**64}) == 4
 
 
 def test_lines_name_records() -> None:

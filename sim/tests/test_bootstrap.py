@@ -189,7 +189,7 @@ def test_the_environment_is_made_once_and_again_when_its_inputs_change(machine: 
 
 def test_the_simulations_alone_need_less_than_everything(machine: Machine) -> None:
     """What is ready for everything is ready for the simulations, and not the reverse."""
-    assert machine.bootstrap("all").stderr == "descring: expected sim or dev, got 'all'\n"
+    assert machine.bootstrap("all").stderr == "descring: expected sim, docs or dev, got 'all'\n"
     machine.command("id", "echo 0")
     machine.command(
         "apt-get",

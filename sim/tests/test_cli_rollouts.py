@@ -178,17 +178,54 @@ def test_a_file_that_is_no_log_is_refused(
     assert "rollout 99, found none" in fail(capsys, "trace", "show", str(log), "--rollout", "99")
 
 
-def test_example_of_the_page_prints_what_the_page_shows() -> None:
-    """The Python example of docs/rollouts.md, as it is written there."""
-    page = (ROOT / "docs" / "rollouts.md").read_text(encoding="utf-8")
+@pytest.mark.parametrize("name", ["rollouts.md", "engine.md"])
+def test_example_of_the_page_prints_what_the_page_shows(name: str) -> None:
+    """The Python example of a page, as it is written there."""
+    page = (ROOT / "docs" / name).read_text(encoding="utf-8")
     example = re.search(r"```python\n(.*?)```", page, re.S)
     shown = re.search(r"prints\n\n```\n(.*?)```", page, re.S)
     assert example is not None
     assert shown is not None
     output = io.StringIO()
     with contextlib.redirect_stdout(output):
-        exec(compile(example.group(1), "docs/rollouts.md", "exec"), {})
+        exec(compile(example.group(1), f"docs/{name}", "exec"), {})
     assert output.getvalue() == shown.group(1)
+
+
+def test_tokens_are_those_of_the_options(tmp_path: Path) -> None:
+    """The same on two backends and both cores; other with another temperature; eos fills up."""
+    texts = []
+    small = ("--prompts", "3", "--samples", "2", "--prompt-tokens", "5", "--new-tokens", "12")
+    for number, more in enumerate(
+        [
+            ("--backend", "cpu"),
+            ("--core", "model", "--no-share"),
+            ("--temperature", "0"),
+            ("--temperature", "0", "--eos", "3"),
+        ]
+    ):
+        file = tmp_path / str(number)
+        engine = ("--engine", "model", "--vocabulary", "4", "--seed", "5", "--json", str(file))
+        output = succeed("rollouts", *small, *engine, *more)
+        assert re.search(r"group 0 sample 0: \d(, \d){11}\n", output)
+        texts.append([json.loads(line)["tokens"] for line in file.read_text().splitlines()])
+    assert texts[0] == texts[1]
+    assert texts[2] not in (texts[0], texts[3])
+    assert texts[2][0][5:] == texts[2][1][5:]
+    ended = [row[5:] for row in texts[3] if 3 in row[5:-1]]
+    assert ended
+    assert all(set(row[row.index(3) :]) == {3} for row in ended)
+
+
+def test_options_of_an_engine_need_one(capsys: pytest.CaptureFixture[str]) -> None:
+    """Each is named, as are engines that there are not and members out of range."""
+    for option in ("vocabulary", "temperature", "top-k", "top-p", "eos"):
+        assert f"--{option}: expected --engine with it" in fail(
+            capsys, "rollouts", *SMALL, f"--{option}", "1"
+        )
+    assert "engine: expected model" in fail(capsys, "rollouts", *SMALL, "--engine", "none")
+    text = fail(capsys, "rollouts", *SMALL, "--engine", "model", "--top-p", "3")
+    assert "top_p: expected" in text
 
 
 def test_metrics_are_scraped_while_a_run_goes_on(

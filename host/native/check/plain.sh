@@ -9,9 +9,9 @@ program=${1:?plain.sh: expected PROGRAM [ARGUMENT...]}
 shift
 out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT
-sources=("$here"/../*.c "$here"/../rollouts/*.c)
+sources=("$here"/../*.c "$here"/../{engine,rollouts}/*.c)
 # explore.c contains the source that it checks.
 [ "$program" != explore ] || sources=()
-"${CC:-cc}" -std=c11 -O2 -fno-strict-aliasing -Wall -Wextra -Werror -pthread -I"$here/.." \
+"${CC:-cc}" -std=c11 -O2 -fno-strict-aliasing -ffp-contract=off -Wall -Wextra -Werror -pthread -I"$here/.." \
   -I"$here/../../include" ${sources[@]+"${sources[@]}"} "$here/$program.c" -o "$out/$program"
 "$out/$program" "$@"

@@ -9,16 +9,17 @@
 #   threads  the same with threads (neither under ThreadSanitizer: they race on purpose)
 #   slab     rollouts' state words under threads; kv: blocks and prefixes; rollouts: whole runs, with
 #            cancellations, failed scorers, and workers that are stopped and started again
+#   engine   records of the engine, whole and damaged, with each set of kernels, and threads
 # Any report is a failure. Usage: sanitize.sh [--nightly | PROGRAM SIZE], where SIZE is the lines of a
 # round of stress, the rounds of closing, the stores of fuzz and threads into each region, the operations
-# of slab and kv, or the rollouts.
+# of slab and kv, or the rollouts of rollouts and engine.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 case ${1:-} in
   '') runs=('stress 5000' 'closing 200' 'fuzz 20000' 'threads 300' 'slab 20000' 'kv 20000'
-    'rollouts 20000') ;;
+    'rollouts 20000' 'engine 60') ;;
   --nightly) runs=('stress 50000' 'closing 10000' 'fuzz 1000000' 'threads 10000' 'slab 1000000'
-    'kv 10000000' 'rollouts 1000000') ;;
+    'kv 10000000' 'rollouts 1000000' 'engine 10000') ;;
   *) runs=("$1 ${2:?sanitize.sh: expected PROGRAM SIZE}") ;;
 esac
 out=$(mktemp -d)
@@ -41,9 +42,9 @@ for run in "${runs[@]}"; do
   fi
   for kind in $kinds; do
     # Fences are not seen by ThreadSanitizer; data is ordered by acquire and release, which are.
-    "${CC:-cc}" -std=c11 -g -O1 -fno-strict-aliasing -Wall -Wextra -Werror -Wno-tsan -pthread \
+    "${CC:-cc}" -std=c11 -g -O1 -fno-strict-aliasing -ffp-contract=off -Wall -Wextra -Werror -Wno-tsan -pthread \
       -fsanitize="$kind" -fno-sanitize-recover=all "${options[@]}" \
-      -I"$here/.." -I"$here/../../include" "$here"/../*.c "$here"/../rollouts/*.c "${sources[@]}" \
+      -I"$here/.." -I"$here/../../include" "$here"/../*.c "$here"/../{engine,rollouts}/*.c "${sources[@]}" \
       -o "$out/$program"
     echo "== $program, $kind"
     TSAN_OPTIONS='halt_on_error=1 exitcode=66' ASAN_OPTIONS='detect_leaks=1' \

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from descring_model.engine import contract
 from descring_model.engine.numbers import F16, F32, FLOATS
+from descring_model.rollouts.kv import digest
 
 ROLLOUT_DTYPE = np.dtype([(item.name, item.code) for item in contract.ROLLOUT_RECORD])
 """A record, 64 bytes [REC-001]."""
@@ -30,6 +31,20 @@ def kv_blocks(arena: Bytes) -> F16:
 def words(arena: Bytes, offset: int, count: int) -> npt.NDArray[np.uint32]:
     """``count`` u32 from ``offset`` on, a view."""
     return arena[offset : offset + 4 * count].view(np.uint32)
+
+
+def kv_digest(kv: F16, blocks: npt.NDArray[np.integer], length: int) -> int:
+    """The digest of the keys and values of a sequence, read through its block map [REC-006].
+
+    Args:
+        kv: ``(b, 2, 32, 128)`` float16, the arena's blocks.
+        blocks: of the sequence's tokens, in order.
+        length: tokens.
+    """
+    pages = np.swapaxes(kv[blocks[: -(-length // _TOKENS)]], 1, 2)
+    content = pages.reshape(-1, 2 * contract.DIMS)[:length].view(np.uint64)
+    weights = np.arange(content.shape[1], dtype=np.uint64) * np.uint64(2) + np.uint64(1)
+    return digest((content * weights).sum(axis=1, dtype=np.uint64))
 
 
 class Rollout:

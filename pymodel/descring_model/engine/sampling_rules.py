@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from descring_model.rules import MODEL, Rule
+from descring_model.rules import HOST, MODEL, Rule
 
 SAMPLING_RULES: tuple[Rule, ...] = (
     Rule(
@@ -128,6 +128,14 @@ SAMPLING_RULES: tuple[Rule, ...] = (
         "WIN-004's, and `end` is `seq_len` of its completion, for PREFILL, DECODE and ROLLOUT; "
         "other opcodes advance nothing. Lines and completions have the same bytes otherwise, and "
         "the same bytes with and without an engine behind the device.",
+        (MODEL, HOST),
+    ),
+    Rule(
+        "REC-006",
+        5,
+        "The digest of a rollout's keys and values: with w_i the 64 words (u64, little-endian) of "
+        "a token's key and then its value, its content is the sum of `w_i (2 i + 1)`, and the "
+        "digest is KV-008's sum over these contents in place of tags, both mod 2^64.",
         (MODEL,),
     ),
 )

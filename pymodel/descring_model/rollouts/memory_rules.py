@@ -56,7 +56,7 @@ MEMORY_RULES: tuple[Rule, ...] = (
     Rule(
         "KV-007",
         5,
-        "Until an engine writes keys and values, each slot of a block has a 64-bit content tag: "
+        "Each slot of a block has a 64-bit content tag, also beside an engine's keys and values: "
         "`2^63 + group * 2^32 + p` of a prompt's token p and `request * 2^32 + p` of any "
         "other, written when the completion of its PREFILL or DECODE line is consumed.",
         (MODEL, HOST),
@@ -192,7 +192,7 @@ MEMORY_RULES: tuple[Rule, ...] = (
         "RWD-005",
         7,
         "The token rule counts the tokens p, `prompt_tokens <= p < seq_len`, whose token mod 4 is "
-        "0. Until an engine samples tokens, token p of (group g, sample s) is `x mod 1024` with, "
+        "0. Without an engine, token p of (group g, sample s) is `x mod 1024` with, "
         "in 64 bits: x := g 0x9E3779B97F4A7C15 + s 0xC2B2AE3D27D4EB4F + p 0x165667B19E3779F9; "
         "x := x XOR (x >> 29); x := x 0xBF58476D1CE4E5B9; x := x XOR (x >> 32).",
         (MODEL,),

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +27,8 @@ class ScoreRequest:
     prompt_tokens: int
     length: int
     final: bool
+    tokens: npt.NDArray[np.uint32] | None = field(default=None, compare=False)
+    """The first ``length`` tokens, prompt included; None without an engine."""
 
 
 Scorer = Callable[[Sequence[ScoreRequest]], Sequence[int]]
@@ -48,7 +50,10 @@ def token_rule(batch: Sequence[ScoreRequest]) -> list[int]:
     """Scorers 1 and 2: decoded tokens that are a multiple of 4 [RWD-005]."""
     words = []
     for item in batch:
-        tokens = tokens_of(item.group, item.sample, item.prompt_tokens, item.length)
+        if item.tokens is None:
+            tokens = tokens_of(item.group, item.sample, item.prompt_tokens, item.length)
+        else:
+            tokens = item.tokens[item.prompt_tokens :]
         words.append(int(np.count_nonzero(tokens % contract.TOKEN_DIVISOR == 0)))
     return words
 

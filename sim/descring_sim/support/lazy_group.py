@@ -32,6 +32,11 @@ class LazyGroup(click.Group):
         super().__init__(*args, **options)
         self._table = table
 
+    @property
+    def lines(self) -> Mapping[str, str]:
+        """The line of each command in the list of commands."""
+        return {name: text for name, (_, text) in self._table.items()}
+
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names, in the order of the table."""
         return list(self._table)
