@@ -12,6 +12,8 @@ import argparse
 import json
 import sys
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +33,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from cuda_host import describe
 
+Run = tuple[float, int, npt.NDArray[np.uint8]]
+"""Seconds, steps, and the arena afterwards."""
 CHECKED = 6
 """Rollouts that the golden model makes too."""
 
@@ -63,9 +67,7 @@ class Arena:
                 raise SystemExit(f"rollout {place} is not the golden model's")
 
 
-def resident(
-    engine: CudaEngine, arena: Arena, seats: int
-) -> tuple[float, int, npt.NDArray[np.uint8]]:
+def resident(engine: CudaEngine, arena: Arena, seats: int) -> Run:
     """Seconds, steps and the arena of all rollouts through the ring, a line each."""
     count = len(arena.ends)
     lines = np.zeros(count, dtype=DESC_DTYPE)
@@ -92,10 +94,8 @@ def resident(
     return took, steps, found
 
 
-def graph(
-    engine: CudaEngine, arena: Arena, seats: int, *, refill: int, replay: bool = True
-) -> tuple[float, int, npt.NDArray[np.uint8]]:
-    """The same by replays of a step: the host looks at the seats every ``refill`` steps.
+def graph(engine: CudaEngine, arena: Arena, seats: int, *, refill: int, replay: bool = True) -> Run:
+    """The same by replays of a step: the host reads the seats every ``refill`` steps.
 
     ``refill`` 0 is static batches: all seats are filled together once all are done.
     """
@@ -175,18 +175,16 @@ def main() -> int:
     with CudaEngine(machine=machine) as engine:
         for name, (ends, seats) in loads.items():
             arena = Arena(ends)
-            ways = {
-                "graph, static batches": lambda a=arena, s=seats: graph(engine, a, s, refill=0),
-                "graph, seats refilled every 4 steps": lambda a=arena, s=seats: graph(
-                    engine, a, s, refill=4
+            ways: dict[str, Callable[[], Run]] = {
+                "graph, static batches": partial(graph, engine, arena, seats, refill=0),
+                "graph, seats refilled every 4 steps": partial(
+                    graph, engine, arena, seats, refill=4
                 ),
-                "graph, seats refilled every step": lambda a=arena, s=seats: graph(
-                    engine, a, s, refill=1
+                "graph, seats refilled every step": partial(graph, engine, arena, seats, refill=1),
+                "launches, seats refilled every 4 steps": partial(
+                    graph, engine, arena, seats, refill=4, replay=False
                 ),
-                "launches, seats refilled every 4 steps": lambda a=arena, s=seats: graph(
-                    engine, a, s, refill=4, replay=False
-                ),
-                "resident": lambda a=arena, s=seats: resident(engine, a, s),
+                "resident": partial(resident, engine, arena, seats),
             }
             first: npt.NDArray[np.uint8] | None = None
             for way, run in ways.items():

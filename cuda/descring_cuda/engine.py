@@ -24,9 +24,10 @@ _FEW_SEATS = 2
 _GROUPS = (4, 8, 16)
 """Seats of a group: the fewest with which every group has a block of its own at once."""
 _GIVEN_TURNS = 16
-_TASKS_A_WARP = 8
+_TASKS_A_WARP = 4
+_LEAST_TASK = 2
 _AT_ONCE = 32
-"""Steps between two looks at whether anything runs."""
+"""Steps between two checks whether anything runs."""
 
 
 def _up(size: int, unit: int) -> int:
@@ -304,7 +305,7 @@ class CudaEngine:
         """The largest tasks of which every warp has several."""
         warps = 4 * self.machine.blocks
         found = layout.TASK_BLOCKS
-        while found > 1 and blocks < _TASKS_A_WARP * found * warps:
+        while found > _LEAST_TASK and blocks < _TASKS_A_WARP * found * warps:
             found //= 2
         return found
 

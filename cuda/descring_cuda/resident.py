@@ -16,7 +16,7 @@ from descring_model.engine.interface import STATUS_NAMES
 
 from descring_cuda import layout
 from descring_cuda.engine import CudaEngine, tasks_of
-from descring_cuda.launch import allocate_pinned, gpu
+from descring_cuda.gpus import allocate_pinned, gpu
 from descring_cuda.machine import CupyMachine, Machine
 from descring_cuda.remote import DEFAULT_MEMORY, Launcher, RemoteDevice
 

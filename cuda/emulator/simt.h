@@ -51,7 +51,7 @@ struct block {
 
 inline thread_local block *now = nullptr;
 
-// Save what the calling convention keeps, and go on where `to` was saved.
+// Save what the calling convention keeps, and continue where `to` was saved.
 extern "C" void hw_simt_switch(void **from, void *to);
 __asm__(
     ".text\n.weak hw_simt_switch\n.type hw_simt_switch,@function\nhw_simt_switch:\n"

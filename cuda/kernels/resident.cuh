@@ -15,7 +15,7 @@
 
 enum : hw_u32 {
   HW_TAKE = 32,  // lines at a time
-  HW_SCAN = 1024,  // seats that are looked at in a turn
+  HW_SCAN = 1024,  // seats that are read in a turn
   HW_FAILURES = 64  // that are kept for the host
 };
 #define HW_NO_RECORD 0xFFFFFFFFFFFFFFFFull
@@ -165,7 +165,7 @@ struct hw_desk_self {
   hw_u32 gate;
   hw_u32 taken;  // index of the next line to be taken
   hw_u32 free_top;
-  hw_u32 scanned;   // seat that is looked at next
+  hw_u32 scanned;   // seat that is read next
   hw_u32 stopped;   // a STOP has been taken
   hw_u32 drains;    // 1: nothing is taken any more, and rollouts have been told to stop
 };

@@ -26,7 +26,7 @@ struct hwe_seat {
   hw_u32 state;
   hw_u32 refused;  // bit s: status s
   hw_u32 status;   // of a seat that is DONE
-  hw_u32 awaits;   // 1: attention for the next token is under way
+  hw_u32 awaits;   // 1: attention for the next token is outstanding
   hw_u32 ended;    // 1: it has made its `eos` [SAMP-007]
   hw_u32 token;    // that was drawn
   hw_u32 given_up;  // 1: the owner wants it back, however far it is

@@ -158,7 +158,7 @@ def ends_of_sentence(machine: Machine) -> None:
     hot = [
         {"temperature": 1.0, "seed": 1, "eos": 3},
         {"temperature": 4.0, "seed": 8, "eos": 1},
-        {"temperature": 4.0, "seed": 9, "eos": 2},
+        {"temperature": 4.0, "seed": 10, "eos": 2},
     ]
     prompts = [[1], [4, 2], [4, 2]]
     agree(machine, prompts, 32, hot, [[1, 2, 2], [9, 7, 7], 30], vocabulary=5)

@@ -121,7 +121,7 @@ def pause_and_resume(opener: Open) -> None:
             before = device.steps
             assert device.read32(REG["DONE_TAIL"]) == posted
             device.write32(REG["CTRL"], control)
-            eventually(lambda before=before: device.steps > before + 2, "steps go on")  # type: ignore[misc]
+            eventually(lambda before=before: device.steps > before + 2, "steps continue")  # type: ignore[misc]
         assert_same(complete(lines), queue.drain(20.0))
         rollouts.check(device)
 
