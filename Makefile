@@ -43,7 +43,9 @@ FIXED_SEED := 637795913
 COSIM = $(PYTEST) -n "$$JOBS" --dist load --maxschedchunk=1 --tier $(TIER) --sim "$${SIM:-all}" \
 	$${TEST:+--case "$$TEST"} $${CONFIG:+--config "$$CONFIG"} --seed "$${SEED:-$(FIXED_SEED)}" \
 	$${WAVE_CYCLES:+--wave-cycles "$$WAVE_CYCLES"}
+# FULL=1: the tests marked nightly too.
 UNIT = $(PYTEST) -n "$$JOBS" --dist worksteal
+UNIT_TIER := $(if $(filter full,$(TIER)),,not nightly)
 
 .PHONY: help
 help:  ## list the targets
@@ -69,12 +71,12 @@ check: setup  ## the inner loop: generated files, lint, types, model and unit su
 
 .PHONY: check-suites
 check-suites: setup  ## the suites of make check
-	@$(UNIT) -m 'not slow' $(UNIT_SUITES)
+	@$(UNIT) -m 'not slow and not nightly' $(UNIT_SUITES)
 	@$(COSIM) --sim icarus --case '^desc_ring[.]' cocotb_tests/desc_ring
 
 .PHONY: test
 test: gen-check lint requirements  ## everything before a change is merged: check, all rules, all suites, quick tier
-	@$(UNIT) $(UNIT_SUITES)
+	@$(UNIT) -m '$(UNIT_TIER)' $(UNIT_SUITES)
 	@$(COSIM) cocotb_tests
 
 .PHONY: lint

@@ -18,6 +18,7 @@ from descring_host.errors import DEVICE_CLOSED, DeviceClosed, DeviceError, PeerD
 from descring_host.native import check_u32, ffi, lib
 from descring_host.native_device import NativeDevice, open_native
 from descring_host.segment import MemoryReport, Segment
+from descring_host.trace_rings import MakeRing, Ring
 
 WORKERS_MAX = 16
 _START_S = 60.0
@@ -110,6 +111,7 @@ class CpuDevice(NativeDevice):
         super().__init__()
         self._server: subprocess.Popen[str] | None = None
         self._workers = workers
+        self._traced: list[Ring | None] = []
         if process:
             name = name or f"{os.getpid()}-{uuid.uuid4().hex[:8]}"
             check_u32("first_index", first_index)
@@ -156,6 +158,26 @@ class CpuDevice(NativeDevice):
     def name(self) -> str | None:
         """Name of the shared memory; None where it is anonymous."""
         return self._segment.name
+
+    def trace(self, make_ring: MakeRing | None) -> None:
+        """Have each worker thread of this process write trace events into a ring of its own.
+
+        Args:
+            make_ring: makes a ring for a thread by its name [TRC-003]; None: no longer.
+
+        Raises:
+            DeviceError: the workers are in another process.
+        """
+        for number in range(self._workers):
+            ring = None if make_ring is None else make_ring(f"worker {number}")
+            start = ffi.NULL if ring is None else ffi.from_buffer(ring, require_writable=True)
+            if lib.hd_trace(self._handle(), number, start):
+                raise DeviceError(
+                    "expected worker threads in this process to trace, got a worker process; "
+                    "open the device without process and attach"
+                )
+            # A thread may still be inside a batch when it loses its ring.
+            self._traced.append(ring)
 
     @property
     def peer(self) -> Peer:

@@ -27,6 +27,7 @@ class Device(Protocol):
 
     A device may also have ``native_port(geometry)``, a faster way to the same rings, and
     ``check_peer()``, which raises when the process behind it is gone; a queue uses them if there.
+    With ``trace(make_ring)`` its threads write trace events [TRC-003].
     """
 
     @property

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import mmap
 from typing import Any
 
 import numpy as np
@@ -22,11 +24,21 @@ lib, ffi = _part.lib, _part.ffi
 KERNELS = ("best", "scalar", "avx2")
 """Which kernels an engine uses; all give the same bits."""
 THREADS_MAX = 64
+SPLIT_MAX = 26
 _ALIGNMENT = contract.RECORD_ALIGNMENT
+_HUGE_PAGE = 2 << 20
 
 
 def aligned_bytes(size: int) -> npt.NDArray[np.uint8]:
-    """``(size,)`` uint8 of zeros at a multiple of 64 in memory."""
+    """``(size,)`` uint8 of zeros at a multiple of 64 in memory, in huge pages where there are any.
+
+    Blocks in any order miss the translation buffer at each page of 4 KiB.
+    """
+    if size >= _HUGE_PAGE:
+        pages = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        with contextlib.suppress(OSError):  # a kernel that has none
+            pages.madvise(mmap.MADV_HUGEPAGE)
+        return np.frombuffer(pages, dtype=np.uint8)
     whole = np.zeros(size + _ALIGNMENT, dtype=np.uint8)
     start = -whole.ctypes.data % _ALIGNMENT
     return whole[start : start + size]
@@ -147,7 +159,7 @@ class NativeEngine:
         query: npt.NDArray[np.float16],
         *,
         biased: bool = True,
-        split: int = 0,
+        split: int = SPLIT_MAX,
     ) -> npt.NDArray[np.float32]:
         """Attention of one query over keys and values in blocks [ATT-001..ATT-007].
 
@@ -157,7 +169,8 @@ class NativeEngine:
             tokens: how many there are, at least 1.
             query: ``(128,)``.
             biased: with the slot bias; without it this is the plain softmax.
-            split: blocks are reduced in runs of ``2**split``, 0 to 26; it changes no bit.
+            split: blocks are reduced in runs of ``2**split``, 0 to 26, which then join; it changes
+                no bit. The default is one run.
 
         Returns:
             ``(128,)``.
@@ -177,8 +190,8 @@ class NativeEngine:
             raise ValueError(
                 f"query: expected (128,) float16, got shape {query.shape} of {query.dtype}"
             )
-        if not 0 <= split <= 26:
-            raise ValueError(f"split: expected 0 to 26, got {split}")
+        if not 0 <= split <= SPLIT_MAX:
+            raise ValueError(f"split: expected 0 to {SPLIT_MAX}, got {split}")
         none = np.empty(0, dtype=np.uint64)
         check_call(arena, none, none.astype(np.uint32))
         chosen, turned = np.ascontiguousarray(blocks), np.ascontiguousarray(query)

@@ -303,6 +303,22 @@ class Core:
         start = lib.hr_pipe_lines(self.handle, self._first)
         return self._array(start, int(self._first[0]), DESC_DTYPE)
 
+    def trace(self, ring: npt.NDArray[np.uint8] | None) -> None:
+        """Write trace events into a ring of :func:`descring_host.trace_rings.make_ring`.
+
+        Args:
+            ring: its memory; None: no longer.
+        """
+        self._ring = ring  # the memory must not go first
+        start = ffi.NULL if ring is None else ffi.from_buffer(ring, require_writable=True)
+        lib.hr_pipe_trace(self.handle, start)
+
+    def note(self, event: str, lines: Lines) -> None:
+        """Write a trace event of each of ``lines``, by its name in the contract."""
+        whole = np.ascontiguousarray(lines)
+        start = ffi.from_buffer(whole)
+        lib.hr_pipe_note(self.handle, seeing.TRACE_EVENT[event], start, len(whole))
+
     def _batch(self) -> tuple[Any, Any, Any]:
         start = lib.hr_pipe_batch(self.handle, self._first)
         batch = self._array(start, int(self._first[0]), _SCORE_DTYPE)

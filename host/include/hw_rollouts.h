@@ -157,6 +157,22 @@
 #define HWR_LIVE_GAUGES_AT 192u  // [MET-005]
 #define HWR_LIVE_COUNTERS_AT 384u  // [MET-005]
 
+#define HWR_TRACE_ALLOC 1u  // [TRC-002]
+#define HWR_TRACE_POSTED 2u  // [TRC-002]
+#define HWR_TRACE_COMMITTED 3u  // [TRC-002]
+#define HWR_TRACE_CONSUMED 4u  // [TRC-002]
+#define HWR_TRACE_PRODUCED 5u  // [TRC-002]
+#define HWR_TRACE_POLLED 6u  // [TRC-002]
+#define HWR_TRACE_REWARD_POSTED 7u  // [TRC-002]
+#define HWR_TRACE_SCORED 8u  // [TRC-002]
+#define HWR_TRACE_TRAJECTORY_DONE 9u  // [TRC-002]
+#define HWR_TRACE_ENDED 10u  // [TRC-002]
+#define HWR_TRACE_COPIED 11u  // [TRC-002]
+
+#define HWR_CLOCK_HOST 0u  // [TRC-001]
+#define HWR_CLOCK_RTL_CYCLE 1u  // [TRC-001]
+#define HWR_CLOCK_GPU_GLOBALTIMER 2u  // [TRC-001]
+
 #define HWR_WORD_STATE_LSB 0  // 8 wide [ROLL-001]
 #define HWR_WORD_CANCELLED_LSB 8  // 1 wide [ROLL-001]
 #define HWR_WORD_FAILED_LSB 9  // 1 wide [ROLL-001]
@@ -224,5 +240,30 @@ typedef struct hwr_header {
 } hwr_header_t;
 
 HW_STATIC_ASSERT(sizeof(hwr_header_t) == 32, "hwr_header_t has no padding");
+
+typedef struct hwr_trace {
+  hw_u64 host;
+  hw_u64 device;
+  hw_u32 rollout;
+  hw_u32 leg;
+  hw_u16 event;
+  hw_u16 clock;
+  hw_u32 detail;
+} hwr_trace_t;
+
+HW_STATIC_ASSERT(sizeof(hwr_trace_t) == 32, "hwr_trace_t has no padding");
+
+typedef struct hwr_trace_head {
+  hw_u64 written;
+  hw_u64 mask;
+  hw_u64 zero0;
+  hw_u64 zero1;
+  hw_u64 zero2;
+  hw_u64 zero3;
+  hw_u64 zero4;
+  hw_u64 zero5;
+} hwr_trace_head_t;
+
+HW_STATIC_ASSERT(sizeof(hwr_trace_head_t) == 64, "hwr_trace_head_t has no padding");
 
 #endif  // HW_ROLLOUTS_H

@@ -110,6 +110,10 @@ int hd_role_held(int lock_file, int role);
 // the worker is gone; HD_CLOSED as soon as the device is closed; HD_CORRUPT.
 int hd_wait(hw_device_t *device, int64_t timeout_ns);
 
+// Events of worker thread `worker` from now on, into a ring of the caller's with its head set, which
+// stays until the device is closed; NULL: no longer. 0, or an errno: no such thread in this process.
+int hd_trace(hw_device_t *device, uint32_t worker, void *ring);
+
 int hd_bind_numa(void *address, uint64_t bytes, int node);
 void hd_seal(void *lines, uint64_t count, uint32_t first_index);
 // For each line, submitted at consecutive indices to two completion rings, the one that its

@@ -11,6 +11,17 @@
 
 enum { AHEAD = 8 };
 
+// What happens to a line, for a worker that has a ring.
+static inline void note(hw_trace_ring_t *ring, uint32_t event, const hw_desc_t *line) {
+  if (ring) {
+    hw_trace(ring, event, line->rollout_id, hw_leg(line->user_data), line->opcode, HWR_CLOCK_HOST, 0);
+  }
+}
+
+static inline hw_trace_ring_t *ring_of(worker_t *worker) {
+  return atomic_load_explicit(&worker->trace, memory_order_acquire);
+}
+
 static void count(hd_counts_t *now, const hw_step_t *step) {
   ++now->cmd_head;
   ++now->descriptors;
@@ -108,6 +119,7 @@ static uint32_t run_straight(worker_t *worker) {
     count_left = free_slots;
   }
   const uint32_t first = now->cmd_head;
+  hw_trace_ring_t *ring = ring_of(worker);
   while (count_left-- && !now->halted) {
     if (count_left >= AHEAD) {
       // From the host's cache, where a line takes as long to arrive as several take to compute; the slot
@@ -116,11 +128,13 @@ static uint32_t run_straight(worker_t *worker) {
       __builtin_prefetch(&rings->done[(now->done_tail + AHEAD) & (rings->done_slots - 1u)], 1);
     }
     hw_desc_t line = rings->cmd[now->cmd_head & rings->cmd_mask];
+    note(ring, HWR_TRACE_CONSUMED, &line);
     const hw_step_t step = hw_worker_step(&line, now->cmd_head, rings->require_checked);
     if (step.seal) {
       hw_worker_seal(&line, now->done_tail);
     }
     rings->done[now->done_tail & (rings->done_slots - 1u)] = line;
+    note(ring, HWR_TRACE_PRODUCED, &line);
     ++now->done_tail;
     count(now, &step);
   }
@@ -133,6 +147,7 @@ static uint32_t post(worker_t *worker, uint32_t computed) {
   const rings_t *rings = &worker->rings;
   hd_counts_t *now = &worker->pool->now;
   uint32_t posted = 0;
+  hw_trace_ring_t *ring = ring_of(worker);
   while (posted < computed && !now->halted) {
     hw_desc_t *line = &worker->lines[posted];
     const hw_step_t *step = &worker->steps[posted];
@@ -150,6 +165,7 @@ static uint32_t post(worker_t *worker, uint32_t computed) {
     } else {
       rings->done[*tail & (rings->done_slots - 1u)] = *line;
     }
+    note(ring, HWR_TRACE_PRODUCED, line);
     ++*tail;
     count(now, step);
     ++posted;
@@ -162,8 +178,10 @@ static uint32_t post(worker_t *worker, uint32_t computed) {
 
 static void compute(worker_t *worker, uint32_t first, uint32_t lines) {
   const rings_t *rings = &worker->rings;
+  hw_trace_ring_t *ring = ring_of(worker);
   for (uint32_t at = 0; at < lines; ++at) {
     worker->lines[at] = rings->cmd[(first + at) & rings->cmd_mask];
+    note(ring, HWR_TRACE_CONSUMED, &worker->lines[at]);
     worker->steps[at] = hw_worker_step(&worker->lines[at], first + at, rings->require_checked);
   }
 }

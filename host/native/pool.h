@@ -6,6 +6,7 @@
 #define HW_POOL_H
 
 #include "fast_crc.h"
+#include "hw_trace.h"
 #include "segment.h"
 
 enum { HW_BATCH = 128 };
@@ -37,6 +38,7 @@ typedef struct worker {
   uint32_t blocked_done_head;
   uint32_t blocked_reward_head;
   pthread_t thread;
+  _Atomic(hw_trace_ring_t *) trace;  // NULL: off
 #ifdef HW_COUNT_LOOKS
   uint64_t looks;  // for bench/gather_variants.py: looks at the doorbell, and those that found nothing
   uint64_t empty;

@@ -301,3 +301,12 @@ void hd_stop_workers(hw_device_t *device) {
   device->pool = NULL;
   free(pool);
 }
+
+int hd_trace(hw_device_t *device, uint32_t worker, void *ring) {
+  hw_pool_t *pool = device->pool;
+  if (!pool || worker >= pool->workers) {
+    return EINVAL;
+  }
+  atomic_store_explicit(&pool->worker[worker].trace, ring, memory_order_release);
+  return 0;
+}

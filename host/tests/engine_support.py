@@ -21,6 +21,8 @@ U32 = npt.NDArray[np.uint32]
 U64 = npt.NDArray[np.uint64]
 
 DIMS = contract.DIMS
+VOCABULARIES = (1, 2, 15, 16, 17, 37, 1024)
+"""Around a tile of 16 columns."""
 # Not beside this file: a copy of host/ alone has no docs.
 VECTORS = Path(descring_model.__file__).resolve().parents[2] / "docs" / "engine-vectors.json"
 

@@ -199,7 +199,10 @@ UNCHECKED = {
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("word", UNCHECKED)
+@pytest.mark.parametrize(
+    "word",
+    [pytest.param(word, marks=[pytest.mark.nightly] * (word != "CMD_HEAD")) for word in UNCHECKED],
+)
 def test_random_stores_find_a_word_that_is_not_checked(word: str, tmp_path: Path) -> None:
     """Else a run without a finding would mean nothing."""
     file, search, replace, region = UNCHECKED[word]

@@ -207,9 +207,12 @@ def test_a_long_rollout_is_the_golden_models() -> None:
 def test_engines_are_closed_once_and_for_all() -> None:
     """A second close does nothing, a call behind it is refused."""
     engine = NativeEngine(16)
-    arena = engine.new_arena(100)
-    assert arena.shape == (100,)
-    assert arena.ctypes.data % 64 == 0
+    for size in (100, 5 << 20):
+        arena = engine.new_arena(size)
+        assert arena.shape == (size,)
+        assert arena.ctypes.data % 64 == 0
+        assert not arena.any()
+        arena[-1] = 1
     engine.close()
     engine.close()
     with pytest.raises(ValueError, match="closed"):

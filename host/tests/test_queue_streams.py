@@ -107,7 +107,7 @@ def test_resume_chains_rollouts_to_done(
 
 def test_exchange_carries_more_lines_than_the_rings_hold(open_backend: OpenBackend) -> None:
     """[RING-005]: nothing is dropped where rings are full; order is kept with two rings too."""
-    lines = streams.generate(open_backend.lines(2000), seed=15, profile="decode")
+    lines = streams.generate(open_backend.lines(600), seed=15, profile="decode")
     for split_reward in (False, True):
         with CommandQueue(
             open_backend(), cmd_slots=8, done_slots=4, split_reward=split_reward

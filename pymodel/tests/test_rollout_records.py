@@ -35,7 +35,7 @@ def test_records_have_no_padding_and_rules_their_prefixes() -> None:
         "tick": 0, "code": 4, "slot": 6, "rollout": 8, "a": 12, "b": 16, "c": 20, "d": 24,
     }  # fmt: skip
     prefixes = {rule.rule.split("-")[0] for rule in rules.all_rules()}
-    assert prefixes == {"ROLL", "PIPE", "WIN", "SCHED", "KV", "COW", "RWD", "LOG", "MET"}
+    assert prefixes == {"ROLL", "PIPE", "WIN", "SCHED", "KV", "COW", "RWD", "LOG", "MET", "TRC"}
 
 
 @pytest.mark.parametrize(

@@ -139,9 +139,9 @@ def test_a_case_that_nothing_matches_names_near_ones(toy: Toy) -> None:
 def test_a_hanging_case_is_killed_with_everything_it_started(toy: Toy, tmp_path: Path) -> None:
     """The wall-clock limit ends the simulator too, and names the case that hung."""
     note = tmp_path / "pid"
-    result = toy.run("test_hang", timeout_s=20, extra_env={"NOTE": str(note)})
+    result = toy.run("test_hang", timeout_s=10, extra_env={"NOTE": str(note)})
     assert not result.ok
-    assert "killed in toy.toy_cases.test_hang: no end after 20 s" in result.failure_text()
+    assert "killed in toy.toy_cases.test_hang: no end after 10 s" in result.failure_text()
     assert _ends_soon(int(note.read_text()))
 
 

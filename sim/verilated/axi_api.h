@@ -54,6 +54,10 @@ void dx_clear_bus_errors(dx_device_t *device);
 // path.older. An empty path ends the recording. 0, or -1 with dx_error.
 int dx_waves(dx_device_t *device, const char *path, uint64_t last);
 
+// Trace events of every line that crosses the bus from now on, with the cycle of its beat, into a ring
+// of the caller's with its head set (host/include/hw_trace.h); NULL: no longer.
+void dx_trace(dx_device_t *device, void *ring);
+
 void dx_state(const dx_device_t *device, dx_state_t *state);
 
 // What went wrong last, one line of text.

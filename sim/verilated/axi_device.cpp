@@ -256,6 +256,10 @@ int dx_waves(dx_device_t *device, const char *path, uint64_t last) {
   });
 }
 
+void dx_trace(dx_device_t *device, void *ring) {
+  device->memory.trace(static_cast<hw_trace_ring_t *>(ring), device->model.cycles());
+}
+
 void dx_state(const dx_device_t *device, dx_state_t *state) {
   const AxiMemory &memory = device->memory;
   *state = {device->model.cycles(), memory.lines_read, memory.lines_written,

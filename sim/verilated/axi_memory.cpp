@@ -56,6 +56,7 @@ void AxiMemory::sample(const Vdut &top) {
   }
   if (read_offered_ && top.m_axi_rready) {
     Burst &read = reads_.front();
+    note(HWR_TRACE_CONSUMED, top.m_axi_rdata.data());
     ++lines_read;
     traffic_ = true;
     read_offered_ = false;
@@ -79,6 +80,14 @@ void AxiMemory::sample(const Vdut &top) {
     traffic_ = true;
   }
   ++now_;
+}
+
+void AxiMemory::note(uint32_t event, const void *bytes) const {
+  if (!ring_) return;
+  hw_desc_t line;
+  std::memcpy(&line, bytes, sizeof line);
+  hw_trace(ring_, event, line.rollout_id, hw_leg(line.user_data), line.opcode, HWR_CLOCK_RTL_CYCLE,
+           ahead_ + now_);
 }
 
 AxiMemory::Burst AxiMemory::burst(const char *channel, uint64_t address, uint32_t id,
@@ -134,6 +143,7 @@ void AxiMemory::write_beat(Burst &write, const Beat &beat) {
     std::atomic_thread_fence(std::memory_order_release);
     if (strobes == ~uint64_t{0}) {
       std::memcpy(memory_ + base, beat.data, kBeat);
+      note(HWR_TRACE_PRODUCED, beat.data);
     } else {
       for (uint32_t byte = 0; byte < kBeat; ++byte) {
         if (strobes >> byte & 1) memory_[base + byte] = beat.data[byte];

@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "hw_trace.h"
 #include "model.h"
 
 // The library hides all names but these.
@@ -35,6 +36,11 @@ class AxiMemory {
 
   void inject_error(uint64_t start, uint64_t stop) { failing_.emplace_back(start, stop); }
   void clear_errors() { failing_.clear(); }
+  // `cycle` is the coming edge's number.
+  void trace(hw_trace_ring_t *ring, uint64_t cycle) {
+    ring_ = ring;
+    ahead_ = cycle - now_;
+  }
   bool take_traffic() { return std::exchange(traffic_, false); }
   bool busy() const {
     return !reads_.empty() || !writes_.empty() || !beats_.empty() || !responses_.empty();
@@ -76,6 +82,7 @@ class AxiMemory {
     return now_ + bus_.latency_min + random_.below(span);
   }
   uint32_t response(uint64_t address, uint64_t bytes) const;
+  void note(uint32_t event, const void *bytes) const;
   void write_beats();
   void write_beat(Burst &burst, const Beat &beat);
   void hold(Held &held, const char *channel, bool valid, bool ready,
@@ -96,6 +103,8 @@ class AxiMemory {
   bool read_offered_ = false, response_offered_ = false;
   bool traffic_ = false;
   uint64_t now_ = 0;
+  hw_trace_ring_t *ring_ = nullptr;
+  uint64_t ahead_ = 0;
 };
 
 }  // namespace descring

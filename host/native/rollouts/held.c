@@ -147,6 +147,9 @@ void hr_end(hr_pipe_t *pipe, hr_rollout_t *rollout, int outcome) {
   ++pipe->counter[outcome == HR_DELIVERED         ? HWR_COUNTER_DELIVERED
                   : outcome == HR_ENDED_CANCELLED ? HWR_COUNTER_CANCELLED
                                                   : HWR_COUNTER_FAILED];
+  if (outcome != HR_DELIVERED) {
+    hr_trace(pipe, HWR_TRACE_ENDED, rollout, HWR_NONE, 0);
+  }
   pipe->outcome[rollout->request] = (uint8_t)outcome;
   ++pipe->ended[outcome];
   pipe->slot_of[rollout->request] = HWR_NONE;
@@ -245,6 +248,7 @@ hr_rollout_t *hr_admit(hr_pipe_t *pipe, uint32_t request) {
   --pipe->in_state[HWR_STATE_FREE];
   ++pipe->in_state[HWR_STATE_PREFILL_READY];
   HR_COUNT(pipe, ADMITTED);
+  hr_trace(pipe, HWR_TRACE_ALLOC, rollout, HWR_NONE, 0);
   pipe->slot_of[request] = slot;
   hr_log(pipe, HWR_EVENT_ADMIT, slot, request, generation, node, pipe->tree->branch[branch].left,
          rollout->version | (uint64_t)rollout->step << 32);

@@ -55,6 +55,14 @@ void hr_publish(const hr_pipe_t *pipe) {
   atomic_store_explicit(sequence, before + 2u, memory_order_release);
 }
 
+void hr_pipe_trace(hr_pipe_t *pipe, void *ring) { pipe->trace = ring; }
+
+void hr_pipe_note(const hr_pipe_t *pipe, uint32_t event, const void *lines, uint32_t count) {
+  hr_note_lines(pipe, event, lines, count);
+}
+
+uint64_t hr_stamp(void) { return hw_stamp(); }
+
 void hr_pipe_show(hr_pipe_t *pipe, void *page) {
   pipe->page = page;
   hr_publish(pipe);

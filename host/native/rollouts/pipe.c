@@ -16,6 +16,7 @@ static void deliver(hr_pipe_t *pipe, hr_rollout_t *rollout) {
   }
   const uint32_t slot = hr_slot(rollout), step = rollout->step;
   hr_end(pipe, rollout, HR_DELIVERED);
+  hr_trace(pipe, HWR_TRACE_TRAJECTORY_DONE, rollout, HWR_NONE, 0);
   hr_log(pipe, HWR_EVENT_TRAJECTORY, slot, rollout->request, rollout->length, rollout->score,
          rollout->version, digest);
   hr_seat_delivered(pipe, step);
@@ -24,6 +25,7 @@ static void deliver(hr_pipe_t *pipe, hr_rollout_t *rollout) {
 static void use_score(hr_pipe_t *pipe, hr_rollout_t *rollout, uint32_t word) {
   log_score(pipe, HWR_EVENT_SCORE, rollout, word);
   HR_COUNT(pipe, SCORES);
+  hr_trace(pipe, HWR_TRACE_SCORED, rollout, rollout->length, rollout->final);
   if (rollout->marked) {
     hr_end(pipe, rollout, HR_ENDED_CANCELLED);
   } else if (rollout->final) {
@@ -210,6 +212,7 @@ static void schedule_rewards(hr_pipe_t *pipe, uint32_t room) {
     hr_rollout_t *rollout = &pipe->rollout[slot];
     hr_queue_remove(pipe, slot);
     hr_move(pipe, rollout, HWR_STATE_REWARD_PENDING);
+    hr_trace(pipe, HWR_TRACE_REWARD_POSTED, rollout, rollout->length, rollout->final);
     if (by_device) {
       hr_draft(pipe, rollout, HW_OPCODE_REWARD, rollout->length, rollout->max_tokens, HWR_NONE);
     } else {
@@ -255,6 +258,7 @@ static void schedule_tokens(hr_pipe_t *pipe, uint32_t room) {
     hr_tree_prepare(pipe->tree, rollout->branch, &place);
     if (place.copied) {
       HR_COUNT(pipe, BLOCKS_COPIED);
+      hr_trace(pipe, HWR_TRACE_COPIED, rollout, rollout->length, 0);
       hr_log(pipe, HWR_EVENT_COPY, slot, rollout->request, place.source, place.block, place.copied,
              0);
     }

@@ -5,6 +5,7 @@
 #ifndef HR_PIPE_H
 #define HR_PIPE_H
 
+#include "hw_trace.h"
 #include "rollouts/policy.h"
 #include "rollouts/slab.h"
 #include "rollouts/tree.h"
@@ -116,6 +117,7 @@ struct hr_pipe {
   int keep_log;
 
   uint32_t in_state[HWR_STATE_DONE + 1u];  // slots by state
+  hw_trace_ring_t *trace;  // of the thread that runs the ticks; NULL: off
   uint8_t *page;  // the live page of MET-005; NULL: nobody looks
   // By HWR_COUNTER_...; the thread that runs the ticks writes it, and no other data is in its lines
   // [MET-004].
@@ -128,6 +130,13 @@ static inline int hr_option(const hr_pipe_t *pipe, uint32_t option) {
 
 // The counter of what has just happened [MET-001].
 #define HR_COUNT(pipe, name) ((void)++(pipe)->counter[HWR_COUNTER_##name])
+
+static inline void hr_trace(const hr_pipe_t *pipe, uint32_t event, const hr_rollout_t *rollout,
+                            uint32_t leg, uint32_t detail) {
+  if (pipe->trace) {
+    hw_trace(pipe->trace, event, rollout->request, leg, detail, HWR_CLOCK_HOST, 0);
+  }
+}
 
 // live.c: gauges and counters to the live page, at the end of a tick.
 void hr_publish(const hr_pipe_t *pipe);
@@ -179,6 +188,8 @@ void hr_seat_delivered(hr_pipe_t *pipe, uint32_t step);
 void hr_draft(hr_pipe_t *pipe, hr_rollout_t *rollout, uint32_t opcode, uint32_t length,
               uint32_t end, uint32_t block);
 void hr_close_window(hr_pipe_t *pipe);
+// An event of each line, where there is a trace.
+void hr_note_lines(const hr_pipe_t *pipe, uint32_t event, const hw_desc_t *lines, uint32_t count);
 // 0, or BAD_COMPLETION, described in pipe->bad [WIN-005].
 int hr_check_window(hr_pipe_t *pipe, const hr_flight_t *flight, const hw_desc_t *completions,
                     uint32_t count);

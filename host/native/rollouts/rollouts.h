@@ -206,6 +206,12 @@ void hr_pipe_gauges(const hr_pipe_t *pipe, uint64_t *gauges);
 // From now on every tick ends with its gauges and counters in this live page [MET-005], whose head
 // is the caller's, and which outlives the run; NULL: no longer.
 void hr_pipe_show(hr_pipe_t *pipe, void *page);
+// Trace events of this run from now on, into a ring of the caller's with its head set [TRC-003], which
+// outlives the run; NULL: no longer. hr_pipe_run notes what it submits and takes; whoever steps the
+// run notes it with hr_pipe_note: an event for each of `count` hw_desc_t. hr_stamp: the clock of it all.
+void hr_pipe_trace(hr_pipe_t *pipe, void *ring);
+void hr_pipe_note(const hr_pipe_t *pipe, uint32_t event, const void *lines, uint32_t count);
+uint64_t hr_stamp(void);
 // Cancel a request with the next tick, as if its `cancel` had been that from the start: 0, or
 // BAD_REQUEST. One that has ended, or is cancelled earlier, stays as it is.
 int hr_pipe_cancel(hr_pipe_t *pipe, uint32_t request);

@@ -52,6 +52,7 @@ static int submit(hr_pipe_t *pipe, hw_queue_t *queue) {
   if (taken <= 0) {
     return taken ? HR_DEVICE + (int)taken : HR_TIMEOUT;  // somebody else's lines have taken the room
   }
+  hr_note_lines(pipe, HWR_TRACE_COMMITTED, pipe->window->lines, pipe->unsent);
   pipe->unsent = 0;
   return 0;
 }
@@ -78,6 +79,7 @@ int hr_pipe_run(hr_pipe_t *pipe, hw_queue_t *queue, uint64_t ticks, int64_t pati
     if (error) {
       return error;
     }
+    hr_note_lines(pipe, HWR_TRACE_POLLED, pipe->returned, lines);
     if (scores) {
       score_batch(pipe, pipe->words);
     }

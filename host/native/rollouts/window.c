@@ -32,6 +32,14 @@ void hr_draft(hr_pipe_t *pipe, hr_rollout_t *rollout, uint32_t opcode, uint32_t 
                    (uint64_t)index << HWR_USER_DATA_INDEX_LSB,
       .checksum_or_cookie = kv ^ delta ^ (uint64_t)request << 32,
   };
+  hr_trace(pipe, HWR_TRACE_POSTED, rollout, hw_leg(flight->lines[index].user_data), opcode);
+}
+
+void hr_note_lines(const hr_pipe_t *pipe, uint32_t event, const hw_desc_t *lines, uint32_t count) {
+  for (uint32_t index = 0; pipe->trace && index < count; ++index) {
+    hw_trace(pipe->trace, event, lines[index].rollout_id, hw_leg(lines[index].user_data),
+             lines[index].opcode, HWR_CLOCK_HOST, 0);
+  }
 }
 
 void hr_close_window(hr_pipe_t *pipe) {

@@ -104,3 +104,55 @@ LIVE_BYTES = COUNTERS_AT + 8 * COUNTER_WORDS
 """Places of the parts of a live page, and its size."""
 SEQUENCE_AT = 16
 """Of `sequence` in the head."""
+
+TRACE_EVENTS: tuple[Value, ...] = (
+    Value("TRC-002", 1, "ALLOC", "a rollout was admitted"),
+    Value("TRC-002", 2, "POSTED", "a line was written for a window"),
+    Value("TRC-002", 3, "COMMITTED", "the window was submitted: tail store and doorbell are done"),
+    Value("TRC-002", 4, "CONSUMED", "the device took the line"),
+    Value("TRC-002", 5, "PRODUCED", "the device wrote the line's completion"),
+    Value("TRC-002", 6, "POLLED", "the host took the completion"),
+    Value("TRC-002", 7, "REWARD_POSTED", "a score was requested"),
+    Value("TRC-002", 8, "SCORED", "a score was used"),
+    Value("TRC-002", 9, "TRAJECTORY_DONE", "a rollout was delivered"),
+    Value("TRC-002", 10, "ENDED", "a rollout ended as cancelled or failed"),
+    Value("TRC-002", 11, "COPIED", "a partial block was copied"),
+)
+TRACE_EVENT: dict[str, int] = {item.name: item.value for item in TRACE_EVENTS}
+
+TRACE_CLOCKS: tuple[Value, ...] = (
+    Value("TRC-001", 0, "HOST", "`device` is 0"),
+    Value("TRC-001", 1, "RTL_CYCLE", "clock cycles since the device was opened"),
+    Value("TRC-001", 2, "GPU_GLOBALTIMER", "nanoseconds of the GPU's globaltimer"),
+)
+TRACE_CLOCK: dict[str, int] = {item.name: item.value for item in TRACE_CLOCKS}
+
+TRACE: tuple[Member, ...] = (
+    Member("host", "<u8", "the host's time-stamp counter"),
+    Member("device", "<u8", "the device's clock"),
+    Member("rollout", "<u4", "number of the request"),
+    Member("leg", "<u4", "which line or score of the rollout; NONE: the rollout as a whole"),
+    Member("event", "<u2", "what happened"),
+    Member("clock", "<u2", "what `device` is"),
+    Member("detail", "<u4", "of a line its opcode; of a score 1 if final"),
+)
+"""One event of the trace, 32 bytes [TRC-001]."""
+
+TRACE_HEAD: tuple[Member, ...] = (
+    Member("written", "<u8", "events so far"),
+    Member("mask", "<u8", "events that the ring holds, a power of two, less 1"),
+    *(Member(f"zero{number}", "<u8", "0") for number in range(6)),
+)
+"""Head of a ring, 64 bytes; its events follow [TRC-003]."""
+
+TRACE_PAIRS: tuple[tuple[str, str], ...] = (
+    ("POSTED", "COMMITTED"),
+    ("POSTED", "CONSUMED"),
+    ("POSTED", "POLLED"),
+    ("CONSUMED", "POLLED"),
+    ("ALLOC", "REWARD_POSTED"),
+    ("ALLOC", "TRAJECTORY_DONE"),
+    ("REWARD_POSTED", "SCORED"),
+    ("REWARD_POSTED", "TRAJECTORY_DONE"),
+)
+"""Latencies: from an event to the other of the same (rollout, leg) [TRC-004]."""

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import secrets
+import shlex
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -44,6 +45,7 @@ _LIMITS = {
 }
 
 
+_NOBODY = click.Context(click.Command("rollouts"))
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
@@ -140,7 +142,8 @@ def _file(option: str, text: str) -> Callable[[_Command], _Command]:
 @_file("--log", "Write the event log.")
 @_file("--npz", "Write the trajectories as arrays.")
 @_file("--json", "Write the trajectories as JSON lines.")
-@_file("--report", "Write the numbers of the run as Markdown.")
+@_file("--report", "Write a report: a page where FILE ends in .html, else the numbers as Markdown.")
+@_file("--trace", "Write when everything happened, as a Perfetto file (native core).")
 def rollouts(backend: str, **options: Any) -> None:
     """Run rollouts on a backend of open_device() and print what they did.
 
@@ -152,7 +155,7 @@ def rollouts(backend: str, **options: Any) -> None:
     from descring_rollouts.live import LivePage
     from descring_rollouts.metrics import MetricsServer
 
-    named = {name: options.pop(name) for name in ("log", "npz", "json", "report")}
+    named = {name: options.pop(name) for name in ("log", "npz", "json", "report", "trace")}
     targets = [path for path in named.values() if path is not None]
     if len({path.resolve() for path in targets}) != len(targets):
         raise click.UsageError("expected a file for each output, got one name twice")
@@ -168,7 +171,8 @@ def rollouts(backend: str, **options: Any) -> None:
                 server = opened.enter_context(MetricsServer(page, port))
                 click.echo(f"metrics: {server.url}", err=True)
             device = opened.enter_context(open_device(backend, memory=MEMORY))
-            contents, text = _run(device, seed, options, page)
+            observed = _Observed(page, named["report"], named["trace"], device, options["core"])
+            contents, text = _run(device, seed, options, observed, _command(backend, seed, options))
     except (EngineError, HostError, ValueError) as error:
         raise SimulationError(str(error)) from error
     write_files({path: contents[name] for name, path in named.items() if path is not None})
@@ -177,8 +181,57 @@ def rollouts(backend: str, **options: Any) -> None:
         click.echo(f"{path}: written")
 
 
+_OUTPUTS = frozenset({"log", "npz", "json", "report", "trace", "metrics", "seed", "backend"})
+
+
+def _command(backend: str, seed: int, options: dict[str, Any]) -> str:
+    """The command that runs the same again."""
+    words = ["descring", "rollouts", "--backend", backend, "--seed", str(seed)]
+    for item in rollouts.params:
+        name = str(item.name)
+        value = options.get(name)
+        if (
+            name in _OUTPUTS
+            or value is None
+            or value is False
+            or value == item.get_default(_NOBODY)
+        ):
+            continue
+        words.append(item.opts[0])
+        if isinstance(value, tuple):
+            words.append(":".join(map(str, value)))
+        elif value is not True:
+            words.append(str(value))
+    return shlex.join(words)
+
+
+class _Observed:
+    """Who watches a run, as its outputs need it.
+
+    Attributes:
+        watchers: for the runtime.
+        samples: of the page, if one is asked for.
+        trace: for the page or for a file of its own.
+    """
+
+    def __init__(
+        self, page: Any, report: Path | None, trace: Path | None, device: Any, core: str
+    ) -> None:
+        from descring_rollouts.trace import Trace
+
+        from descring_sim.rollout_report.page import Samples
+
+        wants_page = report is not None and report.suffix.lower() in (".html", ".htm")
+        self.samples = Samples() if wants_page else None
+        # A page of the golden model's core goes without; a file that is asked for does not.
+        traced = trace is not None or (wants_page and core == "native")
+        self.trace = Trace(device) if traced else None
+        self.wants_file = trace is not None
+        self.watchers = [item for item in (page, self.samples, self.trace) if item is not None]
+
+
 def _run(
-    device: Any, seed: int, options: dict[str, Any], watcher: Any
+    device: Any, seed: int, options: dict[str, Any], observed: _Observed, command: str
 ) -> tuple[dict[str, str | bytes], str]:
     """Run all; the contents of every output by its option, and the text for the terminal."""
     from descring_rollouts import Runtime, Sampling, open_engine
@@ -215,7 +268,7 @@ def _run(
         boundary_rewards=options["boundary_rewards"],
         checked=options["checked"],
         core=Core if options["core"] == "native" else ModelCore,
-        watchers=[watcher],
+        watchers=observed.watchers,
         **making,
         **limits,
     )
@@ -228,13 +281,36 @@ def _run(
     trajectories = runtime.trajectories
     summary = summarise(runtime.requests, trajectories, runtime.log())
     title = f"Rollouts, {options['policy']}, seed {seed}"
+    report: str
+    if observed.samples is None:
+        report = summary.markdown(title)
+    else:
+        from descring_sim.rollout_report.page import to_page
+
+        report = to_page(
+            title=title,
+            command=command,
+            summary=summary,
+            config=runtime.config,
+            requests=runtime.requests,
+            samples=observed.samples,
+            trace=observed.trace,
+        )
     contents: dict[str, str | bytes] = {
         "log": runtime.log_file(),
         "npz": trajectories.npz(),
         "json": trajectories.json_lines(),
-        "report": summary.markdown(title),
+        "report": report,
     }
-    return contents, f"{summary.line()}\n{_first_tokens(trajectories)}seed {seed}, {seconds:.1f} s"
+    if observed.trace is not None and observed.wants_file:
+        from descring_rollouts.perfetto_file import perfetto_bytes
+
+        contents["trace"] = perfetto_bytes(observed.trace)
+    text = f"{summary.line()}\n{_first_tokens(trajectories)}seed {seed}, {seconds:.1f} s"
+    lost = sum(observed.trace.overwritten.values()) if observed.trace else 0
+    if lost:
+        text += f"\ntrace: {lost} events were overwritten; trace fewer rollouts to keep all"
+    return contents, text
 
 
 def _first_tokens(trajectories: Any) -> str:

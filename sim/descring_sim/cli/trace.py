@@ -6,6 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
+from descring_model.program import importing
 from descring_model.rollouts import contract
 from descring_model.rollouts.log_diff import describe_difference, first_difference
 from descring_model.rollouts.records import Records, describe_record, read_log
@@ -13,7 +14,7 @@ from descring_model.rollouts.records import Records, describe_record, read_log
 from descring_sim.support import memory
 from descring_sim.support.click_options import MISMATCH
 from descring_sim.support.errors import SimulationError
-from descring_sim.support.files import opened
+from descring_sim.support.files import opened, write_files
 
 
 @click.group()
@@ -48,6 +49,28 @@ def diff(expected: Path, actual: Path) -> None:
         click.echo(f"matched {len(first)} records")
         return
     click.get_current_context().exit(MISMATCH)
+
+
+@trace.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, metavar="FILE.svg")
+@click.option("--rollouts", type=click.IntRange(1), default=16, show_default=True, metavar="N")
+def picture(file: Path, output: Path, rollouts: int) -> None:
+    """Draw the first N rollouts of a Perfetto file, and their lines on the device, as SVG."""
+    with importing():
+        from descring_host import HostError
+        from descring_rollouts.perfetto_file import read_perfetto
+
+        from descring_sim.rollout_report.timeline import STYLE, timeline
+    with opened(file) as (data, size):
+        memory.require(40 * size, f"{file}", "trace a shorter run")
+        contents = data.read()
+    try:
+        slices, cycles = read_perfetto(contents)
+    except (HostError, ValueError) as error:
+        raise SimulationError(f"{file}: {error}") from error
+    write_files({output: timeline(slices, cycles, rollouts=rollouts, style=STYLE)})
+    click.echo(f"{output}: {len(slices)} slices, {len(cycles)} cycles")
 
 
 @trace.command()

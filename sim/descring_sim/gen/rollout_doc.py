@@ -97,6 +97,16 @@ def _seeing() -> str:
     )
 
 
+def _trace() -> str:
+    pairs = ", ".join(f"{first} -> {second}" for first, second in seeing.TRACE_PAIRS)
+    return (
+        record_table("Event", seeing.TRACE)
+        + value_table("Events", seeing.TRACE_EVENTS)
+        + value_table("Clocks", seeing.TRACE_CLOCKS)
+        + f"Latencies: {pairs}.\n\n"
+    )
+
+
 _DATA: dict[int, Callable[[], str]] = {
     1: _slab,
     2: _pipeline,
@@ -104,6 +114,7 @@ _DATA: dict[int, Callable[[], str]] = {
     4: _policies,
     8: _log,
     9: _seeing,
+    10: _trace,
 }
 
 

@@ -110,12 +110,16 @@ def render() -> str:
             f"\n{value_lines('HWR_COUNTER', seeing.COUNTERS)}",
             f"\n{value_lines('HWR_GAUGE', seeing.GAUGES)}",
             f"\n{_live()}",
+            f"\n{value_lines('HWR_TRACE', seeing.TRACE_EVENTS)}",
+            f"\n{value_lines('HWR_CLOCK', seeing.TRACE_CLOCKS)}",
             f"\n{_positions('WORD', contract.SLOT_WORD)}",
             f"\n{_positions('USER_DATA', contract.USER_DATA)}",
             record_struct("hwr", "config", contract.CONFIG),
             record_struct("hwr", "request", contract.REQUEST),
             record_struct("hwr", "record", contract.RECORD),
             record_struct("hwr", "header", contract.HEADER),
+            record_struct("hwr", "trace", seeing.TRACE),
+            record_struct("hwr", "trace_head", seeing.TRACE_HEAD),
             _FOOTER,
         ]
     )

@@ -21,6 +21,7 @@ from descring_host.device import DEFAULT_MEMORY
 from descring_host.errors import DEVICE_CLOSED, DeviceClosed, DeviceError
 from descring_host.fork import BELONGS_TO_PARENT, belongs_to_this_process
 from descring_host.native import check_u32, nanoseconds
+from descring_host.trace_rings import MakeRing, Ring
 from descring_model import contract
 
 from descring_sim.support.errors import SimulationError
@@ -143,6 +144,7 @@ class VerilatedDevice:
         if self._device == self._ffi.NULL:
             raise DeviceError(self._ffi.string(reason).decode())
         self._closed = ""
+        self._ring: Ring | None = None
         # Also at the end of the process, where a thread may be inside a call: the lock is its own.
         self._finalizer = weakref.finalize(
             self,
@@ -250,6 +252,20 @@ class VerilatedDevice:
         """Let every access succeed again; a halted device wants CTRL.RESUME as well."""
         with self._lock:
             self._lib.dx_clear_bus_errors(self._open_device())
+
+    def trace(self, make_ring: MakeRing | None) -> None:
+        """Write a trace event, with its cycle, of each line that crosses the bus to memory.
+
+        Args:
+            make_ring: makes the ring [TRC-003]; None: no longer.
+        """
+        with self._lock:
+            device = self._open_device()
+            self._ring = None if make_ring is None else make_ring("RTL")
+            start = self._ffi.NULL
+            if self._ring is not None:
+                start = self._ffi.from_buffer(self._ring, require_writable=True)
+            self._lib.dx_trace(device, start)
 
     def record(self, path: Path | None, *, last: int = 0) -> None:
         """Write waves (FST) of all cycles from now on to ``path``, or end that with None.

@@ -3,17 +3,17 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import jinja2
 from descring_model import contract
 
 from descring_sim.conform.report.lines import FieldRow, field_diff
 from descring_sim.conform.report.terminal import summary
 from descring_sim.conform.status import Status, TestResult
 from descring_sim.conform.verdict import Verdict, bins_by, section_title
+from descring_sim.support.pages import template
+from descring_sim.support.visible import visible
 
 _AXES = ("opcode", "ring position", "occupancy", "wrap", "fault")
 _OPCODES = (*contract.OPCODE, "other")
@@ -85,23 +85,12 @@ def grids(verdict: Verdict) -> list[Grid]:
     ]
 
 
-@functools.cache
-def _template() -> jinja2.Template:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("descring_sim.conform"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("report.html.j2")
-
-
 def to_page(verdict: Verdict) -> str:
     """The page's text."""
     rows = verdict.rows()
-    return _template().render(
+    return template("descring_sim.conform", "report.html.j2").render(
         verdict=verdict,
+        reference=visible(verdict.reference),
         summary=summary(verdict),
         axes=_AXES,
         rows=rows,
