@@ -3,8 +3,8 @@
 
 A comment before a fenced block states what happens to it::
 
-    <!-- run -->                  run it; `slow` and `nightly` name the tier, `exit=N` the exit code,
-                                  `checkout` the folder in place of an empty one
+    <!-- run -->                  run it; `slow` and `nightly` name the tier, `exit=N` the exit
+                                  code; `checkout` runs it there and not in an empty folder
     <!-- output -->               what the block before has printed, see :func:`matches`
     <!-- target -->               a command of make, which must know its targets and is not run
     <!-- not run: REASON -->      shown only

@@ -30,7 +30,11 @@ def _root() -> Path:
 def _pages() -> list[str]:
     folders = ("docs/tutorials", "docs/how-to")
     found = [page for folder in folders for page in sorted((_root() / folder).glob("*.md"))]
-    return ["README.md", "docs/add-an-opcode.md", *(page.relative_to(_root()).as_posix() for page in found)]
+    return [
+        "README.md",
+        "docs/add-an-opcode.md",
+        *(page.relative_to(_root()).as_posix() for page in found),
+    ]
 
 
 def _params() -> list[ParameterSet]:
