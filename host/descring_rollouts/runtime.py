@@ -54,8 +54,7 @@ def make_requests(
     """Requests for ``samples`` rollouts of each prompt.
 
     Args:
-        prompts: of each its number of tokens, or its tokens (whose number counts until an engine
-            reads them).
+        prompts: of each its number of tokens, or its tokens, of which the number counts here.
         samples: rollouts a prompt, 1 or more.
         new_tokens: tokens to decode: one number, one a prompt, or ``(prompts, samples)``.
         arrival: tick, in the same forms.

@@ -244,7 +244,8 @@ def test_engines_are_found_by_name() -> None:
 @pytest.mark.parametrize(
     ("member", "value"),
     [("seed", -1), ("seed", 1 << 64), ("temperature", -0.1), ("temperature", float("nan")),
-     ("temperature", 2000.0), ("top_p", 0.0), ("top_p", 1.1), ("top_k", -1), ("eos", -1)],
+     ("temperature", 2000.0), ("temperature", 1e-50), ("top_p", 0.0), ("top_p", 1.1),
+     ("top_p", 1.00000001), ("top_k", -1), ("eos", -1)],
 )  # fmt: skip
 def test_sampling_is_checked(member: str, value: float) -> None:
     """Each member out of range, named."""

@@ -27,7 +27,11 @@ DEVICE_RULES: tuple[Rule, ...] = (
         6,
         "STOP completes, after every descriptor before it has completed; then STATUS.HALTED, and "
         "later descriptors stay in the ring untouched, neither lost nor executed, until "
-        "CTRL.RESUME. RESUME without HALTED has no effect.",
+        "CTRL.RESUME. RESUME without HALTED has no effect, also on a later halt; with HALTED it "
+        "ends the halt whether or not ENABLE is set. A STOP whose completion waits for room has "
+        "not completed, and shows in no register. Where completions leave through a ready/valid "
+        "port, HALTED may show before the handshake of STOPPED, since the done ring holds the "
+        "completion by then, but not before the STOP is written and published.",
     ),
     Rule(
         "LIFE-004",
@@ -48,7 +52,8 @@ DEVICE_RULES: tuple[Rule, ...] = (
         "been repaired by then. Where several completions were written with one response, an "
         "error does not identify the one that failed: the device writes them again with a "
         "response each, and the first that fails is the one. If then none fails, BUS_ERROR is set "
-        "and the device continues.",
+        "and the device continues. An error of an index word (RING-013) on a device that a STOP "
+        "has halted sets BUS_ERROR too, and one RESUME ends both.",
         (MODEL, SHELL),
     ),
     Rule(
@@ -63,7 +68,9 @@ DEVICE_RULES: tuple[Rule, ...] = (
         6,
         "Clearing ENABLE pauses: descriptors already accepted complete, no other is accepted, "
         "RUNNING clears once the last has completed, and indices, configuration and HALTED are "
-        "kept. Setting it again resumes.",
+        "kept. Setting it again resumes. A descriptor is accepted once the device has begun to "
+        "carry it out. How far a device is ahead in that is its own business, but what is "
+        "published while ENABLE is 0 is not accepted.",
     ),
     Rule(
         "DB-001",

@@ -35,8 +35,8 @@ SECTIONS: dict[int, tuple[str, str]] = {
     8: (
         "Comparison",
         "Compared exactly: completion bytes, their order, register values at rest, token and "
-        "error counts. Never compared: time, cycles, latency, stalled cycles. Those are "
-        "benchmarks.",
+        "error counts. Never compared: time, cycles, latency, the number of stalled cycles. Those "
+        "are benchmarks. That there were stalled cycles (REG-060) is no time, and is checked.",
     ),
 }
 
@@ -216,7 +216,8 @@ RULES: tuple[Rule, ...] = (
         "RING-005",
         5,
         "Nothing is overwritten and nothing is dropped: a full ring stalls its producer. The "
-        "device counts the cycles in which a completion waited for room.",
+        "device counts the cycles in which a completion waited for room. At a ready/valid port a "
+        "completion that is valid stays valid, and the same, until it is taken.",
     ),
     Rule("RING-006", 5, "Exactly one completion per accepted descriptor."),
     Rule(
@@ -277,9 +278,10 @@ RULES: tuple[Rule, ...] = (
         "host gives the words their first value before ENABLE; the device stores none before it "
         "has posted a completion. An error response to such a store halts the device as any "
         "other (LIFE-005), and RESUME stores the words again; how many completions are posted by "
-        "then is not determined. Without the bit a device may store the words or leave them "
-        "alone, and nothing is compared there. A device with rings on chip keeps the bit and "
-        "does nothing else with it.",
+        "then is not determined. Without the bit a device may store the words, as far as they lie "
+        "inside the window, or leave them alone, and nothing is compared there. With the bit or "
+        "without, it writes no other byte of the 128 before slot 0. A device with rings on chip "
+        "keeps the bit and does nothing else with it.",
         (MODEL, HOST, SHELL),
     ),
     *DEVICE_RULES,

@@ -198,6 +198,13 @@ def test_top_p_at_an_exact_share() -> None:
     assert set(tokens_of([0.0] * 4, 1.0, 2, 0.5, random)) == {0}
 
 
+@given(st.floats(2.0**-20, 1, width=32), st.integers(0, 2**57))
+def test_share_is_rounded_up(top_p: float, mass: int) -> None:
+    """[SAMP-004] By one at most, and computed with 89 bits."""
+    found = sampling._share(np.array([top_p], dtype=np.float32), u64(mass))
+    assert int(found[0]) == -(-int(top_p * 2**32) * mass >> 32)
+
+
 @given(st.integers(0, TOP), st.integers(0, 2**58))
 def test_products_of_u64(a: int, b: int) -> None:
     """[SAMP-005] The high half of 128 bits."""

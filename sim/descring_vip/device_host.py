@@ -9,8 +9,8 @@ from cocotb.handle import HierarchyObject
 from descring_model import contract
 from descring_sim.protocol.device import Waited
 
-from descring_vip.axi.lite import AxilHost
-from descring_vip.axi.memory import SLVERR, AxiMemory, Latency, Written
+from descring_vip.axi.lite import ALL_BYTES, AxilHost
+from descring_vip.axi.memory import DECERR, SLVERR, AxiMemory, Latency, Written
 from descring_vip.axi.monitor import AxiMonitor
 from descring_vip.handles import bit, read_int, signal
 from descring_vip.stream.patterns import Pattern
@@ -57,12 +57,13 @@ class DeviceHost:
             first_index: the value of every index after reset.
             latency: cycles from a memory access to its response.
             late_writes: a write reaches memory with its response rather than with its data.
-            backpressure: share of the cycles in which each AXI channel refuses.
+            backpressure: share of the cycles in which each AXI channel refuses, on the average.
             monitor: hold both buses to the AXI standard.
         """
         self._time = time
         self._rng = rng
         self._lines_written = 0
+        self._fails = 0
         self._irq = bit(dut, "irq_o")
         self._first_index = signal(dut, "first_index_i")
         self._first_index.value = first_index
@@ -83,9 +84,13 @@ class DeviceHost:
             ]
 
     def _pauses(self, share: float) -> Pattern:
-        """Pauses of a cycle or more, at random, which make up ``share`` of the cycles."""
+        """Pauses of a cycle or more, at random, which make up ``share`` of the cycles.
+
+        Stretches without any and stretches with twice as many take turns at random.
+        """
         while True:
-            for paused in (self._rng.random(256) < share).tolist():
+            now = min(share * int(self._rng.integers(0, 3)), 0.95)
+            for paused in (self._rng.random(256) < now).tolist():
                 yield (0, 1) if paused else (1, 0)
 
     def _count(self, beat: Written) -> None:
@@ -95,10 +100,10 @@ class DeviceHost:
         """Read a register; 0 beyond the port's address space, as of unknown ones [DB-004]."""
         return await self._registers.read(address) if address < _REGISTER_SPACE else 0
 
-    async def write(self, address: int, value: int) -> None:
-        """Write a register."""
+    async def write(self, address: int, value: int, strobes: int = ALL_BYTES) -> None:
+        """Write a register, or the bytes ``strobes`` of it."""
         if address < _REGISTER_SPACE:
-            await self._registers.write(address, value)
+            await self._registers.write(address, value, strobes)
 
     async def wait(self, cycles: int) -> Waited:
         """Run until the device has written to memory and then not for a while."""
@@ -127,8 +132,13 @@ class DeviceHost:
         return read_int(self._irq)
 
     def fail(self, start: int, stop: int) -> None:
-        """Return an error for every access that touches the bytes ``[start, stop)`` [LIFE-005]."""
-        self.memory.faults.ranges.append((start, stop, SLVERR))
+        """Return an error for every access that touches the bytes ``[start, stop)`` [LIFE-005].
+
+        SLVERR and DECERR by turns.
+        """
+        self._fails += 1
+        response = SLVERR if self._fails % 2 else DECERR
+        self.memory.faults.ranges.append((start, stop, response))
 
     def clear_bus_errors(self) -> None:
         """Let every access succeed again."""

@@ -31,14 +31,21 @@ class Dut(ModelDut):
 """A plugin over the golden model that does ``body`` to each result."""
 
 
-def run_rules(dut: Dut, rules: Iterable[str] | None = None, seed: int = 1) -> list[TestResult]:
-    """Run the tests of these rules in this process, all that are claimed when None."""
+def run_rules(
+    dut: Dut, rules: Iterable[str] | None = None, seed: int = 1, *, smoke: bool = False
+) -> list[TestResult]:
+    """Run the tests of these rules in this process, all that are claimed when None.
+
+    With ``smoke`` those of the quick run alone.
+    """
     description = dut.describe()
     wanted = None if rules is None else set(rules)
     return [
         run_test(dut, description, test, seed, timeout_s=30.0, waves=False)
         for test in all_tests()
-        if (wanted is None or test.rule in wanted) and not test.missing(description.capabilities)
+        if (test.smoke or not smoke)
+        and (wanted is None or test.rule in wanted)
+        and not test.missing(description.capabilities)
     ]
 
 

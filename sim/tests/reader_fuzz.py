@@ -26,10 +26,10 @@ from pathlib import Path
 import fst_samples
 import numpy as np
 from descring_model import line_bytes, program, streams
-from descring_sim.campaign.records import to_record
 from descring_sim.campaign.seeds import Campaign, State
 from descring_sim.cli import main as cli
 from descring_sim.conform.duts import find
+from descring_sim.conform.records import to_record
 from descring_sim.conform.status import Failure, LineDiff, Status, TestResult
 from descring_sim.faults import report as fault_report
 from descring_sim.replay import cosim

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from conform_support import plugin
 from descring_sim.campaign.ray import ray_shards
-from descring_sim.campaign.records import from_record, to_record
 from descring_sim.campaign.seeds import Campaign, State, local_shards, run_campaign
 from descring_sim.conform.errors import ConformError
+from descring_sim.conform.records import from_record, to_record
 from descring_sim.conform.status import Failure, LineDiff, Status, TestResult
 
 TESTS = ("OP-000/nop", "DEC-003/done-wins")

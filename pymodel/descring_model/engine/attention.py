@@ -123,11 +123,7 @@ def _concatenate(parts: list[Partial]) -> Partial:
 
 def _join_level(part: Partial) -> Partial:
     """One bit of the tree: neighbours 2 i and 2 i + 1 of one rollout are joined [ATT-005]."""
-    lower = np.flatnonzero(
-        (part.index[:-1] % 2 == 0)
-        & (part.rollout[1:] == part.rollout[:-1])
-        & (part.index[1:] == part.index[:-1] + 1)
-    )
+    lower = np.flatnonzero((part.index[:-1] % 2 == 0) & (part.index[1:] == part.index[:-1] + 1))
     upper = lower + 1
     reference = part.reference.copy()
     weight, values = part.weight.copy(), part.values.copy()

@@ -247,7 +247,8 @@ _PIPELINE: tuple[Rule, ...] = (
         3,
         "The other fields: `flags` COW_PREFIX (and CHECKED as the host likes), `rollout_id` the "
         "request's number, `kv_arena_id` 0, `prefix_id` the node, `kv_offset` 16384 times the "
-        "node's first block, `delta_offset` 16384 times the block of a DECODE line and 0 without, "
+        "node's first block (with an engine, the offset of the rollout's record: REC-005), "
+        "`delta_offset` 16384 times the block of a DECODE line and 0 without, "
         "`seq_len` 0 and `max_tokens` the prompt's tokens in a PREFILL line, `seq_len` the length "
         "and `max_tokens` the request's otherwise, `reward_model_id` the scorer, `reserved0` 0, "
         "the cookie of DESC-021.",

@@ -15,8 +15,9 @@ from typing import Any
 
 from descring_model import contract
 
-from descring_sim.campaign.records import from_record, merge, to_record
+from descring_sim.campaign.records import merge
 from descring_sim.conform.errors import ConformError
+from descring_sim.conform.records import from_record, to_record
 from descring_sim.conform.status import TestResult
 from descring_sim.conform.worker_pool import Task, run_all
 from descring_sim.support.errors import SimulationError
@@ -30,7 +31,10 @@ _ADVICE = "name another file, or remove it"
 
 @dataclass(frozen=True)
 class Campaign:
-    """What is to be run: ``count`` seeds from ``first_seed``, each with all ``tests``."""
+    """What is to be run: ``count`` seeds from ``first_seed``, each with all ``tests``.
+
+    ``implementation`` is the hash of what it is made of.
+    """
 
     reference: str
     folder: Path
@@ -38,6 +42,7 @@ class Campaign:
     first_seed: int
     count: int
     timeout_s: float
+    implementation: str = ""
 
     @property
     def seeds(self) -> range:
@@ -48,6 +53,7 @@ class Campaign:
         """What results of another run must share to count for this one."""
         return {
             "reference": self.reference,
+            "implementation": self.implementation,
             "contract": contract.CONTRACT_SHA256,
             "tests": list(self.tests),
         }
@@ -91,8 +97,8 @@ class State:
                 self._take(entry, campaign)
             elif entry != head:
                 raise ConformError(
-                    f"--state {path}: it is of another implementation, contract or choice of "
-                    "tests; name another file, or remove it"
+                    f"--state {path}: it is of another implementation (or one that was changed "
+                    "since), contract or choice of tests; name another file, or remove it"
                 )
             entries.append(entry)
 

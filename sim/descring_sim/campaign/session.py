@@ -9,16 +9,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import click
+from rich.markup import escape
 
 from descring_sim.campaign.ray import ray_shards
 from descring_sim.campaign.seeds import Campaign, State, local_shards, run_campaign
 from descring_sim.conform.errors import ConformError
 from descring_sim.conform.report.terminal import show
 from descring_sim.conform.report.write import write_report
-from descring_sim.conform.session import describe, folder_of, origin
+from descring_sim.conform.session import describe, folder_of, made_of, origin
 from descring_sim.conform.suite.catalogue import select
 from descring_sim.conform.verdict import Verdict, skipped, versions
 from descring_sim.support.progress import progress_bar
+from descring_sim.support.visible import visible
 
 
 @dataclass(frozen=True)
@@ -54,12 +56,20 @@ def judge_seeds(wanted: SuiteCampaign) -> int:
         raise ConformError(
             f"{reference}: none of the {len(tests)} tests is within its capabilities"
         )
-    plan = Campaign(reference, folder, claimed, first_seed, count, wanted.timeout_s)
+    plan = Campaign(
+        reference,
+        folder,
+        claimed,
+        first_seed,
+        count,
+        wanted.timeout_s,
+        implementation=description.sha256,
+    )
     kept = State(wanted.state, plan)
     if kept.done:
         click.echo(f"{wanted.state}: {len(kept.done)} of {count} seeds are there", err=True)
     with progress_bar() as bar:
-        line = bar.add_task(f"{reference}, seeds", total=count)
+        line = bar.add_task(escape(visible(f"{reference}, seeds")), total=count)
         results = run_campaign(
             plan,
             kept,
@@ -76,7 +86,12 @@ def judge_seeds(wanted: SuiteCampaign) -> int:
         seed=first_seed,
         seconds=time.monotonic() - clock,
         started=started,
-        versions=versions() | {"seeds": f"{count} from {first_seed}"} | origin(reference),
+        versions={
+            **versions(),
+            **made_of(description),
+            "seeds": f"{count} from {first_seed}",
+            **origin(reference),
+        },
     )
     show(verdict, alone=False)
     click.echo(f"{count} seeds, {count * len(claimed)} tests")

@@ -19,6 +19,7 @@ from descring_sim.replay.registry import BACKENDS
 from descring_sim.support.click_options import jobs_option, suite_options
 
 DEFAULT_SEED = 1
+_NAME_MAX = 100
 
 
 @click.command()
@@ -51,6 +52,7 @@ def conform(
             click.echo(f"{test.id:<44} {test.what}\n{'':<44} needs {needs}")
         return 0
     console = Console(stderr=True)
+    taken: set[str] = set()
     verdicts = []
     for reference in duts or tuple(BACKENDS):
         if text := notice(Path(reference)):
@@ -68,7 +70,17 @@ def conform(
         show(verdict, alone=len(duts) == 1)
         if output is not None:
             many = len(duts) != 1
-            name = re.sub(r"[^\w.-]+", "_", verdict.description.name)
-            page = write_report(output / name if many else output, verdict)[0]
-            click.echo(f"report: {page}")
+            folder = output / _folder(verdict.description.name, taken) if many else output
+            click.echo(f"report: {write_report(folder, verdict)[0]}")
     return 0 if verdicts and all(verdict.ok for verdict in verdicts) else 1
+
+
+def _folder(name: str, taken: set[str]) -> str:
+    """A folder for the report of ``name`` that is no other's, and none outside."""
+    plain = re.sub(r"[^\w.-]+", "_", name)[:_NAME_MAX].strip(".") or "unnamed"
+    found, number = plain, 1
+    while found.lower() in taken:
+        number += 1
+        found = f"{plain}-{number}"
+    taken.add(found.lower())
+    return found

@@ -25,6 +25,10 @@ COMMANDS = {
     "record": ("cli.bundle:record", "Keep the results of several backends in one file."),
     "check": ("cli.bundle:check", "Compare a backend with every recorded result."),
     "conform": ("cli.conform:conform", "Judge implementations of the contract, rule by rule."),
+    "conform-engine": (
+        "cli.conform_engine:conform_engine",
+        "Judge an engine that makes tokens, rule by rule.",
+    ),
     "campaign": ("cli.campaign:campaign", "Compare an implementation with the model at length."),
     "rollouts": ("cli.rollouts:rollouts", "Run rollouts on any backend, in logical time."),
     "top": ("cli.top:top", "Watch a running session of rollouts."),

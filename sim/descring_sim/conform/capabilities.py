@@ -40,9 +40,14 @@ class Capabilities:
         workers: least and greatest number of workers; None if it is not settable.
         backpressure: the kit may take completions late.
         doorbell: the kit may publish lines before or after they are written [RING-011].
+        enable: the kit may clear and set the port `enable`, and give `resume` at any time.
+        halted: the port `halted` can be seen.
         interrupt: the level of the interrupt can be seen.
         publish_tails: the mode PUBLISH_TAILS [RING-013].
         bus_errors: memory errors can be injected [LIFE-005].
+        byte_writes: single bytes of a register can be written [DB-007].
+        exhaustive: it is fast enough for streams of 65 536 lines and more, by the hundred thousand
+            in one test; simulations are not.
         not_claimed: rules that are left out although the rest would cover them.
     """
 
@@ -58,9 +63,13 @@ class Capabilities:
     workers: tuple[int, int] | None = None
     backpressure: bool = False
     doorbell: bool = False
+    enable: bool = False
+    halted: bool = False
     interrupt: bool = False
     publish_tails: bool = False
     bus_errors: bool = False
+    byte_writes: bool = False
+    exhaustive: bool = True
     not_claimed: frozenset[str] = field(default_factory=frozenset)
 
     def tokens(self) -> frozenset[str]:

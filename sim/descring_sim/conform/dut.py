@@ -19,9 +19,10 @@ from descring_sim.conform.capabilities import Capabilities
 from descring_sim.conform.lockstep import Registers
 from descring_sim.protocol.stream import StreamRequest
 
-HOSTS = ("eager", "slow", "late", "ahead")
+HOSTS = ("eager", "slow", "late", "ahead", "pauses", "resumes")
 """How the kit's host behaves at ports: takes and publishes at once; takes completions late; rings
-the doorbell long after the lines; rings it before them."""
+the doorbell long after the lines; rings it before them; enables late and clears `enable` on the
+way; gives `resume` where nothing has halted."""
 
 
 class Device(Registers, Protocol):
@@ -44,12 +45,21 @@ class FailingDevice(Device, Protocol):
         ...
 
 
+class ByteDevice(Device, Protocol):
+    """A device whose bus can write single bytes: the capability ``byte_writes``."""
+
+    def write_bytes(self, offset: int, value: int, strobes: int) -> None:
+        """Write the bytes of a register that ``strobes`` names, bit k for byte k."""
+        ...
+
+
 @dataclass(frozen=True)
 class Description:
     """Who the implementation is: shown in every report.
 
     A device that has not moved for ``settle_s`` seconds is taken to be at rest. With ``waves`` a
-    failing test can be rerun with waves.
+    failing test can be rerun with waves. ``tools`` are the names and versions of what runs it, such
+    as a simulator; ``sha256`` of what it is made of is for the kit to fill in.
     """
 
     name: str
@@ -59,6 +69,8 @@ class Description:
     details: str = ""
     settle_s: float = 2.0
     waves: bool = False
+    tools: tuple[tuple[str, str], ...] = ()
+    sha256: str = ""
 
 
 @dataclass(frozen=True)

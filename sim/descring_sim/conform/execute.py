@@ -6,13 +6,14 @@ from __future__ import annotations
 import time
 import traceback
 import zlib
+from collections import Counter
 
 import numpy as np
 from descring_model import contract
 
 from descring_sim.conform.dut import Description, Device, DeviceJob, Dut, StreamJob
 from descring_sim.conform.errors import ConformError, DutError, DutHung
-from descring_sim.conform.status import Failure, Status, TestResult
+from descring_sim.conform.status import Bin, Failure, Status, TestResult
 from descring_sim.conform.suite.bench import Bench, CheckFailed
 from descring_sim.conform.suite.declare import Test
 from descring_sim.conform.suite.stream_check import bins_of, judge
@@ -85,17 +86,20 @@ def _ended(test: Test, seed: int, status: Status, text: str) -> TestResult:
 def _run_stream(
     dut: Dut, description: Description, test: Test, seed: int, timeout_s: float, waves: bool
 ) -> TestResult:
-    assert test.stream is not None
     draw = Draw(rng_of(test, seed), description.capabilities)
-    vector = test.stream(draw)
-    job = StreamJob(vector.lines, **vector.modes, seed=seed, waves=waves, timeout_s=timeout_s)
-    answer = dut.run(job)
-    compared, failure = judge(vector, job, answer, test.rule)
-    status = Status.FAILED if failure or not compared else Status.PASSED
-    bins = {} if failure else bins_of(vector, job)
-    return TestResult(
-        test.id, test.rule, status, seed, compared=compared, failure=failure, bins=bins
-    )
+    compared = 0
+    bins: Counter[Bin] = Counter()
+    for vector in test.vectors(draw):
+        job = StreamJob(vector.lines, **vector.modes, seed=seed, waves=waves, timeout_s=timeout_s)
+        equal, failure = judge(vector, job, dut.run(job), test.rule)
+        compared += equal
+        if failure or not equal:
+            return TestResult(
+                test.id, test.rule, Status.FAILED, seed, compared=compared, failure=failure
+            )
+        bins += bins_of(vector, job)
+    status = Status.PASSED if compared else Status.FAILED
+    return TestResult(test.id, test.rule, status, seed, compared=compared, bins=dict(bins))
 
 
 def _run_device(

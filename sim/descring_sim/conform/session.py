@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import datetime
+import hashlib
 import re
 import time
 from collections.abc import Sequence
@@ -11,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 
 from descring_sim.conform.dut import Description
 from descring_sim.conform.errors import ConformError
@@ -21,17 +23,19 @@ from descring_sim.conform.worker_pool import Task, Worker, run_all, with_waves
 from descring_sim.support import paths
 from descring_sim.support.progress import progress_bar
 from descring_sim.support.provenance import commit_of
+from descring_sim.support.visible import visible
 
 WAVED = 3
 """Failures that are repeated with waves."""
 
 
 def folder_of(reference: str) -> Path:
-    """The folder of an implementation's builds."""
-    name = re.sub(
-        r"[^\w.-]+", "_", str(Path(reference).resolve() if "/" in reference else reference)
-    )
-    return paths.build_dir() / "conform" / name[-80:]
+    """The folder of an implementation's builds: two that are called alike have one each."""
+    place, colon, name = reference.partition(":")
+    whole = f"{Path(place).resolve()}{colon}{name}" if Path(place).is_file() else reference
+    plain = re.sub(r"[^\w.-]+", "_", whole)[-60:]
+    digest = hashlib.sha256(whole.encode(errors="surrogateescape")).hexdigest()[:8]
+    return paths.build_dir() / "conform" / f"{plain}-{digest}"
 
 
 def judge_one(
@@ -52,7 +56,7 @@ def judge_one(
     folder = folder_of(reference)
     worker = Worker(reference, folder)
     try:
-        with console.status(f"{reference}: building") if console.is_terminal else _Quiet():
+        with console.status(escape(f"{reference}: building")) if console.is_terminal else _Quiet():
             description = worker.start(identify=True)
         results = _results(reference, worker, description, tests, seed, jobs, timeout_s)
     finally:
@@ -67,7 +71,7 @@ def judge_one(
         seed=seed,
         seconds=time.monotonic() - clock,
         started=started,
-        versions=versions() | origin(reference),
+        versions=versions() | made_of(description) | origin(reference),
     )
 
 
@@ -93,11 +97,12 @@ def _results(
             f"the first {results[tests[0].id].reason}"
         )
     with progress_bar() as bar:
-        line = bar.add_task(reference, total=len(tasks))
+        line = bar.add_task(escape(visible(reference)), total=len(tasks))
 
         def done(result: TestResult) -> None:
             results[result.test] = result
-            bar.update(line, advance=1, description=f"{reference} {result.test}")
+            shown = escape(visible(f"{reference} {result.test}"))
+            bar.update(line, advance=1, description=shown)
 
         run_all(
             reference,
@@ -128,6 +133,11 @@ def describe(reference: str, folder: Path) -> Description:
         return worker.start()
     finally:
         worker.close()
+
+
+def made_of(description: Description) -> dict[str, str]:
+    """What a verdict is about: the tools, and the hash of the implementation's sources."""
+    return dict(description.tools) | {"implementation's sha256": description.sha256}
 
 
 def origin(reference: str) -> dict[str, str]:

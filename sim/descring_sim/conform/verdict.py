@@ -16,9 +16,11 @@ from descring_model.rules import SECTIONS, Rule, all_rules
 
 from descring_sim.conform.dut import Description
 from descring_sim.conform.status import Bin, Status, TestResult
-from descring_sim.conform.suite.declare import NOT_APPLICABLE, Test
+from descring_sim.conform.suite.catalogue import all_tests
+from descring_sim.conform.suite.declare import NOT_APPLICABLE, ONLY_ON_CHIP, Test
 from descring_sim.support import paths
 from descring_sim.support.provenance import commit_of
+from descring_sim.support.visible import visible
 
 _WORST = (Status.FAILED, Status.HUNG, Status.ERROR)
 
@@ -59,6 +61,13 @@ class Verdict:
     def counts(self) -> Counter[Status]:
         """How many tests have which status."""
         return Counter(result.status for result in self.results)
+
+    @property
+    def partial(self) -> str:
+        """What part of the suite the run was about; empty if it was all of it."""
+        whole = len(all_tests())
+        count = len(self.selected)
+        return "" if count == whole else f"{count} of {whole} tests"
 
     @property
     def ok(self) -> bool:
@@ -130,7 +139,7 @@ class Verdict:
 
     def rerun(self, result: TestResult) -> str:
         """The command that repeats one test."""
-        return (
+        return visible(
             f"descring conform {shlex.quote(self.reference)} "
             f"--only {shlex.quote(result.test)} --seed {result.seed}"
         )
@@ -141,10 +150,8 @@ def skipped(test: Test, description: Description, seed: int) -> TestResult | Non
     missing = test.missing(description.capabilities)
     if not missing:
         return None
-    rings = description.capabilities.rings
-    if any(token.startswith("rings:") for token in missing):
-        where = {"memory": "in memory", "chip": "on chip"}[rings]
-        reason = f"its rings lie {where}"
+    if test.rule in ONLY_ON_CHIP and description.capabilities.rings == "memory":
+        reason = "its rings lie in memory"
         return TestResult(test.id, test.rule, Status.NOT_APPLICABLE, seed, reason=reason)
     reason = f"needs {', '.join(missing)}"
     return TestResult(test.id, test.rule, Status.NOT_CLAIMED, seed, reason=reason)

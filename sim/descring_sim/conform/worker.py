@@ -12,49 +12,54 @@ import os
 import signal
 import sys
 import traceback
-from multiprocessing.connection import Connection
+from dataclasses import replace
+from pathlib import Path
 
 from descring_sim.conform.duts.find import find_dut
+from descring_sim.conform.duts.fingerprint import fingerprint
 from descring_sim.conform.errors import ConformError, DutError, DutUnavailable
 from descring_sim.conform.execute import refuse_earlier_version, run_test
-from descring_sim.conform.messages import Refused, Request, Start
+from descring_sim.conform.messages import Refused, Request, Start, receive, send
 from descring_sim.conform.suite.catalogue import all_tests
 
 _PR_SET_PDEATHSIG = 1
 
 
-def _serve(requests: Connection, replies: Connection) -> None:
-    start: Start = requests.recv()
+def _serve(requests: int, replies: int) -> None:
+    start = receive(requests)
+    assert isinstance(start, Start)
     try:
         dut = find_dut(start.dut)
         description = dut.describe()
-        dut.build(start.folder)
+        dut.build(Path(start.folder))
+        description = replace(description, sha256=fingerprint(dut, start.dut))
         if start.identify:
             refuse_earlier_version(dut, description)
     except (ConformError, DutError) as error:
-        replies.send(Refused(str(error), isinstance(error, DutUnavailable)))
+        send(replies, Refused(str(error), isinstance(error, DutUnavailable)))
         return
     except Exception as error:
         last = traceback.extract_tb(error.__traceback__)[-1]
-        replies.send(Refused(f"{type(error).__name__}: {error} ({last.filename}:{last.lineno})"))
+        text = f"{type(error).__name__}: {error} ({last.filename}:{last.lineno})"
+        send(replies, Refused(text))
         return
-    replies.send(description)
+    send(replies, description)
     tests = {test.id: test for test in all_tests()}
     while True:
         try:
-            request: Request = requests.recv()
+            request = receive(requests)
         except EOFError:
             return
-        replies.send(
-            run_test(
-                dut,
-                description,
-                tests[request.test],
-                request.seed,
-                timeout_s=request.timeout_s,
-                waves=request.waves,
-            )
+        assert isinstance(request, Request)
+        result = run_test(
+            dut,
+            description,
+            tests[request.test],
+            request.seed,
+            timeout_s=request.timeout_s,
+            waves=request.waves,
         )
+        send(replies, result)
 
 
 def main(arguments: list[str]) -> None:
@@ -64,7 +69,10 @@ def main(arguments: list[str]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.dup2(2, 1)
     reader, writer = (int(argument) for argument in arguments)
-    _serve(Connection(reader, writable=False), Connection(writer, readable=False))
+    # What the implementation starts has no business with the kit's pipes.
+    for file in (reader, writer):
+        os.set_inheritable(file, False)
+    _serve(reader, writer)
 
 
 if __name__ == "__main__":

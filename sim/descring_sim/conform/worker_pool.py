@@ -6,6 +6,7 @@ from __future__ import annotations
 import itertools
 import os
 import queue
+import secrets
 import signal
 import subprocess
 import sys
@@ -13,16 +14,26 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from multiprocessing.connection import Connection
 from pathlib import Path
 
 from descring_sim.conform.dut import Description
+from descring_sim.conform.duts.dut_file import BUILD_RUN_VARIABLE
 from descring_sim.conform.errors import ConformError, UnavailableError
-from descring_sim.conform.messages import Refused, Request, Start
+from descring_sim.conform.messages import (
+    Message,
+    MessageError,
+    Refused,
+    Request,
+    Start,
+    TooLate,
+    receive,
+    send,
+)
 from descring_sim.conform.status import Failure, Status, TestResult
 from descring_sim.conform.suite.catalogue import all_tests
 from descring_sim.conform.suite.declare import Test
 from descring_sim.support import processes
+from descring_sim.support.visible import visible
 
 BUILD_TIMEOUT_S = 900.0
 GRACE_S = 5.0
@@ -38,6 +49,15 @@ class Task:
     waves: bool = False
 
 
+_DEATH_S = 5.0
+"""How long the end of a process may take that has closed its pipe."""
+_WORDS = 2000
+"""Characters of a process's last output that are shown."""
+_TEXT_MAX = 4000
+"""Characters of a failure's text that are kept."""
+_RUN = secrets.token_hex(8)
+"""Names this run of the kit, in which each implementation is built once."""
+
 _numbers = itertools.count()
 
 
@@ -46,11 +66,11 @@ class Worker:
 
     def __init__(self, dut: str, folder: Path) -> None:
         self.folder = folder
-        self._start = Start(dut, folder)
+        self._start = Start(dut, str(folder))
         self._process: subprocess.Popen[bytes] | None = None
-        self._requests: Connection | None = None
-        self._replies: Connection | None = None
-        self._log = folder / f"worker-{os.getpid()}-{next(_numbers)}.log"
+        self._pipes: tuple[int, int] | None = None
+        self._said: processes.Tail | None = None
+        self._mark = f"{os.getpid()}-{next(_numbers)}-{secrets.token_hex(4)}"
 
     def start(self, *, identify: bool = False) -> Description:
         """Start the process and build; with ``identify``, refuse a device of an earlier version.
@@ -59,9 +79,9 @@ class Worker:
             ConformError: the implementation cannot be found, described or built.
             UnavailableError: this machine lacks what it needs.
         """
-        self._log.parent.mkdir(parents=True, exist_ok=True)
+        self.folder.mkdir(parents=True, exist_ok=True)
         (in_read, in_write), (out_read, out_write) = os.pipe(), os.pipe()
-        with self._log.open("wb") as log:
+        try:
             self._process = subprocess.Popen(
                 [
                     *(sys.executable, "-P", "-m", "descring_sim.conform.worker"),
@@ -69,48 +89,61 @@ class Worker:
                 ],
                 pass_fds=(in_read, out_write),
                 stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
                 start_new_session=True,
+                env=os.environ | {processes.MARK: self._mark, BUILD_RUN_VARIABLE: _RUN},
             )
-        os.close(in_read)
-        os.close(out_write)
-        self._requests = Connection(in_write, readable=False)
-        self._replies = Connection(out_read, writable=False)
+        finally:
+            os.close(in_read)
+            os.close(out_write)
+        self._pipes = in_write, out_read
+        self._said = processes.Tail(self._process)
         reply = self._ask(replace(self._start, identify=identify), BUILD_TIMEOUT_S)
         if isinstance(reply, Description):
-            return reply
+            texts = {name: visible(getattr(reply, name)) for name in ("name", "version", "details")}
+            return replace(reply, **texts)  # type: ignore[arg-type]
         self.stop()
         if isinstance(reply, Refused):
             if reply.unavailable:
-                raise UnavailableError(f"{self._start.dut}: {reply.text}")
-            raise ConformError(reply.text)
+                raise UnavailableError(visible(f"{self._start.dut}: {reply.text}"))
+            raise ConformError(visible(reply.text))
         if reply is None:
             reply = f"it did not end in {BUILD_TIMEOUT_S:g} s"
+        if not isinstance(reply, str):
+            reply = "it sent what was not asked for"
         said = (self._last_words() or "nothing").splitlines()[-1]
         raise ConformError(
             f"{self._start.dut}: while it was built {reply}; its last output: {said}"
         )
 
-    def _ask(self, request: object, timeout_s: float) -> object:
-        """The reply, or what became of the process instead as a text."""
-        assert self._requests is not None and self._replies is not None
+    def _ask(self, request: Message, timeout_s: float) -> Message | str | None:
+        """The reply, or what became of the process instead as a text; None when it is too late.
+
+        Everything that is no message ends the process: what comes behind it could be anything.
+        """
+        assert self._pipes is not None
+        requests, replies = self._pipes
         try:
-            self._requests.send(request)
-            if self._replies.poll(timeout_s):
-                return self._replies.recv()
+            send(requests, request)
+            return receive(replies, timeout_s)
+        except TooLate:
+            return None
+        except MessageError as error:
+            return f"its process sent {error}"
         except (EOFError, OSError):
             return f"its process {self._death()}"
-        return None
 
     def _death(self) -> str:
-        assert self._process is not None
+        process = self._process
+        if process is None:
+            return "was ended by the kit"
         try:
-            code = self._process.wait(5)
+            code = process.wait(_DEATH_S)
         except subprocess.TimeoutExpired:
             return "closed its pipe"
         if code < 0:
-            return f"died with {signal.Signals(-code).name}"
+            return f"died with {_signal_name(-code)}"
         return f"ended with exit code {code}"
 
     def run(self, task: Task, timeout_s: float) -> TestResult:
@@ -125,7 +158,12 @@ class Worker:
         request = Request(task.test, task.seed, timeout_s, task.waves)
         reply = self._ask(request, timeout_s + GRACE_S)
         if isinstance(reply, TestResult):
-            return reply
+            reply = _shown(reply)
+            if (reply.test, reply.rule, reply.seed) == (test.id, test.rule, task.seed):
+                return reply
+            reply = "its process sent the result of another test"
+        elif reply is not None and not isinstance(reply, str):
+            reply = "its process sent something else than a result"
         self.stop()
         if reply is None:
             text = f"no end after {timeout_s:g} s: it was killed"
@@ -133,22 +171,45 @@ class Worker:
         return _bad(test, task, Status.ERROR, str(reply), started, self._last_words())
 
     def _last_words(self) -> str | None:
-        text = self._log.read_text(encoding="utf-8", errors="replace").strip()
-        return text[-2000:] or None
+        text = self._said.text() if self._said is not None else ""
+        return visible(text[-_WORDS:]) or None
 
     def stop(self) -> None:
         """Kill the process with all that it started."""
-        for connection in (self._requests, self._replies):
-            if connection is not None:
-                connection.close()
+        pipes, self._pipes = self._pipes, None
         process, self._process = self._process, None
         if process is not None:
             processes.end_group(process)
+            processes.end_marked(self._mark)
+        for file in pipes or ():
+            os.close(file)
+
+    def kill(self) -> None:
+        """Kill the process, from another thread than the one that waits for its reply."""
+        process = self._process
+        if process is not None and process.poll() is None:
+            processes.end_group(process)
 
     def close(self) -> None:
-        """Stop, and leave no log behind."""
+        """Stop for good."""
         self.stop()
-        self._log.unlink(missing_ok=True)
+
+
+def _shown(result: TestResult) -> TestResult:
+    """The result with texts as they can be shown: they may be the implementation's own."""
+    failure = result.failure
+    if failure is None:
+        return result
+    log = None if failure.log is None else visible(failure.log[-_WORDS:])
+    text = visible(failure.text[:_TEXT_MAX])
+    return replace(result, failure=replace(failure, text=text, log=log))
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # a real-time signal has no name of its own
+        return f"signal {number}"
 
 
 def _bad(
@@ -203,6 +264,8 @@ def run_all(
             thread.join()
     except BaseException:
         stopping.set()
+        for worker in workers:
+            worker.kill()
         for thread in threads:
             thread.join()
         raise

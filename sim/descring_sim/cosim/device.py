@@ -29,7 +29,7 @@ from descring_sim.cosim.device_process import (
     SimulatorProcess,
     parameters,
 )
-from descring_sim.protocol.device import REQUEST_MAX, Op, Operation, Waited
+from descring_sim.protocol.device import REQUEST_MAX, STROBES_LSB, Op, Operation, Waited
 from descring_sim.support import seeds
 
 WORKERS_MAX = 16
@@ -171,6 +171,21 @@ class SimulatorDevice:
             self._number += 1
             self._posted.append(Operation(Op.WRITE, address, data, self._number))
         self._poked.set()
+
+    def write_bytes(self, offset: int, value: int, strobes: int) -> None:
+        """Write the bytes of a register that ``strobes`` names, bit k for byte k [DB-007].
+
+        Raises:
+            ValueError: an offset, value or strobes out of range.
+        """
+        if not 0 <= offset < 1 << STROBES_LSB or not 0 <= strobes <= 0xF:
+            raise ValueError(
+                f"expected an offset below 2^{STROBES_LSB} and strobes from 0 to 15, "
+                f"got 0x{offset:x} and {strobes}"
+            )
+        data = check_u32("register value", value)
+        address = offset | strobes << STROBES_LSB
+        self._exchange([Operation(Op.WRITE_BYTES, address, data)])
 
     def wait(self, timeout_s: float) -> None:
         """Advance simulated time until completions have come, for at most ``timeout_s``.

@@ -128,12 +128,18 @@ def _registers() -> str:
                 table(
                     ("bits", "name", "access", "meaning"),
                     (
-                        (_bit_range(item), item.name, item.owner, item.meaning)
+                        (_bit_range(item), item.name, _bit_access(register, item), item.meaning)
                         for item in register.bits
                     ),
                 )
             )
     return "".join(parts)
+
+
+def _bit_access(register: contract.Register, bits: contract.Bits) -> str:
+    """How a bit is accessed: as its register, unless that has bits of several sorts."""
+    own = register.access == "mixed" or bits.owner == "self-clearing"
+    return bits.owner if own else register.access
 
 
 def _hash_reset(register: contract.Register) -> int:

@@ -82,6 +82,12 @@ class Op(IntEnum):
     """Let every access succeed again: 0."""
     RESET = 7
     """Hold the device in reset, with ``value`` as the first index, and the bus with it: 0."""
+    WRITE_BYTES = 8
+    """Write bytes of a register: 0. Its address is bits 15:0 of ``address``, bits 19:16 strobes."""
+
+
+STROBES_LSB = 16
+"""The strobes of :attr:`Op.WRITE_BYTES` in the address."""
 
 
 class Waited(IntEnum):

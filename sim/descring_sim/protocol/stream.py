@@ -101,12 +101,14 @@ class CoreFolder(StreamFolder):
         has_halted: the core shows that it is halted.
         reset_cycles: how long it is held in reset.
         patience: cycles without a completion after which it has hung.
+        stops: line numbers of the STOPs that are accepted, in rising order.
     """
 
     host: str
     has_halted: bool
     reset_cycles: int
     patience: int
+    stops: list[int]
 
 
 @dataclass(frozen=True)

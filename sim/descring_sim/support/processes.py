@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import signal
 import stat
 import subprocess
 import tempfile
+import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,91 @@ def end_group(process: subprocess.Popen[Any]) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
+
+
+MARK = "DESCRING_PROCESS_MARK"
+"""Environment variable by which what a process started is found, whatever group it is in."""
+
+
+def end_marked(mark: str) -> None:
+    """Kill every process of this user whose environment has :data:`MARK` with this value."""
+    wanted = f"{MARK}={mark}".encode()
+    for folder in Path("/proc").iterdir():
+        if not folder.name.isdigit() or int(folder.name) == os.getpid():
+            continue
+        with contextlib.suppress(OSError):
+            if wanted in (folder / "environ").read_bytes().split(b"\0"):
+                os.kill(int(folder.name), signal.SIGKILL)
+
+
+class Tail:
+    """The end of what a process prints: read as it comes, so that it is never held up, and cut.
+
+    Something that the process left running may hold the pipe open; it is waited for no longer.
+    """
+
+    def __init__(self, process: subprocess.Popen[bytes], keep: int = 1 << 16) -> None:
+        """Read the standard output of ``process``, and keep the last ``keep`` bytes."""
+        assert process.stdout is not None
+        self._file = process.stdout
+        self._keep = keep
+        self._data = b""
+        self._thread = threading.Thread(target=self._read, daemon=True)
+        self._thread.start()
+
+    def _read(self) -> None:
+        with contextlib.suppress(OSError, ValueError), self._file:
+            while part := os.read(self._file.fileno(), 1 << 16):
+                self._data = (self._data + part)[-self._keep :]
+
+    def text(self, patience_s: float = 0.5) -> str:
+        """What was printed, after the end of the process: all of it, unless others hold on."""
+        self._thread.join(patience_s)
+        return self._data.decode(errors="replace").strip()
+
+
+def capture(
+    command: Sequence[str],
+    *,
+    timeout_s: float,
+    cwd: Path,
+    env: Mapping[str, str] | None = None,
+    keep: int = 1 << 16,
+) -> tuple[int | None, str]:
+    """Run ``command``; its exit code, None after a timeout, and the last ``keep`` bytes it printed.
+
+    It ends with this process, and what is left of its group when it has ended is killed.
+
+    Raises:
+        OSError: it cannot be started.
+    """
+    process = subprocess.Popen(
+        command,
+        cwd=cwd,
+        env=None if env is None else dict(env),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+        preexec_fn=_die_with_parent,
+    )
+    tail = Tail(process, keep)
+    code: int | None = None
+    try:
+        code = process.wait(timeout_s)
+    except subprocess.TimeoutExpired:
+        pass
+    finally:
+        end_group(process)
+    return code, tail.text()
+
+
+_PR_SET_PDEATHSIG = 1
+_LIBC = ctypes.CDLL(None)  # before any fork: a child must not load it
+
+
+def _die_with_parent() -> None:
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def run(

@@ -18,7 +18,7 @@ from descring_vip.handles import bit, is_high, read_int, signal
 from descring_vip.stream.patterns import Gate, Pattern
 from descring_vip.timebase import Timebase
 
-_ALL_BYTES = 0xF
+ALL_BYTES = 0xF
 _CHANNELS = ("aw", "w", "b", "ar", "r")
 _PATIENCE = 2_000
 """Cycles after which an access that gets no response fails."""
@@ -61,7 +61,7 @@ class AxilHost:
         for name, pattern in patterns.items():
             self._gates[name] = Gate(pattern)
 
-    async def write(self, address: int, value: int, strobes: int = _ALL_BYTES) -> None:
+    async def write(self, address: int, value: int, strobes: int = ALL_BYTES) -> None:
         """Write a register, or the bytes ``strobes`` of it; returns with the response."""
         self._ports["awaddr"].value = address
         self._ports["wdata"].value = value
@@ -184,7 +184,7 @@ class AxilMonitor:
             address, (value, strobes) = self._address, self._data
             self._address = self._data = None
             self.accesses += 1
-            if strobes == _ALL_BYTES:
+            if strobes == ALL_BYTES:
                 self._on_write(address, value)
         if "r" in taken:
             if self._reading is None:

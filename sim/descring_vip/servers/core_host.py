@@ -14,7 +14,7 @@ from cocotb.handle import HierarchyObject
 from descring_model import contract
 from descring_sim.protocol.stream import CoreFolder, CoreResult
 
-from descring_vip.handles import read_int, signal
+from descring_vip.handles import read_bytes, read_int, signal
 from descring_vip.scoreboard import ValueChecker
 from descring_vip.servers.stream_host import StreamHost
 
@@ -23,7 +23,9 @@ REST_CYCLES = 128
 HALT_CYCLES = 64
 """Cycles within which `halted` follows the completion STOPPED."""
 LATE_CYCLES = 96
-"""Cycles that a late host leaves a batch of lines without a doorbell."""
+"""Cycles that a late host leaves a batch of lines without a doorbell, and one that pauses waits."""
+_SETTLE_CYCLES = 8
+"""Cycles around a change of `enable` in which no line is published: which is first is open."""
 U32 = 0xFFFF_FFFF
 
 
@@ -56,6 +58,13 @@ class CoreHost(StreamHost):
         self._published = 0
         self._since_doorbell = 0
         self._pause = 0
+        self._enabled = False
+        self._quiet = 0  # cycles since `enable` was cleared, or since the last completion after it
+        self._accepted_at_most = 0  # lines published before `enable` was cleared
+        self._until = 0  # completions at which it is cleared next
+        self._resumed = 0
+        self._since_resume = 0
+        self._shown: dict[str, bytes | None] = {"done": None, "reward": None}
 
     async def start(self) -> None:
         """Clock, reset, modes, and enable."""
@@ -70,7 +79,10 @@ class CoreHost(StreamHost):
         await self.time.start()
         await self.time.reset(job.reset_cycles)
         await self.falling
-        self._enable.value = 1
+        if job.host == "pauses":
+            self._clear_enable()
+        else:
+            self._set_enable()
 
     async def run(self) -> None:
         """Submit all lines and take their completions, until the job's end or a reason to stop."""
@@ -89,15 +101,20 @@ class CoreHost(StreamHost):
                 await self._wait_until_halted()
                 if self.request.halt:
                     return
-                self._resume.value = 1
-                await self._cycle()
-                self._resume.value = 0
+                await self._leave_halt()
 
     async def _cycle(self) -> None:
         await self.falling
         self._since_doorbell += 1
+        self._since_resume += 1
+        self._quiet += 1
         before = self.taken
+        self._watch()
         self.line_cycle()
+        if self.taken != before and not self._enabled:
+            self._quiet = 0
+            if self.taken > self._accepted_at_most:
+                self._break("LIFE-007", "a completion of a line published while `enable` was low")
         visible = min(self._published, self.written)
         if self.taken > self.count:
             self._break("RING-006", "more completions than lines")
@@ -107,6 +124,78 @@ class CoreHost(StreamHost):
         if self.idle > self.job.patience:
             text = f"no completion for {self.job.patience} cycles; {self.where()}"
             raise _Ended(CoreResult(self.time.cycle, hung=text))
+
+    def _watch(self) -> None:
+        """What may not be seen at the ports at any time."""
+        if self.job.has_halted and self._since_resume > HALT_CYCLES and read_int(self._halted):
+            left = self.job.stops[self._resumed :]
+            if not left or left[0] >= min(self._published, self.written):
+                self._break("LIFE-003", "`halted` is high and no STOP is in the ring")
+        if self.job.host != "slow":
+            return
+        for name, valid, data in (
+            ("done", self.done_valid, self.done_data),
+            ("reward", self.reward_valid, self.reward_data),
+        ):
+            now = read_bytes(data) if read_int(valid) else None
+            if self._shown[name] is not None and now != self._shown[name]:
+                what = "changed" if now else "was withdrawn"
+                self._break("RING-005", f"a pending completion {what} before it was taken")
+            self._shown[name] = None if self.taking else now
+
+    def _set_enable(self) -> None:
+        self._enabled = True
+        self._enable.value = 1
+        self._until = self.taken + int(self.rng.integers(3, 24))
+
+    def _clear_enable(self) -> None:
+        self._enabled = False
+        self._enable.value = 0
+        self._quiet = 0
+        self._accepted_at_most = self._published
+
+    async def _leave_halt(self) -> None:
+        """Pulse `resume`; a host that pauses does so while `enable` is low, and nothing runs."""
+        paused = self.job.host == "pauses"
+        if paused:
+            self._clear_enable()
+            self._accepted_at_most = self.taken
+        self._resume.value = 1
+        await self._cycle()
+        self._resume.value = 0
+        self._resumed += 1
+        self._since_resume = 0
+        if paused:
+            for _ in range(HALT_CYCLES + _SETTLE_CYCLES):
+                self.idle = 0
+                await self._cycle()
+            if self.job.has_halted and read_int(self._halted):
+                self._break("LIFE-003", "`halted` is high after a `resume` with `enable` low")
+            self._set_enable()
+
+    def _pause_and_go_on(self) -> None:
+        """Clear `enable` after some completions, and set it once all has been quiet for long."""
+        if self._enabled:
+            if self.taken >= self._until and self._since_doorbell > _SETTLE_CYCLES:
+                self._clear_enable()
+                return
+            near = self.taken >= self._until
+        else:
+            self.idle = 0
+            near = self._quiet <= _SETTLE_CYCLES
+            if self._quiet > LATE_CYCLES:
+                self._set_enable()
+        if not near:
+            self._publish(self.taken + self.job.slots)
+
+    def _resume_out_of_turn(self) -> None:
+        """Pulse `resume` at random while no STOP is published: it must have no effect."""
+        left = self.job.stops[self._resumed :]
+        before_it = left[0] if left else self.count
+        early = self.taken < before_it
+        self._resume.value = int(early and self.rng.random() < 0.3)
+        tail = self.taken + self.job.slots
+        self._publish(min(tail, before_it) if early else tail)
 
     def _break(self, rule: str, text: str) -> None:
         where = f"{text}; {self.where()}, {self._published} published"
@@ -133,6 +222,10 @@ class CoreHost(StreamHost):
         elif host == "ahead":
             self.offering = bool(self.rng.random() < 0.1)
             self._publish(self.taken + self.job.slots)
+        elif host == "pauses":
+            self._pause_and_go_on()
+        elif host == "resumes":
+            self._resume_out_of_turn()
         else:
             self._publish(self.taken + self.job.slots)
 

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from cocotb.handle import HierarchyObject
 from descring_sim.protocol.device import (
     JOB_VARIABLE,
+    STROBES_LSB,
     DeviceJob,
     LinkBroken,
     Op,
@@ -85,6 +86,9 @@ class HostDeviceTestbench(Case):
             return await self._host.read(operation.address)
         if operation.op is Op.WRITE:
             await self._host.write(operation.address, operation.value)
+        if operation.op is Op.WRITE_BYTES:
+            strobes, address = divmod(operation.address, 1 << STROBES_LSB)
+            await self._host.write(address, operation.value, strobes)
         if operation.op is Op.WAIT:
             return await self._host.wait(operation.value)
         if operation.op is Op.IRQ:

@@ -52,12 +52,12 @@ class StreamHost(Case):
         self._line_valid = signal(dut, "line_valid_i")
         self._line_ready = signal(dut, "line_ready_o")
         self._line_data = signal(dut, "line_data_i")
-        self._done_valid = signal(dut, "done_valid_o")
+        self.done_valid = signal(dut, "done_valid_o")
         self._done_ready = signal(dut, "done_ready_i")
-        self._done_data = signal(dut, "done_data_o")
-        self._reward_valid = signal(dut, "reward_valid_o")
+        self.done_data = signal(dut, "done_data_o")
+        self.reward_valid = signal(dut, "reward_valid_o")
         self._reward_ready = signal(dut, "reward_ready_i")
-        self._reward_data = signal(dut, "reward_data_o")
+        self.reward_data = signal(dut, "reward_data_o")
         self.falling = FallingEdge(self.time.clock)
         self._offered = False  # line number `written` is pending
         self._was_ready = False
@@ -78,14 +78,14 @@ class StreamHost(Case):
             self._reward_ready.value = int(self.taking)
         if not self.taking:
             return
-        if read_int(self._done_valid):
-            line = read_bytes(self._done_data)
+        if read_int(self.done_valid):
+            line = read_bytes(self.done_data)
             self.done += line
             if line[_FLAGS] & _STOPPED:
                 self.stopped = True
             self.count_completion()
-        if read_int(self._reward_valid):
-            self.reward += read_bytes(self._reward_data)
+        if read_int(self.reward_valid):
+            self.reward += read_bytes(self.reward_data)
             self.count_completion()
 
     def _offer_line(self) -> None:

@@ -19,6 +19,8 @@ from descring_sim.replay.device import stream_through
 
 DEFAULT_LATENCY = 20
 _LATENCY_MAX = 10_000
+_STALLS = 0.2
+"""Share of the cycles in which each channel of the rings' port refuses."""
 _SLOTS = 1024
 _MEMORY = 1 << 20
 _BIG_MEMORY = 16 << 20
@@ -56,6 +58,11 @@ class ShellDut:
                     f"{path}: capabilities.{claim} is true, which needs axi-device.ports.{port}; "
                     "name the port, or set the capability to false"
                 )
+        if capabilities.byte_writes and "wstrb" in self._map.absent["registers"]:
+            raise ConformError(
+                f"{path}: capabilities.byte_writes is true, which needs the signal wstrb of "
+                "axi-device.registers; set the capability to false"
+            )
         if capabilities.bus_errors:
             for name in ("bresp", "rresp"):
                 if name in self._map.absent["memory"]:
@@ -75,6 +82,10 @@ class ShellDut:
     def describe(self) -> Description:
         """See :class:`descring_sim.conform.dut.Dut`."""
         return self._source.describe()
+
+    def made_of(self) -> list[Path]:
+        """The files of the design."""
+        return self._source.made_of()
 
     def build(self, folder: Path) -> None:
         """Hold the map against the top, copy the sources beside the wrapper, and compile them."""
@@ -120,5 +131,6 @@ class ShellDut:
             seed=job.seed % 2**31,
             latency=self._latency,
             late_writes=True,
+            backpressure=_STALLS,
             waves=job.waves,
         )

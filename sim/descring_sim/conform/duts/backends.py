@@ -20,6 +20,7 @@ from descring_sim.conform.dut import Description, DeviceJob, StreamJob, StreamRe
 from descring_sim.conform.duts.device_pool import SimulatedDevices
 from descring_sim.conform.duts.stream_pool import CoreStreams
 from descring_sim.conform.errors import DutError, DutUnavailable
+from descring_sim.cosim import simulators
 from descring_sim.replay.registry import open_backend
 
 
@@ -27,8 +28,8 @@ from descring_sim.replay.registry import open_backend
 class Traits:
     """What the kit may ask of one backend's replay, and what its device can be opened with.
 
-    ``simulator`` states that it is one: its processes are reused. ``device`` is its name among
-    devices when that is another.
+    ``simulated`` states that it is RTL, ``simulator`` that its processes are reused. ``device`` is
+    its name among devices when that is another.
     """
 
     ring_slots: tuple[int, int] | None = None
@@ -36,6 +37,7 @@ class Traits:
     seed: bool = False
     waves: bool = False
     simulator: bool = False
+    simulated: bool = False
     interrupt: bool = False
     bus_errors: bool = False
     may_be_missing: bool = False
@@ -49,6 +51,7 @@ _SIMULATOR = Traits(
     seed=True,
     waves=True,
     simulator=True,
+    simulated=True,
     interrupt=True,
     bus_errors=True,
     settle_s=10.0,
@@ -59,7 +62,13 @@ TRAITS = {
     "icarus": _SIMULATOR,
     "verilator": _SIMULATOR,
     "verilated": Traits(
-        (2, 256), (1, 16), seed=True, waves=True, interrupt=True, bus_errors=True, settle_s=10.0
+        *((2, 256), (1, 16)),
+        seed=True,
+        waves=True,
+        simulated=True,
+        interrupt=True,
+        bus_errors=True,
+        settle_s=10.0,
     ),
     "cuda": Traits(
         (2, 65536), (1, 16), may_be_missing=True, device_options=(("shape", "throughput"),)
@@ -71,6 +80,13 @@ TRAITS = {
         device_options=(("shape", "latency"),),
     ),
 }
+
+
+def _tools(name: str, traits: Traits) -> tuple[tuple[str, str], ...]:
+    if not traits.simulated:
+        return ()
+    found = simulators.find(name if traits.simulator else "verilator")
+    return ((found.name, found.version),)
 
 
 class BackendDut:
@@ -102,6 +118,9 @@ class BackendDut:
             workers=None if "workers" in self._fixed else traits.workers,
             interrupt=traits.interrupt,
             bus_errors=traits.bus_errors,
+            byte_writes=traits.simulator,
+            # Through rings of two slots and threads a long stream takes minutes.
+            exhaustive=not traits.simulated and "ring_slots" not in self._fixed,
         )
         return Description(
             self.name,
@@ -111,6 +130,7 @@ class BackendDut:
             open_backend(self.name).description,
             traits.settle_s,
             traits.waves,
+            _tools(self.name, traits),
         )
 
     def build(self, folder: Path) -> None:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import tempfile
 from pathlib import Path
 
@@ -53,9 +52,13 @@ class ProgramDut:
         """See :class:`descring_sim.conform.dut.Dut`."""
         return self._file.description
 
+    def made_of(self) -> list[Path]:
+        """The files that the command's words name, unless they are built."""
+        return [] if self._file.words("build") else [self._file.folder / word for word in self._run]
+
     def build(self, folder: Path) -> None:
         """Run the file's build command."""
-        self._file.run_build()
+        self._file.run_build(folder)
 
     def run(self, job: StreamJob | DeviceJob) -> StreamResult:
         """See :class:`descring_sim.conform.dut.Dut`."""
@@ -86,27 +89,16 @@ class ProgramDut:
 
     def _call(self, words: list[str], timeout_s: float) -> None:
         try:
-            process = subprocess.Popen(
-                words,
-                cwd=self._file.folder,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+            with self._file.built():
+                code, said = processes.capture(
+                    words, timeout_s=timeout_s, cwd=self._file.folder, keep=_SAID
+                )
         except OSError as error:
             raise DutError(f"cannot start {words[0]!r}: {error.strerror}") from error
-        try:
-            said, _ = process.communicate(timeout=timeout_s)
-        except subprocess.TimeoutExpired:
-            raise DutHung(f"the command did not end in {timeout_s:g} s") from None
-        finally:
-            processes.end_group(process)
-        if process.returncode:
-            text = said.decode(errors="replace").strip()[-_SAID:]
-            raise DutError(
-                f"the command ended with {process.returncode}: {text or 'without a message'}"
-            )
+        if code is None:
+            raise DutHung(f"the command did not end in {timeout_s:g} s")
+        if code:
+            raise DutError(f"the command ended with {code}: {said or 'without a message'}")
 
 
 def _completions(path: Path) -> Lines:

@@ -9,7 +9,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from descring_model import DESC_DTYPE, Lines, contract, line_bytes, longest_decode
+from descring_model import (
+    DESC_DTYPE,
+    Lines,
+    complete,
+    contract,
+    line_bytes,
+    longest_decode,
+)
 
 from descring_sim.conform.dut import Description, DeviceJob, StreamJob, StreamResult, Violation
 from descring_sim.conform.duts.core_wrapper import PORTS, WRAPPER, render
@@ -33,6 +40,8 @@ _NEEDS_PORTS = {
     "first_index": ("first_index",),
     "doorbell": ("cmd_tail",),
     "halt": ("resume",),
+    "enable": ("enable", "resume"),
+    "halted": ("halted",),
 }
 """Capabilities, and the ports without which they cannot be shown."""
 
@@ -93,6 +102,10 @@ class RtlDut:
         """See :class:`descring_sim.conform.dut.Dut`."""
         return self._source.describe()
 
+    def made_of(self) -> list[Path]:
+        """The files of the design."""
+        return self._source.made_of()
+
     def build(self, folder: Path) -> None:
         """Hold the map against the top, copy the sources beside the wrapper, and compile them."""
         mapped = [
@@ -118,6 +131,7 @@ class RtlDut:
                 reset_cycles=self._source.reset_cycles,
                 # A cycle a token is slow, and is no hang.
                 patience=self._patience + longest_decode(job.lines),
+                stops=_accepted_stops(job),
             )
             core.save()
             core.submissions.write_bytes(line_bytes(job.lines).tobytes())
@@ -182,6 +196,12 @@ class RtlDut:
                 raise DutHung(text)
             raise DutError(text)
         return _judged(core, CoreResult.load(core.result), str(run.waves) if run.waves else None)
+
+
+def _accepted_stops(job: StreamJob) -> list[int]:
+    results = complete(job.lines, first_index=job.first_index, require_checked=job.require_checked)
+    stops: list[int] = np.flatnonzero(results["flags"] & contract.FLAG["STOPPED"]).tolist()
+    return stops
 
 
 def _judged(core: CoreFolder, result: CoreResult, waves: str | None) -> StreamResult:

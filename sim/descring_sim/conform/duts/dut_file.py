@@ -3,10 +3,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
+import hashlib
 import os
-import subprocess
+import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,15 +17,21 @@ from typing import Any
 from descring_sim.conform.capabilities import Capabilities
 from descring_sim.conform.dut import Description
 from descring_sim.conform.errors import ConformError, DutError
-from descring_sim.support import paths
+from descring_sim.support import paths, processes
+from descring_sim.support.build_cache import locked
 from descring_sim.support.files import FileError, read_text
 
 BUILD_TIMEOUT_S = 600.0
+BUILD_RUN_VARIABLE = "DESCRING_CONFORM_RUN"
+"""Environment variable that names the run of the kit, in which a file is built once."""
+_ERROR_LINE = re.compile(r"\berror\b|undefined reference|no such file", re.IGNORECASE)
 MAX_BYTES = 1 << 20
 """Of a description; a file that is longer is none."""
 
 KINDS = ("library", "command", "core", "axi-device")
 """What ``dut.kind`` can be; the table of that name has the rest."""
+_FAST_KINDS = ("library", "command")
+"""Kinds for which ``capabilities.exhaustive`` is true unless the file has another value."""
 OLD_KINDS = {"rtl": "core", "shell": "axi-device"}
 """Names of kinds up to 0.1, with those of today; both are accepted."""
 
@@ -64,8 +73,10 @@ class DutFile:
                 f"{self.path}: [{self.kind}] has no {unknown[0]!r}; it has {', '.join(known)}"
             )
 
-    def run_build(self) -> None:
-        """Run the command ``build``, if there is one, in the file's folder.
+    def run_build(self, folder: Path) -> None:
+        """Run the command ``build``, if there is one, in the file's folder: once a run of the kit.
+
+        While it runs, nothing that it makes is in use by another run: see :meth:`built`.
 
         Raises:
             DutError: it fails, or does not end.
@@ -73,21 +84,61 @@ class DutFile:
         command = self.words("build")
         if not command:
             return
-        try:
-            done = subprocess.run(
-                command,
-                cwd=self.folder,
-                env=os.environ | {"DESCRING_INCLUDE": str(paths.include_dir())},
-                capture_output=True,
-                text=True,
-                stdin=subprocess.DEVNULL,
-                timeout=BUILD_TIMEOUT_S,
-            )
-        except (OSError, subprocess.TimeoutExpired) as error:
-            raise DutError(f"{self.path}: {self.kind}.build: {error}") from error
-        if done.returncode:
-            said = " | ".join((done.stderr or done.stdout).strip().splitlines()[-6:])
-            raise DutError(f"{self.path}: {self.kind}.build ended with {done.returncode}: {said}")
+        run = os.environ.get(BUILD_RUN_VARIABLE)
+        stamp = folder / "built"
+        folder.mkdir(parents=True, exist_ok=True)
+        with self._lock(fcntl.LOCK_EX):
+            if run is not None and stamp.is_file() and stamp.read_text(encoding="utf-8") == run:
+                return
+            try:
+                code, said = processes.capture(
+                    command,
+                    timeout_s=BUILD_TIMEOUT_S,
+                    cwd=self.folder,
+                    env=os.environ | {"DESCRING_INCLUDE": str(paths.include_dir())},
+                )
+            except OSError as error:
+                raise DutError(f"{self.path}: {self.kind}.build: {error}") from error
+            if code is None:
+                raise DutError(
+                    f"{self.path}: {self.kind}.build did not end in {BUILD_TIMEOUT_S:g} s"
+                )
+            if code:
+                raise DutError(f"{self.path}: {self.kind}.build ended with {code}: {_shown(said)}")
+            stamp.write_text(run or "", encoding="utf-8")
+
+    @contextlib.contextmanager
+    def built(self) -> Iterator[None]:
+        """Use what was built: no build of it begins before the body has ended."""
+        if not self.words("build"):
+            yield
+            return
+        with self._lock(fcntl.LOCK_SH):
+            yield
+
+    @contextlib.contextmanager
+    def _lock(self, how: int) -> Iterator[None]:
+        name = hashlib.sha256(str(self.path).encode(errors="surrogateescape")).hexdigest()[:16]
+        place = paths.build_dir() / "conform" / "locks"
+        place.mkdir(parents=True, exist_ok=True)
+        with (place / name).open("w") as lock:
+            # The gate lets a build in where others use what was built without a pause.
+            with locked(place / f"{name}.gate"):
+                fcntl.flock(lock, how)
+                if how == fcntl.LOCK_EX:
+                    yield
+                    return
+            yield
+
+
+def _shown(said: str) -> str:
+    """The first error of a build's output, and its last lines."""
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    first = next((line for line in lines if _ERROR_LINE.search(line)), None)
+    last = lines[-6:]
+    if first is not None and first not in last:
+        last = [first, "...", *last]
+    return " | ".join(last) or "without a message"
 
 
 def words(value: Any, where: str) -> list[str]:
@@ -128,7 +179,10 @@ def read_file(path: Path) -> DutFile:
     settle = dut.get("settle_s", 2.0)
     if not isinstance(settle, int | float) or not 0 <= settle <= 600:
         raise ConformError(f"{path}: dut.settle_s: expected seconds, 0 to 600, got {settle!r}")
-    capabilities = Capabilities.parse(data.get("capabilities", {}), str(path))
+    claims = data.get("capabilities", {})
+    if not isinstance(claims, dict):
+        raise ConformError(f"{path}: expected a table [capabilities], got {claims!r}")
+    capabilities = Capabilities.parse(_usual(kind, data.get(kind)) | claims, str(path))
     table = data.get(kind)
     if not isinstance(table, dict):
         raise ConformError(f"{path}: expected a table [{kind}], as named by dut.kind")
@@ -136,6 +190,20 @@ def read_file(path: Path) -> DutFile:
         dut["name"], dut["version"], kind, capabilities, str(path), float(settle)
     )
     return DutFile(path.resolve(), kind, table, description)
+
+
+def _usual(kind: object, table: object) -> dict[str, Any]:
+    """What an implementation of this kind claims unless its file has another value."""
+    ports = table.get("ports", {}) if isinstance(table, dict) else {}
+    at_ports = [name for name in ("enable", "halted") if kind == "core" and name in ports]
+    registers = table.get("registers", {}) if isinstance(table, dict) else {}
+    absent = registers.get("absent", []) if isinstance(registers, dict) else []
+    strobes = kind == "axi-device" and isinstance(absent, list) and "wstrb" not in absent
+    return {
+        "exhaustive": kind in _FAST_KINDS,
+        "byte_writes": strobes,
+        **dict.fromkeys(at_ports, True),
+    }
 
 
 def _renamed(data: dict[str, Any], kind: object) -> object:

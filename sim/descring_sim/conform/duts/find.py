@@ -50,7 +50,7 @@ def find_dut(reference: str) -> Dut:
 
         return load_file(Path(reference))
     if ":" in reference:
-        return _checked(_class_of(reference), reference)
+        return _checked(class_of(reference), reference)
     for point in importlib.metadata.entry_points(group=ENTRY_POINTS):
         if point.name == reference:
             return _checked(point.load(), reference)
@@ -60,7 +60,8 @@ def find_dut(reference: str) -> Dut:
     )
 
 
-def _class_of(reference: str) -> Any:
+def class_of(reference: str) -> Any:
+    """The class that ``path.py:Class`` or ``package.module:Class`` names."""
     place, _, name = reference.rpartition(":")
     try:
         module = (

@@ -69,13 +69,18 @@ class LibraryDut:
         """See :class:`descring_sim.conform.dut.Dut`."""
         return self._file.description
 
+    def made_of(self) -> list[Path]:
+        """The library, unless it is made of sources that lie beside its file."""
+        return [] if self._file.words("build") else [self._path]
+
     def build(self, folder: Path) -> None:
         """Run the file's build command, load the library, and find its functions."""
-        self._file.run_build()
+        self._file.run_build(folder)
         if not self._path.is_file():
             raise DutError(f"{self._file.path}: library.path: there is no {self._path}")
         try:
-            library = ctypes.CDLL(str(self._path))
+            with self._file.built():
+                library = ctypes.CDLL(str(self._path))
         except OSError as error:
             raise DutError(f"{self._path} cannot be loaded: {error}") from error
         capabilities = self._file.description.capabilities

@@ -36,6 +36,8 @@ _QUIET = "".join(
         *("SELRANGE", "CMPCONST", "UNSIGNED", "GENUNNAMED", "MULTITOP", "UNDRIVEN"),
     )
 )
+_VERILOG = '`begin_keywords "1364-2005"'
+_INCLUDE = re.compile(r'(`include\s*)"([^"\n]+)"')
 _PORT = re.compile(r"!?[A-Za-z_][\w$]*")
 _MACRO = re.compile(r"[A-Za-z_]\w*")
 
@@ -66,6 +68,7 @@ class RtlSource:
         if not self._sources:
             raise file.complain("sources", "at least one file or pattern", [])
         self._headers = self._files("includes") if "includes" in file.table else []
+        self._check_headers()
         self.simulator = file.text("simulator", "verilator")
         if self.simulator not in simulators.SIMULATORS:
             raise file.complain("simulator", "icarus or verilator", self.simulator)
@@ -155,7 +158,12 @@ class RtlSource:
             given,
             details=f"{given.details}, {self.top} in {found.name} {found.version}",
             waves=True,
+            tools=((found.name, found.version),),
         )
+
+    def made_of(self) -> list[Path]:
+        """The files of the design."""
+        return [*self._sources, *self._headers]
 
     @property
     def include_dirs(self) -> list[Path]:
@@ -168,16 +176,42 @@ class RtlSource:
         Raises:
             ConformError: two sources have one name.
         """
-        # Lines keep their numbers, which messages of the simulator name.
-        head = _QUIET + ("\n" + self._defines + '`line 1 "{}" 0\n' if self._defines else "")
+        # Lines keep their numbers, which messages of the simulator name. On a line of its own: an
+        # include that stands behind a comment is none to Icarus.
+        head = _QUIET + "\n" + self._defines
         texts: dict[str, str] = {}
         for path in self._sources:
             name = path.stem + ".sv" if path.suffix in (".sv", ".v") else path.name
             if name in texts:
                 raise ConformError(f"{self.file.path}: two sources are called {name}")
-            source = path.read_text(encoding="utf-8", errors="replace")
-            texts[name] = head.replace("{}", name) + source
+            source = self._plain_includes(path.read_text(encoding="utf-8", errors="replace"))
+            line = f'`line 1 "{name}" 0\n'
+            if path.suffix == ".v":
+                # Verilog: what is a keyword in SystemVerilog only is a name there.
+                texts[name] = f"{head}{_VERILOG}\n{line}{source}\n`end_keywords\n"
+            else:
+                texts[name] = head + line + source
         return texts
+
+    def _plain_includes(self, source: str) -> str:
+        """The text with headers called as their copies are, which lie in one folder."""
+        known = {path.name for path in self._headers}
+
+        def plain(found: re.Match[str]) -> str:
+            name = found[2].rpartition("/")[2]
+            return f'{found[1]}"{name}"' if name in known else found[0]
+
+        return _INCLUDE.sub(plain, source)
+
+    def _check_headers(self) -> None:
+        first: dict[str, Path] = {}
+        for path in self._headers:
+            if path.name in first:
+                raise ConformError(
+                    f"{self.file.path}: {self.file.kind}.includes: expected headers of different "
+                    f"names, got {first[path.name]} and {path}; name one of them, or rename one"
+                )
+            first[path.name] = path
 
     def copy(self, folder: Path, wrapper: str, text: str) -> None:
         """Copy the sources, and a module ``wrapper`` of this ``text``, to where they are built.
@@ -190,7 +224,8 @@ class RtlSource:
             raise ConformError(f"{self.file.path}: no source can be called {wrapper}")
         texts[f"{wrapper}.sv"] = _QUIET + "\n" + text
         for path in self._headers:
-            texts[path.name] = path.read_text(encoding="utf-8", errors="replace")
+            text = path.read_text(encoding="utf-8", errors="replace")
+            texts[path.name] = self._plain_includes(text)
         digest = hashlib.sha256(repr(sorted(texts.items())).encode()).hexdigest()[:12]
         self.home = folder / f"{self.file.kind}-{digest}"
         with locked(folder / f"{self.home.name}.lock"):

@@ -15,8 +15,10 @@ import click
 
 from descring_sim.conform.errors import ConformError
 from descring_sim.conform.proof.accepted import VARIANTS, Acceptance, Variant, accept
+from descring_sim.conform.proof.families import statements
 from descring_sim.conform.proof.mutants import LANGUAGES, WrongImplementation, examples_dir, load
 from descring_sim.conform.proof.run import SEED, Trial, try_mutant
+from descring_sim.conform.proof.statements import Outcome, prepare, try_statement
 from descring_sim.conform.status import TestResult
 from descring_sim.conform.suite.declare import NOT_APPLICABLE
 from descring_sim.support import paths
@@ -27,6 +29,8 @@ from descring_sim.support.provenance import commit_of
 
 PAGE = "docs/results/conformance.md"
 HEADING = "## Wrong implementations"
+_SHARE = 16
+"""Statements that a process tries with one build."""
 
 
 def table(trials: Sequence[Trial]) -> list[str]:
@@ -41,6 +45,33 @@ def table(trials: Sequence[Trial]) -> list[str]:
         cells = (mutant.rule, mutant.language, mutant.breaks, by, ", ".join(trial.named[:6]))
         rows.append("| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |")
     return rows
+
+
+def statement_table(outcomes: Sequence[Outcome]) -> list[str]:
+    """Wrong statements by rule and level, and those that were not rejected."""
+    rows = ["| rule | level | ways | rejected | by the quick tests |", "|---|---|---|---|---|"]
+    groups: dict[tuple[str, str], list[Outcome]] = {}
+    for outcome in outcomes:
+        key = outcome.statement.rule, outcome.statement.level
+        groups.setdefault(key, []).append(outcome)
+    for (rule, level), found in sorted(groups.items()):
+        rejected, quick = (sum(getattr(o, name) for o in found) for name in ("rejected", "quick"))
+        rows.append(f"| {rule} | {level} | {len(found)} | {rejected} | {quick} |")
+    for outcome in outcomes:
+        if not outcome.rejected:
+            said = ", ".join(outcome.named) or "nothing"
+            rows.append(f"\n**Not rejected:** {outcome.statement.breaks}; named {said}.")
+    return rows
+
+
+def statement_score(outcomes: Sequence[Outcome]) -> str:
+    """The result of the statements in one line."""
+    rejected, quick = (sum(getattr(o, name) for o in outcomes) for name in ("rejected", "quick"))
+    rules = {outcome.statement.rule for outcome in outcomes if outcome.rejected}
+    return (
+        f"{rejected} of {len(outcomes)} wrong statements rejected under the rule that they break, "
+        f"{len(rules)} rules; {quick} of them by the quick tests"
+    )
 
 
 def score(trials: Sequence[Trial]) -> str:
@@ -63,7 +94,12 @@ def acceptances(accepted: Sequence[Acceptance]) -> list[str]:
     return rows
 
 
-def write_page(root: Path, trials: Sequence[Trial], accepted: Sequence[Acceptance]) -> None:
+def write_page(
+    root: Path,
+    trials: Sequence[Trial],
+    accepted: Sequence[Acceptance],
+    outcomes: Sequence[Outcome],
+) -> None:
     """Write the page's part about this command; what stands above it is kept."""
     date = datetime.datetime.now(datetime.UTC).date()
     page = root / PAGE
@@ -80,6 +116,14 @@ def write_page(root: Path, trials: Sequence[Trial], accepted: Sequence[Acceptanc
         "name.",
         "",
         *table(trials),
+        "",
+        "## Wrong statements",
+        "",
+        f"**{statement_score(outcomes)}.** Each is a way to get one statement of the contract "
+        "wrong, in an implementation in C that was written from the contract's text "
+        "(`sim/conform_mutants/contract.c`), at one level.",
+        "",
+        *statement_table(outcomes),
         "",
         "Not applicable, since no device can obey or break them:",
         "",
@@ -100,6 +144,24 @@ def _accepted(name: str, work: Path) -> tuple[tuple[TestResult, ...], float]:
     (variant,) = (variant for variant in VARIANTS if variant.name == name)
     accepted = accept(variant, work, SEED)
     return accepted.results, accepted.seconds
+
+
+def _stated(first: int, work: Path) -> list[Outcome]:
+    """Try a share of the statements, with a build of their own."""
+    dut = prepare(work / f"statements-{first}")
+    return [try_statement(dut, one) for one in statements()[first : first + _SHARE]]
+
+
+def try_statements(work: Path, jobs: int) -> list[Outcome]:
+    """Try all statements, ``jobs`` shares at a time."""
+    spawn = multiprocessing.get_context("spawn")
+    starts = range(0, len(statements()), _SHARE)
+    outcomes: list[Outcome] = []
+    with ProcessPoolExecutor(jobs, mp_context=spawn) as pool:
+        for found in pool.map(_stated, starts, [work] * len(starts)):
+            outcomes += found
+            click.echo(f"{len(outcomes)} statements: {statement_score(outcomes)}", err=True)
+    return outcomes
 
 
 def try_all(
@@ -131,8 +193,11 @@ def try_all(
 @click.option("--language", type=click.Choice(LANGUAGES), multiple=True, help="These alone.")
 @click.option("--only", multiple=True, metavar="RULE", help="Mutants of these rules alone.")
 @jobs_option("Implementations")
+@click.option("--statements", "stated", is_flag=True, help="Only the statements in C.")
 @click.option("--write", is_flag=True, help=f"Write {PAGE} too.")
-def main(language: tuple[str, ...], only: tuple[str, ...], jobs: int, write: bool) -> None:
+def main(
+    language: tuple[str, ...], only: tuple[str, ...], jobs: int, stated: bool, write: bool
+) -> None:
     """Try wrong implementations; each must be rejected under the rule that it breaks.
 
     Without --language and --only, the legal variants too; none of their tests may fail.
@@ -146,9 +211,17 @@ def main(language: tuple[str, ...], only: tuple[str, ...], jobs: int, write: boo
         raise click.UsageError(
             f"--only {', '.join(only)}: no wrong implementation breaks that rule"
         )
-    if write and (language or only):
-        raise click.UsageError("--write wants all of them; leave --language and --only out")
+    if write and (language or only or stated):
+        raise click.UsageError("--write wants all of them; leave the other options out")
     work = paths.build_dir() / "conform-proof"
+    outcomes = [] if language or only else try_statements(work, jobs)
+    for outcome in outcomes:
+        if not outcome.rejected:
+            click.echo(f"not rejected: {outcome.statement}; named {', '.join(outcome.named)}")
+    if outcomes:
+        click.echo(statement_score(outcomes))
+    if stated:
+        sys.exit(not all(outcome.rejected for outcome in outcomes))
     variant = () if language or only else VARIANTS
     accepted, trials = try_all(variant, mutants, work, jobs)
     for trial in trials:
@@ -158,8 +231,9 @@ def main(language: tuple[str, ...], only: tuple[str, ...], jobs: int, write: boo
         click.echo(f"wrongly rejected: {result.test}: {result.failure and result.failure.text}")
     click.echo(score(trials))
     if write:
-        write_page(root, trials, accepted)
+        write_page(root, trials, accepted, outcomes)
     good = all(trial.rejected for trial in trials) and not any(a.rejections for a in accepted)
+    good &= all(outcome.rejected for outcome in outcomes)
     sys.exit(not good)
 
 

@@ -10,20 +10,25 @@ from descring_model import contract
 from descring_sim.conform.status import Status
 from descring_sim.conform.verdict import Verdict
 
-_GREEN, _RED = "#2e7d32", "#c62828"
+_GREEN, _RED, _GREY = "#2e7d32", "#c62828", "#616161"
 _CHARACTER = 6.6
 """Width of a character at 11 px, in a common sans-serif."""
 
 
 def badge(verdict: Verdict) -> str:
-    """The SVG's text: green when the implementation conforms, and how many rules it passes."""
+    """The SVG's text: green when the implementation conforms, and how many rules it passes.
+
+    Grey where only a part of the suite was run.
+    """
     rows = verdict.rows()
     passed = sum(row.status is Status.PASSED for row in rows)
     bad = sum(row.status.bad for row in rows)
     label = f"descring {contract.CONTRACT_HASH:08x}"
     value = f"{passed} rules" if verdict.ok else f"{bad} rules broken"
-    left, right = (round(len(text) * _CHARACTER) + 14 for text in (label, value))
     color = _GREEN if verdict.ok else _RED
+    if verdict.ok and verdict.partial:
+        value, color = f"partial: {verdict.partial}", _GREY
+    left, right = (round(len(text) * _CHARACTER) + 14 for text in (label, value))
     title = escape(f"{verdict.description.name}: {label}, {value}")
     width = left + right
     return f"""\

@@ -12,7 +12,9 @@ from descring_model import contract
 
 from descring_sim.conform.report.lines import field_diff
 from descring_sim.conform.status import Status, TestResult
+from descring_sim.conform.suite.catalogue import all_tests
 from descring_sim.conform.verdict import Verdict
+from descring_sim.support.visible import visible
 
 FORMAT = 1
 """Version of the JSON; raised when a reader would have to change."""
@@ -28,9 +30,10 @@ def to_json(verdict: Verdict) -> str:
     }
     data = {
         "format": FORMAT,
-        "verdict": "conforms" if verdict.ok else "does not conform",
+        "verdict": _word(verdict),
+        "part": {"tests": len(verdict.selected), "of": len(all_tests())},
         "implementation": description,
-        "reference": verdict.reference,
+        "reference": visible(verdict.reference),
         "contract": {"version": contract.VERSION, "sha256": contract.CONTRACT_SHA256},
         "versions": verdict.versions,
         "started": verdict.started.isoformat(timespec="seconds"),
@@ -53,6 +56,12 @@ def to_json(verdict: Verdict) -> str:
         ],
     }
     return json.dumps(data, indent=1)
+
+
+def _word(verdict: Verdict) -> str:
+    if not verdict.ok:
+        return "does not conform"
+    return "conforms in part" if verdict.partial else "conforms"
 
 
 def _test(verdict: Verdict, result: TestResult) -> dict[str, Any]:
@@ -119,18 +128,13 @@ def _case(suite: ElementTree.Element, verdict: Verdict, result: TestResult) -> N
         return
     if not result.status.bad:
         message = f"{result.status.value}: {result.reason}"
-        ElementTree.SubElement(case, "skipped", message=message)
+        ElementTree.SubElement(case, "skipped", message=visible(message))
         return
     failure = result.failure
     text = failure.text if failure else result.status.value
     kind = "failure" if result.status is Status.FAILED else "error"
-    element = ElementTree.SubElement(case, kind, message=_plain(text), type=result.status.value)
+    element = ElementTree.SubElement(case, kind, message=visible(text), type=result.status.value)
     lines = [f"breaks {', '.join(failure.rules)}" if failure else ""]
     lines += [row.text() for row in field_diff(failure.diff if failure else None)]
     lines.append(f"repeat: {verdict.rerun(result)}")
-    element.text = _plain("\n".join(lines))
-
-
-def _plain(text: str) -> str:
-    """Text without the control characters that XML does not have."""
-    return "".join(c if c in "\n\t" or ord(c) >= 32 else "?" for c in text)
+    element.text = visible("\n".join(lines))

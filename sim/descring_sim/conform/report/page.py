@@ -13,6 +13,7 @@ from descring_sim.conform.report.terminal import summary
 from descring_sim.conform.status import Status, TestResult
 from descring_sim.conform.verdict import Verdict, bins_by, section_title
 from descring_sim.support.pages import template
+from descring_sim.support.visible import visible
 
 _AXES = ("opcode", "ring position", "occupancy", "wrap", "fault")
 _OPCODES = (*contract.OPCODE, "other")
@@ -89,6 +90,7 @@ def to_page(verdict: Verdict) -> str:
     rows = verdict.rows()
     return template("descring_sim.conform", "report.html.j2").render(
         verdict=verdict,
+        reference=visible(verdict.reference),
         summary=summary(verdict),
         axes=_AXES,
         rows=rows,

@@ -59,14 +59,14 @@ def _print_failure(console: Console, verdict: Verdict, result: TestResult) -> No
     if failure is not None:
         console.print(Text(f"  {failure.text}"))
         if failure.rules:
-            console.print(f"  breaks {', '.join(failure.rules)}")
+            console.print(Text(f"  breaks {', '.join(failure.rules)}"))
         for line in field_diff(failure.diff):
             console.print(Text(f"    {line.text()}", style="red" if line.differs else ""))
         if failure.waves:
-            console.print(f"  waves:  {failure.waves}", soft_wrap=True)
+            console.print(Text(f"  waves:  {failure.waves}"), soft_wrap=True)
         if failure.log:
             console.print(Text("  log:    " + failure.log.strip().splitlines()[-1]))
-    console.print(f"  repeat: {verdict.rerun(result)}", soft_wrap=True, highlight=False)
+    console.print(Text(f"  repeat: {verdict.rerun(result)}"), soft_wrap=True)
 
 
 def summary(verdict: Verdict) -> str:
@@ -75,6 +75,8 @@ def summary(verdict: Verdict) -> str:
     parts = [f"{counts[status]} {status.value}" for status in Status if counts[status]]
     lines = sum(verdict.bins.values())
     word = "conforms" if verdict.ok else "does not conform"
+    if verdict.ok and verdict.partial:
+        word = f"conforms in part ({verdict.partial})"
     text = (
         f"{verdict.description.name} {word}: {', '.join(parts)}; {lines} lines, "
         f"seed {verdict.seed}, {verdict.seconds:.1f} s"

@@ -27,14 +27,20 @@ def all_tests() -> tuple[Test, ...]:
     """
     # Imported here, because the modules of tests import this one.
     from descring_sim.conform.suite import (  # noqa: F401
+        device_bus,
         device_config,
+        device_counters,
         device_doorbell,
+        device_products,
         device_registers,
         device_rings,
         device_run,
         stream_checked,
+        stream_corners,
         stream_fields,
         stream_opcodes,
+        stream_ports,
+        stream_products,
         stream_rings,
     )
 

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,16 +13,20 @@ if TYPE_CHECKING:
     from descring_sim.conform.suite.bench import Bench
     from descring_sim.conform.suite.vector import Draw, Vector
 
-StreamBody = Callable[["Draw"], "Vector"]
+StreamBody = Callable[["Draw"], "Vector | Iterator[Vector]"]
+"""Draws one stream, or several that are carried out one after the other, each from reset."""
 DeviceBody = Callable[["Bench"], None]
 
 
 NOT_APPLICABLE = {
     "DESC-024": "binds the host: what submit_decode writes; no device can break it",
-    "DB-007": "needs a bus that writes single bytes; the kit writes registers as a whole",
     "DB-005": "binds the host: the order of its stores; no device can break it",
 }
 """Rules that no implementation of a device can obey or break, with the reason."""
+
+
+ONLY_ON_CHIP = frozenset({"RING-011"})
+"""Rules that no device with its rings in memory can obey or break."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,12 @@ class Test:
     def id(self) -> str:
         """The name that ``--only`` takes."""
         return f"{self.rule}/{self.name}"
+
+    def vectors(self, draw: Draw) -> list[Vector]:
+        """The streams of a stream test, in their order."""
+        assert self.stream is not None
+        drawn = self.stream(draw)
+        return list(drawn) if isinstance(drawn, Iterator) else [drawn]
 
     def missing(self, capabilities: Capabilities) -> list[str]:
         """The tokens that it needs and does not get; empty if it is to be run."""

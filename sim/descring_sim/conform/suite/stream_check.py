@@ -11,8 +11,10 @@ from descring_model import Lines, complete, contract, first_difference, goes_to_
 from descring_sim.conform.dut import StreamJob, StreamResult
 from descring_sim.conform.status import Bin, Failure, LineDiff
 from descring_sim.conform.suite.diagnosis import diagnose_stream
-from descring_sim.conform.suite.vector import FLAG, U32, Vector
+from descring_sim.conform.suite.vector import FLAG, OPCODE, U32, Vector
 
+_POSITIONS = ("first slot", "last slot", "between")
+_WRAPS = ("before 2^32", "behind 2^32", "far")
 _OPCODE_NAMES = {item.value: item.name for item in contract.OPCODES}
 _ERROR_NAMES = {item.value: item.name for item in contract.ERROR_CODES}
 DEFAULT_SLOTS = 256
@@ -58,10 +60,12 @@ def judge(
         if difference is None:
             continue
         row = difference.index
-        halted_late = job.halt and row == len(expected) and len(actual) > row
         diagnosis = diagnose_stream(given, expected, actual, row, other)
-        rules = ("LIFE-003", "OP-255") if halted_late else diagnosis.rules
-        owned = "count" if halted_late else diagnosis.aspect
+        rules, owned = diagnosis.rules, diagnosis.aspect
+        if job.halt and row == len(expected) and len(actual) > row:
+            rules, owned = ("LIFE-003", "OP-255"), "count"
+        if job.halt and row == len(actual) and (refused := _refusal_of(job, completions, result)):
+            rules, owned = (*refused, "LIFE-003"), "count"
         if owned in vector.focus and rule not in rules:
             rules = (*rules, rule)
         text = f"{name} ring, {difference}"
@@ -75,6 +79,16 @@ def judge(
     return len(completions), None
 
 
+def _refusal_of(job: StreamJob, completions: Lines, result: StreamResult) -> tuple[str, ...]:
+    """The rules that a device breaks which halted at a refused STOP; none if it did not."""
+    last = len(result.done) + len(result.reward) - 1
+    if not 0 <= last < len(completions) - 1 or job.lines["opcode"][last] != OPCODE["STOP"]:
+        return ()
+    if job.lines["flags"][last] & FLAG["CHECKED"]:
+        return ("ERR-011",)
+    return ("ERR-011", "DESC-025")
+
+
 def _diff(ring: str, row: int, given: Lines, expected: Lines, actual: Lines) -> LineDiff:
     def line(lines: Lines) -> bytes | None:
         return lines[row].tobytes() if row < len(lines) else None
@@ -85,31 +99,37 @@ def _diff(ring: str, row: int, given: Lines, expected: Lines, actual: Lines) -> 
 def bins_of(vector: Vector, job: StreamJob) -> dict[Bin, int]:
     """What a compared stream covers. Occupancy is the host's to know, so a stream has none."""
     completions, _, _ = expected_result(job)
+    count = len(completions)
     slots = job.ring_slots or DEFAULT_SLOTS
-    indices = (np.arange(len(completions)) + job.first_index) & U32
+    indices = (np.arange(count) + job.first_index) & U32
+    slot = indices % slots
+    refused = (completions["flags"] & FLAG["ERROR"]) != 0
+    codes = np.where(refused, completions["flags"] >> contract.ERROR_CODE_SHIFT, 0)
+    given = np.full(count, "none") if vector.faults is None else vector.faults[:count]
+    names, fault = np.unique(given, return_inverse=True)
+    where = np.select([slot == 0, slot == slots - 1], [0, 1], 2)
+    near = np.select([indices > U32 - 64, indices < 64], [0, 1], 2)
+    opcode = np.where(np.isin(job.lines["opcode"][:count], list(_OPCODE_NAMES)), 0, 1 << 16)
+    opcode = np.where(opcode, opcode, job.lines["opcode"][:count])
+    rows = np.stack([opcode, where, near, codes, fault.reshape(count)])
+    kinds, counts = np.unique(rows, axis=1, return_counts=True)
     counted: Counter[Bin] = Counter()
-    for row, (line, done) in enumerate(zip(job.lines, completions, strict=False)):
-        fault = "none" if vector.faults is None else str(vector.faults[row])
-        if fault == "none" and done["flags"] & FLAG["ERROR"]:
-            fault = _ERROR_NAMES[int(done["flags"]) >> contract.ERROR_CODE_SHIFT].lower()
+    for (value, at, side, code, named), found in zip(kinds.T.tolist(), counts, strict=True):
+        shown = str(names[named])
+        if shown == "none" and code:
+            shown = _ERROR_NAMES[code].lower()
         counted[
-            _OPCODE_NAMES.get(int(line["opcode"]), "other"),
-            position(int(indices[row]), slots),
-            "streamed",
-            wrap(int(indices[row])),
-            fault,
-        ] += 1
+            _OPCODE_NAMES.get(value, "other"), _POSITIONS[at], "streamed", _WRAPS[side], shown
+        ] += int(found)
     return dict(counted)
 
 
 def position(index: int, slots: int) -> str:
     """Which slot of a ring an index lies in."""
     slot = index % slots
-    return "first slot" if slot == 0 else "last slot" if slot == slots - 1 else "between"
+    return _POSITIONS[0 if slot == 0 else 1 if slot == slots - 1 else 2]
 
 
 def wrap(index: int) -> str:
     """How far an index is from the wrap through 2^32."""
-    if index > U32 - 64:
-        return "before 2^32"
-    return "behind 2^32" if index < 64 else "far"
+    return _WRAPS[0 if index > U32 - 64 else 1 if index < 64 else 2]
