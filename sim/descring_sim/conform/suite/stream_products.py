@@ -197,30 +197,39 @@ def _halting(
     )
 
 
-def _halts(draw: Draw) -> Iterator[tuple[dict[str, Any], str]]:
-    """Modes, and the checks that a STOP passes in them."""
-    for modes in claimed_modes(draw.capabilities):
-        if not modes.get("require_checked"):
-            yield modes, UNCHECKED
-        if draw.capabilities.checked:
-            yield modes, INTACT
+def _passing(draw: Draw, modes: dict[str, Any]) -> list[str]:
+    """The checks that a STOP passes in these modes."""
+    checks = [INTACT] if draw.capabilities.checked else []
+    return checks if modes.get("require_checked") else [UNCHECKED, *checks]
 
 
 @stream_test("LIFE-003", "opcode:STOP", "halt", smoke=True)
 def halt_before_every_kind(draw: Draw) -> Iterator[Vector]:
     """No line behind a STOP is completed, whatever it is, and a refused STOP does not halt."""
-    halts = list(_halts(draw))
-    for place, behind in enumerate(representatives(draw.capabilities)):
-        modes, check = halts[place % len(halts)]
-        yield _halting(draw, modes, check, behind)
+    modes = list(claimed_modes(draw.capabilities))
+    for turn, behind in enumerate(kinds(draw.capabilities)):
+        # Kinds come in fours of one outcome: these steps give each the modes by turns.
+        mode = modes[(turn + turn // 4) % len(modes)]
+        checks = _passing(draw, mode)
+        yield _halting(draw, mode, checks[turn % len(checks)], behind)
 
 
-@stream_test("LIFE-003", "opcode:STOP", "halt")
-def halt_before_every_kind_in_every_mode(draw: Draw) -> Iterator[Vector]:
-    """The same in every mode, behind a STOP that is CHECKED and one that is not."""
-    for modes, check in _halts(draw):
-        for behind in representatives(draw.capabilities):
-            yield _halting(draw, modes, check, behind, before=1)
+def _declare_halts(split: bool, require: bool) -> None:
+    names = ["split_reward"] * split + ["require_checked"] * require
+
+    def halts(draw: Draw) -> Iterator[Vector]:
+        modes = dict.fromkeys(names, True)
+        checks = _passing(draw, modes)
+        for turn, behind in enumerate(kinds(draw.capabilities)):
+            yield _halting(draw, modes, checks[turn // 2 % len(checks)], behind, before=1)
+
+    halts.__name__ = "halt_with_" + ("_and_".join(names) or "no_mode")
+    halts.__doc__ = f"the same for every kind with {' and '.join(names) or 'no other mode'}"
+    stream_test("LIFE-003", "opcode:STOP", "halt", *names)(halts)
+
+
+for _split, _require in ((False, False), (True, False), (False, True), (True, True)):
+    _declare_halts(_split, _require)
 
 
 # ------------------------------------------------------------------ indices and tags
