@@ -74,6 +74,13 @@ def every_pair_in_rings(bench: Bench) -> None:
         bench.reset()
 
 
+@device_test("RING-008", "split_reward", smoke=True)
+def each_kind_in_its_ring(bench: Bench) -> None:
+    """Pauses go to the reward ring and every other kind to the done ring."""
+    bench.start(6, 6, 6, "SPLIT_REWARD")
+    run_through(bench, kinds(bench.capabilities))
+
+
 @device_test("DESC-023", "checked", "first_index", smoke=True, first_index=U32 - 20)
 def tags_in_rings_through_the_wrap(bench: Bench) -> None:
     """Tags of either completion ring through 2^32, in every mode."""

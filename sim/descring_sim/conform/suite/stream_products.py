@@ -48,6 +48,15 @@ def every_outcome_clears_them(draw: Draw) -> Iterator[Vector]:
         yield Vector(lines_of(draw, chosen, flags=flags), ("flags",), modes)
 
 
+@stream_test("DESC-025", "checked", "require_checked", smoke=True)
+def every_kind_where_it_is_required(draw: Draw) -> Iterator[Vector]:
+    """With REQUIRE_CHECKED every kind of line is refused without CHECKED, and is sealed."""
+    for modes in claimed_modes(draw.capabilities):
+        if modes.get("require_checked"):
+            lines = lines_of(draw, times(kinds(draw.capabilities), 2))
+            yield Vector(lines, ("flags", "checksum_or_cookie"), modes)
+
+
 @stream_test("FLAG-010")
 def every_outcome_clears_each(draw: Draw) -> Iterator[Vector]:
     """Submissions of every outcome with each device-owned flag alone; in every mode."""
