@@ -10,7 +10,6 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import numpy as np
 from descring_model.engine import contract
 from descring_model.engine.interface import Engine
 from descring_model.engine.numbers import FLOATS
@@ -49,7 +48,7 @@ class Sampling:
     def __post_init__(self) -> None:
         low, high = (float(FLOATS[f"TEMPERATURE_{end}"]) for end in ("MIN", "MAX"))
         least = float(FLOATS["TOP_P_MIN"])
-        temperature, top_p = np.float32(self.temperature), np.float32(self.top_p)
+        temperature, top_p = self.temperature, self.top_p
         limits: dict[str, tuple[bool, str]] = {
             "seed": (0 <= self.seed < 1 << 64, "0 to 2^64 - 1"),
             "temperature": (

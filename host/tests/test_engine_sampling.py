@@ -123,6 +123,15 @@ def test_each_random_number_has_its_token_to_the_last_bit(kernels: str) -> None:
 
 
 @engines
+def test_just_as_many_tokens_are_kept_as_asked_for(kernels: str) -> None:
+    """[SAMP-002] [SAMP-004] Of equal ones the first, also one less than there are, and all."""
+    scores, last = np.zeros(16, dtype=np.float32), (1 << 64) - 1
+    for top_k in (1, 2, 14, 15, 16, 17):
+        kept = min(top_k, 16)
+        assert sample(engine_of(kernels, 16), scores, 1.0, top_k, 1.0, last) == kept - 1
+
+
+@engines
 def test_a_share_of_the_mass_is_rounded_up(kernels: str) -> None:
     """[SAMP-004] The first token has just too little of the mass, by 2^-33 of it."""
     engine, last = engine_of(kernels, 2), (1 << 64) - 1

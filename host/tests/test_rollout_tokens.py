@@ -189,6 +189,36 @@ def test_files_have_the_tokens() -> None:
     assert "tokens" not in json.loads(bare.trajectories.json_lines())
 
 
+class _Counting(ModelEngine):
+    """Counts the tokens that are ingested."""
+
+    ingested = 0
+
+    def advance(self, arena: Any, records: Any, ends: Any) -> Any:
+        """As the model."""
+
+        def total() -> int:
+            rows = [arena[at : at + 64].view(ROLLOUT_DTYPE)[0] for at in records.tolist()]
+            return sum(int(row["length"]) for row in rows)
+
+        before = total()
+        statuses = super().advance(arena, records, ends)
+        self.ingested += total() - before
+        return statuses
+
+
+@pytest.mark.parametrize("share", [True, False])
+def test_prompts_are_ingested_once_a_node(share: bool) -> None:
+    """[REC-002] [COW-010] Followers begin behind the prompt, whenever they were admitted."""
+    engine = _Counting(64)
+    with open_device("model") as device:
+        runtime = Runtime(device, engine=engine, share=share, slots=3)
+        list(runtime.run([[1] * 33, [2, 3]], samples=5, new_tokens=2))
+    nodes = runtime.log()["code"] == contract.EVENT["NODE"]
+    assert int(nodes.sum()) == (2 if share else 10)
+    assert engine.ingested == (35 if share else 5 * 35) + 10 * 2
+
+
 class _Submitted(Watcher):
     """Keeps what is submitted."""
 
@@ -244,7 +274,8 @@ def test_engines_are_found_by_name() -> None:
 @pytest.mark.parametrize(
     ("member", "value"),
     [("seed", -1), ("seed", 1 << 64), ("temperature", -0.1), ("temperature", float("nan")),
-     ("temperature", 2000.0), ("top_p", 0.0), ("top_p", 1.1), ("top_k", -1), ("eos", -1)],
+     ("temperature", 2000.0), ("temperature", 1e-50), ("top_p", 0.0), ("top_p", 1.1),
+     ("top_p", 1.00000001), ("top_k", -1), ("eos", -1)],
 )  # fmt: skip
 def test_sampling_is_checked(member: str, value: float) -> None:
     """Each member out of range, named."""

@@ -85,7 +85,9 @@ SAMPLING_RULES: tuple[Rule, ...] = (
         "A rollout's record is 64 bytes as in the table, little-endian, without padding, at an "
         "offset that is a multiple of 64. It points to tokens, block map and state, each at a "
         "multiple of 64; token p is a u32 at `tokens + 4 p`, the block of tokens 32 j to 32 j + "
-        "31 a u32 at `blocks + 4 j`, the state 128 float32. Block b is at `16384 b` (KV-001).",
+        "31 a u32 at `blocks + 4 j`, the state 128 float32. Block b is at `16384 b` (KV-001). What "
+        "one rollout writes overlaps nothing that another one reads or writes in the same call; an "
+        "engine need not check it.",
         (MODEL,),
     ),
     Rule(
