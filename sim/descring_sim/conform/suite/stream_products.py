@@ -119,7 +119,7 @@ def _spread(draw: Draw, values: npt.NDArray[Any], turn: int, modes: dict[str, An
     return Vector(lines, ("flags",), modes)
 
 
-def _known(draw: Draw, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+def known(draw: Draw, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Without the opcodes that are not claimed: what becomes of them is open."""
     open_ = [OPCODE[name] for name in OPCODE if name not in draw.capabilities.opcodes]
     return values[~np.isin(values, open_)]
@@ -134,17 +134,17 @@ def _halting_modes(draw: Draw) -> list[dict[str, Any]]:
 def every_opcode(draw: Draw) -> Iterator[Vector]:
     """All 65 536 values in every mode, every second line CHECKED."""
     for turn, modes in enumerate(_halting_modes(draw)):
-        yield _spread(draw, _known(draw, np.arange(1 << 16)), turn, modes)
+        yield _spread(draw, known(draw, np.arange(1 << 16)), turn, modes)
 
 
 @stream_test("OP-ERR", "exhaustive", "checked")
 def every_opcode_checked_the_other_way(draw: Draw) -> Iterator[Vector]:
     """All 65 536 values in every mode, CHECKED where `every-opcode` has them not."""
     for turn, modes in enumerate(_halting_modes(draw)):
-        yield _spread(draw, _known(draw, np.arange(1 << 16)), turn + 1, modes)
+        yield _spread(draw, known(draw, np.arange(1 << 16)), turn + 1, modes)
 
 
-def _covering(draw: Draw) -> npt.NDArray[Any]:
+def covering_opcodes(draw: Draw) -> npt.NDArray[Any]:
     """Values that a decoder which reads part of the bits takes for an opcode, and others."""
     one = 1 << np.arange(16)
     named = np.array([OPCODE[name] for name in draw.capabilities.opcodes])
@@ -159,7 +159,7 @@ def _covering(draw: Draw) -> npt.NDArray[Any]:
 @stream_test("OP-ERR", smoke=True)
 def opcodes_that_look_alike(draw: Draw) -> Iterator[Vector]:
     """Values of which some bits are those of an opcode, by turns in every mode and CHECKED."""
-    values = _known(draw, _covering(draw))
+    values = known(draw, covering_opcodes(draw))
     modes = _halting_modes(draw)
     for turn, chosen in enumerate(modes):
         share = values if draw.capabilities.exhaustive else values[turn % 4 :: 4]
@@ -173,7 +173,7 @@ def opcodes_that_look_alike_in_two_bits(draw: Draw) -> Iterator[Vector]:
     two = np.unique(one[:, np.newaxis] | one)
     named = np.array([OPCODE[name] for name in draw.capabilities.opcodes])
     values = np.concatenate([np.ravel(named[:, np.newaxis] ^ two), np.arange(256)])
-    values = draw.rng.permutation(_known(draw, np.unique(values & 0xFFFF)))
+    values = draw.rng.permutation(known(draw, np.unique(values & 0xFFFF)))
     modes = _halting_modes(draw)
     for turn, chosen in enumerate(modes):
         yield _spread(draw, values[turn :: len(modes)], turn, chosen)
@@ -217,7 +217,7 @@ def halt_before_every_kind(draw: Draw) -> Iterator[Vector]:
     """No line behind a STOP is completed, whatever it is, and a refused STOP does not halt."""
     modes = list(claimed_modes(draw.capabilities))
     for turn, behind in enumerate(kinds(draw.capabilities)):
-        # Kinds come in fours of one outcome: these steps give each the modes by turns.
+        # Four kinds have one outcome: these steps give each the modes by turns.
         mode = modes[(turn + turn // 4) % len(modes)]
         checks = _passing(draw, mode)
         yield _halting(draw, mode, checks[turn % len(checks)], behind)
