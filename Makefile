@@ -135,7 +135,7 @@ synth: setup  ## synthesise every RTL module: cells, flip-flops, logic depth, no
 
 # What takes too long for `make test`; one target after the other.
 NIGHTLY := campaign ci-snippet conform-proof doc-commands docs engine-compare faults formal formal-mutants \
-	host-interrupts host-models host-sanitize host-soak mutants mutants-cuda mutants-model reader-fuzz \
+	guard host-interrupts host-models host-sanitize host-soak mutants mutants-cuda mutants-model reader-fuzz \
 	rollouts-stress soak synth test
 
 .PHONY: nightly
@@ -221,6 +221,11 @@ engine-compare: setup  ## 10^6 tokens of the native engine against the golden mo
 	@host/native/check/plain.sh engine halves
 	@host/native/check/plain.sh engine 100000 $${SEED:-1}
 	@$(BIN)/python host/tests/engine_compare.py --tokens 1000000 --seed $${SEED:-1}
+
+.PHONY: guard
+guard: setup  ## no allocation, system call or page fault in the native loops over 10^8 lines; each control is caught
+	@host/native/check/plain.sh guard controls
+	@host/native/check/plain.sh guard 100000000
 
 .PHONY: coverage
 coverage: setup  ## line, branch and toggle coverage of the RTL by its testbenches, as HTML

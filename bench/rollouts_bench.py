@@ -43,6 +43,7 @@ AIMS: tuple[tuple[str, str, float], ...] = (
     *(("block alloc", f"{share} {_FULL}", 15.0) for share in (1, 50, 99)),
     *(("fork and release", f"prefix of {tokens} tokens", 40.0) for tokens in (32, 4096, 1 << 20)),
     *(("policy push and pop", policy, 150.0) for policy in _POLICIES),
+    ("trace event", "a ring of 65536", 12.0),
 )
 """What takes how many nanoseconds at most."""
 

@@ -94,6 +94,7 @@ void measure_slab(uint32_t rounds);
 void measure_arena(uint32_t rounds);
 void measure_tree(uint32_t rounds);
 void measure_policies(uint32_t rounds);
+void measure_trace(uint32_t rounds);
 
 // pipeline.c: whole runs and windows; reference_pipeline.c: the reference's own.
 void measure_windows(uint32_t lines);

@@ -103,6 +103,7 @@ int main(int count, char **arguments) {
     measure_arena(size);
     measure_tree(size);
     measure_policies(size / 4);
+    measure_trace(size);
   } else if (strcmp(what, "windows") == 0 && size > 0) {
     measure_windows(size);
   } else if (strcmp(what, "pipeline") == 0 && size >= 16 && size <= 1u << 24) {

@@ -5,8 +5,10 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "bench.h"
+#include "hw_trace.h"
 #include "rollouts/policy.h"
 #include "rollouts/slab.h"
 #include "rollouts/tree.h"
@@ -363,4 +365,58 @@ void measure_policies(uint32_t rounds) {
   print_ns("policy push and pop, plain: search of all entries", "CUSTOM",
            measure_search(rounds / 256 + 1));
   free(rank);
+}
+
+enum { TRACED = 1 << 16 };
+
+// Plain: the time of day, and the place by a counter that threads share.
+static double measure_shared_trace(uint32_t rounds) {
+  hwr_trace_t *events = zeroed(TRACED * sizeof *events);
+  static _Atomic uint64_t written;
+  const double start = cpu_seconds();
+  for (uint32_t round = 0; round < rounds; ++round) {
+    hwr_trace_t *to = &events[atomic_fetch_add(&written, 1) % TRACED];
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    *to = (hwr_trace_t){.host = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec,
+                        .rollout = round,
+                        .event = HWR_TRACE_POSTED};
+  }
+  const double took = (cpu_seconds() - start) / rounds * 1e9;
+  if (events[(rounds - 1) % TRACED].rollout != rounds - 1) {
+    fail("an event is lost", rounds);
+  }
+  free(events);
+  return took;
+}
+
+void measure_trace(uint32_t rounds) {
+  hw_trace_ring_t *ring = aligned_alloc(64, sizeof *ring + TRACED * sizeof(hwr_trace_t));
+  if (!ring) {
+    fail("no memory", 0);
+  }
+  memset(ring, 0, sizeof *ring + TRACED * sizeof(hwr_trace_t));
+  ring->head.mask = TRACED - 1;
+  const double start = cpu_seconds();
+  for (uint32_t round = 0; round < rounds; ++round) {
+    hw_trace(ring, HWR_TRACE_POSTED, round, round & 0xFFFFFFu, HW_OPCODE_DECODE, HWR_CLOCK_HOST, 0);
+  }
+  const double took = (cpu_seconds() - start) / rounds * 1e9;
+  const hwr_trace_t *events = (const hwr_trace_t *)(ring + 1);
+  uint64_t before = 0;
+  for (uint32_t at = 0; at < TRACED && at < rounds; ++at) {
+    const uint32_t round = rounds < TRACED ? at : rounds - TRACED + at;
+    const hwr_trace_t *event = &events[round % TRACED];
+    if (event->rollout != round || event->event != HWR_TRACE_POSTED || event->host < before) {
+      fail("an event is wrong", round);
+    }
+    before = event->host;
+  }
+  if (ring->head.written != rounds) {
+    fail("events were not counted", (uint32_t)ring->head.written);
+  }
+  print_ns("trace event", "a ring of 65536", took);
+  print_ns("trace event, plain: clock_gettime and a shared counter", "a ring of 65536",
+           measure_shared_trace(rounds));
+  free(ring);
 }

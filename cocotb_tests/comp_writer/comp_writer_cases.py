@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import cocotb
 from cocotb.handle import HierarchyObject
+from descring_model import contract
 from descring_model.lines import INDEX_MODULUS
 from descring_vip.axi.memory import DECERR, SLVERR, Latency
 from descring_vip.handles import parameter
@@ -42,6 +43,27 @@ async def test_full_ring_stalls(dut: HierarchyObject, reward: float) -> None:
     tb.send(20, reward=reward)
     await tb.time.cycles(200)
     tb.values.check("posted", expected=4 if reward else 8, actual=tb.posted)
+    tb.values.check("whether it stalls", expected=1, actual=int(tb.stalls > 0))
+    tb.takes = True
+    await tb.all_posted()
+    await tb.finish()
+
+
+@cocotb.test()
+@cocotb.parametrize(ring=["done", "reward"])
+async def test_greatest_ring_is_filled(dut: HierarchyObject, ring: str) -> None:
+    """[RING-005] [RING-001] [RING-002] All 65536 slots, and not one more; across 2^32.
+
+    The host's head starts so far behind that only the last slots are free.
+    """
+    free, size = 6, contract.RING_LOG2_MAX
+    tb = WriterTestbench(dut, log2=(size, size), first_index=INDEX_MODULUS - 3)
+    tb.takes = False
+    tb.take_up_to(ring, (INDEX_MODULUS - 3 + free - (1 << size)) % INDEX_MODULUS)
+    await tb.start()
+    tb.send(free + 4, reward=float(ring == "reward"))
+    await tb.time.cycles(200)
+    tb.values.check("posted", expected=free, actual=tb.posted)
     tb.values.check("whether it stalls", expected=1, actual=int(tb.stalls > 0))
     tb.takes = True
     await tb.all_posted()

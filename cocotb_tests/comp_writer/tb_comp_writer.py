@@ -75,7 +75,11 @@ class WriterTestbench(Testbench):
         outputs = [*(f"m_axi_aw{name}" for name in _AW), "m_axi_wvalid", "m_axi_wdata"]
         outputs += ["m_axi_wstrb", "m_axi_wlast", "m_axi_bready", "cmd_head_o", *_LEVELS]
         super().__init__(dut, outputs=outputs)
-        self.memory = np.zeros(0x8000, dtype=np.uint8)
+        # Of two great rings, which would overlap, a case uses one.
+        end = max(
+            base + (LINE_BYTES << size) for base, size in zip(_BASES.values(), log2, strict=True)
+        )
+        self.memory = np.zeros(max(0x8000, end), dtype=np.uint8)
         self.bus = AxiMemory(dut, self.time, self.memory, self.rng, reads=False)
         self.bus.write_latency = latency or Latency()
         self.bus.write_late = True
@@ -107,7 +111,7 @@ class WriterTestbench(Testbench):
         self._tails = dict.fromkeys(_BASES, first_index)
         self._taken_up_to = dict.fromkeys(_BASES, first_index)
         for ring in _BASES:
-            self._heads[ring].value = first_index
+            self.take_up_to(ring, first_index)
         self._task = cocotb.start_soon(self._watch())
 
     def stop(self) -> None:
@@ -125,6 +129,11 @@ class WriterTestbench(Testbench):
     def unposted(self) -> int:
         """Completions that the design has taken and not posted."""
         return len(self._waiting)
+
+    def take_up_to(self, ring: str, head: int) -> None:
+        """The host has taken the completions of ``ring`` before index ``head``."""
+        self._taken_up_to[ring] = head
+        self._heads[ring].value = head
 
     def level(self, name: str) -> bool:
         """Whether an output is high."""
@@ -183,8 +192,7 @@ class WriterTestbench(Testbench):
                 self._on_post()
             if self.takes and self.rng.random() < 0.2:
                 for ring, tail in self._tails.items():
-                    self._taken_up_to[ring] = tail
-                    self._heads[ring].value = tail
+                    self.take_up_to(ring, tail)
 
     def _on_post(self) -> None:
         if not self._waiting:

@@ -360,3 +360,37 @@ async def test_event_wins_over_its_clearing(dut: HierarchyObject) -> None:
                 await tb.read_all(("STATUS", "IRQ_STATUS"))
     tb.insist("STATUS event meets its clearing", "IRQ event meets its clearing")
     await tb.finish()
+
+
+@cocotb.test()
+@cocotb.parametrize(drain=[0, 9])
+async def test_reset_from_any_state(dut: HierarchyObject, drain: int) -> None:
+    """[LIFE-004] [LIFE-001] [CNT-001] [IRQ-001] Nothing is left of heads, errors and counters.
+
+    The high word of the tokens is captured before and read after, without another capture.
+    """
+    tb = RegistersTestbench(dut, first_index=11)
+    tb.core.drain_cycles = drain
+    await tb.start()
+    await tb.set_rings(sizes=(0, 0, 0))
+    await tb.write("CTRL", ENABLE)
+    await tb.enable(also=MODES)
+    await tb.write("IRQ_MASK", 7)
+    await tb.write("DOORBELL", 13)
+    await tb.write("DOORBELL", 9)
+    for ring in ("done", "reward"):
+        tb.core.level(f"{ring}_tail_i", 15)
+        await tb.write(f"{ring.upper()}_HEAD", 13)
+    for _ in range(2):
+        most = {"post_tokens_i": U32 - 1, "stall_i": 1, "announce_i": 1, "bus_error_i": 1}
+        await tb.core.pulse(post_i=1, post_error_i=1, **most)
+    tb.core.level("halted_i", 1)
+    await tb.read_all(tuple(OFFSET))
+    await tb.soft_reset()
+    await tb.read_all(tuple(reversed(OFFSET)))
+    await tb.enable()
+    await tb.read_all(tuple(reversed(OFFSET)))
+    tb.insist("ENABLE refused", "doorbell out of range", "CTRL.RESET")
+    if drain:
+        tb.insist("reset waits for the bus")
+    await tb.finish()

@@ -13,10 +13,12 @@ from mmio_regs.register_reference import (
     BUS_ERROR,
     HALTED,
     IRQ_ERROR,
+    IRQ_HALTED,
     PUBLISH_TAILS,
     SPLIT_REWARD,
     U32,
 )
+from rl_runtime_mmio.device_scoreboard import OFFSET
 
 from rl_runtime_axi.layout import Layout
 from rl_runtime_axi.tb_rl_runtime_axi import ShellTestbench
@@ -161,9 +163,10 @@ async def test_error_with_a_full_done_ring(dut: HierarchyObject, ring: str) -> N
 @cocotb.test()
 @sweep(word=["DONE tail", "REWARD tail", "CMD head"], response=list(_RESPONSES))
 async def test_error_of_a_word(dut: HierarchyObject, word: str, response: str) -> None:
-    """[RING-013] [LIFE-005] Halts; RESUME stores the words again, and only then the event comes.
+    """[RING-013] [LIFE-005] [IRQ-001] Halts; RESUME stores the words again.
 
-    How many completions are posted by then is not determined, so it is compared after the repair.
+    Only then the completion event comes. How many completions are posted by the halt is not
+    determined, so that is compared after the repair.
     """
     tb = ShellTestbench(dut, layout=Layout(done=6), latency=Latency(2, 20))
     await tb.start()
@@ -180,6 +183,11 @@ async def test_error_of_a_word(dut: HierarchyObject, word: str, response: str) -
         await tb.quiet()
         tb.unchanged("bus transactions", before_resume[0], tb.progress()[0])
         tb.unchanged(word, before, tb.word(ring, which))
+        tb.scoreboard.registers.check(
+            "IRQ_STATUS",
+            expected=IRQ_HALTED | IRQ_ERROR,
+            actual=await tb.host.read(OFFSET["IRQ_STATUS"]),
+        )
         tb.clear_bus_errors()
         await tb.resume()
         await tb.settle()
@@ -199,7 +207,7 @@ async def test_error_that_does_not_come_again(
     """
     tb = ShellTestbench(dut, layout=Layout(cmd=6, done=6, skew=0), latency=Latency(8, 8))
     await tb.start()
-    await tb.enable(publish)
+    await tb.enable(publish, irq_mask=IRQ_ERROR)
     tb.scoreboard.exact = False
     # A burst as long as the completions under way is rare.
     longest = min(parameter(dut, "WriteBurst"), parameter(dut, "WriteDepth") // 2)

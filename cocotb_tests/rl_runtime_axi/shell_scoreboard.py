@@ -18,7 +18,7 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 from descring_model import GoldenDevice, contract
-from descring_vip.axi.memory import Written
+from descring_vip.axi.memory import Response, Written
 from descring_vip.scoreboard import LineChecker, ValueChecker
 from mmio_regs.register_reference import (
     ENABLE,
@@ -33,6 +33,7 @@ from mmio_regs.register_reference import (
 )
 from rl_runtime_mmio.device_scoreboard import AT_REST_ONLY, NEVER_COMPARED, OFFSET, StimulusError
 
+from rl_runtime_axi.events import EventReference
 from rl_runtime_axi.layout import Place
 
 _NAME = {item.offset: item.name for item in contract.REGISTERS}
@@ -58,11 +59,14 @@ class ShellScoreboard:
         model: the golden device; ``memory`` is the design's.
         done: compares the lines of the done ring; ``reward`` those of the reward ring.
         registers: compares answers to reads, interrupt and indices in memory.
+        events: bounds IRQ_STATUS between two rests.
         writes: counts the beats that the design wrote, each of them compared.
         at_rest: set by the testbench once the design has come as far as the model.
         origin: the address at which the design's memory begins.
         exact: every byte that the design writes is compared, and at rest all of the memory; a case
             with errors of the memory clears it, for then lines may be written that do not count.
+        untold: the last write of CTRL that the model was not told of, because a RESUME in it may
+            come too early; None where that is a mistake of the case.
     """
 
     def __init__(
@@ -80,6 +84,7 @@ class ShellScoreboard:
         self.reward = LineChecker("reward ring", context)
         self.registers = ValueChecker("registers", context)
         self.writes = ValueChecker("writes", context)
+        self.events = EventReference(self.registers)
         self.exact = True
         self.reset()
 
@@ -92,6 +97,8 @@ class ShellScoreboard:
         self._forget()
 
     def _forget(self) -> None:
+        self.events.reset()
+        self.untold: int | None = None
         self.at_rest = False
         self.resetting = False
         self._before_reset: dict[str, int] = {}
@@ -124,7 +131,10 @@ class ShellScoreboard:
             self._before_reset = {name: self.model.read32(OFFSET[name]) for name in _CONFIG}
             self.resetting = True
         elif name == "CTRL" and value & RESUME and self.status() & HALTED and not self._halt_seen:
-            raise StimulusError("RESUME before STATUS said HALTED: it may come too early")
+            if self.untold is None:
+                raise StimulusError("RESUME before STATUS said HALTED: it may come too early")
+            self.untold, self.at_rest = value, False
+            return
         elif name == "IRQ_STATUS" and not self.at_rest:
             raise StimulusError("clearing IRQ_STATUS while events may still come")
         elif name in ("DONE_HEAD", "REWARD_HEAD"):
@@ -133,12 +143,29 @@ class ShellScoreboard:
         if name in _BASES:
             self._write_base(name, value)
         else:
-            self.model.write32(address, value)
+            self._tell(name, address, value)
         if self.resetting:
             self._bases_are_zero()
         self.silent = self.silent and not self.control() & ENABLE
         if not self.status() & HALTED:
             self._halt_seen = False
+
+    def _tell(self, name: str | None, address: int, value: int) -> None:
+        """Write a register of the model, and note the events that this is sure to cause."""
+        ignored = self.model.read32(OFFSET["CNT_BAD_DOORBELLS"])
+        self.model.write32(address, value)
+        refused = name == "CTRL" and value & ENABLE and not self.control() & ENABLE
+        if refused or self.model.read32(OFFSET["CNT_BAD_DOORBELLS"]) != ignored:
+            self.events.refused()
+        if name == "CTRL" and value & RESUME:
+            self.events.resumed()
+        if name == "IRQ_STATUS":
+            self.events.cleared(value)
+
+    def tell_resume(self) -> None:
+        """The RESUME that the model was not told of has had its effect."""
+        assert self.untold, "no RESUME was held back"
+        self._tell("CTRL", OFFSET["CTRL"], self.untold)
 
     def _base(self, name: str) -> int:
         """The design's base to which the register ``name`` belongs."""
@@ -194,8 +221,11 @@ class ShellScoreboard:
         expected = self.model.read32(address)
         if name in _BASES:
             expected = self._base(name) >> (32 if name.endswith("HI") else 0) & (U32 - 1)
-        if name == "STATUS" and answer & HALTED:
-            self._halt_seen = True
+        if name == "STATUS":
+            self._halt_seen = self._halt_seen or bool(answer & HALTED)
+            self.events.shown(answer)
+        if name == "IRQ_STATUS":
+            self.events.check(answer)
         if name in _PROGRESS:
             self._progressed(name, answer, expected, self._word_when_asked[name])
         if name in NEVER_COMPARED:
@@ -260,22 +290,39 @@ class ShellScoreboard:
                 f"a line at 0x{beat.address:x} that the model never posted there\n"
                 f"  expected {expected.hex(' ', 8)}\n  actual   {beat.data.hex(' ', 8)}"
             )
+        self.events.written(beat)
         self.writes.matched += 1
 
     def _word_written(self, beat: Written) -> None:
         value = int.from_bytes(beat.data[:_WORD], "little")
+        name = self._word_at(beat.address)
+        if name is None:
+            raise self.writes.fail(f"a word at 0x{beat.address:x}, where none belongs")
+        if not self.resetting:
+            limit = self.model.read32(OFFSET[name])
+            self._progressed(name, value, limit, self._word_seen[name])
+            self._word_seen[name] = value
+        self.writes.matched += 1
+
+    def _word_at(self, address: int) -> str | None:
+        """The index whose word in memory is at ``address``, if the device stores any there."""
+        control = self.config("CTRL")
         for (ring, offset), name in _WORDS.items():
             at = self.place(ring).base - contract.RING_SLOTS_OFFSET + offset
-            control = self.config("CTRL")
             counts = control & PUBLISH_TAILS and (ring != "REWARD" or control & SPLIT_REWARD)
-            if at == beat.address and counts:
-                if not self.resetting:
-                    limit = self.model.read32(OFFSET[name])
-                    self._progressed(name, value, limit, self._word_seen[name])
-                    self._word_seen[name] = value
-                self.writes.matched += 1
-                return
-        raise self.writes.fail(f"a word at 0x{beat.address:x}, where none belongs")
+            if at == address and counts:
+                return name
+        return None
+
+    def responded(self, answer: Response) -> None:
+        """The bus answers the design."""
+        word = self._word_at(answer.burst.address) if answer.write else None
+        publish = bool(self.config("CTRL") & PUBLISH_TAILS)
+        self.events.answered(answer, word=word, publish=publish)
+
+    def interrupted(self) -> None:
+        """The interrupt has risen."""
+        self.events.check_interrupt(self.model.read32(OFFSET["IRQ_MASK"]))
 
     # ------------------------------------------------------------------ at rest
 

@@ -3,17 +3,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
+import cocotb
 import numpy as np
 from cocotb.handle import HierarchyObject
-from descring_model import contract, line_bytes, ring_log2, seal
-from descring_model.lines import Lines, index_range
-from descring_model.streams import generate
+from cocotb.triggers import RisingEdge
+from descring_model import contract, line_bytes, ring_log2
+from descring_model.lines import Lines
 from descring_vip.axi.lite import AxilHost, AxilMonitor
 from descring_vip.axi.memory import SLVERR, AxiMemory, Latency
 from descring_vip.axi.monitor import AxiMonitor
-from descring_vip.handles import is_high, parameter, signal
+from descring_vip.handles import bit, is_high, parameter, signal
 from descring_vip.stream.patterns import Idle, Ready, idle_pattern, ready_pattern
 from descring_vip.testbench import Testbench
 from descring_vip.tier import share
@@ -23,6 +22,7 @@ from rl_runtime_mmio.device_scoreboard import OFFSET
 
 from rl_runtime_axi.layout import Layout
 from rl_runtime_axi.shell_scoreboard import ShellScoreboard
+from rl_runtime_axi.stimulus import Stimulus
 
 _AXIL_OUTPUTS = ("awready", "wready", "bresp", "bvalid", "arready", "rdata", "rresp", "rvalid")
 _AXI_OUTPUTS = (
@@ -35,13 +35,12 @@ _OUTPUTS = (
     *(f"s_axil_{name}" for name in _AXIL_OUTPUTS),
     *(f"m_axi_{name}" for name in _AXI_OUTPUTS),
 )
-_STOP = contract.OPCODE["STOP"]
 _SETTLE_CYCLES = 5_000
 _PROGRESS_CYCLES = 3_000
 _QUIET_CYCLES = 40
 
 
-class ShellTestbench(Testbench):
+class ShellTestbench(Stimulus, Testbench):
     """Memory and registers of the device, the scoreboard fed from the pins.
 
     Attributes:
@@ -77,10 +76,11 @@ class ShellTestbench(Testbench):
         self._window_last = signal(dut, "window_last_i")
         self._first_index.value = first_index
         self._window_last.value = origin + end - 1
-        self.irq = signal(dut, "irq_o")
+        self.irq = bit(dut, "irq_o")
         self.bus = AxiMemory(dut, self.time, self.memory, self.rng)
         self.bus.origin = origin
         self.bus.on_write = board.written
+        self.bus.on_response = board.responded
         if latency is not None:
             self.bus.read_latency = self.bus.write_latency = latency
         self.host = AxilHost(dut, self.time)
@@ -91,8 +91,15 @@ class ShellTestbench(Testbench):
             self.add_checker(AxiMonitor(dut, self.time, "m_axi")),
             self.add_checker(AxiMonitor(dut, self.time, "s_axil", lite=True)),
         ]
+        self._interrupts = cocotb.start_soon(self._watch_interrupt())
         self.pause(idle, ready)
         self._forget()
+
+    async def _watch_interrupt(self) -> None:
+        rises = RisingEdge(self.irq)
+        while True:
+            await rises
+            self.scoreboard.interrupted()
 
     def pause(self, idle: Idle, ready: Ready) -> None:
         """Patterns of all ten channels: what the bus offers ``idle``, what it takes ``ready``."""
@@ -134,6 +141,7 @@ class ShellTestbench(Testbench):
         super().stop()
         self.bus.stop()
         self._accesses.stop()
+        self._interrupts.cancel()
         for monitor in self._protocol:
             monitor.stop()
 
@@ -158,9 +166,13 @@ class ShellTestbench(Testbench):
         """How much of ``count`` to do: the tier's share, or a quarter where a cycle costs more."""
         return max(least, count // 4) if simulator_has_x() else share(count, least)
 
-    async def renew(self, layout: Layout, *, first_index: int = 0) -> None:
-        """Reset, with other rings in a new memory."""
+    async def renew(
+        self, layout: Layout, *, first_index: int = 0, origin: int | None = None
+    ) -> None:
+        """Reset, with other rings in a new memory, from ``origin`` on (default: where it was)."""
         self.layout = layout
+        if origin is not None:
+            self.bus.origin = self.scoreboard.origin = origin
         self.places, end = self.layout.places()
         self.memory = np.zeros(end, dtype=np.uint8)
         self.scoreboard.first_index = first_index
@@ -208,9 +220,14 @@ class ShellTestbench(Testbench):
             await self.write(f"{ring}_BASE_LO", base % U32)
             await self.write(f"{ring}_BASE_HI", base // U32)
 
-    async def enable(self, modes: int = 0) -> None:
-        """Configure, give the words in memory their first value, and start."""
+    async def enable(self, modes: int = 0, *, irq_mask: int | None = None) -> None:
+        """Configure, give the words in memory their first value, and start.
+
+        The interrupt shows one event, or those of ``irq_mask``.
+        """
         self.modes = modes
+        one = 1 << int(self.rng.integers(3))
+        await self.write("IRQ_MASK", one if irq_mask is None else irq_mask)
         first = self.scoreboard.first_index.to_bytes(4, "little")
         for place in self.places.values():
             for offset in (contract.RING_HEAD_OFFSET, contract.RING_TAIL_OFFSET):
@@ -238,28 +255,6 @@ class ShellTestbench(Testbench):
         self._forget()
 
     # ------------------------------------------------------------------ rings
-
-    def stream(self, count: int, profile: str = "mixed") -> Lines:
-        """Draw lines of ``profile`` for the indices from the tail on."""
-        seed = int(self.rng.integers(1 << 32))
-        return generate(count, seed=seed, profile=profile, first_index=self.tail)
-
-    def stops(self, count: int) -> Lines:
-        """Lines of STOP."""
-        lines = self.stream(count, "nop")
-        lines["opcode"] = _STOP
-        return lines
-
-    def decodes(self, tokens: Sequence[int], *, to_reward: Sequence[bool] | bool = False) -> Lines:
-        """DECODE lines of so many tokens each, 1 to 32, that end DONE or with NEEDS_REWARD."""
-        lines = self.stream(len(tokens), "decode")
-        lines["seq_len"] = 96 - np.array(tokens)
-        lines["max_tokens"] = 96 + np.broadcast_to(to_reward, len(tokens))
-        return lines
-
-    def sealed(self, lines: Lines) -> Lines:
-        """The lines as CHECKED ones for the indices from the tail on."""
-        return seal(lines, index_range(self.tail, len(lines)), set_flag=True)
 
     def place_lines(self, lines: Lines) -> None:
         """Store lines at the tail, without a doorbell; there must be room."""

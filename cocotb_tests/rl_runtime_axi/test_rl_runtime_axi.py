@@ -12,6 +12,8 @@ test_rl_runtime_axi = Block(
         "rl_runtime_axi.ring_cases",
         "rl_runtime_axi.lifecycle_cases",
         "rl_runtime_axi.error_cases",
+        "rl_runtime_axi.cycle_cases",
+        "rl_runtime_axi.place_cases",
     ),
     configs={
         "default": {},

@@ -96,14 +96,14 @@ def _rings_in_memory(data: Mapping[str, Any]) -> Figure:
             for name in shown
         ]
         places = [place + 0.26 * (turn - 1) for place in range(len(shown))]
-        axes.barh(places, values, 0.24, color=SERIES[turn], label=f"{latency} cycles")
+        axes.barh(places, values, 0.24, color=SERIES[turn], label=f"{latency}")
     axes.set_yticks(range(len(shown)), shown)
     axes.invert_yaxis()
     axes.set(xlabel="lines per cycle, 8 tokens a line", xlim=(0, 1.05))
     axes.grid(axis="x")
     figure.legend(
         *axes.get_legend_handles_labels(),
-        title="memory latency",
+        title="memory latency, cycles",
         loc="outside upper right",
         ncols=3,
     )

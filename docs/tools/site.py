@@ -47,6 +47,8 @@ _TAG = re.compile(r"(<[^>]+>)")
 _UNLINKED = ("a", "pre", "script", "style", "h1", "h2", "h3")
 _BRACKETS = rf"\[(?:{_RULE}|[a-z])\](?!\()"
 _BEFORE_REFERENCES = 175
+_ROLE = r":(?:attr|class|data|exc|func|meth|mod):`[~.]?([^`]+)`"
+_BEFORE_CODE = 195
 
 _rules: dict[str, str] = {}
 """The page of each rule."""
@@ -63,10 +65,22 @@ class _Brackets(InlineProcessor):
         return element, m.start(0), m.end(0)
 
 
+class _Roles(InlineProcessor):
+    """A name with its kind, as docstrings have it: the name alone, as code."""
+
+    def handleMatch(  # type: ignore[override]
+        self, m: re.Match[str], data: str
+    ) -> tuple[etree.Element, int, int]:
+        element = etree.Element("code")
+        element.text = AtomicString(m[1])
+        return element, m.start(0), m.end(0)
+
+
 class _Citations(Extension):
-    """Markdown in which ``[RING-009] [DB-001]`` are two citations."""
+    """Markdown in which ``[RING-009] [DB-001]`` are two citations, and a role is code."""
 
     def extendMarkdown(self, md: Markdown) -> None:
+        md.inlinePatterns.register(_Roles(_ROLE, md), "roles", _BEFORE_CODE)
         md.inlinePatterns.register(_Brackets(_BRACKETS, md), "citations", _BEFORE_REFERENCES)
 
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The host runtime: open a device by name, and talk to it through a queue of 64-byte lines.
 
-with open_device("cpu") as device, CommandQueue(device) as queue:
-    queue.submit(lines)
-    completions = queue.drain()
+    with open_device("cpu") as device, CommandQueue(device) as queue:
+        queue.submit(lines)
+        completions = queue.drain()
 
 Names are imported when they are first used, so that a worker process can set its signal handlers
 before anything else is imported.

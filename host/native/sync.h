@@ -20,7 +20,19 @@ typedef _Atomic uint32_t hw_word_t;
 #ifndef HW_SPIN_DIVISOR
 #define HW_SPIN_DIVISOR HW_PATIENCE_DIVISOR
 #endif
+#ifndef HW_SPINS
 #define HW_SPINS(count) ((count) / HW_SPIN_DIVISOR)
+#endif
+
+// check/guard.c watches the thread from the one to the other: no allocation, system call or page fault
+// may occur there. Entering twice is entering once.
+#ifdef HW_GUARD
+void hw_guard_enter(const char *region);
+void hw_guard_leave(void);
+#else
+static inline void hw_guard_enter(const char *region) { (void)region; }
+static inline void hw_guard_leave(void) {}
+#endif
 
 // check/fibers.c runs the threads in turn, and switches at loads and stores of shared words.
 #ifdef HW_FIBERS

@@ -139,7 +139,10 @@ static void idle(worker_t *worker) {
   ++worker->idle;
   if (worker->idle < SPINS) {
     hw_pause();
-  } else if (worker->idle < SPINS + YIELDS) {
+    return;
+  }
+  hw_guard_leave();
+  if (worker->idle < SPINS + YIELDS) {
     sched_yield();
   } else {
     const uint32_t wake = atomic_load(&segment->worker_wake);
@@ -200,6 +203,7 @@ static void *work(void *argument) {
   while (!hw_get(&worker->pool->stop)) {
     const uint32_t gate = atomic_load(&segment->gate);
     if (gate != worker->gate) {
+      hw_guard_leave();
       pass_gate(worker, gate);
       worker->idle = 0;
       continue;
@@ -207,6 +211,7 @@ static void *work(void *argument) {
     if (worker->rings.enabled && !hw_get(&worker->pool->device->fault) &&
         (!worker->blocked || something_to_do(worker))) {
       worker->blocked = 0;
+      hw_guard_enter("worker");
       const uint32_t lines = hw_execute(worker);
 #ifdef HW_COUNT_LOOKS
       ++worker->looks;
@@ -225,6 +230,7 @@ static void *work(void *argument) {
     found_nothing(worker);
     idle(worker);
   }
+  hw_guard_leave();
   atomic_store(&segment->ack[worker->number].alive, 0);
   hw_futex_wake(&segment->ack[worker->number].gate);
   return NULL;

@@ -3,7 +3,8 @@
 
 A comment before a fenced block states what happens to it::
 
-    <!-- run -->                  run it; `slow` and `nightly` name the tier, `exit=N` the exit code
+    <!-- run -->                  run it; `slow` and `nightly` name the tier, `exit=N` the exit
+                                  code; `checkout` runs it there and not in an empty folder
     <!-- output -->               what the block before has printed, see :func:`matches`
     <!-- target -->               a command of make, which must know its targets and is not run
     <!-- not run: REASON -->      shown only
@@ -24,7 +25,7 @@ from markdown_it import MarkdownIt
 TIERS = ("quick", "slow", "nightly")
 LANGUAGES = ("sh", "python")
 """What a reader may copy: each such block has a marker."""
-TIMEOUT_S = 900.0
+TIMEOUT_S = 3600.0
 
 _MARKER = re.compile(r"<!-- (?P<kind>run|output|target|not run: \S.*|files: \S.*)(?P<rest>.*?) -->")
 _VARYING = ((re.compile(r"\b\d+\.\d+ s\b"), "# s"), (re.compile(r"\b\d+ cycles\b"), "# cycles"))
@@ -45,6 +46,7 @@ class Block:
         text: what is run.
         tier: the first of TIERS that runs it.
         exit_code: expected.
+        checkout: run at the root of the repository.
         output: expected, or None where the page shows none.
     """
 
@@ -55,6 +57,7 @@ class Block:
     tier: str = TIERS[0]
     exit_code: int = 0
     output: str | None = None
+    checkout: bool = False
 
 
 @dataclass(frozen=True)
@@ -66,8 +69,9 @@ class Page:
 
     @property
     def tier(self) -> str:
-        """The slower of the first two tiers that its blocks need."""
-        return "slow" if any(block.tier == "slow" for block in self.blocks) else "quick"
+        """The slowest tier that its blocks need; nightly only where all of them do."""
+        tiers = {block.tier for block in self.blocks if block.kind == "run"}
+        return max(tiers - {"nightly"} or tiers or {TIERS[0]}, key=TIERS.index)
 
 
 def read(text: str) -> Page:
@@ -108,15 +112,17 @@ def _add(blocks: list[Block], marker: re.Match[str], line: int, language: str, t
         last = blocks.pop()
         blocks.append(Block(**{**vars(last), "output": text}))
         return
-    tier, exit_code = TIERS[0], 0
+    tier, exit_code, checkout = TIERS[0], 0, False
     for word in marker["rest"].split():
         if word in TIERS:
             tier = word
         elif word.startswith("exit="):
             exit_code = int(word.removeprefix("exit="))
+        elif word == "checkout":
+            checkout = True
         elif word != language:
-            raise PageError(f"line {line}: expected {TIERS} or exit=N, got {word!r}")
-    blocks.append(Block(line, kind, language, text, tier, exit_code))
+            raise PageError(f"line {line}: expected {TIERS} or exit=N or checkout, got {word!r}")
+    blocks.append(Block(line, kind, language, text, tier, exit_code, checkout=checkout))
 
 
 def matches(expected: str, actual: str) -> bool:
@@ -167,7 +173,7 @@ def follow(page: Page, tier: str, folder: Path, root: Path, bin_folder: Path) ->
             command = ["bash", "-e", "-o", "pipefail", "-c", block.text]
         done = subprocess.run(
             command,
-            cwd=folder,
+            cwd=root if block.checkout else folder,
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

@@ -12,6 +12,9 @@ trap 'rm -rf "$out"' EXIT
 sources=("$here"/../*.c "$here"/../{engine,rollouts}/*.c)
 # explore.c contains the source that it checks.
 [ "$program" != explore ] || sources=()
-"${CC:-cc}" -std=c11 -O2 -fno-strict-aliasing -ffp-contract=off -Wall -Wextra -Werror -pthread -I"$here/.." \
+options=()
+# guard.c watches loops that spin, and names what calls in them.
+[ "$program" != guard ] || options=(-DHW_GUARD '-DHW_SPINS(count)=(1 << 30)' -rdynamic)
+"${CC:-cc}" ${options[@]+"${options[@]}"} -std=c11 -O2 -fno-strict-aliasing -ffp-contract=off -Wall -Wextra -Werror -pthread -I"$here/.." \
   -I"$here/../../include" ${sources[@]+"${sources[@]}"} "$here/$program.c" -o "$out/$program"
 "$out/$program" "$@"

@@ -77,8 +77,8 @@ SEEING_RULES: tuple[Rule, ...] = (
         10,
         "Each thread that writes events has a ring of its own: a head of 64 bytes, then the "
         "events. Event n is in place n mod the ring's size; `written` counts all, so `written` "
-        "less the size, if above 0, events were overwritten. Nothing waits, and nobody else "
-        "writes.",
+        "less the size, if above 0, events were overwritten. Nothing waits, and no other "
+        "thread writes.",
         (HOST,),
     ),
     Rule(

@@ -50,6 +50,14 @@ class Written(NamedTuple):
     strobes: int
 
 
+class Response(NamedTuple):
+    """A response to a write burst, or to one beat of a read."""
+
+    burst: Burst
+    response: int
+    write: bool
+
+
 @dataclass
 class Latency:
     """Cycles from the last handshake of a request to the first beat of its response, drawn evenly.
@@ -76,11 +84,14 @@ class AxiFaults:
             the others of its burst are.
         next_write: ``(lines, response)``: the next write burst of at least so many lines gets this
             response although it is performed.
+        next_write_at: ``(address, response)``: the same for the next write burst of two lines or
+            more that covers this address.
         met: error responses given.
     """
 
     ranges: list[tuple[int, int, int]] = field(default_factory=list)
     next_write: tuple[int, int] | None = None
+    next_write_at: tuple[int, int] | None = None
     met: int = 0
 
     def response(self, address: int, width: int, strobes: int = -1) -> int:
@@ -90,6 +101,18 @@ class AxiFaults:
                 low, high = max(start - address, 0), min(stop - address, width)
                 if strobes & ((1 << high) - (1 << low)):
                     return response
+        return OKAY
+
+    def once(self, burst: Burst, width: int) -> int:
+        """The error response that this write burst gets although it is performed, or OKAY."""
+        if self.next_write is not None and burst.lines >= self.next_write[0]:
+            response, self.next_write = self.next_write[1], None
+            return response
+        if self.next_write_at is not None and burst.lines > 1:
+            address, response = self.next_write_at
+            if burst.address <= address < burst.address + burst.lines * width:
+                self.next_write_at = None
+                return response
         return OKAY
 
 
@@ -111,6 +134,7 @@ class AxiMemory:
         write_late: data reach the memory with the response rather than with the last beat.
         reads: the bursts that were read; ``writes`` those that were written.
         on_write: is told of each beat that reaches the memory.
+        on_response: is told of each response as it becomes valid.
     """
 
     def __init__(
@@ -131,6 +155,7 @@ class AxiMemory:
         self.write_latency = Latency()
         self.write_late = False
         self.on_write: Callable[[Written], None] | None = None
+        self.on_response: Callable[[Response], None] | None = None
         self._rng = rng
         self._time = time
         names = _READ_CHANNELS * reads + _WRITE_CHANNELS * writes
@@ -270,6 +295,8 @@ class AxiMemory:
             if offered:
                 _, address, last, number, _ = self._read_due.popleft()
                 data, response = self._read(address)
+                if self.on_response is not None:
+                    self.on_response(Response(Burst(address, 1, number), response, write=False))
                 for name, value in (("data", data), ("resp", response), ("last", last)):
                     self._ports[f"r{name}"].value = value
                 if "rid" in self._ports:
@@ -327,10 +354,10 @@ class AxiMemory:
         # What could not be written before, or is written only now.
         responses = [self._denied(beat) for beat in beats if not self._write(beat)]
         response = max(responses, default=OKAY)
-        once = self.faults.next_write
-        if once is not None and burst.lines >= once[0]:
-            self.faults.next_write, response = None, once[1]
+        response = self.faults.once(burst, self.width) or response
         self.faults.met += response != OKAY
+        if self.on_response is not None:
+            self.on_response(Response(burst, response, write=True))
         self._ports["bresp"].value = response
         if "bid" in self._ports:
             self._ports["bid"].value = burst.id
