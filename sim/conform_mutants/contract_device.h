@@ -189,7 +189,7 @@ static void doorbell(device_t *d, u32 to) {
   if (good) d->cmd_tail = to;
   else {
     if (!is_a("doorbell", 7)) d->errors |= BAD_DOORBELL;
-    if (!is_a("doorbell", 8) && !(is_a("doorbell", 9) && d->irq & I_ERROR)) event(d, I_ERROR);
+    if (!is_a("doorbell", 8)) event(d, I_ERROR);
     d->bad_doorbells++;
   }
 }

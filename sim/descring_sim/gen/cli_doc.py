@@ -21,7 +21,7 @@ WIDTH = 94
 
 def render(program: click.Group, name: str) -> str:
     """Return the page of all commands in ``program``, which is started as ``name``."""
-    context = click.Context(program, info_name=name)
+    context = click.Context(program, info_name=name, **program.context_settings)
     links = table(
         ("command", "what it does"),
         (
@@ -38,7 +38,9 @@ def _commands(group: click.Group, context: click.Context) -> Iterator[str]:
         yield f"## `{context.info_name} {name}`\n\n"
         yield _help(command, context, name)
         if isinstance(command, click.Group):
-            inner = click.Context(command, info_name=name, parent=context)
+            inner = click.Context(
+                command, info_name=name, parent=context, **command.context_settings
+            )
             for sub in command.list_commands(inner):
                 found = _get(command, inner, sub)
                 yield f"### `{inner.command_path} {sub}`\n\n"

@@ -126,6 +126,8 @@ def _header(path: Path, name: str) -> list[_Declared]:
                 comment = []
             comment.append(words.removeprefix(_COMMENT).strip())
             ended = False
+        elif words == ") (":
+            comment = []
         elif declaration := _NAME.search(words):
             found.append(_Declared(declaration[1], " ".join(comment)))
             ended = True

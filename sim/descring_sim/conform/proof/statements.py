@@ -68,7 +68,9 @@ def _order(statement: Statement) -> list[Test]:
         own = test.rule == statement.rule
         return not own, not own and test.id in _LAST, not test.smoke, test.rule not in _GENERAL
 
-    return sorted((t for t in all_tests() if t.level == statement.level), key=place)
+    tests = [test for test in all_tests() if test.level == statement.level]
+    wanted = [test for test in tests if test.smoke or test.rule in (statement.rule, *_GENERAL)]
+    return sorted(wanted, key=place)
 
 
 def try_statement(dut: Dut, statement: Statement) -> Outcome:

@@ -183,10 +183,22 @@ class Bench(LockstepHost[Device]):
         has one which is more to the point.
         """
         self.settle()
+        self._same_rings()
         if memory:
             self._same_memory(rules or (self.rule,))
         for register in registers:
             self.same(register, *(rules or self._of_register(register)))
+
+    def _same_rings(self) -> None:
+        """As many completions as there should be, but not in the rings where they belong."""
+        if not self.golden.read32(REG["CTRL"]) & CTRL["SPLIT_REWARD"]:
+            return
+        ahead = []
+        for ring in RINGS[1:]:
+            wanted = self.golden.read32(REG[f"{ring}_TAIL"])
+            ahead.append(self.read(f"{ring}_TAIL") - wanted & U32)
+        if ahead[0] and not sum(ahead) & U32:
+            raise CheckFailed("a completion lies in the wrong ring", ("RING-008",))
 
     def _of_register(self, register: str) -> tuple[str, ...]:
         """The rules of a register that differs in a test that is not about it."""

@@ -7,7 +7,7 @@ from descring_model import ring_log2
 
 from descring_sim.conform.lockstep import CTRL, STATUS, Layout
 from descring_sim.conform.suite.bench import Bench
-from descring_sim.conform.suite.declare import device_test
+from descring_sim.conform.suite.declare import MODES, device_test
 from descring_sim.conform.suite.vector import U32
 
 
@@ -109,7 +109,9 @@ def configuration_is_locked(bench: Bench) -> None:
             bench.same(name)
         bench.write("REWARD_BASE_LO", 0x1000)
         bench.write("REWARD_BASE_HI", 7)
-        bench.write("CTRL", ctrl | CTRL["SPLIT_REWARD"] | CTRL["REQUIRE_CHECKED"])
+        granted = bench.capabilities.tokens()
+        modes = sum(CTRL[mode] for mode, token in MODES.items() if token in granted)
+        bench.write("CTRL", ctrl | modes)
         bench.rest()
     bench.write("CTRL", CTRL["ENABLE"])
     bench.submit(bench.lines(5))

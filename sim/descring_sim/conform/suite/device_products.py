@@ -21,7 +21,8 @@ from descring_sim.conform.suite.kinds import (
     lines_of,
     representatives,
 )
-from descring_sim.conform.suite.vector import U32
+from descring_sim.conform.suite.stream_products import covering_opcodes, known
+from descring_sim.conform.suite.vector import OPCODE, U32
 
 _RESUME = CTRL["ENABLE"] | CTRL["RESUME"]
 _BIG = 16 << 20
@@ -72,6 +73,30 @@ def every_pair_in_rings(bench: Bench) -> None:
         bench.start(8, 7, 6, *modes)
         run_through(bench, every_pair(representatives(bench.capabilities)))
         bench.reset()
+
+
+@device_test("OP-ERR", smoke=True)
+def opcodes_that_look_alike_in_rings(bench: Bench) -> None:
+    """Values of which some bits are those of an opcode: a quarter of them where that is slow."""
+    values = bench.rng.permutation(known(bench.draw, covering_opcodes(bench.draw)))
+    if not bench.capabilities.exhaustive:
+        values = values[::4]
+    values = values[values != OPCODE["STOP"]]
+    bench.start(7, 7, 7)
+    for at in range(0, len(values), 128):
+        lines = bench.draw.lines(len(values[at : at + 128]), [bench.draw.echo_opcode()])
+        lines["opcode"] = values[at : at + 128]
+        bench.draw.lengths(lines)
+        bench.submit(lines)
+        bench.rest()
+        bench.take()
+
+
+@device_test("RING-008", "split_reward", smoke=True)
+def each_kind_in_its_ring(bench: Bench) -> None:
+    """Pauses go to the reward ring and every other kind to the done ring."""
+    bench.start(6, 6, 6, "SPLIT_REWARD")
+    run_through(bench, kinds(bench.capabilities))
 
 
 @device_test("DESC-023", "checked", "first_index", smoke=True, first_index=U32 - 20)

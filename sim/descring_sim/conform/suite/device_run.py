@@ -13,6 +13,7 @@ from descring_sim.conform.dut import FailingDevice
 from descring_sim.conform.lockstep import CTRL, REG, STATUS
 from descring_sim.conform.suite.bench import Bench, CheckFailed
 from descring_sim.conform.suite.declare import MODES, device_test
+from descring_sim.conform.suite.kinds import BAD_CHECKSUM, BAD_TAG, UNCHECKED, Kind, lines_of
 from descring_sim.conform.suite.vector import OPCODE, U32
 
 _RESUME = CTRL["ENABLE"] | CTRL["RESUME"]
@@ -57,12 +58,22 @@ def stop_halts(bench: Bench) -> None:
     bench.rest("OP-255", "LIFE-003")
 
 
-@device_test("ERR-011", "opcode:STOP", "checked")
+@device_test("ERR-011", "opcode:STOP", "checked", smoke=True)
 def refused_stop(bench: Bench) -> None:
-    """A STOP with a bad tag does not halt."""
+    """A STOP with a bad checksum or tag does not halt, nor one without CHECKED where required."""
+    granted = bench.capabilities.tokens()
     bench.start()
-    bench.submit(bench.draw.sealed(bench.draw.lines(3, ["STOP"]), bench.first_index, away=1))
-    bench.rest("ERR-011")
+    for check in (BAD_CHECKSUM, BAD_TAG):
+        stops = [Kind("STOP", "done", check)] * 2
+        bench.submit(lines_of(bench.draw, stops, first_index=bench.tail))
+        bench.rest("ERR-011")
+        bench.take()
+    bench.reset()
+    if "require_checked" in granted:
+        bench.start(3, 3, 3, "REQUIRE_CHECKED")
+        stops = [Kind("STOP", "done", UNCHECKED)] * 2
+        bench.submit(lines_of(bench.draw, stops, first_index=bench.tail))
+        bench.rest("ERR-011", "DESC-025")
 
 
 @device_test("LIFE-007", smoke=True)

@@ -69,6 +69,8 @@ def _refusal(submitted: np.void, wanted: int, got: int) -> tuple[str, ...]:
     checked = int(submitted["flags"]) & FLAG["CHECKED"]
     expected, actual = _code(wanted), _code(got)
     both = wanted & got & FLAG["ERROR"]
+    if both and actual & ~expected & _code(int(submitted["flags"])):
+        return "FLAG-010", "FLAG-008", _CODES[expected].rule
     if both and actual not in _CODES:
         return _CODES[expected].rule, "FLAG-008"
     if wanted & FLAG["ERROR"]:

@@ -48,7 +48,9 @@ def judge(
     if not len(completions):
         return 0, Failure("the vector compares nothing", (rule,))
     if result.violation is not None:
-        return 0, Failure(result.violation.text, (result.violation.rule,), waves=result.waves)
+        # What was completed until then may tell more than what was seen at the ports.
+        ends = [len(result.done), len(result.reward)]
+        wanted = [lines[:end] for lines, end in zip(wanted, ends, strict=True)]
     to_reward = goes_to_reward(completions) & job.split_reward
     submitted = job.lines[: len(completions)]
     rings = (
@@ -76,6 +78,8 @@ def judge(
                 "ring": "; a completion lies in the wrong ring",
             }[diagnosis.aspect]
         return row, Failure(text, rules, _diff(name, row, given, expected, actual), result.waves)
+    if result.violation is not None:
+        return 0, Failure(result.violation.text, (result.violation.rule,), waves=result.waves)
     return len(completions), None
 
 

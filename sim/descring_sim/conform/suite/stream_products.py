@@ -48,6 +48,15 @@ def every_outcome_clears_them(draw: Draw) -> Iterator[Vector]:
         yield Vector(lines_of(draw, chosen, flags=flags), ("flags",), modes)
 
 
+@stream_test("DESC-025", "checked", "require_checked", smoke=True)
+def every_kind_where_it_is_required(draw: Draw) -> Iterator[Vector]:
+    """With REQUIRE_CHECKED every kind of line is refused without CHECKED, and is sealed."""
+    for modes in claimed_modes(draw.capabilities):
+        if modes.get("require_checked"):
+            lines = lines_of(draw, times(kinds(draw.capabilities), 2))
+            yield Vector(lines, ("flags", "checksum_or_cookie"), modes)
+
+
 @stream_test("FLAG-010")
 def every_outcome_clears_each(draw: Draw) -> Iterator[Vector]:
     """Submissions of every outcome with each device-owned flag alone; in every mode."""
@@ -110,7 +119,7 @@ def _spread(draw: Draw, values: npt.NDArray[Any], turn: int, modes: dict[str, An
     return Vector(lines, ("flags",), modes)
 
 
-def _known(draw: Draw, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+def known(draw: Draw, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Without the opcodes that are not claimed: what becomes of them is open."""
     open_ = [OPCODE[name] for name in OPCODE if name not in draw.capabilities.opcodes]
     return values[~np.isin(values, open_)]
@@ -125,17 +134,17 @@ def _halting_modes(draw: Draw) -> list[dict[str, Any]]:
 def every_opcode(draw: Draw) -> Iterator[Vector]:
     """All 65 536 values in every mode, every second line CHECKED."""
     for turn, modes in enumerate(_halting_modes(draw)):
-        yield _spread(draw, _known(draw, np.arange(1 << 16)), turn, modes)
+        yield _spread(draw, known(draw, np.arange(1 << 16)), turn, modes)
 
 
 @stream_test("OP-ERR", "exhaustive", "checked")
 def every_opcode_checked_the_other_way(draw: Draw) -> Iterator[Vector]:
     """All 65 536 values in every mode, CHECKED where `every-opcode` has them not."""
     for turn, modes in enumerate(_halting_modes(draw)):
-        yield _spread(draw, _known(draw, np.arange(1 << 16)), turn + 1, modes)
+        yield _spread(draw, known(draw, np.arange(1 << 16)), turn + 1, modes)
 
 
-def _covering(draw: Draw) -> npt.NDArray[Any]:
+def covering_opcodes(draw: Draw) -> npt.NDArray[Any]:
     """Values that a decoder which reads part of the bits takes for an opcode, and others."""
     one = 1 << np.arange(16)
     named = np.array([OPCODE[name] for name in draw.capabilities.opcodes])
@@ -150,7 +159,7 @@ def _covering(draw: Draw) -> npt.NDArray[Any]:
 @stream_test("OP-ERR", smoke=True)
 def opcodes_that_look_alike(draw: Draw) -> Iterator[Vector]:
     """Values of which some bits are those of an opcode, by turns in every mode and CHECKED."""
-    values = _known(draw, _covering(draw))
+    values = known(draw, covering_opcodes(draw))
     modes = _halting_modes(draw)
     for turn, chosen in enumerate(modes):
         share = values if draw.capabilities.exhaustive else values[turn % 4 :: 4]
@@ -164,7 +173,7 @@ def opcodes_that_look_alike_in_two_bits(draw: Draw) -> Iterator[Vector]:
     two = np.unique(one[:, np.newaxis] | one)
     named = np.array([OPCODE[name] for name in draw.capabilities.opcodes])
     values = np.concatenate([np.ravel(named[:, np.newaxis] ^ two), np.arange(256)])
-    values = draw.rng.permutation(_known(draw, np.unique(values & 0xFFFF)))
+    values = draw.rng.permutation(known(draw, np.unique(values & 0xFFFF)))
     modes = _halting_modes(draw)
     for turn, chosen in enumerate(modes):
         yield _spread(draw, values[turn :: len(modes)], turn, chosen)
@@ -197,30 +206,39 @@ def _halting(
     )
 
 
-def _halts(draw: Draw) -> Iterator[tuple[dict[str, Any], str]]:
-    """Modes, and the checks that a STOP passes in them."""
-    for modes in claimed_modes(draw.capabilities):
-        if not modes.get("require_checked"):
-            yield modes, UNCHECKED
-        if draw.capabilities.checked:
-            yield modes, INTACT
+def _passing(draw: Draw, modes: dict[str, Any]) -> list[str]:
+    """The checks that a STOP passes in these modes."""
+    checks = [INTACT] if draw.capabilities.checked else []
+    return checks if modes.get("require_checked") else [UNCHECKED, *checks]
 
 
 @stream_test("LIFE-003", "opcode:STOP", "halt", smoke=True)
 def halt_before_every_kind(draw: Draw) -> Iterator[Vector]:
     """No line behind a STOP is completed, whatever it is, and a refused STOP does not halt."""
-    halts = list(_halts(draw))
-    for place, behind in enumerate(representatives(draw.capabilities)):
-        modes, check = halts[place % len(halts)]
-        yield _halting(draw, modes, check, behind)
+    modes = list(claimed_modes(draw.capabilities))
+    for turn, behind in enumerate(kinds(draw.capabilities)):
+        # Four kinds have one outcome: these steps give each the modes by turns.
+        mode = modes[(turn + turn // 4) % len(modes)]
+        checks = _passing(draw, mode)
+        yield _halting(draw, mode, checks[turn % len(checks)], behind)
 
 
-@stream_test("LIFE-003", "opcode:STOP", "halt")
-def halt_before_every_kind_in_every_mode(draw: Draw) -> Iterator[Vector]:
-    """The same in every mode, behind a STOP that is CHECKED and one that is not."""
-    for modes, check in _halts(draw):
-        for behind in representatives(draw.capabilities):
-            yield _halting(draw, modes, check, behind, before=1)
+def _declare_halts(split: bool, require: bool) -> None:
+    names = ["split_reward"] * split + ["require_checked"] * require
+
+    def halts(draw: Draw) -> Iterator[Vector]:
+        modes = dict.fromkeys(names, True)
+        checks = _passing(draw, modes)
+        for turn, behind in enumerate(kinds(draw.capabilities)):
+            yield _halting(draw, modes, checks[turn // 2 % len(checks)], behind, before=1)
+
+    halts.__name__ = "halt_with_" + ("_and_".join(names) or "no_mode")
+    halts.__doc__ = f"the same for every kind with {' and '.join(names) or 'no other mode'}"
+    stream_test("LIFE-003", "opcode:STOP", "halt", *names)(halts)
+
+
+for _split, _require in ((False, False), (True, False), (False, True), (True, True)):
+    _declare_halts(_split, _require)
 
 
 # ------------------------------------------------------------------ indices and tags
