@@ -43,6 +43,10 @@ def _declare_register(name: str) -> None:
         if name in ("CMD_HEAD", "CMD_TAIL") or name.endswith(("_TAIL", "_HEAD")):
             wanted = bench.first_index
         bench.check(f"{name} after power-up", wanted, bench.read(name))
+        if name != "CTRL":
+            bench.write(name, 0xA5A5_A5A4)
+            bench.reset()
+            bench.check(f"{name} after a write and CTRL.RESET", wanted, bench.read(name))
         _work(bench)
         bench.reset()
         bench.rest(registers=())
