@@ -11,6 +11,10 @@ import pytest
 from descring_cuda import layout
 from descring_cuda.engine import CudaEngine
 from descring_cuda.machine import CupyMachine, Machine
+from descring_host import open_device
+from descring_model.engine.model import ModelEngine
+from descring_rollouts import Runtime
+from descring_rollouts.engines import Sampling
 from emulated_machine import EmulatedMachine
 from remote_support import no_gpu
 
@@ -32,6 +36,26 @@ def test_bytes_are_those_of_the_golden_model(
     """[NUM-001..NUM-008] [STATE-001..STATE-008] [ATT-001..ATT-007] [SAMP-001..SAMP-007]
     [REC-001..REC-004]: tokens, keys, values, states, lengths and statuses."""
     case(machine)
+
+
+def test_the_runtime_gets_the_same_trajectories(machine: Machine) -> None:
+    """Shared prefixes, copies and rewards over the device ``model`` [COW-010] [NUM-008]."""
+    found = []
+    with CudaEngine(machine=machine) as engine:
+        for chosen in (ModelEngine(), engine):
+            with open_device("model") as device:
+                runtime = Runtime(
+                    device,
+                    engine=chosen,
+                    sampling=Sampling(seed=5),
+                    scorer=1,
+                    slots=8,
+                    kv_blocks=64,
+                )
+                for _ in runtime.run([[5, 6, 7] * 11, [9] * 40], samples=3, new_tokens=12):
+                    pass
+                found.append(runtime.trajectories.json_lines())
+    assert found[0] == found[1]
 
 
 def test_an_arena_of_another_engine_is_refused(machine: Machine) -> None:
