@@ -43,7 +43,7 @@ _PROGRESS = ("CMD_HEAD", "DONE_TAIL", "REWARD_TAIL")
 _MOVING = ("CTRL", "DOORBELL", "DONE_HEAD", "REWARD_HEAD")
 """Registers that a write of may set the device going."""
 
-_CONFIG = ("CTRL", "RING_LOG2", *(name for name in OFFSET if "_BASE_" in name))
+_CONFIG = ("CTRL", "RING_LOG2", "IRQ_MASK", *(name for name in OFFSET if "_BASE_" in name))
 _BASES = tuple(name for name in _CONFIG if "_BASE_" in name)
 _WORDS = {
     ("DONE", contract.RING_TAIL_OFFSET): "DONE_TAIL",
@@ -322,7 +322,7 @@ class ShellScoreboard:
 
     def interrupted(self) -> None:
         """The interrupt has risen."""
-        self.events.check_interrupt(self.model.read32(OFFSET["IRQ_MASK"]))
+        self.events.check_interrupt(self.config("IRQ_MASK"))
 
     # ------------------------------------------------------------------ at rest
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The rollout runtime over any device, by the rules of ``docs/rollout-contract.md``.
 
-    with open_device("cpu") as device:
-        for group in Runtime(device).run([40, 55], samples=16, new_tokens=200):
-            print(group.number, group.trajectories.reward)
+with open_device("cpu") as device:
+    for group in Runtime(device).run([40, 55], samples=16, new_tokens=200):
+        print(group.number, group.trajectories.reward)
 """
 
 from descring_rollouts.engines import Sampling, open_engine

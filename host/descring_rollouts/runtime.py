@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from descring_host import Device
+from descring_host import Device, HostError
 from descring_model import Lines
 from descring_model.engine.interface import Engine
 from descring_model.rollouts import contract
@@ -25,6 +25,13 @@ from descring_model.rollouts.records import (
 )
 from descring_model.rollouts.rewards import ScoreRequest
 
+from descring_rollouts.arguments import (
+    check_runtime,
+    integer,
+    integers,
+    prompt_lengths,
+    seconds,
+)
 from descring_rollouts.core import Core
 from descring_rollouts.engines import Sampling, open_engine
 from descring_rollouts.errors import ScorerError
@@ -36,6 +43,8 @@ from descring_rollouts.scorers import ScoreBatch, Scoring, Where
 from descring_rollouts.token_run import TokenRun, Tokens
 from descring_rollouts.watch import Watcher
 
+_busy: set[int] = set()
+"""Devices that a run uses now, by their identity."""
 _NAMED = 5
 """Rollouts that an error names before it only counts."""
 
@@ -67,11 +76,10 @@ def make_requests(
     Raises:
         ValueError: shapes that do not fit, or a number that is out of range.
     """
+    samples = integer("samples", samples)
     if samples < 1:
         raise ValueError(f"samples: expected 1 or more, got {samples}")
-    lengths = [
-        int(prompt) if isinstance(prompt, int | np.integer) else len(prompt) for prompt in prompts
-    ]
+    lengths = prompt_lengths(prompts)
     shape = (len(lengths), samples)
     requests = np.zeros(shape, dtype=REQUEST_DTYPE)
     columns: dict[str, Any] = {
@@ -96,7 +104,7 @@ def make_requests(
 
 
 def _spread(name: str, values: Any, shape: tuple[int, int]) -> npt.NDArray[np.int64]:
-    array = np.asarray(values, dtype=np.int64)
+    array = integers(name, values)
     if array.ndim == 1:
         array = array[:, np.newaxis]
     try:
@@ -179,6 +187,7 @@ class Runtime:
         """
         if sampling is not None and engine is None:
             raise ValueError("sampling: expected an engine with it, got none; give engine= too")
+        limits = check_runtime(device, scorer, core, watchers, limits)
         if policy not in contract.POLICY:
             raise ValueError(f"policy: expected {', '.join(contract.POLICY)}, got {policy!r}")
         options = {
@@ -203,10 +212,14 @@ class Runtime:
             "ring_slots": int(self.config["ring_slots"][0]),
             "split_reward": split_reward,
             "checked": checked,
-            "timeout_s": timeout_s,
+            "timeout_s": seconds("timeout_s", timeout_s),
         }
         self._scoring = functools.partial(
-            Scoring, int(self.config["scorer"][0]), function, score_in, score_timeout_s
+            Scoring,
+            int(self.config["scorer"][0]),
+            function,
+            score_in,
+            seconds("score_timeout_s", score_timeout_s),
         )
         self._scoring().close()
         self.requests = np.empty(0, dtype=REQUEST_DTYPE)
@@ -230,6 +243,7 @@ class Runtime:
 
         Raises:
             ValueError, RolloutError: bad requests, at once.
+            HostError: another run uses the device, at once.
             ScorerError: behind the last group, if a scorer failed.
             HostError, RolloutError: the device failed. Whatever ends a run early, also the
                 caller's own exception or ``close()``, leaves no block, credit or line behind.
@@ -239,7 +253,10 @@ class Runtime:
 
     def run_requests(self, requests: Records, prompts: Sequence[Tokens] = ()) -> Iterator[Group]:
         """As :meth:`run`, for request records; with an engine, ``prompts`` by group number."""
+        if not isinstance(requests, np.ndarray):
+            raise ValueError(f"requests: expected an array of REQUEST_DTYPE, got {requests!r}")
         check_requests(self.config, requests)
+        self._check_free()
         made = None
         if self._engine is not None:
             check_prompts(self._engine.vocabulary, requests, prompts)
@@ -288,12 +305,15 @@ class Runtime:
         return self._core.usage
 
     def _run(self, requests: Records, made: TokenRun | None) -> Iterator[Group]:
+        self._check_free()
         core = self._open_core(self.config, requests)
         self.requests, self._core = requests, core
         self._groups = groups = Groups(self.config, requests, made)
         seen = 0
         # Closed in the reverse order, each whatever the others raise.
         with ExitStack() as closing:
+            _busy.add(id(self._device))
+            closing.callback(_busy.discard, id(self._device))
             for watcher in self._watchers:
                 closing.push(watcher.ended)
                 watcher.started(core, self.config, requests)
@@ -321,6 +341,13 @@ class Runtime:
                 yield from groups.add(records)
         if failed := groups.failed():
             raise self._scorer_error(failed, scoring.failure) from scoring.failure
+
+    def _check_free(self) -> None:
+        if id(self._device) in _busy:
+            raise HostError(
+                "expected a device without a run, got one whose run has not ended; take its groups "
+                "to the end or close() it"
+            )
 
     def _due(
         self, core: RolloutCore, lane: WindowLane, scoring: Scoring

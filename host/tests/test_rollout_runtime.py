@@ -137,6 +137,15 @@ BAD_CALLS: dict[str, tuple[dict[str, Any], str]] = {
     "below zero": ({"new_tokens": -90}, "max_tokens: expected 0 to 4294967295, got -"),
     "arena": ({"new_tokens": 4000}, "expected at most the arena's 64 blocks"),
     "rank": ({"rank": 1 << 62, "arrival": -1}, "arrival: expected 0 to"),
+    "fraction of a sample": ({"samples": 1.5}, "samples: expected an integer, got 1.5"),
+    "samples as text": ({"samples": "2"}, "samples: expected an integer, got '2'"),
+    "fraction of a token": ({"new_tokens": 1.5}, "new_tokens: expected integers of 64 bits"),
+    "text": ({"new_tokens": "x"}, "new_tokens: expected integers of 64 bits, got 'x'"),
+    "nothing": ({"arrival": [None, 1]}, "arrival: expected integers of 64 bits"),
+    "yes": ({"cancel": True}, "cancel: expected integers of 64 bits, got True"),
+    "long rank": ({"rank": 1 << 70}, "rank: expected integers of 64 bits"),
+    "unsigned rank": ({"rank": (1 << 64) - 1}, "rank: expected integers below 2"),
+    "uneven": ({"new_tokens": [[1], [1, 2]]}, "rows of different lengths"),
 }
 
 
@@ -161,12 +170,75 @@ def test_bad_requests_are_refused_at_once(name: str) -> None:
         ({"scorer": 7}, "expected scorer 0, 1, 2"),
         ({"window": 257}, "expected window of 1 to 256"),
         ({"colour": 3}, "expected members out of"),
+        ({"slots": 1.5}, "slots: expected an integer, got 1.5"),
+        ({"kv_blocks": "9"}, "kv_blocks: expected an integer, got '9'"),
+        ({"window": True}, "window: expected an integer, got True"),
+        ({"scorer": "x"}, "scorer: expected 0, 1, 2 or a function, got 'x'"),
+        ({"scorer": 1.0}, "scorer: expected 0, 1, 2 or a function, got 1.0"),
+        ({"scorer": True}, "scorer: expected 0, 1, 2 or a function, got True"),
+        ({"timeout_s": 0}, "timeout_s: expected seconds above 0, got 0"),
+        ({"timeout_s": float("nan")}, "timeout_s: expected seconds above 0, got nan"),
+        ({"score_timeout_s": -1}, "score_timeout_s: expected seconds above 0, got -1"),
+        ({"score_timeout_s": "1"}, "score_timeout_s: expected seconds above 0, got '1'"),
+        ({"core": None}, "core: expected Core or ModelCore, got None"),
+        ({"watchers": [3]}, "watchers: expected objects of Watcher, got 3"),
+        ({"watchers": None}, "watchers: expected objects of Watcher, got None"),
     ],
 )
 def test_bad_configurations_are_refused(options: dict[str, Any], text: str) -> None:
     """[PIPE-001] [RWD-001] One line that names what was expected."""
     with open_device("model") as device, pytest.raises(ValueError, match=text):
         Runtime(device, **options)
+
+
+@pytest.mark.parametrize(
+    ("prompts", "text"),
+    [
+        ([], "prompts: expected one or more, got none"),
+        (None, "prompts: expected a sequence of prompts, got None"),
+        (5, "prompts: expected a sequence of prompts, got 5"),
+        ("ab", "prompts: expected a sequence of prompts, got 'ab'"),
+        (["ab"], "prompt 0: a number of tokens, or tokens: expected an integer, got 'ab'"),
+        ([4, 1.5], "prompt 1: a number of tokens, or tokens: expected an integer, got 1.5"),
+        ([True], "prompt 0: a number of tokens, or tokens: expected an integer, got True"),
+        ([[1, 2.5]], "prompt 0: expected integers of 64 bits"),
+        ([[[1], [2]]], "prompt 0: expected tokens in a row"),
+        ([[]], "expected at least 1 prompt token"),
+    ],
+)
+def test_bad_prompts_are_refused_at_once(prompts: Any, text: str) -> None:
+    """[PIPE-001] And a device that is none, and records that are none."""
+    with open_device("model") as device:
+        runtime = Runtime(device)
+        with pytest.raises(ValueError, match=text):
+            runtime.run(prompts)
+        with pytest.raises(ValueError, match="requests: expected an array of REQUEST_DTYPE"):
+            runtime.run_requests([1])  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="device: expected one of open_device"):
+        Runtime(None)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("backend", ["model", "cpu"])
+def test_a_device_has_one_run_at_a_time(backend: str) -> None:
+    """[PIPE-013] The second is refused, of the same runtime or another; the first is unharmed."""
+    with open_device(backend) as device, open_device(backend) as other:
+        runtime = Runtime(device, slots=4)
+        begun = runtime.run([5] * 9, samples=2, new_tokens=50)
+        waiting = Runtime(device).run([5])
+        groups = [next(begun)]
+        for second in (runtime, Runtime(device)):
+            with pytest.raises(HostError, match="whose run has not ended"):
+                second.run([5])
+        with pytest.raises(HostError, match="whose run has not ended"):
+            next(waiting)
+        assert len(list(Runtime(other).run([5]))) == 1
+        groups += list(begun)
+        assert [group.number for group in groups] == list(range(9))
+        assert held(runtime) == ZERO
+        begun = runtime.run([5] * 9, samples=2, new_tokens=50)
+        next(begun)
+        begun.close()  # type: ignore[attr-defined]
+        assert len(list(Runtime(device).run([5]))) == 1
 
 
 @pytest.mark.parametrize("where", ["inline", "thread", "process"])
