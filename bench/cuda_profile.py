@@ -25,7 +25,7 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
-import descring_cuda.launch
+import descring_cuda.gpus
 import numpy as np
 from descring_cuda import CudaDevice
 from descring_cuda.kernels import source
@@ -102,8 +102,8 @@ class Profile:
 
     def use(self, text: str) -> None:
         """Compile this program for the devices opened from now on."""
-        vars(descring_cuda.launch)["source"] = lambda: text
-        descring_cuda.launch._gpu.cache_clear()
+        vars(descring_cuda.gpus)["source"] = lambda: text
+        descring_cuda.gpus.gpu.cache_clear()
 
     def rings(self, rings: int) -> None:
         """Cycles of each stage with so many rings, and what nvidia-smi sees on the bus."""

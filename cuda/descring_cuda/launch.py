@@ -4,86 +4,16 @@
 from __future__ import annotations
 
 import ctypes
-import functools
-import weakref
-from collections import defaultdict
-from dataclasses import dataclass
-from typing import Any, Literal
-
-from descring_host import DeviceError
+from typing import Any
 
 from descring_cuda import refusals
-from descring_cuda.kernels import source
+from descring_cuda.gpus import SHAPES, Shape, allocate_pinned, gpu
 from descring_cuda.remote import DEFAULT_MEMORY, RemoteDevice
+from descring_cuda.resident import ResidentDevice
 
-Shape = Literal["latency", "throughput"]
-SHAPES: tuple[Shape, ...] = ("latency", "throughput")
 DEFAULT_WORKERS = 16
 """Worker blocks of the throughput shape; docs/cuda.md has the figures."""
 _OWN_BYTES = 4096
-_MAPPED_PORTABLE = 3
-_PAGE = 4096
-
-
-@dataclass(frozen=True)
-class _Kernel:
-    function: Any
-    threads: int
-    per_multiprocessor: int
-
-
-@dataclass(frozen=True)
-class _Gpu:
-    """What is made once for each GPU, and never given back while a kernel may run."""
-
-    cupy: Any
-    number: int
-    multiprocessors: int
-    kernels: dict[str, _Kernel]
-    own_memory: list[int]
-    taken: dict[int, int]
-    """Multiprocessors taken, by the id of the launcher that runs there."""
-
-
-@functools.cache
-def _gpu(number: int) -> _Gpu:
-    refusals.check_environment()
-    cupy = refusals.import_cupy()
-    properties = refusals.check_device(cupy, number)
-    with cupy.cuda.Device(number):
-        cupy.cuda.runtime.free(0)  # makes the context, so that its loading mode can be asked
-        refusals.check_loading()
-        module = cupy.RawModule(code=source(), options=("-std=c++17",), backend="nvrtc")
-        kernels: dict[str, _Kernel] = {}
-        for shape, threads in zip(SHAPES, (96, 256), strict=True):
-            function = module.get_function(f"hw_{shape}")
-            resident = cupy.cuda.driver.occupancyMaxActiveBlocksPerMultiprocessor(
-                function.kernel.ptr, threads, 0
-            )
-            kernels[shape] = _Kernel(function, threads, int(resident))
-    return _Gpu(cupy, number, int(properties["multiProcessorCount"]), kernels, [], {})
-
-
-_pinned: defaultdict[int, list[int]] = defaultdict(list)
-"""Addresses of unused pinned memory, by size. Freeing it would wait for every running kernel, so
-it is kept for the next device."""
-
-
-def _allocate_pinned(cupy: Any, size: int) -> ctypes.Array[ctypes.c_uint8]:
-    if _pinned[size]:
-        address = _pinned[size].pop()
-    else:
-        address = int(cupy.cuda.runtime.hostAlloc(size, _MAPPED_PORTABLE))
-        seen = cupy.cuda.runtime.pointerGetAttributes(address)
-        if seen.devicePointer != address:
-            raise DeviceError(
-                f"pinned memory lies at {address:#x} for the host and at "
-                f"{seen.devicePointer:#x} for the GPU; expected one address for both"
-            )
-    ctypes.memset(address, 0, size)
-    memory = (ctypes.c_uint8 * size).from_address(address)
-    weakref.finalize(memory, _pinned[size].append, address)
-    return memory
 
 
 class CudaLauncher:
@@ -91,7 +21,7 @@ class CudaLauncher:
 
     def __init__(self, shape: Shape, device: int, blocks: int) -> None:
         self.newest = shape == "latency"
-        self._gpu = _gpu(device)
+        self._gpu = gpu(device)
         self._kernel = self._gpu.kernels[shape]
         self._blocks = blocks
         taken = sum(self._gpu.taken.values())
@@ -109,7 +39,7 @@ class CudaLauncher:
     def allocate(self, size: int) -> ctypes.Array[ctypes.c_uint8]:
         """Pinned memory, mapped at the same address on every GPU."""
         with self._gpu.cupy.cuda.Device(self._gpu.number):
-            return _allocate_pinned(self._gpu.cupy, size)
+            return allocate_pinned(self._gpu.cupy, size)
 
     def launch(self, link: int) -> None:
         """See :class:`descring_cuda.Launcher`."""
@@ -173,7 +103,8 @@ class CudaDevice(RemoteDevice):
             DeviceError: no CuPy, no GPU, or a condition under which it would deadlock.
         """
         if shape not in SHAPES:
-            raise ValueError(f"shape: expected one of {', '.join(SHAPES)}, got {shape!r}")
+            known = ", ".join((*SHAPES, "resident"))
+            raise ValueError(f"shape: expected one of {known}, got {shape!r}")
         if not 1 <= workers <= 1024:
             raise ValueError(f"workers: expected 1 to 1024, got {workers}")
         self.shape = shape
@@ -187,6 +118,10 @@ class CudaDevice(RemoteDevice):
         )
 
 
-def open_cuda(*, memory: int = DEFAULT_MEMORY, **options: Any) -> CudaDevice:
+def open_cuda(
+    *, memory: int = DEFAULT_MEMORY, shape: str = "latency", **options: Any
+) -> RemoteDevice:
     """The opener of the backend ``cuda`` (see :func:`descring_host.open_device`)."""
-    return CudaDevice(memory, **options)
+    if shape == "resident":
+        return ResidentDevice(memory, **options)
+    return CudaDevice(memory, shape=shape, **options)  # type: ignore[arg-type]

@@ -1,24 +1,30 @@
 # SPDX-License-Identifier: Apache-2.0
 """A short run over kernels compiled for the CPU: exit code 0 if all agrees with the golden model.
 
-probe.py KERNELS SHAPE, where SHAPE is latency, throughput, or mailbox: its check under
-ThreadSanitizer. Exit code 3: the kernels do not compile. A run that does not end is ended by an
-alarm. ``descring dev mutants-cuda`` is over it.
+probe.py KERNELS SHAPE, where SHAPE is latency, throughput, resident, engine (the engine's kernels),
+or mailbox: its check under ThreadSanitizer. Exit code 3: the kernels do not compile. A run that
+does not end is ended by an alarm. ``descring dev mutants-cuda`` is over it.
 """
 
 import signal
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 sys.path.insert(0, str(Path(__file__).parents[2] / "host" / "tests"))
 
+import engine_cases
 import host_support
+import resident_cases
+from descring_cuda import CudaEngine
 from descring_host import CommandQueue
 from descring_model import Lines, complete, contract, streams
 from emulated import build, mailbox_faults, open_emulated
+from emulated_machine import EmulatedMachine, build_engine
+from emulated_resident import build_resident, open_emulated_resident
 from host_support import (
     FLAG,
     REG,
@@ -116,6 +122,25 @@ def counts_tokens(library: Path, shape: str) -> None:
         assert_counts_all_tokens(device)
 
 
+def run_engine(library: Path, shape: str) -> None:
+    """The engine's kernels, the quick cases first."""
+    del shape
+    for case in engine_cases.CASES:
+        case(EmulatedMachine(library))
+
+
+def run_resident(library: Path, shape: str) -> None:
+    """Rollouts through the rings."""
+    del shape
+    with CudaEngine(machine=EmulatedMachine(library)) as engine:
+        for case in resident_cases.CASES:
+            case(partial(open_emulated_resident, library, engine=engine, memory=1 << 20))
+
+
+BUILD = {"engine": build_engine, "resident": build_resident}
+RUN = {"engine": run_engine, "resident": run_resident}
+
+
 def main() -> None:
     """Everything, in a few seconds."""
     kernels, shape = Path(sys.argv[1]), sys.argv[2]
@@ -123,12 +148,12 @@ def main() -> None:
         try:
             if shape == "mailbox":
                 sys.exit(mailbox_faults(Path(folder), kernels, "-Wno-error") or 0)
-            library = build(Path(folder), kernels, "-Wno-error")
+            library = BUILD.get(shape, build)(Path(folder), kernels, "-Wno-error")
         except AssertionError as error:
             print(error, file=sys.stderr)
             sys.exit(_NO_BUILD)
         signal.alarm(_PATIENCE_S)
-        run(library, shape)
+        RUN.get(shape, run)(library, shape)
 
 
 def run(library: Path, shape: str) -> None:

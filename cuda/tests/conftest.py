@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the tests of the cuda backend share: the workers they run over, with and without a GPU."""
 
-import functools
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,17 +12,26 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[2] / "host" / "tests"))
 
-from descring_cuda import CudaDevice, RemoteDevice
-from descring_host import DeviceError
+from descring_cuda import RemoteDevice
+from descring_cuda.launch import open_cuda
 from emulated import open_emulated
+from emulated_resident import open_emulated_resident
 from hypothesis import settings
-from remote_support import OpenRemote
+from remote_support import OpenRemote, no_gpu
 
 settings.register_profile("descring", max_examples=40, deadline=None, print_blob=True)
 settings.load_profile("descring")
 
 
-SLOW = ("compile", "remote_closing", "remote_life", "remote_registers", "remote_streams")
+SLOW = (
+    "compile",
+    "engine",
+    "resident",
+    "remote_closing",
+    "remote_life",
+    "remote_registers",
+    "remote_streams",
+)
 """Files whose tests compile kernels, or run them on the CPU; ``make check`` leaves them out."""
 
 
@@ -35,16 +44,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.slow)
 
 
-@functools.cache
-def no_gpu() -> str:
-    """Why the tests that need a GPU can't run here; empty if they can."""
-    try:
-        CudaDevice(1 << 16).close()
-    except DeviceError as error:
-        return str(error)
-    return ""
-
-
 @pytest.fixture
 def gpu() -> None:
     """Skips, with the reason, where there is no usable GPU."""
@@ -53,7 +52,14 @@ def gpu() -> None:
 
 
 @pytest.fixture(
-    params=["latency-on-cpu", "throughput-on-cpu", "latency-on-gpu", "throughput-on-gpu"]
+    params=[
+        "latency-on-cpu",
+        "throughput-on-cpu",
+        "resident-on-cpu",
+        "latency-on-gpu",
+        "throughput-on-gpu",
+        "resident-on-gpu",
+    ]
 )
 def open_remote(request: pytest.FixtureRequest) -> Iterator[OpenRemote]:
     """Opens the worker under test, as often as a test likes; closes what it opened."""
@@ -63,8 +69,13 @@ def open_remote(request: pytest.FixtureRequest) -> Iterator[OpenRemote]:
     opened: list[RemoteDevice] = []
 
     def opener(memory: int = 1 << 20, **options: object) -> RemoteDevice:
-        make = open_emulated if where == "cpu" else CudaDevice
-        opened.append(make(memory=memory, shape=shape, **{"heartbeat_s": 20.0, **options}))  # type: ignore[arg-type]
+        chosen: dict[str, Any] = {"memory": memory, "heartbeat_s": 20.0, **options}
+        if where == "gpu":
+            opened.append(open_cuda(shape=shape, **chosen))
+        elif shape == "resident":
+            opened.append(open_emulated_resident(**chosen))
+        else:
+            opened.append(open_emulated(shape=shape, **chosen))
         return opened[-1]
 
     yield opener

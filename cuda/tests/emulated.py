@@ -23,14 +23,14 @@ WORKERS = {"latency": 0, "throughput": 3}
 def build(folder: Path, kernels: Path | None = None, *extra: str) -> Path:
     """Compile the emulator with these kernels (default: the tree's); its path."""
     target = folder / "emulator.so"
-    _compile(EMULATOR, target, kernels, "-shared", "-fPIC", *extra)
+    compile_kernels(EMULATOR, target, kernels, "-shared", "-fPIC", *extra)
     return target
 
 
 def mailbox_faults(folder: Path, kernels: Path | None = None, *extra: str) -> str:
     """What the check of the mailbox, under ThreadSanitizer, has against it; empty: nothing."""
     target = folder / "mailbox_check"
-    _compile(MAILBOX_CHECK, target, kernels, "-fsanitize=thread", *extra)
+    compile_kernels(MAILBOX_CHECK, target, kernels, "-fsanitize=thread", *extra)
     # Few mails and many lives find what goes wrong at an end; the other way round, at a meeting.
     for lives, mails in (("300", "3"), ("1", "3000")):
         try:
@@ -44,7 +44,8 @@ def mailbox_faults(folder: Path, kernels: Path | None = None, *extra: str) -> st
     return ""
 
 
-def _compile(source: Path, target: Path, kernels: Path | None, *options: str) -> None:
+def compile_kernels(source: Path, target: Path, kernels: Path | None, *options: str) -> None:
+    """Compile a program over these kernels (default: the tree's) for the CPU."""
     known = folders()
     include = [f"-I{path}" for path in ((kernels or known[0]), known[1])]
     command = ["g++", *FLAGS, *options, "-pthread", *include, str(source), "-o", str(target)]

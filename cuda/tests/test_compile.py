@@ -3,18 +3,27 @@
 
 import pytest
 from descring_cuda.kernels import PROGRAM, source
+from descring_cuda.machine import ENGINE_PROGRAM, RESIDENT_PROGRAM
 from descring_sim.gen import nvrtc
 
 ARCHITECTURES = ("sm_80", "sm_90", "sm_100")
 
 
+KERNELS = {
+    PROGRAM: ("hw_latency", "hw_throughput"),
+    ENGINE_PROGRAM: ("hwe_attention", "hwe_logits", "hwe_draws", "hwe_tail_4", "hwe_tail_16"),
+    RESIDENT_PROGRAM: ("hw_resident_4", "hw_resident_8", "hw_resident_16"),
+}
+
+
+@pytest.mark.parametrize("program", KERNELS)
 @pytest.mark.parametrize("arch", ARCHITECTURES)
-def test_kernels_compile_without_a_warning(arch: str) -> None:
-    """Both shapes; NVRTC's log is empty and holds machine code."""
-    result = nvrtc.compile_program(source(PROGRAM), {}, arch=arch)
+def test_kernels_compile_without_a_warning(program: str, arch: str) -> None:
+    """NVRTC's log is empty, and there is machine code of each kernel."""
+    result = nvrtc.compile_program(source(program), {}, arch=arch)
     assert result.log == ""
-    for kernel in (b"hw_latency", b"hw_throughput"):
-        assert kernel in result.cubin
+    for kernel in KERNELS[program]:
+        assert kernel.encode() in result.cubin
 
 
 def test_a_warning_would_be_seen() -> None:

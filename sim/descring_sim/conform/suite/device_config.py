@@ -20,7 +20,7 @@ def _refused(bench: Bench, what: str, modes: int = 0) -> None:
     bench.same("STATUS")
 
 
-@device_test("LIFE-002", smoke=True)
+@device_test("LIFE-002", smoke=True, memory=16 << 20)  # in which 2^17 slots would fit
 def sizes_out_of_range(bench: Bench) -> None:
     """Ring sizes of 2^0 and 2^17 slots refuse ENABLE, for each ring that is in use."""
     good = bench.plan(3, 3, 3)

@@ -43,6 +43,10 @@ def _declare_register(name: str) -> None:
         if name in ("CMD_HEAD", "CMD_TAIL") or name.endswith(("_TAIL", "_HEAD")):
             wanted = bench.first_index
         bench.check(f"{name} after power-up", wanted, bench.read(name))
+        if name != "CTRL":
+            bench.write(name, 0xA5A5_A5A4)
+            bench.reset()
+            bench.check(f"{name} after a write and CTRL.RESET", wanted, bench.read(name))
         _work(bench)
         bench.reset()
         bench.rest(registers=())
@@ -130,7 +134,7 @@ def read_only_registers(bench: Bench) -> None:
         for register in contract.REGISTERS:
             if register.access == "ro":
                 bench.write(register.name, int(bench.rng.integers(0, 1 << 32)))
-        bench.rest()
+        bench.rest("DB-004")
         bench.start()
         bench.submit(bench.lines(4))
         bench.rest(registers=())

@@ -1,0 +1,349 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The engine on a GPU, by ``docs/engine-contract.md``; its kernels are written from that text."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from descring_model.engine import contract
+from descring_model.engine.interface import Statuses, check_call
+
+from descring_cuda import layout
+from descring_cuda.machine import CupyMachine, Machine
+
+_WEIGHT_WORDS = 5 * contract.DIMS * contract.DIMS // 2
+_THREADS = 256
+_LARGE_VOCABULARY = 4096
+"""Above it logits and draws are kernels of their own, and a block draws a token, not a warp."""
+_FEW_SEATS = 2
+"""Up to so many seats a multiprocessor, logits and draws are spread over it likewise."""
+_GROUPS = (4, 8, 16)
+"""Seats of a group: the fewest with which every group has a block of its own at once."""
+_GIVEN_TURNS = 16
+_TASKS_A_WARP = 4
+_LEAST_TASK = 2
+_AT_ONCE = 32
+"""Steps between two checks whether anything runs."""
+
+
+def _up(size: int, unit: int) -> int:
+    return -(-size // unit) * unit
+
+
+@dataclass
+class Seats:
+    """Seats for ``n`` rollouts on one arena of a GPU, and what their steps need in its memory.
+
+    Attributes:
+        machine: the GPU.
+        count: n.
+        arena_bytes: size of the arena.
+        task_blocks: blocks that a warp attends to at a time.
+        addresses: of everything, by the names of ``hwe_engine_t``.
+        group: seats of a block, 4 or 16.
+        spread: logits and draws are kernels of their own.
+        tiles: 128 tokens each of the vocabulary.
+    """
+
+    machine: Machine
+    count: int
+    arena_bytes: int
+    task_blocks: int
+    addresses: dict[str, int]
+    _own: list[int] = field(default_factory=list)
+    group: int = 4
+    spread: bool = False
+    tiles: int = 1
+
+    @property
+    def engine(self) -> int:
+        """Address of the ``hwe_engine_t``."""
+        return self.addresses["engine"]
+
+    def assign(self, records: npt.NDArray[np.uint64], ends: npt.NDArray[np.uint32]) -> None:
+        """Give every seat a record to advance."""
+        seats = np.zeros(self.count, dtype=layout.SEAT_DTYPE)
+        room = tasks_of(ends, self.arena_bytes, self.task_blocks)
+        seats["record"], seats["end"] = records, ends
+        seats["task_room"] = room
+        seats["first_task"] = np.cumsum(room) - room
+        seats["state"] = layout.SEAT_NEW
+        self.machine.write(self.addresses["seats"], seats)
+
+    def read(self) -> npt.NDArray[Any]:
+        """``(n,)`` of SEAT_DTYPE."""
+        seats = np.empty(self.count, dtype=layout.SEAT_DTYPE)
+        self.machine.read(self.addresses["seats"], seats)
+        return seats
+
+    def control(self) -> Any:
+        """The record of the steps."""
+        control = np.empty(1, dtype=layout.CONTROL_DTYPE)
+        self.machine.read(self.addresses["control"], control)
+        return control[0]
+
+    def attend(self) -> None:
+        """Launch the attention of one step."""
+        self.machine.launch("hwe_attention", self.machine.blocks, 128, self.engine)
+
+    def finish(self) -> None:
+        """Launch everything else of one step: tokens, their keys, values and states."""
+        if self.spread:
+            groups = -(-self.count // 16)
+            tiles = min(self.tiles, max(1, 1024 // groups))
+            self.machine.launch("hwe_logits", groups * tiles, _THREADS, self.engine)
+            self.machine.launch("hwe_draws", self.count, 1024, self.engine)
+        self.machine.launch(
+            f"hwe_tail_{self.group}",
+            -(-self.count // self.group),
+            _THREADS,
+            self.engine,
+            np.uint32(not self.spread),
+        )
+
+    def step(self) -> None:
+        """Launch one step: a token more for every seat that is not done."""
+        self.attend()
+        self.finish()
+
+    def close(self) -> None:
+        """Free the memory."""
+        while self._own:
+            self.machine.free(self._own.pop())
+
+
+class CudaEngine:
+    """An :class:`~descring_model.engine.interface.Engine` on a GPU.
+
+    ::
+
+        with CudaEngine() as engine:
+            batch = Batch(engine, prompts, room=512)
+            batch.advance(512)
+
+    Arenas of :meth:`new_arena` are host memory with a copy on the GPU; :meth:`advance` copies there
+    and back. :meth:`seats` works on memory that stays on the GPU.
+    """
+
+    def __init__(
+        self,
+        vocabulary: int = contract.VOCABULARY,
+        *,
+        device: int = 0,
+        machine: Machine | None = None,
+        given_turns: int = _GIVEN_TURNS,
+        task_blocks: int | None = None,
+    ) -> None:
+        """Make the weights.
+
+        Args:
+            vocabulary: tokens are 0 to ``vocabulary - 1``.
+            device: which GPU.
+            machine: in place of that GPU.
+            given_turns: tokens of a prompt that a rollout ingests in one step, at most.
+            task_blocks: 1, 2, 4 or 8 blocks of 32 tokens that a warp attends to at a time; None:
+                by the size of a call. It changes no bit.
+
+        Raises:
+            ValueError: a vocabulary out of range.
+            DeviceError: no CuPy or no GPU that will do.
+        """
+        if not 1 <= vocabulary <= contract.VOCABULARY_MAX:
+            raise ValueError(
+                f"vocabulary: expected 1 to {contract.VOCABULARY_MAX}, got {vocabulary}"
+            )
+        if given_turns < 1:
+            raise ValueError(f"given_turns: expected 1 or more, got {given_turns}")
+        if task_blocks not in (None, 1, 2, 4, 8):
+            raise ValueError(f"task_blocks: expected 1, 2, 4 or 8, got {task_blocks}")
+        self.vocabulary = vocabulary
+        self.task_blocks = task_blocks
+        self.machine: Machine = machine if machine is not None else CupyMachine(device)
+        self._given_turns = given_turns
+        self._pitch = _up(vocabulary, layout.PITCH)
+        self._arenas: dict[int, tuple[npt.NDArray[np.uint8], int]] = {}
+        matrix = 2 * contract.DIMS * contract.DIMS
+        own = {
+            "matrices": 5 * matrix,
+            "bias": 4 * contract.DIMS,
+            "tables": 8 * contract.TABLE_ENTRIES,
+            "unembedding": 2 * contract.DIMS * self._pitch,
+        }
+        self._weights = {name: self.machine.allocate(size) for name, size in own.items()}
+        self._make_weights()
+        names = ("w_in", "w_res", "w_q", "w_k", "w_v")
+        first = self._weights["matrices"]
+        self._addresses = {
+            **{name: first + at * matrix for at, name in enumerate(names)},
+            **{name: self._weights[name] for name in ("bias", "tables", "unembedding")},
+        }
+
+    def _make_weights(self) -> None:
+        at = self._weights
+        self.machine.launch(
+            "hwe_weights", _WEIGHT_WORDS // _THREADS, _THREADS, at["matrices"], at["bias"]
+        )
+        pairs = self._pitch // 2
+        self.machine.launch(
+            "hwe_unembed", -(-pairs // 64), 64, at["unembedding"], np.uint32(pairs),
+            np.uint32(self.vocabulary),
+        )  # fmt: skip
+        tables = np.array(contract.EXP2_COARSE + contract.EXP2_FINE, dtype=np.uint32)
+        self.machine.write(at["tables"], tables)
+        self.machine.synchronize()
+
+    def __enter__(self) -> CudaEngine:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def new_arena(self, size: int) -> npt.NDArray[np.uint8]:
+        """See :class:`~descring_model.engine.interface.Engine`."""
+        spare = self.machine.host_array(size + contract.RECORD_ALIGNMENT)
+        arena = spare[-spare.ctypes.data % contract.RECORD_ALIGNMENT :][:size]
+        self._arenas[arena.ctypes.data] = (arena, self.machine.allocate(size))
+        return arena
+
+    def seats(
+        self,
+        arena: int,
+        arena_bytes: int,
+        count: int,
+        tasks: int,
+        task_blocks: int = layout.TASK_BLOCKS,
+        blocks: int | None = None,
+    ) -> Seats:
+        """Seats for rollouts in an arena on the GPU.
+
+        Args:
+            arena: its address there, a multiple of 64.
+            arena_bytes: its size.
+            count: seats.
+            tasks: of attention, of all seats together, at most; see :func:`tasks_of`.
+            task_blocks: 1, 2, 4 or 8 blocks a task.
+            blocks: thread blocks that run at once; None: two a multiprocessor.
+        """
+        machine = self.machine
+        multiprocessors = getattr(machine, "multiprocessors", 1)
+        large = self.vocabulary > _LARGE_VOCABULARY or count <= _FEW_SEATS * multiprocessors
+        levels = max(1, _levels(tasks))
+        sizes = {
+            "engine": layout.ENGINE_DTYPE.itemsize,
+            "control": layout.CONTROL_DTYPE.itemsize,
+            "seats": layout.SEAT_DTYPE.itemsize * count,
+            "tasks": layout.STEPS * layout.TASK_BYTES * tasks,
+            "queries": 2 * contract.DIMS * count,
+            "outputs": 4 * contract.DIMS * count,
+            "halves": 2 * contract.DIMS * count,
+            "logits": 4 * self._pitch * count,
+            "partials": 4 * contract.DIMS * tasks,
+            "partial_sums": 8 * tasks,
+            "arrivals": 4 * levels * tasks,
+        }
+        addresses = dict(self._addresses)
+        own: list[int] = []
+        for name, size in sizes.items():
+            own.append(machine.allocate(size))
+            addresses[name] = own[-1]
+        engine = np.zeros(1, dtype=layout.ENGINE_DTYPE)
+        values = {
+            **addresses,
+            "arena": arena,
+            "arena_bytes": arena_bytes,
+            "seat_count": count,
+            "vocabulary": self.vocabulary,
+            "pitch": self._pitch,
+            "task_capacity": tasks,
+            "task_blocks": task_blocks,
+            "given_turns": self._given_turns,
+        }
+        for name in layout.ENGINE_DTYPE.names or ():
+            engine[name] = values.get(name, 0)
+        machine.write(addresses["engine"], engine)
+        at_once = blocks or 2 * multiprocessors
+        group = next((size for size in _GROUPS if count <= size * at_once), _GROUPS[-1])
+        tiles = self._pitch // layout.PITCH
+        return Seats(machine, count, arena_bytes, task_blocks, addresses, own, group, large, tiles)
+
+    def advance(
+        self,
+        arena: npt.NDArray[np.uint8],
+        records: npt.NDArray[np.uint64],
+        ends: npt.NDArray[np.uint32],
+    ) -> Statuses:
+        """See :class:`~descring_model.engine.interface.Engine`.
+
+        Raises:
+            DeviceError: the GPU failed.
+        """
+        check_call(arena, records, ends)
+        known, address = self._arenas.get(arena.ctypes.data, (arena[:0], 0))
+        if len(known) != len(arena):
+            raise ValueError("arena: expected one of new_arena(), got another array")
+        if not len(records):
+            return np.zeros(0, dtype=np.uint32)
+        self.machine.write(address, arena)
+        blocks = int(tasks_of(ends, len(arena), 1).sum())
+        task_blocks = self.task_blocks or self._task_blocks(blocks)
+        tasks = int(tasks_of(ends, len(arena), task_blocks).sum())
+        seats = self.seats(address, len(arena), len(records), tasks, task_blocks)
+        try:
+            seats.assign(records, np.minimum(ends, contract.LENGTH_MAX + 1))
+            self._run(seats)
+            found = seats.read()
+            self.machine.read(address, arena)
+        finally:
+            seats.close()
+        return np.ascontiguousarray(found["status"])
+
+    def _task_blocks(self, blocks: int) -> int:
+        """The largest tasks of which every warp has several."""
+        warps = 4 * self.machine.blocks
+        found = layout.TASK_BLOCKS
+        while found > _LEAST_TASK and blocks < _TASKS_A_WARP * found * warps:
+            found //= 2
+        return found
+
+    def _run(self, seats: Seats) -> None:
+        """Steps until no seat runs any more."""
+        seats.finish()  # takes up the rollouts
+        if not seats.control()["running"]:
+            return
+        steps = self.machine.repeated(lambda: _times(seats.step, _AT_ONCE))
+        while seats.control()["running"]:
+            steps()
+
+    def close(self) -> None:
+        """See :class:`~descring_model.engine.interface.Engine`."""
+        for _, address in self._arenas.values():
+            self.machine.free(address)
+        self._arenas.clear()
+        while self._weights:
+            self.machine.free(self._weights.popitem()[1])
+
+
+def tasks_of(
+    ends: npt.NDArray[np.uint32], arena_bytes: int, task_blocks: int
+) -> npt.NDArray[np.int64]:
+    """Tasks of attention of rollouts up to ``ends``; 1 of one that its arena cannot hold."""
+    tokens = np.where(ends > arena_bytes // 4, 1, ends.astype(np.int64))
+    each = task_blocks * contract.BLOCK_TOKENS
+    found: npt.NDArray[np.int64] = np.maximum(1, -(-tokens // each))
+    return found
+
+
+def _times(work: Callable[[], None], count: int) -> None:
+    for _ in range(count):
+        work()
+
+
+def _levels(tasks: int) -> int:
+    levels = 0
+    while layout.FAN**levels < tasks:
+        levels += 1
+    return levels

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The engine as kernels of its own: a step is hwe_attention, then hwe_tail (with a small vocabulary), or
+// hwe_logits, hwe_draws and hwe_tail. All are launched for every seat there is; what to do is in the
+// GPU's memory, so that a step can be replayed as a graph.
+#include "step.cuh"
+
+// Weights by their formulas, once: `count` threads and more.
+extern "C" __global__ void hwe_weights(hw_u32 *matrices, float *bias) {
+  hwe_make_weights(matrices, bias, blockIdx.x * blockDim.x + threadIdx.x);
+}
+
+extern "C" __global__ void hwe_unembed(hw_u32 *words, hw_u32 pairs, hw_u32 vocabulary) {
+  const hw_u32 pair = blockIdx.x * blockDim.x + threadIdx.x;
+  if (pair < pairs) {
+    for (hw_u32 row = 0; row < HWE_DIMS; ++row) {
+      words[row * pairs + pair] = hwe_make_unembedding(row, pair, vocabulary);
+    }
+  }
+}
+
+extern "C" __global__ void __launch_bounds__(128, 2)
+    hwe_attention(const hwe_engine_t *shared_engine) {
+  HW_BLOCK_SHARED hwe_engine_t engine;
+  if (threadIdx.x == 0) {
+    engine = *shared_engine;
+  }
+  __syncthreads();
+  const hw_u32 number = engine.control->number % HWE_STEPS;
+  hwe_attend_all(engine, &engine.control->step[number],
+                 engine.tasks + (hw_u64)number * engine.task_capacity, threadIdx.x % 32);
+}
+
+// One block a group and stretch of tiles.
+extern "C" __global__ void __launch_bounds__(HWE_THREADS)
+    hwe_logits(const hwe_engine_t *shared_engine) {
+  HW_BLOCK_SHARED hwe_engine_t engine;
+  HW_BLOCK_SHARED hwe_bench<16> bench;
+  if (threadIdx.x == 0) {
+    engine = *shared_engine;
+  }
+  __syncthreads();
+  const hw_u32 groups = (engine.seat_count + 15u) / 16u, group = blockIdx.x % groups;
+  if (!hwe_load_outputs(engine, group * 16u, &bench)) {
+    return;
+  }
+  for (hw_u32 tile = blockIdx.x / groups; tile < engine.pitch / HWE_PITCH;
+       tile += gridDim.x / groups) {
+    hwe_make_logits<16>(engine, bench.x, group * 16u, tile);
+  }
+}
+
+// One block a seat.
+extern "C" __global__ void __launch_bounds__(1024) hwe_draws(const hwe_engine_t *shared_engine) {
+  HW_BLOCK_SHARED hwe_engine_t engine;
+  HW_BLOCK_SHARED hwe_drawing<hwe_row<1024>::bins> drawing;
+  HW_BLOCK_SHARED hw_u32 tables[2 * HWE_TABLE_ENTRIES];
+  if (threadIdx.x == 0) {
+    engine = *shared_engine;
+  }
+  __syncthreads();
+  hwe_copy_tables(engine, tables);
+  __syncthreads();
+  const hwe_seat &seat = engine.seats[blockIdx.x];
+  if (seat.awaits && !seat.refused) {
+    hwe_draw<1024>(engine, blockIdx.x, &drawing, tables);
+  }
+}
+
+// One block a group. The last one begins the next step.
+template <hw_u32 Group>
+HW_DEV void hwe_tail_kernel(const hwe_engine_t *shared_engine, hw_u32 draws,
+                            hwe_room<Group> *room) {
+  if (threadIdx.x == 0) {
+    room->engine = *shared_engine;
+  }
+  __syncthreads();
+  const hwe_engine_t &engine = room->engine;
+  hwe_copy_tables(engine, room->tables);
+  const hw_u32 number = engine.control->number;
+  if (blockIdx.x == 0 && threadIdx.x == 0) {
+    engine.control->step[(number + 2u) % HWE_STEPS] = hwe_step_t{0, 0};
+  }
+  hwe_tail<Group>(engine, blockIdx.x, (number + 1u) % HWE_STEPS, draws != 0, room);
+  __syncthreads();
+  if (threadIdx.x == 0 && atomicAdd(&engine.control->arrived, 1u) + 1u == gridDim.x) {
+    engine.control->arrived = 0;
+    engine.control->number = number + 1u;
+  }
+}
+
+extern "C" __global__ void __launch_bounds__(HWE_THREADS)
+    hwe_tail_4(const hwe_engine_t *engine, hw_u32 draws) {
+  HW_BLOCK_SHARED hwe_room<4> room;
+  hwe_tail_kernel<4>(engine, draws, &room);
+}
+
+extern "C" __global__ void __launch_bounds__(HWE_THREADS)
+    hwe_tail_8(const hwe_engine_t *engine, hw_u32 draws) {
+  HW_BLOCK_SHARED hwe_room<8> room;
+  hwe_tail_kernel<8>(engine, draws, &room);
+}
+
+extern "C" __global__ void __launch_bounds__(HWE_THREADS)
+    hwe_tail_16(const hwe_engine_t *engine, hw_u32 draws) {
+  HW_BLOCK_SHARED hwe_room<16> room;
+  hwe_tail_kernel<16>(engine, draws, &room);
+}

@@ -1,0 +1,404 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Draws a token from a row of logits [SAMP-001..SAMP-006]: a warp for a small vocabulary, a block for a
+// large one. From the masses on everything is an integer, so that the order of the sums, of histograms
+// by atomic additions too, changes nothing.
+#ifndef HW_SAMPLING_CUH
+#define HW_SAMPLING_CUH
+
+#include "seats.cuh"
+
+// What a team of threads shares.
+template <hw_u32 Bins>
+struct hwe_drawing {
+  hw_u64 mass[Bins];
+  hw_u32 count[Bins];
+  hw_u64 of_warp[32];
+  hw_u32 ties_of_warp[32];
+  hw_u64 found;
+};
+
+// The threads of a warp, or of a block, over one row. Warp w has the ids from w * stride on.
+template <hw_u32 Threads>
+struct hwe_row {
+  enum : hw_u32 { threads = Threads, warps = Threads / 32, bins = Threads == 32 ? 128 : 256 };
+  hwe_drawing<bins> *shared;
+  const hw_u32 *tables;
+  const float *logits;
+  hw_u32 thread;
+  hw_u32 vocabulary;
+  float greatest;  // logit
+  float greatest_scaled;  // over the temperature
+  float temperature;
+  float bin_scale;
+
+  HW_METHOD void sync() const {
+    if (Threads == 32) {
+      __syncwarp();
+    } else {
+      __syncthreads();
+    }
+  }
+  HW_METHOD hw_u32 first_id() const {
+    return thread / 32 * ((vocabulary + 128u * warps - 1u) / (128u * warps)) * 128u;
+  }
+  HW_METHOD hw_u32 last_id() const {
+    const hw_u32 stride = (vocabulary + 128u * warps - 1u) / (128u * warps) * 128u;
+    return min(vocabulary, first_id() + stride);
+  }
+  // Call `what(id, logit)` for every id of the warp; the four ids of a lane are neighbours.
+  template <typename What>
+  HW_METHOD void each(What what) const {
+    const hw_u32 until = last_id();
+    for (hw_u32 id = first_id() + 4u * (thread % 32); id < until; id += 128u) {
+      const float4 four = __ldcg((const float4 *)(logits + id));
+      const float logit[4] = {four.x, four.y, four.z, four.w};
+      HW_UNROLL
+      for (hw_u32 at = 0; at < 4; ++at) {
+        if (id + at < until) {
+          what(id + at, logit[at]);
+        }
+      }
+    }
+  }
+};
+
+// Unsigned numbers in the order of the logits; -0 as +0 [SAMP-002]. Never 0.
+HW_DEV hw_u32 hwe_key(float logit) {
+  const hw_u32 bits = __float_as_uint(__fadd_rn(logit, 0.0f));
+  return bits >> 31 ? ~bits : bits | 0x80000000u;
+}
+
+HW_DEV float hwe_logit_of(hw_u32 key) {
+  return __uint_as_float(key >> 31 ? key & 0x7FFFFFFFu : ~key);
+}
+
+template <typename Row>
+HW_DEV hw_u64 hwe_mass(const Row &row, float logit) {
+  const float scaled = __fdiv_rn(logit, row.temperature);
+  const float u = __fmul_rn(__fsub_rn(row.greatest_scaled, scaled), HWE_FLOAT(LOG2_E));
+  if (u >= (float)HWE_MASS_CUT) {
+    return 0;
+  }
+  const hw_u64 q = (hw_u64)__fmul_rn(u, 4294967296.0f);  // a power of two: exact
+  const hw_u32 n = (hw_u32)((q + 0xFFFFFFFFu) >> 32);
+  const hw_u32 fraction = 0u - (hw_u32)q;
+  hw_u64 y = (hw_u64)row.tables[fraction >> 24] *
+                 row.tables[HWE_TABLE_ENTRIES + (fraction >> 16 & 0xFFu)] >>
+             HWE_TABLE_FRACTION;
+  y += y * ((hw_u64)HWE_LN2_FRACTION * (fraction & 0xFFFFu) >> 16) >> 47;
+  return (y << (HWE_MASS_BITS - HWE_TABLE_FRACTION)) >> n;
+}
+
+HW_DEV hw_u64 hwe_warp_sum(hw_u64 value) {
+  HW_UNROLL
+  for (int step = 16; step; step >>= 1) {
+    value += __shfl_xor_sync(HW_ALL_LANES, value, step);
+  }
+  return value;
+}
+
+// The sum over the lanes up to and with this one.
+template <typename T>
+HW_DEV T hwe_warp_scan(T value, hw_u32 lane) {
+  HW_UNROLL
+  for (hw_u32 step = 1; step < 32; step <<= 1) {
+    const T before = __shfl_up_sync(HW_ALL_LANES, value, step);
+    value += lane >= step ? before : 0;
+  }
+  return value;
+}
+
+// Tokens that are kept: those with a greater key, and the first `ties` with this one.
+struct hwe_cut {
+  hw_u32 key;
+  hw_u32 ties;
+};
+
+// The greatest logit in the total order: its id, and the logit.
+template <typename Row>
+HW_DEV hw_u32 hwe_greatest(Row &row) {
+  hw_u64 best = 0;
+  row.each([&](hw_u32 id, float logit) {
+    const hw_u64 own = (hw_u64)hwe_key(logit) << 32 | (0xFFFFFFFFu - id);
+    best = own > best ? own : best;
+  });
+  HW_UNROLL
+  for (int step = 16; step; step >>= 1) {
+    const hw_u64 other = __shfl_xor_sync(HW_ALL_LANES, best, step);
+    best = other > best ? other : best;
+  }
+  if (Row::warps > 1) {
+    row.sync();
+    if (row.thread % 32 == 0) {
+      row.shared->of_warp[row.thread / 32] = best;
+    }
+    row.sync();
+    for (hw_u32 warp = 0; warp < Row::warps; ++warp) {
+      const hw_u64 other = row.shared->of_warp[warp];
+      best = other > best ? other : best;
+    }
+  }
+  row.greatest = hwe_logit_of((hw_u32)(best >> 32));
+  return 0xFFFFFFFFu - (hw_u32)best;
+}
+
+// Bins in the order of the logits, the greatest first: a 20th of all are one log2 unit.
+template <typename Row>
+HW_DEV hw_u32 hwe_bin(const Row &row, float logit) {
+  const float place = __fmul_rn(__fsub_rn(row.greatest, logit), row.bin_scale);
+  return (hw_u32)min(place, (float)(Row::bins - 1u));
+}
+
+template <typename Row>
+HW_DEV void hwe_clear(const Row &row) {
+  row.sync();
+  for (hw_u32 bin = row.thread; bin < Row::bins; bin += Row::threads) {
+    row.shared->mass[bin] = 0;
+    row.shared->count[bin] = 0;
+  }
+  row.sync();
+}
+
+// The first bin up to whose end there is `target` of mass or tokens; *above: what is before it. All
+// threads look together, the first warp's lanes at neighbouring bins.
+template <bool ByMass, typename Row>
+HW_DEV hw_u32 hwe_find_bin(const Row &row, hw_u64 target, hw_u64 *above) {
+  enum : hw_u32 { Each = Row::bins / 32 };
+  row.sync();
+  if (row.thread < 32) {
+    hw_u64 own = 0;
+    for (hw_u32 at = 0; at < Each; ++at) {
+      const hw_u32 bin = row.thread * Each + at;
+      own += ByMass ? row.shared->mass[bin] : row.shared->count[bin];
+    }
+    const hw_u64 until = hwe_warp_scan(own, row.thread);
+    hw_u64 before = *above + (until - own);
+    if (before < target && *above + until >= target) {
+      hw_u32 bin = row.thread * Each;
+      for (;; ++bin) {
+        const hw_u64 in_bin = ByMass ? row.shared->mass[bin] : row.shared->count[bin];
+        if (before + in_bin >= target) {
+          break;
+        }
+        before += in_bin;
+      }
+      row.shared->found = bin;
+      row.shared->of_warp[0] = before;
+    }
+  }
+  row.sync();
+  *above = row.shared->of_warp[0];
+  return (hw_u32)row.shared->found;
+}
+
+// Put what `kept` keeps into bins by `bin_of`, which gives Row::bins for what belongs in none.
+template <typename Row, typename BinOf>
+HW_DEV void hwe_fill(const Row &row, const hwe_cut &kept, BinOf bin_of, bool masses) {
+  hwe_clear(row);
+  hw_u32 last_count = 0;  // the last bin has most of what there is: it is added up apart
+  hw_u64 last_mass = 0;
+  row.each([&](hw_u32, float logit) {
+    if (hwe_key(logit) > kept.key) {
+      const hw_u32 bin = bin_of(logit);
+      if (bin == Row::bins - 1u) {
+        ++last_count;
+        last_mass += masses ? hwe_mass(row, logit) : 0;
+      } else if (bin < Row::bins) {
+        atomicAdd(&row.shared->count[bin], 1u);
+        if (masses) {
+          atomicAdd(&row.shared->mass[bin], hwe_mass(row, logit));
+        }
+      }
+    }
+  });
+  last_count = __reduce_add_sync(HW_ALL_LANES, last_count);
+  last_mass = hwe_warp_sum(last_mass);
+  if (row.thread % 32 == 0) {
+    atomicAdd(&row.shared->count[Row::bins - 1u], last_count);
+    atomicAdd(&row.shared->mass[Row::bins - 1u], last_mass);
+  }
+  if (row.thread == 0 && kept.ties) {
+    const float logit = hwe_logit_of(kept.key);
+    const hw_u32 bin = bin_of(logit);
+    if (bin < Row::bins) {
+      atomicAdd(&row.shared->count[bin], kept.ties);
+      atomicAdd(&row.shared->mass[bin], kept.ties * hwe_mass(row, logit));
+    }
+  }
+  row.sync();
+}
+
+// The shortest prefix of the total order of what `kept` keeps with `target` of mass or tokens. The bins
+// hold what `kept` keeps.
+template <bool ByMass, typename Row>
+HW_DEV hwe_cut hwe_shorten(const Row &row, const hwe_cut &kept, hw_u64 target) {
+  enum : hw_u32 { Bits = Row::bins == 128 ? 7 : 8 };
+  hw_u64 above = 0;
+  const hw_u32 coarse = hwe_find_bin<ByMass>(row, target, &above);
+  hw_u32 key = 0;
+  for (hw_u32 shift = 32; shift;) {
+    const hw_u32 bits = min(shift, Bits + 0u);
+    const hw_u32 known = shift;  // bits below it are still to be found
+    shift -= bits;
+    hwe_fill(
+        row, kept,
+        [&](float logit) {
+          const hw_u32 own = hwe_key(logit);
+          const bool same = known == 32 || own >> (known & 31u) == key >> (known & 31u);
+          const hw_u32 digit = own >> shift & ((1u << bits) - 1u);
+          return same && hwe_bin(row, logit) == coarse ? (1u << bits) - 1u - digit
+                                                       : (hw_u32)Row::bins;
+        },
+        ByMass);
+    const hw_u32 digit = (1u << bits) - 1u - hwe_find_bin<ByMass>(row, target, &above);
+    key |= digit << shift;
+  }
+  const hw_u64 each = ByMass ? hwe_mass(row, hwe_logit_of(key)) : 1u;
+  return hwe_cut{key, (hw_u32)((target - above + each - 1u) / each)};
+}
+
+// ceil(a b / 2^32) for a <= 2^32.
+HW_DEV hw_u64 hwe_share(hw_u64 a, hw_u64 b) {
+  const hw_u64 high = __umul64hi(a, b), low = a * b;
+  return (high << 32 | low >> 32) + ((low & 0xFFFFFFFFu) != 0);
+}
+
+// What top_k and top_p keep [SAMP-002] [SAMP-004].
+template <typename Row>
+HW_DEV hwe_cut hwe_keep(const Row &row, hw_u32 top_k, float top_p) {
+  hwe_cut kept = {0, 0};
+  if (top_k == 0 || top_k >= row.vocabulary) {
+    top_k = 0;
+    if (top_p >= 1.0f) {
+      return kept;
+    }
+  }
+  const auto bin_of = [&](float logit) { return hwe_bin(row, logit); };
+  hwe_fill(row, kept, bin_of, top_k == 0);
+  if (top_k) {
+    kept = hwe_shorten<false>(row, kept, top_k);
+    if (top_p >= 1.0f) {
+      return kept;
+    }
+    hwe_fill(row, kept, bin_of, true);
+  }
+  hw_u64 mass = 0;
+  for (hw_u32 bin = 0; bin < Row::bins; ++bin) {
+    mass += row.shared->mass[bin];
+  }
+  const hw_u64 share = (hw_u64)__fmul_rn(top_p, 4294967296.0f);
+  return hwe_shorten<true>(row, kept, hwe_share(share, mass));
+}
+
+// The first token in the order of ids at which the running mass exceeds its part by `random` [SAMP-005].
+template <typename Row>
+HW_DEV hw_u32 hwe_pick(const Row &row, const hwe_cut &kept, hw_u64 random) {
+  const hw_u32 lane = row.thread % 32, warp = row.thread / 32;
+  hw_u64 mass = 0;
+  hw_u32 ties = 0;
+  row.each([&](hw_u32, float logit) {
+    const hw_u32 key = hwe_key(logit);
+    mass += key > kept.key ? hwe_mass(row, logit) : 0;
+    ties += key == kept.key;
+  });
+  mass = hwe_warp_sum(mass);
+  ties = __reduce_add_sync(HW_ALL_LANES, ties);
+  row.sync();
+  if (lane == 0) {
+    row.shared->of_warp[warp] = mass;
+    row.shared->ties_of_warp[warp] = ties;
+  }
+  row.sync();
+  const hw_u64 each = kept.ties ? hwe_mass(row, hwe_logit_of(kept.key)) : 0;
+  hw_u64 total = 0;
+  for (hw_u32 at = 0; at < Row::warps; ++at) {
+    total += row.shared->of_warp[at];
+  }
+  const hw_u64 mark = __umul64hi(random, total + kept.ties * each);
+  // This warp's stretch: what is before it.
+  hw_u64 before = 0;
+  hw_u32 left = kept.ties;  // of the ties
+  for (hw_u32 at = 0; at < warp; ++at) {
+    const hw_u32 used = min(left, row.shared->ties_of_warp[at]);
+    before += row.shared->of_warp[at] + used * each;
+    left -= used;
+  }
+  const hw_u64 own = mass + min(left, ties) * each;
+  if (mark >= before && mark - before < own) {
+    const hw_u32 until = row.last_id();
+    for (hw_u32 base = row.first_id(); base < until; base += 128u) {
+      hw_u64 part[4] = {0, 0, 0, 0};
+      bool tied[4];
+      hw_u32 ties_here = 0;
+      const hw_u32 id = base + 4u * lane;
+      const float4 four = id < until ? __ldcg((const float4 *)(row.logits + id)) : float4{};
+      const float logit[4] = {four.x, four.y, four.z, four.w};
+      HW_UNROLL
+      for (hw_u32 at = 0; at < 4; ++at) {
+        const hw_u32 key = hwe_key(logit[at]);
+        const bool is = id + at < until;
+        part[at] = is && key > kept.key ? hwe_mass(row, logit[at]) : 0;
+        tied[at] = is && key == kept.key;
+        ties_here += tied[at];
+      }
+      const hw_u32 ties_until = hwe_warp_scan(ties_here, lane);
+      hw_u32 rank = ties_until - ties_here;
+      hw_u64 here = 0;
+      HW_UNROLL
+      for (hw_u32 at = 0; at < 4; ++at) {
+        part[at] = tied[at] ? (rank++ < left ? each : 0) : part[at];
+        here += part[at];
+      }
+      const hw_u64 sum = hwe_warp_scan(here, lane);
+      hw_u64 running = before + (sum - here);
+      if (mark >= running && mark - running < here) {
+        hw_u32 at = 0;
+        for (running += part[0]; running <= mark;) {
+          running += part[++at];
+        }
+        row.shared->found = id + at;
+      }
+      const hw_u64 whole = __shfl_sync(HW_ALL_LANES, sum, 31);
+      if (mark - before < whole) {
+        break;
+      }
+      before += whole;
+      left -= min(left, __shfl_sync(HW_ALL_LANES, ties_until, 31));
+    }
+  }
+  row.sync();
+  return (hw_u32)row.shared->found;
+}
+
+// Philox4x32-10: the two words of a token's random number [SAMP-006].
+HW_DEV hw_u64 hwe_random(hw_u64 seed, hw_u32 position, hw_u32 sample, hw_u32 group, hw_u32 stream) {
+  hw_u32 c0 = position, c1 = sample, c2 = group, c3 = stream;
+  hw_u32 k0 = (hw_u32)seed, k1 = (hw_u32)(seed >> 32);
+  for (hw_u32 round = 0; round < HWE_PHILOX_ROUNDS; ++round) {
+    const hw_u32 high0 = __umulhi(HWE_PHILOX_M0, c0), low0 = HWE_PHILOX_M0 * c0;
+    const hw_u32 high1 = __umulhi(HWE_PHILOX_M1, c2), low1 = HWE_PHILOX_M1 * c2;
+    c0 = high1 ^ c1 ^ k0, c1 = low1, c2 = high0 ^ c3 ^ k1, c3 = low0;
+    k0 += HWE_PHILOX_W0, k1 += HWE_PHILOX_W1;
+  }
+  return c0 | (hw_u64)c1 << 32;
+}
+
+// Token `position` of a rollout, from its logits.
+template <typename Row>
+HW_DEV hw_u32 hwe_sample(Row &row, const hwe_rollout_t &rollout, hw_u32 position) {
+  const hw_u32 best = hwe_greatest(row);
+  if (rollout.temperature == 0.0f) {
+    return best;
+  }
+  row.temperature = rollout.temperature;
+  row.greatest_scaled = __fdiv_rn(row.greatest, row.temperature);
+  row.bin_scale = __fmul_rn((float)(Row::bins / 20u),
+                            __fdiv_rn(HWE_FLOAT(LOG2_E), row.temperature));
+  const hwe_cut kept = hwe_keep(row, rollout.top_k, rollout.top_p);
+  return hwe_pick(row, kept,
+                  hwe_random(rollout.seed, position, rollout.sample, rollout.group,
+                             HWE_STREAM_SAMPLING));
+}
+
+#endif  // HW_SAMPLING_CUH

@@ -1,0 +1,455 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What a step does for a group of seats beside attention, by a block: draw the tokens that attention
+// was for, take up new rollouts, ingest one token each, and make the next queries and their tasks
+// [STATE-008] [REC-003] [REC-004].
+#ifndef HW_STEP_CUH
+#define HW_STEP_CUH
+
+#include "attention.cuh"
+#include "dense.cuh"
+#include "sampling.cuh"
+
+enum : hw_u32 { HWE_WARPS = HWE_THREADS / 32 };
+
+// What a seat of the group does in this turn.
+struct hwe_turn {
+  hw_u32 ingests;
+  hw_u32 token;
+  hw_u32 position;
+  hw_u32 token_hash;
+  hw_u32 position_hash;
+  hw_u32 runs;
+  hw_u32 bad;
+};
+
+template <hw_u32 Group>
+struct hwe_bench {
+  union {
+    struct {
+      alignas(16) float x[Group][HWE_DIMS];  // outputs, then inputs
+      alignas(16) float h[Group][HWE_DIMS];
+    };
+    // Between the logits and the inputs:
+    hwe_drawing<hwe_row<32>::bins> drawing[HWE_WARPS];  // a warp a row
+    hwe_drawing<hwe_row<HWE_THREADS>::bins> wide;       // a block a row
+  };
+  hwe_turn turn[Group];
+  hw_u32 any;
+  hw_u32 more;
+};
+
+// ---- new rollouts
+
+HW_DEV int hwe_fits(hw_u64 offset, hw_u64 size, hw_u64 arena) {
+  return offset % HWE_RECORD_ALIGNMENT == 0 && offset <= arena && size <= arena - offset;
+}
+
+HW_DEV int hwe_within(float value, hw_u32 least_bits, hw_u32 most_bits) {
+  return value >= __uint_as_float(least_bits) && value <= __uint_as_float(most_bits);
+}
+
+// Take up a rollout: a warp reads its record and checks it [REC-004].
+HW_DEV void hwe_open(const hwe_engine_t &engine, hwe_seat *seat, hw_u32 lane) {
+  hw_u32 status = HWE_STATUS_OK;
+  hwe_rollout_t rollout = {};
+  const hw_u32 end = seat->end;
+  if (!hwe_fits(seat->record, HWE_RECORD_BYTES, engine.arena_bytes)) {
+    status = HWE_STATUS_BAD_RECORD;
+  } else if (rollout = *(const hwe_rollout_t *)(engine.arena + seat->record),
+             end > rollout.length) {
+    const hw_u32 blocks = hwe_blocks_of(end);
+    const int warm = rollout.temperature == 0.0f ||
+                     hwe_within(rollout.temperature, HWE_TEMPERATURE_MIN_BITS,
+                                HWE_TEMPERATURE_MAX_BITS);
+    if (!warm || !hwe_within(rollout.top_p, HWE_TOP_P_MIN_BITS, 0x3F800000u) ||
+        rollout.prompt_tokens == 0 || end > HWE_LENGTH_MAX ||
+        !hwe_fits(rollout.tokens, 4ull * end, engine.arena_bytes) ||
+        !hwe_fits(rollout.blocks, 4ull * blocks, engine.arena_bytes) ||
+        !hwe_fits(rollout.state, HWE_STATE_BYTES, engine.arena_bytes)) {
+      status = HWE_STATUS_BAD_RECORD;
+    } else {
+      const hw_u32 *map = (const hw_u32 *)(engine.arena + rollout.blocks);
+      const hw_u64 whole = engine.arena_bytes / HWE_BLOCK_BYTES;
+      int bad = 0;
+      for (hw_u32 at = lane; at < blocks; at += 32) {
+        bad |= map[at] >= whole;
+      }
+      const int bad_block = __ballot_sync(HW_ALL_LANES, bad) != 0;
+      const hw_u32 *tokens = (const hw_u32 *)(engine.arena + rollout.tokens);
+      const hw_u32 given = min(end, rollout.prompt_tokens);
+      bad = 0;
+      for (hw_u32 at = rollout.length + lane; at < given; at += 32) {
+        bad |= tokens[at] >= engine.vocabulary;
+      }
+      const int bad_token = __ballot_sync(HW_ALL_LANES, bad) != 0;
+      status = bad_block   ? (hw_u32)HWE_STATUS_BAD_BLOCK
+               : bad_token ? (hw_u32)HWE_STATUS_BAD_TOKEN
+               : hwe_tasks_of(engine, end) > seat->task_room
+                   ? (hw_u32)HWE_STATUS_TOO_LONG
+                   : (hw_u32)HWE_STATUS_OK;
+    }
+  }
+  __syncwarp();
+  if (lane == 0) {
+    seat->rollout = rollout;
+    seat->refused = status ? 1u << status : 0u;
+    seat->awaits = 0;
+    seat->ended = 0;
+    if (!status && end > rollout.length && rollout.length > rollout.prompt_tokens) {
+      const hw_u32 *tokens = (const hw_u32 *)(engine.arena + rollout.tokens);
+      seat->ended = tokens[rollout.length - 1u] == rollout.eos;
+    }
+    seat->state = HWE_SEAT_RUNS;
+    atomicAdd(&engine.control->running, 1u);
+  }
+  __syncwarp();
+}
+
+// ---- logits
+
+// Logits of a group for the 128 tokens of `tile`.
+template <hw_u32 Group>
+HW_DEV void hwe_make_logits(const hwe_engine_t &engine, const float (&outputs)[Group][HWE_DIMS],
+                            hw_u32 first_seat, hw_u32 tile) {
+  const hwe_place place = hwe_my_place();
+  const hw_u32 pair = tile * HWE_PAIRS + place.pair;
+  hwe_dots<Group> dots;
+  hwe_multiply<true>(outputs, place.quarter, engine.unembedding + pair, engine.pitch / 2, &dots);
+  HW_UNROLL
+  for (hw_u32 at = 0; at < hwe_dots<Group>::Vectors; ++at) {
+    const hw_u32 seat = first_seat + place.quarter * hwe_dots<Group>::Vectors + at;
+    if (seat < engine.seat_count) {
+      ((float2 *)(engine.logits + (hw_u64)seat * engine.pitch))[pair] =
+          float2{dots.of[2 * at], dots.of[2 * at + 1]};
+    }
+  }
+}
+
+// The outputs of a group as vectors. Whether any of its seats awaits a token.
+template <hw_u32 Group>
+HW_DEV hw_u32 hwe_load_outputs(const hwe_engine_t &engine, hw_u32 first_seat,
+                               hwe_bench<Group> *bench) {
+  if (threadIdx.x == 0) {
+    bench->any = 0;
+  }
+  __syncthreads();
+  for (hw_u32 at = threadIdx.x; at < Group * HWE_PAIRS; at += HWE_THREADS) {
+    const hw_u32 row = at / HWE_PAIRS, pair = at % HWE_PAIRS, seat = first_seat + row;
+    float2 two = {0.0f, 0.0f};
+    if (seat < engine.seat_count && engine.seats[seat].awaits) {
+      two = hw_from_halves(__ldcg((const hw_u32 *)engine.halves + (hw_u64)seat * HWE_PAIRS + pair));
+      bench->any = 1;
+    }
+    bench->x[row][2 * pair] = two.x;
+    bench->x[row][2 * pair + 1] = two.y;
+  }
+  __syncthreads();
+  const hw_u32 any = bench->any;
+  __syncthreads();  // all have read it
+  return any;
+}
+
+// Draw the token of a seat that awaits one.
+template <hw_u32 Threads>
+HW_DEV void hwe_draw(const hwe_engine_t &engine, hw_u32 seat_number,
+                     hwe_drawing<hwe_row<Threads>::bins> *shared, const hw_u32 *tables) {
+  hwe_seat *seat = engine.seats + seat_number;
+  hwe_row<Threads> row = {};
+  row.shared = shared;
+  row.tables = tables;
+  row.logits = engine.logits + (hw_u64)seat_number * engine.pitch;
+  row.thread = threadIdx.x % Threads;
+  row.vocabulary = engine.vocabulary;
+  const hw_u32 token = hwe_sample(row, seat->rollout, seat->rollout.length);
+  if (row.thread == 0) {
+    seat->token = token;
+  }
+  row.sync();
+}
+
+// ---- one token each
+
+// What each seat of the group ingests in this turn.
+template <hw_u32 Group>
+HW_DEV void hwe_plan(const hwe_engine_t &engine, hw_u32 first_seat, bool first_turn,
+                     hwe_bench<Group> *bench) {
+  if (threadIdx.x < Group) {
+    hwe_turn turn = {};
+    const hw_u32 number = first_seat + threadIdx.x;
+    if (number < engine.seat_count && engine.seats[number].state == HWE_SEAT_RUNS) {
+      hwe_seat *seat = engine.seats + number;
+      const hw_u32 position = seat->rollout.length;
+      const hw_u32 *tokens = (const hw_u32 *)(engine.arena + seat->rollout.tokens);
+      turn.runs = seat->refused == 0;
+      turn.position = position;
+      if (turn.runs && position < seat->end && !seat->given_up) {
+        if (position < seat->rollout.prompt_tokens) {
+          turn.token = tokens[position];
+          turn.ingests = 1;
+        } else if (seat->ended) {
+          turn.token = seat->rollout.eos;
+          turn.ingests = 1;
+        } else if (first_turn && seat->awaits) {
+          turn.token = seat->token;
+          turn.ingests = 1;
+        }
+      }
+      seat->awaits = first_turn ? 0 : seat->awaits;
+      turn.token_hash = hwe_plane_row(HWE_EMBEDDING_PLANE, turn.token);
+      turn.position_hash = hwe_plane_row(HWE_POSITION_PLANE, position);
+    }
+    bench->turn[threadIdx.x] = turn;
+    if (turn.ingests) {
+      bench->any = 1;
+    }
+  }
+}
+
+// A key, a value and the next state of every seat that ingests a token.
+template <hw_u32 Group>
+HW_DEV void hwe_ingest(const hwe_engine_t &engine, hw_u32 first_seat, hwe_bench<Group> *bench) {
+  enum : hw_u32 { Vectors = hwe_dots<Group>::Vectors };
+  const hwe_place place = hwe_my_place();
+  for (hw_u32 at = threadIdx.x; at < Group * HWE_DIMS; at += HWE_THREADS) {
+    const hwe_turn &turn = bench->turn[at / HWE_DIMS];
+    bench->x[at / HWE_DIMS][at % HWE_DIMS] =
+        turn.ingests ? hwe_input(turn.token_hash, turn.position_hash, at % HWE_DIMS) : 0.0f;
+  }
+  __syncthreads();
+  hwe_dots<Group> dots, state;
+  hw_u32 keys[Vectors], values[Vectors];
+  hwe_multiply<true>(bench->x, place.quarter, engine.w_k + place.pair, HWE_PAIRS, &dots);
+  HW_UNROLL
+  for (hw_u32 at = 0; at < Vectors; ++at) {
+    keys[at] = hw_to_half(dots.of[2 * at]) | (hw_u32)hw_to_half(dots.of[2 * at + 1]) << 16;
+  }
+  hwe_multiply<true>(bench->x, place.quarter, engine.w_v + place.pair, HWE_PAIRS, &dots);
+  HW_UNROLL
+  for (hw_u32 at = 0; at < Vectors; ++at) {
+    values[at] = hw_to_half(dots.of[2 * at]) | (hw_u32)hw_to_half(dots.of[2 * at + 1]) << 16;
+  }
+  hwe_multiply<true>(bench->x, place.quarter, engine.w_in + place.pair, HWE_PAIRS, &state);
+  hwe_multiply<false>(bench->h, place.quarter, engine.w_res + place.pair, HWE_PAIRS, &dots);
+  HW_UNROLL
+  for (hw_u32 at = 0; at < 2 * Vectors; ++at) {
+    const hw_u32 row = place.quarter * Vectors + at / 2, dim = 2 * place.pair + at % 2;
+    const float a = __fadd_rn(engine.bias[dim], state.of[at]);
+    float next = __fmul_rn(0.5f, bench->h[row][dim]);
+    next = __fadd_rn(next, __fmul_rn(0.125f, dots.of[at]));
+    next = __fadd_rn(next, __fmul_rn(0.25f, bench->x[row][dim]));
+    state.of[at] = __fadd_rn(next, __fmul_rn(0.125f, hwe_silu(a)));
+    if (bench->turn[row].ingests && hwe_is_bad(state.of[at])) {
+      bench->turn[row].bad = 1;
+    }
+  }
+  __syncthreads();
+  HW_UNROLL
+  for (hw_u32 at = 0; at < Vectors; ++at) {
+    const hw_u32 row = place.quarter * Vectors + at;
+    const hwe_turn turn = bench->turn[row];
+    if (!turn.ingests || turn.bad) {
+      continue;
+    }
+    const hwe_rollout_t &rollout = engine.seats[first_seat + row].rollout;
+    const hw_u32 *map = (const hw_u32 *)(engine.arena + rollout.blocks);
+    hw_u32 *block = (hw_u32 *)(engine.arena +
+                               (hw_u64)map[turn.position / HWE_BLOCK_TOKENS] * HWE_BLOCK_BYTES);
+    const hw_u32 word = turn.position % HWE_BLOCK_TOKENS * HWE_PAIRS + place.pair;
+    block[word] = keys[at];
+    block[HWE_BLOCK_BYTES / 8 + word] = values[at];
+    ((float2 *)(engine.arena + rollout.state))[place.pair] =
+        float2{state.of[2 * at], state.of[2 * at + 1]};
+    bench->h[row][2 * place.pair] = state.of[2 * at];
+    bench->h[row][2 * place.pair + 1] = state.of[2 * at + 1];
+  }
+  __syncthreads();
+  if (threadIdx.x < Group) {
+    const hwe_turn turn = bench->turn[threadIdx.x];
+    hwe_seat *seat = engine.seats + first_seat + threadIdx.x;
+    if (turn.ingests && turn.bad) {
+      hwe_refuse(engine, first_seat + threadIdx.x, HWE_STATUS_BAD_STATE, 1);
+    } else if (turn.ingests) {
+      if (turn.position >= seat->rollout.prompt_tokens) {
+        ((hw_u32 *)(engine.arena + seat->rollout.tokens))[turn.position] = turn.token;
+        seat->ended = turn.token == seat->rollout.eos;
+      }
+      seat->rollout.length = turn.position + 1u;
+      ((hwe_rollout_t *)(engine.arena + seat->record))->length = turn.position + 1u;
+      if (seat->rollout.length < seat->end &&
+          (seat->rollout.length < seat->rollout.prompt_tokens || seat->ended)) {
+        bench->more = 1;
+      }
+    }
+  }
+  __syncthreads();
+}
+
+// Queries of the seats whose next token is to be made, and the tasks of their attention.
+template <hw_u32 Group>
+HW_DEV void hwe_prepare(const hwe_engine_t &engine, hw_u32 first_seat, hw_u32 next_step,
+                        hwe_bench<Group> *bench) {
+  enum : hw_u32 { Vectors = hwe_dots<Group>::Vectors };
+  const hwe_place place = hwe_my_place();
+  if (threadIdx.x == 0) {
+    bench->any = 0;
+  }
+  __syncthreads();
+  if (threadIdx.x < Group) {
+    hwe_turn turn = {};
+    const hw_u32 number = first_seat + threadIdx.x;
+    if (number < engine.seat_count && engine.seats[number].state == HWE_SEAT_RUNS) {
+      const hwe_seat &seat = engine.seats[number];
+      turn.runs = 1;
+      turn.position = seat.rollout.length;
+      turn.ingests = !seat.refused && !seat.given_up && turn.position < seat.end &&
+                     turn.position >= seat.rollout.prompt_tokens && !seat.ended;
+      if (turn.ingests) {
+        bench->any = 1;
+      }
+    }
+    bench->turn[threadIdx.x] = turn;
+  }
+  __syncthreads();
+  if (bench->any) {
+    hwe_dots<Group> dots;
+    hwe_multiply<false>(bench->h, place.quarter, engine.w_q + place.pair, HWE_PAIRS, &dots);
+    HW_UNROLL
+    for (hw_u32 at = 0; at < Vectors; ++at) {
+      const hw_u32 row = place.quarter * Vectors + at, number = first_seat + row;
+      if (bench->turn[row].ingests) {
+        const hw_u16 low = hw_to_half(dots.of[2 * at]), high = hw_to_half(dots.of[2 * at + 1]);
+        ((hw_u32 *)engine.queries)[(hw_u64)number * HWE_PAIRS + place.pair] =
+            low | (hw_u32)high << 16;
+        hwe_refuse(engine, number, HWE_STATUS_BAD_QUERY,
+                   hwe_is_bad(dots.of[2 * at]) || hwe_is_bad(dots.of[2 * at + 1]) ||
+                       hwe_is_bad_half(low) || hwe_is_bad_half(high));
+      }
+    }
+  }
+  __syncthreads();
+  for (hw_u32 row = threadIdx.x / 32; row < Group; row += HWE_WARPS) {
+    const hwe_turn turn = bench->turn[row];
+    if (!turn.runs) {
+      continue;
+    }
+    const hw_u32 lane = threadIdx.x % 32, number = first_seat + row;
+    hwe_seat *seat = engine.seats + number;
+    const hw_u32 refused = seat->refused;
+    if (turn.ingests && !refused) {
+      const hw_u32 tasks = hwe_tasks_of(engine, turn.position);
+      hw_u32 place_of = 0;
+      if (lane == 0) {
+        seat->awaits = 1;
+        place_of = atomicAdd(&engine.control->step[next_step].tasks, tasks);
+      }
+      place_of = __shfl_sync(HW_ALL_LANES, place_of, 0);
+      hwe_task *list = engine.tasks + (hw_u64)next_step * engine.task_capacity + place_of;
+      for (hw_u32 at = lane; at < tasks; at += 32) {
+        list[at] = hwe_task{number, (hw_u32)(seat->rollout.blocks / HWE_RECORD_ALIGNMENT), at,
+                            turn.position};
+      }
+    } else if (lane == 0 &&
+               (refused || seat->given_up || turn.position >= seat->end)) {
+      seat->status = hwe_first_status(refused);
+      atomicAdd(&engine.control->running, 0xFFFFFFFFu);
+      hw_fence_system();  // what it has written is there before its state tells
+      hw_store_word_device(&seat->state, HWE_SEAT_DONE);
+    }
+  }
+  __syncthreads();
+}
+
+// What a block keeps in shared memory for the groups that it works on.
+template <hw_u32 Group>
+struct hwe_room {
+  hwe_engine_t engine;
+  hwe_bench<Group> bench;
+  hw_u32 tables[2 * HWE_TABLE_ENTRIES];
+};
+
+HW_DEV void hwe_copy_tables(const hwe_engine_t &engine, hw_u32 *tables) {
+  for (hw_u32 at = threadIdx.x; at < 2 * HWE_TABLE_ENTRIES; at += blockDim.x) {
+    tables[at] = engine.tables[at];
+  }
+}
+
+// Whether any seat of the group has something to do.
+template <hw_u32 Group>
+HW_DEV hw_u32 hwe_is_busy(const hwe_engine_t &engine, hw_u32 first_seat, hwe_bench<Group> *bench) {
+  __syncthreads();
+  if (threadIdx.x == 0) {
+    bench->any = 0;
+  }
+  __syncthreads();
+  if (threadIdx.x < Group && first_seat + threadIdx.x < engine.seat_count) {
+    const hw_u32 state = hw_load_word_device(&engine.seats[first_seat + threadIdx.x].state);
+    if (state == HWE_SEAT_NEW || state == HWE_SEAT_RUNS) {
+      bench->any = 1;
+    }
+  }
+  __syncthreads();
+  const hw_u32 any = bench->any;
+  __syncthreads();  // all have read it
+  return any;
+}
+
+// Everything of a step but attention, for one group. `draws`: also logits and tokens, else other kernels
+// have drawn them.
+template <hw_u32 Group>
+HW_DEV void hwe_tail(const hwe_engine_t &engine, hw_u32 group, hw_u32 next_step, bool draws,
+                     hwe_room<Group> *room) {
+  hwe_bench<Group> *bench = &room->bench;
+  const hw_u32 first_seat = group * Group, warp = threadIdx.x / 32, lane = threadIdx.x % 32;
+  if (!hwe_is_busy(engine, first_seat, bench)) {
+    return;
+  }
+  if (draws && hwe_load_outputs(engine, first_seat, bench)) {
+    for (hw_u32 tile = 0; tile < engine.pitch / HWE_PITCH; ++tile) {
+      hwe_make_logits<Group>(engine, bench->x, first_seat, tile);
+    }
+    __syncthreads();
+    for (hw_u32 row = warp; row < Group && first_seat + row < engine.seat_count; row += HWE_WARPS) {
+      if (engine.seats[first_seat + row].awaits && !engine.seats[first_seat + row].refused) {
+        hwe_draw<32>(engine, first_seat + row, &bench->drawing[warp], room->tables);
+      }
+    }
+  }
+  for (hw_u32 row = warp; row < Group && first_seat + row < engine.seat_count; row += HWE_WARPS) {
+    hwe_seat *seat = engine.seats + first_seat + row;
+    const hw_u32 state = hw_load_word_device(&seat->state);
+    __syncwarp();
+    if (state == HWE_SEAT_NEW) {
+      hw_fence_device();
+      hwe_open(engine, seat, lane);
+    }
+  }
+  __syncthreads();
+  for (hw_u32 at = threadIdx.x; at < Group * HWE_DIMS; at += HWE_THREADS) {
+    const hw_u32 seat = first_seat + at / HWE_DIMS;
+    float h = 0.0f;
+    if (seat < engine.seat_count && engine.seats[seat].state == HWE_SEAT_RUNS &&
+        !engine.seats[seat].refused && engine.seats[seat].rollout.length < engine.seats[seat].end) {
+      h = ((const float *)(engine.arena + engine.seats[seat].rollout.state))[at % HWE_DIMS];
+    }
+    bench->h[at / HWE_DIMS][at % HWE_DIMS] = h;
+  }
+  for (hw_u32 turn = 0; turn < engine.given_turns; ++turn) {
+    __syncthreads();
+    if (threadIdx.x == 0) {
+      bench->any = bench->more = 0;
+    }
+    __syncthreads();
+    hwe_plan(engine, first_seat, turn == 0, bench);
+    __syncthreads();
+    if (bench->any) {
+      hwe_ingest(engine, first_seat, bench);
+    }
+    if (!bench->more) {
+      break;
+    }
+  }
+  hwe_prepare(engine, first_seat, next_step, bench);
+}
+
+#endif  // HW_STEP_CUH

@@ -1,0 +1,266 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Runs of the engine's kernels beside the golden model; each raises if a byte differs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from descring_cuda.engine import CudaEngine, tasks_of
+from descring_cuda.machine import Machine
+from descring_model.engine import contract
+from descring_model.engine.attention import attend
+from descring_model.engine.batch import Batch
+from descring_model.engine.interface import STATUS_NAMES, Engine
+from descring_model.engine.model import ModelEngine
+from descring_model.engine.records import kv_blocks
+
+Change = Callable[[Batch], None]
+BLOCK = contract.BLOCK_BYTES
+MIXED: list[dict[str, Any]] = [
+    {"temperature": 0.0},
+    {"temperature": 1.0, "seed": 3},
+    {"temperature": 0.7, "top_k": 20, "top_p": 0.8, "seed": 99, "sample": 4, "group": 9},
+    {"temperature": 3.0, "top_p": 0.5, "seed": 1 << 40, "eos": 7},
+    {"temperature": 0.25, "top_k": 1, "seed": 5},
+]
+
+
+def poison(batch: Batch) -> None:
+    """Fill every block with NaN: what is behind a length must not be used."""
+    blocks = sum(len(batch.blocks(place)) for place in range(len(batch.offsets)))
+    batch.arena[: blocks * BLOCK] = 0xFF
+
+
+def agree(
+    machine: Machine,
+    prompts: Sequence[Sequence[int]],
+    room: int,
+    parameters: Sequence[dict[str, Any]],
+    calls: Sequence[int | Sequence[int]],
+    *,
+    change: Change = poison,
+    vocabulary: int = contract.VOCABULARY,
+    given_turns: int = 16,
+    task_blocks: int | None = None,
+) -> list[str]:
+    """Advance the same rollouts by both engines; the names of the statuses of the last call.
+
+    ``calls`` holds the ends of each call of the kernels' engine; the golden model gets the last.
+    """
+    first = ModelEngine(vocabulary)
+    expected, golden = _advance(first, prompts, room, parameters, calls[-1:], change)
+    with CudaEngine(
+        vocabulary, machine=machine, given_turns=given_turns, task_blocks=task_blocks
+    ) as second:
+        arena, found = _advance(second, prompts, room, parameters, calls, change)
+    assert found.tolist() == golden.tolist(), (found, golden)
+    differ = np.flatnonzero(arena != expected)
+    assert not len(differ), f"{len(differ)} of {len(arena)} bytes differ, first at {differ[0]}"
+    return [STATUS_NAMES[status] for status in found.tolist()]
+
+
+def _advance(
+    engine: Engine,
+    prompts: Sequence[Sequence[int]],
+    room: int,
+    parameters: Sequence[dict[str, Any]],
+    calls: Sequence[int | Sequence[int]],
+    change: Change,
+) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint32]]:
+    count = len(prompts) * -(-room // contract.BLOCK_TOKENS)
+    order = np.random.default_rng(5).permutation(count)
+    batch = Batch(engine, prompts, room, parameters, order=order)
+    change(batch)
+    statuses = np.zeros(0, dtype=np.uint32)
+    for ends in calls:
+        wanted = np.ascontiguousarray(
+            np.broadcast_to(np.asarray(ends, dtype=np.uint32), batch.offsets.shape)
+        )
+        statuses = engine.advance(batch.arena, batch.offsets, wanted)
+    return batch.arena.copy(), statuses
+
+
+def decodes(machine: Machine) -> None:
+    """Every way to draw a token, in one call."""
+    prompts = [[1, 2, 3], [5] * 40, [7], [9, 8], [0]]
+    agree(machine, prompts, 64, MIXED, [[36, 44, 34, 33, 3]])
+
+
+def groups_of_every_size(machine: Machine) -> None:
+    """So many rollouts that a block has 8 and 16 of them, the last one not all."""
+    for count in (10, 18):
+        parameters = [{**MIXED[at % len(MIXED)], "sample": at} for at in range(count)]
+        agree(machine, [[at] for at in range(count)], 32, parameters, [5])
+
+
+def decodes_in_pieces(machine: Machine) -> None:
+    """The same bytes in several calls, some of which end within a prompt [NUM-008]."""
+    prompts = [[1, 2, 3], [5] * 20]
+    agree(machine, prompts, 32, MIXED[1:3], [[2, 7], [4, 7], [9, 22], [12, 24]], given_turns=3)
+
+
+def grown(length: int, seed: int = 1) -> Change:
+    """Rollouts that have so many tokens already, with random keys, values and states."""
+
+    def change(batch: Batch) -> None:
+        rng = np.random.default_rng(seed)
+        poison(batch)
+        for place in range(len(batch.offsets)):
+            blocks = batch.blocks(place)
+            pages = kv_blocks(batch.arena)
+            for token in range(length):
+                at = int(blocks[token // contract.BLOCK_TOKENS])
+                pages[at, :, token % contract.BLOCK_TOKENS] = rng.normal(0, 1.5, (2, contract.DIMS))
+            batch.state(place)[:] = rng.standard_normal(contract.DIMS)
+            batch.record(place)["length"] = length
+
+    return change
+
+
+def long_sequences(machine: Machine) -> None:
+    """More partial results than one warp joins, ragged ends, tasks of every size [ATT-006]."""
+    for length, blocks in ((31, 1), (255, 8), (300, 4), (520, 2), (520, 1), (2350, 8), (2350, 1)):
+        agree(
+            machine, [[1], [2]], 2400, MIXED[1:3], [length + 2], change=grown(length),
+            task_blocks=blocks,
+        )  # fmt: skip
+
+
+def vocabularies(machine: Machine) -> None:
+    """One token, few tokens, many equal logits; a block a row, and ties at the cut."""
+    hot = [{"temperature": 4.0, "seed": 8, "top_k": 2, "top_p": 0.9}]
+    agree(machine, [[0]], 8, MIXED[1:2], [6], vocabulary=1)
+    agree(machine, [[4, 2]], 32, hot, [20], vocabulary=5)
+    agree(machine, [[1], [4999]], 8, [hot[0], MIXED[3]], [5], vocabulary=5000)
+
+    def flat(batch: Batch) -> None:
+        grown(40)(batch)
+        for place in range(len(batch.offsets)):
+            at = int(batch.blocks(place)[0])
+            batch.arena[at * BLOCK + BLOCK // 2 : (at + 1) * BLOCK] = 0
+            at = int(batch.blocks(place)[1])
+            batch.arena[at * BLOCK + BLOCK // 2 : (at + 1) * BLOCK] = 0
+
+    for size in (1000, 4200):  # all logits are 0: only ids decide
+        ties = [
+            {"temperature": 1.0, "top_k": 7, "seed": 3},
+            {"temperature": 1.0, "top_p": 0.3, "seed": 4},
+            {"temperature": 1.0, "top_k": 500, "top_p": 0.5, "seed": 5},
+        ]
+        agree(machine, [[1]] * 3, 64, ties, [41], change=flat, vocabulary=size)
+
+
+def ends_of_sentence(machine: Machine) -> None:
+    """A rollout that has made its ``eos`` repeats it; a given one does not count [SAMP-007]."""
+    hot = [
+        {"temperature": 1.0, "seed": 1, "eos": 3},
+        {"temperature": 4.0, "seed": 8, "eos": 1},
+        {"temperature": 4.0, "seed": 10, "eos": 2},
+    ]
+    prompts = [[1], [4, 2], [4, 2]]
+    agree(machine, prompts, 32, hot, [[1, 2, 2], [9, 7, 7], 30], vocabulary=5)
+
+
+def outputs(machine: Machine) -> None:
+    """Every word of the attention's output, which a token seldom shows [ATT-001..ATT-007]."""
+    for length, blocks in ((40, 1), (300, 8), (300, 2), (2350, 4)):
+        with CudaEngine(machine=machine) as engine:
+            batch = Batch(engine, [[1], [2]], 2400, MIXED[1:3])
+            grown(length)(batch)
+            ends = np.full(2, length + 1, dtype=np.uint32)
+            tasks = int(tasks_of(ends, len(batch.arena), blocks).sum())
+            address = machine.allocate(len(batch.arena))
+            machine.write(address, batch.arena)
+            seats = engine.seats(address, len(batch.arena), 2, tasks, blocks)
+            seats.assign(batch.offsets, ends)
+            seats.finish()
+            seats.attend()
+            found = np.empty((2, contract.DIMS), dtype=np.uint32)
+            queries = np.empty((2, contract.DIMS), dtype=np.float16)
+            machine.read(seats.addresses["outputs"], found)
+            machine.read(seats.addresses["queries"], queries)
+            maps = [batch.blocks(place) for place in range(2)]
+            lengths = np.full(2, length)
+            golden, _ = attend(queries, kv_blocks(batch.arena), maps, lengths)
+            differ = int((golden.view(np.uint32) != found).sum())
+            assert not differ, f"{differ} words differ at {length} tokens, {blocks} blocks a task"
+            seats.close()
+            machine.free(address)
+
+
+def _set(**members: Any) -> Change:
+    def change(batch: Batch) -> None:
+        for name, value in members.items():
+            batch.record(1)[name] = value
+
+    return change
+
+
+def _state(value: float, length: int) -> Change:
+    def change(batch: Batch) -> None:
+        grown(length)(batch)
+        batch.state(1)[5] = value
+
+    return change
+
+
+def _slot(plane: int, value: float) -> Change:
+    def change(batch: Batch) -> None:
+        grown(40)(batch)
+        kv_blocks(batch.arena)[int(batch.blocks(1)[1]), plane, 3] = value
+
+    return change
+
+
+def _map(batch: Batch) -> None:
+    batch.blocks(1)[2] = 1 << 20
+
+
+def _token(batch: Batch) -> None:
+    batch.tokens(1)[2] = contract.VOCABULARY
+
+
+REFUSALS: list[tuple[str, Change, int]] = [
+    ("BAD_RECORD", _set(prompt_tokens=0), 8),
+    ("BAD_RECORD", _set(temperature=float("nan")), 8),
+    ("BAD_RECORD", _set(temperature=1e-4), 8),
+    ("BAD_RECORD", _set(top_p=0.0), 8),
+    ("BAD_RECORD", _set(state=4), 8),
+    ("BAD_RECORD", _set(tokens=1 << 63), 8),
+    ("BAD_RECORD", _set(blocks=1 << 40), 8),
+    ("BAD_RECORD", lambda batch: None, 0xFFFFFFFF),
+    ("BAD_BLOCK", _map, 90),
+    ("BAD_TOKEN", _token, 8),
+    ("BAD_STATE", _state(6e7, 2), 3),
+    ("BAD_QUERY", _state(4e5, 3), 8),
+    ("BAD_QUERY", _state(float("nan"), 3), 8),
+    ("BAD_SCORE", _slot(0, float("nan")), 44),
+    ("BAD_SCORE", _slot(0, float("inf")), 44),
+    ("BAD_OUTPUT", _slot(1, float("inf")), 44),
+    ("OK", _set(length=9, temperature=-1.0), 8),
+]
+"""Status, what is wrong with the second rollout, and its end; the first is not affected."""
+
+
+def refusals(machine: Machine) -> None:
+    """Each status, with nothing of the refused position written [REC-004] [NUM-007]."""
+    for status, change, end in REFUSALS:
+        found = agree(
+            machine, [[1, 2, 3], [4, 5, 6]], 96, MIXED[1:3], [[min(end, 44), end]], change=change
+        )
+        assert found == ["OK", status], (found, status, end)
+
+
+CASES = (
+    decodes,
+    groups_of_every_size,
+    decodes_in_pieces,
+    ends_of_sentence,
+    outputs,
+    long_sequences,
+    vocabularies,
+    refusals,
+)
