@@ -162,7 +162,7 @@ module desc_fetch_props
 
   logic started_q = 1'b0;
   logic past_working_q = 1'b0;
-  logic past_waits_q, past_run_q, past_valid_q, used_q;
+  logic past_waits_q, past_run_q, past_valid_q, past_starves_q, used_q;
   logic [63:0] past_araddr_q;
   logic [7:0] past_arlen_q, past_log2_q;
   logic [63:6] past_line_q;
@@ -173,6 +173,8 @@ module desc_fetch_props
     past_waits_q   <= working && arvalid && !arready_i;
     past_valid_q   <= working && arvalid;
     past_run_q     <= run_i;
+    past_starves_q <= working && run_i && bursts_q == 32'd0 && !arvalid && arrived == taken &&
+        cmd_tail_i != asked_q;
     past_araddr_q  <= araddr;
     past_arlen_q   <= arlen;
     past_log2_q    <= cmd_log2_i;
@@ -243,6 +245,12 @@ module desc_fetch_props
   `HW_ASSERT_IF(ErrorShown_A, (valid || error) && taken == watch_i, error == watched_error_q)
   // the error stays with its line
   `HW_ASSERT_IF(ErrorKept_A, watched_inside, watched_place[DESC_BITS] == watched_error_q)
+
+  // [DB-001] [RING-001] progress: with nothing in flight and nothing in the buffer, a published line
+  // is requested in the next cycle, also if all of the greatest ring is published at once
+  `HW_ASSERT_IF(RequestsPublished_A, past_starves_q, arvalid)
+  // progress: what has arrived is valid, or shown as failed, until it is taken
+  `HW_ASSERT_IF(OffersArrived_A, arrived != taken, valid || error)
 
   // the unit's counters agree with the handshakes
   `HW_ASSERT_IF(CountersAgree_A, 1'b1, u_dut.head_index_q == taken &&

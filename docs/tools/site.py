@@ -45,7 +45,7 @@ _STATED = re.compile(rf"<(?P<tag>strong|td)>(?P<rule>{_RULE})(?=</)")
 _CITED = re.compile(rf"\b{_RULE}\b")
 _TAG = re.compile(r"(<[^>]+>)")
 _UNLINKED = ("a", "pre", "script", "style", "h1", "h2", "h3")
-_BRACKETS = rf"\[(?:{_RULE}|[a-z])\](?!\()"
+_BRACKETS = rf"\[(?:{_RULE}|[A-Z]{{2,}}|[a-z])\](?!\()"
 _BEFORE_REFERENCES = 175
 _ROLE = r":(?:attr|class|data|exc|func|meth|mod):`[~.]?([^`]+)`"
 _BEFORE_CODE = 195

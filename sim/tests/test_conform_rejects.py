@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 from conform_support import named, rules_with_tests, run_rules
 from descring_sim.conform.duts.find import find_dut
+from descring_sim.conform.proof.families import statements
 from descring_sim.conform.proof.mutants import WrongImplementation, load
+from descring_sim.conform.proof.statements import prepare, try_statement
 from descring_sim.support.mutant import MutantError
 
 PYTHON = load(("python",))
@@ -33,6 +35,15 @@ def test_is_rejected_under_its_rule(mutant: WrongImplementation, tmp_path: Path)
     dut = find_dut(mutant.write(tmp_path / "dut"))
     dut.build(tmp_path / "build")
     assert mutant.rule in named(run_rules(dut, [mutant.rule]))
+
+
+def test_wrong_statements_are_rejected(tmp_path: Path) -> None:
+    """Some of the ways to get a statement of the contract wrong; the command tries all of them."""
+    dut = prepare(tmp_path / "contract")
+    chosen = [one for one in statements() if one.family != "slot-bits"][::60]
+    outcomes = [try_statement(dut, one) for one in chosen]
+    assert len(outcomes) > 10
+    assert [o.statement for o in outcomes if not o.rejected] == []
 
 
 def test_a_list_that_does_not_fit_is_an_error(tmp_path: Path) -> None:

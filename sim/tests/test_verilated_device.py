@@ -57,6 +57,35 @@ def test_the_seed_decides_the_cycles() -> None:
     assert cycles[0] == cycles[1] != cycles[2]
 
 
+def test_the_greatest_rings_are_full_at_once() -> None:
+    """[RING-001] [RING-005] [RING-010] [DB-002] [REG-060]: 65536 lines by one doorbell.
+
+    No completion is taken until all of them fill the done ring; what then waits for room completes
+    once there is some.
+    """
+    slots = 1 << contract.RING_LOG2_MAX
+    lines = streams.generate(slots + 8, seed=58, profile="nop")
+    with (
+        VerilatedDevice(1 << 24, first_index=0xFFFF_FFF0) as device,
+        CommandQueue(device, cmd_slots=slots, done_slots=slots) as queue,
+    ):
+        assert queue.submit(lines[:slots]) == slots
+        for tail, more in ((slots, lines[slots:]), (slots, lines[:0])):
+            for _ in range(400):
+                device.step(1000)
+                if (device.read32(REG["DONE_TAIL"]) - 0xFFFF_FFF0) % (1 << 32) == tail:
+                    break
+            assert queue.answered == tail
+            assert queue.submit(more) == len(more)
+        device.step(1000)
+        assert queue.answered == slots
+        assert device.read32(REG["CNT_STALL_CYCLES"]) > 0
+        done = queue.poll(slots)
+        rest = queue.drain()
+        taken = np.concatenate([done, rest])
+        assert first_difference(complete(lines, first_index=0xFFFF_FFF0), taken) is None
+
+
 def test_time_passes_only_when_asked() -> None:
     """step() lets exactly so many cycles pass; reads of memory none."""
     with VerilatedDevice(MEMORY) as device:

@@ -134,7 +134,7 @@ def read_only_registers(bench: Bench) -> None:
         for register in contract.REGISTERS:
             if register.access == "ro":
                 bench.write(register.name, int(bench.rng.integers(0, 1 << 32)))
-        bench.rest()
+        bench.rest("DB-004")
         bench.start()
         bench.submit(bench.lines(4))
         bench.rest(registers=())
