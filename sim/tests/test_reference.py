@@ -29,7 +29,7 @@ module {name} #(
     parameter int Width = 8
 ) (
     // Clock; what
-    // comes in.
+    // enters.
     input wire logic clk_i,
     input wire logic [Width-1:0] data_i,
     // What leaves.
@@ -61,7 +61,7 @@ def test_ports_have_width_direction_and_meaning(small: Path) -> None:
     assert "\n## `rl_runtime_mmio`\n\nAdds one.\n\n" in page
     for row in (
         "| `Width` | 8 | Bits. |",
-        "| `clk_i` | in | 1 | Clock; what comes in. |",
+        "| `clk_i` | in | 1 | Clock; what enters. |",
         "| `data_i` | in | 7:0 |  |",
         "| `data_o` | out | 7:0 | What leaves. |",
     ):
@@ -71,7 +71,7 @@ def test_ports_have_width_direction_and_meaning(small: Path) -> None:
 def test_a_port_without_a_comment_is_an_error(small: Path) -> None:
     """The page would be silent about it."""
     source = small / "rtl" / "rl_runtime_axi.sv"
-    text = source.read_text().replace("    // Clock; what\n    // comes in.\n", "")
+    text = source.read_text().replace("    // Clock; what\n    // enters.\n", "")
     source.write_text(text)
     with pytest.raises(SimulationError, match=r"rl_runtime_axi.sv: expected clk_i on a line"):
         ports_doc.render(small)
