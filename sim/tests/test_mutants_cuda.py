@@ -15,7 +15,7 @@ from descring_sim.mutation.session import Once, Status, Verdict
 from descring_sim.support import paths
 from descring_sim.support.mutant import Mutant, Run, load
 
-SHAPES = ("latency", "throughput", "mailbox")
+RUNS = ("latency", "throughput", "mailbox", "engine", "resident")
 FAULT = ("now->errors += step.error != 0;", "")
 
 
@@ -32,7 +32,7 @@ def test_every_mutant_changes_the_present_kernels_once() -> None:
     for mutant in listed:
         text = (folders()[0] / mutant.file).read_text(encoding="utf-8")
         assert mutant.mutate(text) != text
-        assert {(run.block, run.config in SHAPES) for run in mutant.runs} == {("cuda", True)}
+        assert {(run.block, run.config in RUNS) for run in mutant.runs} == {("cuda", True)}
 
 
 def test_a_mutant_that_does_not_build_is_invalid(tmp_path: Path) -> None:
