@@ -19,9 +19,10 @@ def test_the_loops_neither_allocate_nor_call_nor_fault() -> None:
     found = subprocess.run([PLAIN, "guard", "200000"], capture_output=True, text=True, check=False)
     assert found.returncode == 0, found.stdout + found.stderr
     rows = found.stdout.splitlines()
-    assert [row[:23].strip() for row in rows[:3]] == [
+    # Each region reports when it ends, the worker's beside the other two.
+    assert {row[:23].strip() for row in rows[:3]} == {
         "region submit and poll",
         "region rollouts",
         "region worker",
-    ]
+    }
     assert all(row.endswith(" 0 allocations, 0 system calls, 0 page faults") for row in rows[:3])

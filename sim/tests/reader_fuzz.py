@@ -12,6 +12,7 @@ import argparse
 import collections
 import io
 import json
+import mmap
 import os
 import random
 import resource
@@ -35,8 +36,8 @@ from descring_sim.faults import report as fault_report
 from descring_sim.replay import cosim
 from descring_sim.support import paths
 
-MEMORY = 512 << 20
-"""Bytes that a command may have in memory, Python and all libraries included."""
+MEMORY = 384 << 20
+"""Bytes that a command may add to the 128 MiB or so of Python and all libraries."""
 DEADLINE_S = 20
 SEEDS = 7
 
@@ -243,14 +244,18 @@ def _archive(data: bytes, draw: random.Random) -> bytes:
 def run(reader: Reader, path: Path) -> Outcome:
     """Read ``path`` in a process of its own."""
     printed = os.memfd_create("stderr")
+    # A suite's process has grown by all the tests before: what counts is what the command adds.
+    idle = mmap.mmap(-1, 8)
     child = os.fork()
     if child == 0:
+        idle[:] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss.to_bytes(8, "little")
+        data = int(Path("/proc/self/statm").read_text().split()[5]) * resource.getpagesize()
         null = os.open(os.devnull, os.O_RDWR)
         os.dup2(null, 1)
         os.dup2(printed, 2)
         program.prepare_streams()  # under pytest Python's own are others
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        resource.setrlimit(resource.RLIMIT_DATA, (2 * MEMORY, 2 * MEMORY))
+        resource.setrlimit(resource.RLIMIT_DATA, (data + 2 * MEMORY,) * 2)
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
         signal.alarm(DEADLINE_S)
         code = program.guarded("descring", lambda: reader.read(path))
@@ -261,7 +266,8 @@ def run(reader: Reader, path: Path) -> Outcome:
     size = os.lseek(printed, 0, os.SEEK_END)
     text = os.pread(printed, size, 0).decode(errors="replace")
     os.close(printed)
-    return Outcome(os.waitstatus_to_exitcode(status), text, usage.ru_maxrss * 1024)
+    added = usage.ru_maxrss - int.from_bytes(idle[:], "little")
+    return Outcome(os.waitstatus_to_exitcode(status), text, added * 1024)
 
 
 def cases(folder: Path, count: int, seed: int) -> Iterator[tuple[Reader, bytes, Outcome]]:

@@ -11,9 +11,11 @@ from descring_sim.support import paths
 
 IN_PLACE = {
     "conform/duts/core.py": "requests to a simulator, in the folder of its run",
+    "conform/duts/dut_file.py": "the stamp of a build, under the build's lock",
     "conform/duts/rtl_source.py": "sources of a build, whose folder is renamed when it is whole",
     "conform/proof/accepted.py": "variants of examples, in the folder of a proof",
     "conform/proof/mutants.py": "copies with an error, in the folder of a proof",
+    "conform/suite/device_bus.py": "no file: bytes of a register, by strobes",
     "cosim/build.py": "inputs of a build, which counts from its stamp on",
     "gen/readers.py": "probes in a temporary folder",
     "mutation/formal.py": "mutated sources, in a folder of their own",

@@ -26,7 +26,7 @@ LEXERS = {
     ".css": "css",
     ".cu": "cuda",
     ".cuh": "cuda",
-    ".d2": "d2",
+    ".d2": "bash",  # comments and quoted labels; Pygments has no lexer of its own
     ".h": "cpp",
     ".j2": "html+jinja",
     ".html": "html+jinja",
