@@ -150,6 +150,7 @@ def _run_fuzz(program: Path, stores: int, *options: str) -> subprocess.Completed
     )
 
 
+@pytest.mark.slow
 def test_random_stores_into_a_live_segment(tmp_path: Path) -> None:
     """[RING-006] [RING-009] [RING-010]: no crash, no hang, nothing wrong that passes for right.
 

@@ -9,6 +9,7 @@ import pytest
 CHECK = Path(__file__).resolve().parents[1] / "native" / "check"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments", ["kv 200000", "rollouts 50000 7", "slab 50000"])
 def test_stress_program_holds(arguments: str) -> None:
     """[COW-001..COW-009] [KV-002..KV-008] [PIPE-003..PIPE-012] [ROLL-003] [ROLL-005]

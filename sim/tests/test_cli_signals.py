@@ -32,6 +32,7 @@ def _usual_signals() -> None:
         signal.signal(number, signal.SIG_DFL)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", CODES)
 @pytest.mark.parametrize("command", LONG)
 def test_a_signal_at_any_time_of_the_start_ends_it_in_order(

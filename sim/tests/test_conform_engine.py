@@ -223,6 +223,7 @@ def failures(open_engine: Callable[[int], Any], cases: list[Any]) -> list[Result
     return [result for result in found if result.status.bad]
 
 
+@pytest.mark.slow
 def test_ours_conform() -> None:
     """Every case passes and compares something, in a process of its own.
 

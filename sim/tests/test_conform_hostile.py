@@ -66,6 +66,7 @@ def test_stray_bytes_are_an_error(
     assert message in text
 
 
+@pytest.mark.slow
 def test_half_a_reply_has_a_deadline(tmp_path: Path) -> None:
     """The head of a reply, and then nothing: the deadline is that of the whole reply."""
     data = struct.pack("<4sI", b"DRC1", 1000)

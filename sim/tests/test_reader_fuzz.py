@@ -13,6 +13,7 @@ COUNT = 210
 SEED = 20241130
 
 
+@pytest.mark.slow
 def test_damaged_files_of_every_kind_end_in_order(tmp_path: Path) -> None:
     """Exit codes 0, 1 and 2 only, one line for an error, no hang, and little memory."""
     actual = list(reader_fuzz.cases(tmp_path, COUNT, SEED))
