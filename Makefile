@@ -94,7 +94,7 @@ lint-python: setup  ## ruff, mypy, imports, wording
 		|| { echo 'the files above are not formatted; fix with: .venv/bin/ruff format' >&2; exit 1; }
 	@$(BIN)/mypy --strict --no-error-summary $(foreach p,pymodel host cuda sim,$(wildcard $(p)/descring_*))
 	@for suite in $(SUITES); do \
-		MYPYPATH=$$suite:host/tests $(BIN)/mypy --strict --no-error-summary --explicit-package-bases $$suite; \
+		MYPYPATH=$$suite:host/tests:examples/labs $(BIN)/mypy --strict --no-error-summary --explicit-package-bases $$suite; \
 	done
 	@report=$$($(BIN)/lint-imports --no-logo --no-cache 2>&1) || { echo "$$report" >&2; exit 1; }
 	@MYPYPATH=bench:pymodel/tests $(BIN)/mypy --strict --no-error-summary --explicit-package-bases \

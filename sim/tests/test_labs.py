@@ -27,10 +27,10 @@ TIMEOUT_S = 300.0
 
 def lab(name: str, folder: Path, *arguments: str, cpus: int = 2) -> tuple[int, str, str]:
     """Run a lab as its user does: exit code, stdout, stderr."""
-    command = [sys.executable, LABS / f"{name}.py", "--repetitions", "8", "--seed", "1"]
+    command = [sys.executable, str(LABS / f"{name}.py"), "--repetitions", "8", "--seed", "1"]
     allowed = sorted(os.sched_getaffinity(0))[:cpus]
     done = subprocess.run(
-        [*command, "--out", folder, *arguments],
+        [*command, "--out", str(folder), *arguments],
         capture_output=True,
         text=True,
         timeout=TIMEOUT_S,
