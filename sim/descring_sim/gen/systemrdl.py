@@ -18,7 +18,7 @@ _HEADER = """\
 // Generated from pymodel/descring_model/contract.py; do not edit, run `make gen`.
 //
 // The registers of the device in SystemRDL 2.0 [REG-000..REG-07C]. What no property can express
-// stands in the contract (docs/contract.md): what ENABLE locks, legal doorbells, side effects.
+// is in the contract (docs/contract.md): what ENABLE locks, legal doorbells, side effects.
 
 property rule {
   component = reg;
