@@ -138,8 +138,8 @@ synth: setup  ## synthesise every RTL module: cells, flip-flops, logic depth, no
 
 # What takes too long for `make test`; one target after the other.
 NIGHTLY := campaign ci-snippet conform-proof doc-commands docs engine-compare faults formal formal-mutants \
-	guard host-interrupts host-models host-sanitize host-soak mutants mutants-cuda mutants-model reader-fuzz \
-	rollouts-stress soak synth test
+	guard host-interrupts host-models host-sanitize host-soak labs-ordering mutants mutants-cuda \
+	mutants-model reader-fuzz rollouts-stress soak synth test
 
 .PHONY: nightly
 nightly:  ## everything in full, with a seed that is drawn and printed
@@ -258,6 +258,10 @@ timing-diagram: setup  ## redraw docs/timing.svg from waves of the current RTL
 .PHONY: labs
 labs: setup  ## six effects of the machine under a ring, each with prediction, controls and a verdict
 	@$(BIN)/python examples/labs/all.py
+
+.PHONY: labs-ordering
+labs-ordering: setup  ## 10^9 turns of each litmus test of the labs without a forbidden outcome
+	@$(BIN)/python examples/labs/memory_ordering.py --turns 1000000000 --only plain
 
 .PHONY: bench
 bench: setup  ## run the benchmarks in bench/; each verifies the results that it timed
