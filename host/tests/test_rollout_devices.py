@@ -187,7 +187,7 @@ def held(result: ShareResult) -> tuple[int, ...]:
 
 
 class Acting:
-    """The native engine, which does something in its ``at``-th call."""
+    """The native engine, which does something in its ``at``-th call; 0: in each."""
 
     def __init__(self, act: Callable[[], None], at: int) -> None:
         self.vocabulary = VOCABULARY
@@ -198,7 +198,7 @@ class Acting:
     def advance(self, *arguments: Any) -> Any:
         """As the native engine."""
         self.calls += 1
-        if self.calls == self._at:
+        if self._at in (0, self.calls):
             self._act()
         return NATIVE.advance(*arguments)
 
@@ -370,6 +370,26 @@ def test_a_caller_that_leaves_early_ends_every_device() -> None:
             one = Runtime(device, engine=NATIVE, **LIMITS)
             run(one, GIVEN, ASKED)
             assert_same(expected, one)
+
+
+def test_a_device_ends_in_the_middle_of_its_share() -> None:
+    """Once the caller has left, it does not make what nobody waits for."""
+    left = threading.Event()
+
+    def slow() -> None:
+        if left.wait(60):
+            time.sleep(0.02)
+
+    with open_device("cpu") as first, open_device("model") as second:
+        watched = Acting(slow, at=0)
+        runtime = Runtime(devices=[first, second], engine=[NATIVE, watched], groups_at_once=4, **LIMITS)
+        for group in runtime.run(GIVEN, samples=3, new_tokens=200):
+            assert group.number < 8
+            left.set()
+            break
+        ticks = -(-4 * 3 * 7 // 6)
+        assert 0 < watched.calls < ticks
+    assert runtime.devices[1].groups == ()
 
 
 def run_lazily(runtime: Runtime) -> Iterator[Group]:
