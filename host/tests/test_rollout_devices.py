@@ -382,7 +382,9 @@ def test_a_device_ends_in_the_middle_of_its_share() -> None:
 
     with open_device("cpu") as first, open_device("model") as second:
         watched = Acting(slow, at=0)
-        runtime = Runtime(devices=[first, second], engine=[NATIVE, watched], groups_at_once=4, **LIMITS)
+        runtime = Runtime(
+            devices=[first, second], engine=[NATIVE, watched], groups_at_once=4, **LIMITS
+        )
         for group in runtime.run(GIVEN, samples=3, new_tokens=200):
             assert group.number < 8
             left.set()

@@ -223,7 +223,7 @@ def test_tokens_are_those_of_the_options(tmp_path: Path) -> None:
 
 
 def test_devices_give_the_files_of_one(tmp_path: Path) -> None:
-    """[LOG-004] [COW-010] Byte by byte; each device says what it did and has a log of its own."""
+    """[LOG-004] [COW-010] Byte by byte; each device names what it did and has a log of its own."""
     making = ("--engine", "native", "--scorer", "2", "--boundary-rewards")
     for name, where in {"one": ("--backend", "model"), "more": ("--devices", "cpu,model")}.items():
         folder = tmp_path / name
