@@ -75,7 +75,8 @@ check-suites: setup  ## the suites of make check
 	@$(COSIM) --sim icarus --case '^desc_ring[.]' cocotb_tests/desc_ring
 
 .PHONY: test
-test: gen-check lint requirements  ## everything before a change is merged: check, all rules, all suites, quick tier
+test: setup  ## everything before a change is merged: check, all rules, all suites, quick tier
+	@$(MAKE) --no-print-directory --jobs 2 --output-sync=line lint-python lint-rtl gen-check requirements
 	@$(UNIT) -m '$(UNIT_TIER)' $(UNIT_SUITES)
 	@$(COSIM) cocotb_tests
 
