@@ -68,7 +68,7 @@ module rollout_worker_fsm_props
   line_finish u_finish (
       .flags_i  (flags_q),
       .decodes_i(decodes_q),
-      .seq_len_i(seq_len),
+      .length_i (seq_len[7:0]),
       .paused_i (paused),
       .flags_o  (flags),
       .score_o  (score)

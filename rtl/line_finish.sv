@@ -14,8 +14,8 @@ module line_finish
     // What line_accept noted of the completion.
     input wire logic [15:0] flags_i,
     input wire logic        decodes_i,
-    // Result of the worker.
-    input wire logic [31:0] seq_len_i,
+    // Result of the worker: the lowest byte of the final length; decoding pauses.
+    input wire logic [ 7:0] length_i,
     input wire logic        paused_i,
     // Flags of the completion; float32 bits of the score, where the line is scored.
     output logic     [15:0] flags_o,
@@ -27,9 +27,9 @@ module line_finish
   // is first, the pattern fills the 24-bit significand three times, and the truncated rest starts
   // with a one again: more than half, so rounding is always up. For score 255, all ones, the carry
   // gives the exponent of 1.0. Computed at elaboration, for each of the 256 scores.
-  function automatic logic [8191:0] scores(input logic [7:0] largest_exponent);
+  function automatic logic [256*31-1:0] scores(input logic [7:0] largest_exponent);
     logic [7:0] pattern, exponent;
-    logic [31:0] bits;
+    logic [30:0] bits;
     int score, i;
     scores = '0;
     for (score = 1; score < 256; score = score + 1) begin
@@ -41,13 +41,13 @@ module line_finish
           exponent = exponent - 8'd1;
         end
       end
-      bits = {1'b0, exponent, pattern[6:0], pattern, pattern} + 32'd1;
-      scores[32*score+:32] = bits;
+      bits = {exponent, pattern[6:0], pattern, pattern} + 31'd1;
+      scores[31*score+:31] = bits;
     end
   endfunction
 
-  // The exponent of 0.5 to just below 1, biased.
-  localparam logic [8191:0] Scores = scores(8'd126);
+  // The exponent of 0.5 to just below 1, biased. No score has a sign.
+  localparam logic [256*31-1:0] Scores = scores(8'd126);
 
   always_comb begin
     flags_o = flags_i;
@@ -56,7 +56,7 @@ module line_finish
     end
   end
 
-  assign score_o = Scores[32*seq_len_i[7:0]+:32];
+  assign score_o = {1'b0, Scores[31*32'(length_i)+:31]};
 
 endmodule
 

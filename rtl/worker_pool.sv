@@ -167,7 +167,7 @@ module worker_pool
   line_finish u_line_finish (
       .flags_i  (end_note_q[15:0]),
       .decodes_i(end_note_q[16]),
-      .seq_len_i(end_seq_len_q),
+      .length_i (end_seq_len_q[7:0]),
       .paused_i (end_paused_q),
       .flags_o  (end_flags),
       .score_o  (end_score)
