@@ -23,7 +23,7 @@ from descring_host import CommandQueue, Device, open_device
 from descring_model import Lines, complete, contract, first_difference, streams
 from descring_model.program import run_program
 from labkit.driver import Lab, chosen_options, measure, options, report, run_native, undisturbed
-from labkit.lab import Claim, Control, Medians
+from labkit.lab import Claim, Control, Values
 from labkit.native import HERE, LabError, Loop, build
 from spsc_ring import product
 
@@ -94,12 +94,12 @@ def doorbell_alone(device: Device) -> float:
     return sorted(took)[4]
 
 
-def predicted(name: str) -> Callable[[Medians], float]:
+def predicted(name: str) -> Callable[[Values], float]:
     """The ratio of 1 to 64 lines a doorbell, from what one doorbell costs."""
 
-    def of(medians: Medians) -> float:
-        floor = medians[f"{name}, 64"]
-        cost = medians[alone(name)]
+    def of(values: Values) -> float:
+        floor = values[f"{name}, 64"]
+        cost = values[alone(name)]
         # The native worker takes lines while the doorbell's cache line is on its way.
         return (floor + cost / 2) / floor if name == "cpu" else max(cost, floor) / floor
 
