@@ -75,7 +75,8 @@ check-suites: setup  ## the suites of make check
 	@$(COSIM) --sim icarus --case '^desc_ring[.]' cocotb_tests/desc_ring
 
 .PHONY: test
-test: gen-check lint requirements  ## everything before a change is merged: check, all rules, all suites, quick tier
+test: setup  ## everything before a change is merged: check, all rules, all suites, quick tier
+	@$(MAKE) --no-print-directory --jobs 2 --output-sync=line lint-python lint-rtl gen-check requirements
 	@$(UNIT) -m '$(UNIT_TIER)' $(UNIT_SUITES)
 	@$(COSIM) cocotb_tests
 
@@ -94,13 +95,16 @@ lint-python: setup  ## ruff, mypy, imports, wording
 		|| { echo 'the files above are not formatted; fix with: .venv/bin/ruff format' >&2; exit 1; }
 	@$(BIN)/mypy --strict --no-error-summary $(foreach p,pymodel host cuda sim,$(wildcard $(p)/descring_*))
 	@for suite in $(SUITES); do \
-		MYPYPATH=$$suite:host/tests $(BIN)/mypy --strict --no-error-summary --explicit-package-bases $$suite; \
+		MYPYPATH=$$suite:host/tests:examples/labs $(BIN)/mypy --strict --no-error-summary --explicit-package-bases $$suite; \
 	done
 	@report=$$($(BIN)/lint-imports --no-logo --no-cache 2>&1) || { echo "$$report" >&2; exit 1; }
 	@MYPYPATH=bench:pymodel/tests $(BIN)/mypy --strict --no-error-summary --explicit-package-bases \
 		bench $(wildcard examples/*.py) hatch_build.py
 	@$(BIN)/mypy --strict --no-error-summary docs/tools/pictures.py docs/tools/check_site.py
-	@MYPYPATH=examples/vip $(BIN)/mypy --strict --no-error-summary --explicit-package-bases examples/vip
+	@for folder in vip labs; do \
+		MYPYPATH=examples/$$folder $(BIN)/mypy --strict --no-error-summary --explicit-package-bases \
+			examples/$$folder; \
+	done
 	@$(BIN)/descring dev words
 
 .PHONY: gen
@@ -135,8 +139,8 @@ synth: setup  ## synthesise every RTL module: cells, flip-flops, logic depth, no
 
 # What takes too long for `make test`; one target after the other.
 NIGHTLY := campaign ci-snippet conform-proof doc-commands docs engine-compare faults formal formal-mutants \
-	guard host-interrupts host-models host-sanitize host-soak mutants mutants-cuda mutants-model reader-fuzz \
-	rollouts-stress soak synth test
+	guard host-interrupts host-models host-sanitize host-soak labs-ordering mutants mutants-cuda \
+	mutants-model reader-fuzz rollouts-stress soak synth test
 
 .PHONY: nightly
 nightly:  ## everything in full, with a seed that is drawn and printed
@@ -251,6 +255,14 @@ doc-commands: setup  ## run every command of README, tutorials and guides as pri
 .PHONY: timing-diagram
 timing-diagram: setup  ## redraw docs/timing.svg from waves of the current RTL
 	@$(BIN)/descring dev timing-diagram -o docs/timing.svg
+
+.PHONY: labs
+labs: setup  ## six effects of the machine under a ring, each with prediction, controls and a verdict
+	@$(BIN)/python examples/labs/all.py
+
+.PHONY: labs-ordering
+labs-ordering: setup  ## 10^9 turns of each litmus test of the labs without a forbidden outcome
+	@$(BIN)/python examples/labs/memory_ordering.py --turns 1000000000 --only plain
 
 .PHONY: bench
 bench: setup  ## run the benchmarks in bench/; each verifies the results that it timed

@@ -16,8 +16,19 @@ KERNELS = {
 }
 
 
-@pytest.mark.parametrize("program", KERNELS)
-@pytest.mark.parametrize("arch", ARCHITECTURES)
+# The two large programs take half a minute for an architecture: nightly compiles them for each.
+@pytest.mark.parametrize(
+    ("program", "arch"),
+    [
+        pytest.param(
+            program,
+            arch,
+            marks=[pytest.mark.nightly] * (arch != "sm_90" and program != PROGRAM),
+        )
+        for program in KERNELS
+        for arch in ARCHITECTURES
+    ],
+)
 def test_kernels_compile_without_a_warning(program: str, arch: str) -> None:
     """NVRTC's log is empty, and there is machine code of each kernel."""
     result = nvrtc.compile_program(source(program), {}, arch=arch)

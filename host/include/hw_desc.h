@@ -154,6 +154,34 @@ typedef uint64_t hw_u64;
 #define HW_IRQ_MASK_HALTED_BIT 1  // [REG-04C]
 #define HW_IRQ_MASK_ERROR_BIT 2  // [REG-04C]
 
+// Masks of the bit fields of the registers, in place.
+#define HW_CTRL_ENABLE_MASK 0x00000001u  // [REG-008]
+#define HW_CTRL_RESET_MASK 0x00000002u  // [REG-008]
+#define HW_CTRL_RESUME_MASK 0x00000004u  // [REG-008]
+#define HW_CTRL_SPLIT_REWARD_MASK 0x00000008u  // [REG-008]
+#define HW_CTRL_REQUIRE_CHECKED_MASK 0x00000010u  // [REG-008]
+#define HW_CTRL_PUBLISH_TAILS_MASK 0x00000020u  // [REG-008]
+#define HW_STATUS_READY_MASK 0x00000001u  // [REG-00C]
+#define HW_STATUS_RUNNING_MASK 0x00000002u  // [REG-00C]
+#define HW_STATUS_HALTED_MASK 0x00000004u  // [REG-00C]
+#define HW_STATUS_BAD_CONFIG_MASK 0x00000100u  // [REG-00C]
+#define HW_STATUS_BAD_DOORBELL_MASK 0x00000200u  // [REG-00C]
+#define HW_STATUS_BUS_ERROR_MASK 0x00000400u  // [REG-00C]
+#define HW_RING_LOG2_CMD_MASK 0x000000FFu  // [REG-02C]
+#define HW_RING_LOG2_DONE_MASK 0x0000FF00u  // [REG-02C]
+#define HW_RING_LOG2_REWARD_MASK 0x00FF0000u  // [REG-02C]
+#define HW_IRQ_STATUS_COMPLETION_MASK 0x00000001u  // [REG-048]
+#define HW_IRQ_STATUS_HALTED_MASK 0x00000002u  // [REG-048]
+#define HW_IRQ_STATUS_ERROR_MASK 0x00000004u  // [REG-048]
+#define HW_IRQ_MASK_COMPLETION_MASK 0x00000001u  // [REG-04C]
+#define HW_IRQ_MASK_HALTED_MASK 0x00000002u  // [REG-04C]
+#define HW_IRQ_MASK_ERROR_MASK 0x00000004u  // [REG-04C]
+
+// A bit field of a register, by its mask: HW_FIELD_GET(HW_RING_LOG2_DONE_MASK, word) takes its
+// value out of a word, HW_FIELD_PREP(HW_RING_LOG2_DONE_MASK, value) puts one in place.
+#define HW_FIELD_GET(mask, word) (((hw_u32)(word) & (mask)) / ((mask) & (~(mask) + 1u)))
+#define HW_FIELD_PREP(mask, value) (((hw_u32)(value) * ((mask) & (~(mask) + 1u))) & (mask))
+
 // The descriptor, and its completion [DESC-014].
 typedef struct hw_desc {
   HW_ALIGNED(HW_CACHE_LINE_BYTES) hw_u16 opcode;  // byte 0 [DESC-001]

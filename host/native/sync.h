@@ -24,7 +24,7 @@ typedef _Atomic uint32_t hw_word_t;
 #define HW_SPINS(count) ((count) / HW_SPIN_DIVISOR)
 #endif
 
-// check/guard.c watches the thread from the one to the other: no allocation, system call or page fault
+// check/guard_watch.c watches the thread from the one to the other: no allocation, system call or page fault
 // may occur there. Entering twice is entering once.
 #ifdef HW_GUARD
 void hw_guard_enter(const char *region);

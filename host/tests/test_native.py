@@ -139,6 +139,7 @@ def test_closing_while_another_thread_is_inside_a_call(tmp_path: Path, kind: str
     assert result.stdout.count("good") == 3
 
 
+@pytest.mark.slow
 def test_each_file_of_the_core_calls_only_what_stands_before_it(tmp_path: Path) -> None:
     """The layers that ``build.CORE`` lists; a file that is not in the list is not in the core."""
     script = importlib.util.spec_from_file_location("native_build", NATIVE / "build.py")

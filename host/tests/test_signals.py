@@ -189,6 +189,7 @@ def test_a_worker_under_nohup_outlives_its_terminal() -> None:
     assert json.loads(server.communicate(timeout=PATIENCE_S)[0])["reason"] == "SIGTERM"
 
 
+@pytest.mark.slow
 def test_a_second_signal_does_not_disturb_the_end() -> None:
     """[LIFE-001]: whenever it comes: no traceback, nothing left, exit code 0."""
     for turn in range(12):

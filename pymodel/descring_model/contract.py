@@ -107,6 +107,11 @@ class Register:
     meaning: str
     bits: tuple[Bits, ...] = field(default=())
 
+    def access_of(self, bits: Bits) -> str:
+        """How a bit field is accessed: as its register, unless that has bits of several sorts."""
+        own = self.access == "mixed" or bits.owner == "self-clearing"
+        return bits.owner if own else self.access
+
 
 FIELDS: tuple[Field, ...] = (
     Field("DESC-001", 0, 2, "opcode", "what to do (section 2)"),
@@ -291,6 +296,12 @@ def canonical() -> str:
 CONTRACT_SHA256 = hashlib.sha256(canonical().encode()).hexdigest()
 CONTRACT_HASH = int(CONTRACT_SHA256[:8], 16)
 """What REG CONTRACT_HASH reads: the first 32 bits of SHA-256 over :func:`canonical` [REG-07C]."""
+
+
+def reset_value(register: Register) -> int:
+    """What a register reads after reset; the hash is no part of the data that it is taken over."""
+    return CONTRACT_HASH if register.name == "CONTRACT_HASH" else register.reset
+
 
 EARLIER_HASHES = {1: 0x95E8373E}
 """CONTRACT_HASH of each earlier version, so that a device of one can be told from a broken one."""

@@ -207,6 +207,7 @@ def test_what_a_rollout_gets_does_not_depend_on_timing(
     assert found[0] == found[1]
 
 
+@pytest.mark.slow
 def test_no_small_configuration_stalls() -> None:
     """[PIPE-012] [KV-006] [PIPE-010] All of 864: two groups of two, the least arenas and credits.
 

@@ -21,7 +21,7 @@ SLOW = frozenset(
     for name in (
         *("bootstrap", "bridge", "campaign", "cli_programs", "conform_report", "device"),
         *("environment", "examples", "foreign_variables", "imports", "installed", "other_user"),
-        *("replay_rtl",),
+        *("fusesoc", "replay_rtl"),
         *("conform_campaign", "conform_processes", "conform_shell", "conform_simulations"),
         *("conform_suite", "formal", "formal_quick", "formal_streams", "mutants", "mutants_host"),
         *("runner", "shell", "soak", "synth", "tiers", "timing_diagram", "verilated_core"),

@@ -37,6 +37,7 @@ def bombs() -> Iterator[tuple[str, bytes]]:
     yield "a long list of files", file.getvalue()
 
 
+@pytest.mark.slow
 def test_an_archive_that_expands_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -258,6 +258,7 @@ class Raises(ModelEngine):
 """
 
 
+@pytest.mark.slow
 def test_engine_that_dies_or_hangs_is_a_result(tmp_path: Path) -> None:
     """The case ends, the next one runs in a new process."""
     (tmp_path / "engines.py").write_text(ENGINES)

@@ -79,6 +79,7 @@ def test_a_folder_in_brackets(tmp_path: Path, descring: Command) -> None:
     assert "a[/b]/x.toml" in result.stdout
 
 
+@pytest.mark.slow
 def test_reports_of_many_stay_inside_and_apart(tmp_path: Path, descring: Command) -> None:
     """Implementations called `..` and alike get a folder each, below the one that was named."""
     names = ("..", "..", "same", "SAME", "a/../../b")
@@ -116,6 +117,7 @@ def test_a_changed_implementation_has_another_hash(tmp_path: Path) -> None:
     assert len(seen) == 2
 
 
+@pytest.mark.slow
 def test_a_campaign_refuses_a_changed_implementation(tmp_path: Path, descring: Command) -> None:
     """What a state file has of the implementation before a change does not count after it."""
     file = tmp_path / "dut.py"

@@ -139,7 +139,14 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize("mutant", WRONG, ids=lambda mutant: mutant.name)
+@pytest.mark.parametrize(
+    "mutant",
+    [
+        pytest.param(mutant, marks=[pytest.mark.nightly] * (mutant.rule == "LIFE-003"))
+        for mutant in WRONG
+    ],
+    ids=lambda mutant: mutant.name,
+)
 def test_a_wrong_shell_is_rejected_under_its_rule(
     mutant: WrongImplementation, tmp_path: Path
 ) -> None:

@@ -22,7 +22,10 @@ from descring_sim.conform.suite.catalogue import all_tests, select
 from descring_sim.conform.suite.declare import NOT_APPLICABLE
 from descring_sim.conform.suite.vector import Draw, Vector
 
-SLOW = ("verilated-16-workers", "acme-slow", "nimbus-slow-memory")
+SLOW = (
+    *("verilated-16-workers", "verilated-slow-memory", "acme-slow"),
+    *("nimbus-icarus", "nimbus-slow-memory"),
+)
 """To build or to run; ``descring dev conform-proof`` tries all of them."""
 
 

@@ -22,7 +22,9 @@ GENERATED = (
     "host/include/hw_desc.h",
     "docs/contract.md",
     "docs/requirements.md",
+    "rtl/descring_regs.rdl",
 )
+GENERATED_SOURCES = tuple(path for path in GENERATED if not path.endswith(".md"))
 
 # Typed by hand from the contract's prose, against a fault that data and generator share.
 LAW = {
@@ -167,9 +169,9 @@ def test_gen_check_names_a_stale_file(checkout: Path, path: str, damage: str) ->
 
 
 def test_gen_check_passes_what_gen_wrote(checkout: Path) -> None:
-    """All ten files are examined, and are up to date."""
+    """All eleven files are examined, and are up to date."""
     result = CliRunner().invoke(gen_check, ["--root", str(checkout)])
-    assert (result.exit_code, result.output) == (0, "10 generated files are up to date\n")
+    assert (result.exit_code, result.output) == (0, "11 generated files are up to date\n")
 
 
 def test_interrupted_writing_leaves_the_old_file(
@@ -178,6 +180,7 @@ def test_interrupted_writing_leaves_the_old_file(
     """A failure before the last step leaves the old bytes and no temporary file."""
     file = checkout / GENERATED[0]
     file.write_text("old")
+    present = sorted(file.parent.iterdir())
 
     def fail(self: Path, target: Path) -> None:
         raise OSError("no space left")
@@ -186,7 +189,7 @@ def test_interrupted_writing_leaves_the_old_file(
     result = CliRunner().invoke(gen, ["--root", str(checkout)])
     assert (result.exit_code, file.read_text()) == (2, "old")
     assert "no space left" in result.output
-    assert [item.name for item in file.parent.iterdir()] == [file.name]
+    assert sorted(file.parent.iterdir()) == present
 
 
 def test_broken_test_file_is_an_error_before_anything_is_written(checkout: Path) -> None:
@@ -308,7 +311,34 @@ def test_header_compiles_without_a_warning(tmp_path: Path, command: list[str]) -
     _quiet([*command, *strict], tmp_path)
 
 
-@pytest.mark.parametrize("path", GENERATED[:2])
+FIELD_USER = """\
+#include <stdio.h>
+#include "hw_desc.h"
+int main(void) {
+  hw_u32 sizes = HW_FIELD_PREP(HW_RING_LOG2_CMD_MASK, 16) |
+      HW_FIELD_PREP(HW_RING_LOG2_DONE_MASK, 5) | HW_FIELD_PREP(HW_RING_LOG2_REWARD_MASK, 0x1FFu);
+  printf("%08X %u %u %u %u\\n", sizes, HW_FIELD_GET(HW_RING_LOG2_DONE_MASK, sizes),
+      HW_FIELD_GET(HW_RING_LOG2_REWARD_MASK, sizes),
+      HW_FIELD_GET(HW_STATUS_BUS_ERROR_MASK, ~0u), HW_FIELD_GET(HW_STATUS_BUS_ERROR_MASK, 0x3FFu));
+  return 0;
+}
+"""
+
+
+@pytest.mark.parametrize(
+    "command",
+    [["gcc", "-std=c11", "-x", "c"], ["g++", "-std=c++11", "-x", "c++"]],
+    ids=["c11", "c++11"],
+)
+def test_field_macros_place_and_take_a_bit_field(tmp_path: Path, command: list[str]) -> None:
+    """[REG-02C] [REG-00C] A value too wide for its field is cut off; the other fields stay."""
+    (tmp_path / "hw_desc.h").write_text(c_header.render())
+    (tmp_path / "user").write_text(FIELD_USER)
+    _quiet([*command, "-Wall", "-Wextra", "-Werror", "user", "-o", "program"], tmp_path)
+    assert _quiet(["./program"], tmp_path).stdout == "00FF0510 5 255 1 0\n"
+
+
+@pytest.mark.parametrize("path", GENERATED_SOURCES)
 def test_generated_sources_keep_the_line_length(checkout: Path, path: str) -> None:
     """Generated sources obey the limit of 100 columns like all others."""
     lines = (checkout / path).read_text().splitlines()

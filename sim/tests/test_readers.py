@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from descring_model import contract
 from descring_sim.gen import c_header, nvrtc, readers, systemverilog
-from descring_sim.gen.constants import by_name
+from descring_sim.gen.constants import c_by_name
 from descring_sim.support.errors import SimulationError
 
 needs_nvrtc = pytest.mark.skipif(
@@ -48,6 +48,12 @@ C_FAULTS = {
     "wrong opcode": (r"(HW_OPCODE_STOP) 255u", r"\1 254u", ("constant OPCODE_STOP",)),
     "signed constant": (r"(HW_OPCODE_STOP) 255u", r"\1 255", ("constant OPCODE_STOP",)),
     "wrong register": (r"(HW_REG_CTRL) 0x008u", r"\1 0x010u", ("constant REG_CTRL",)),
+    "wrong mask": (
+        r"(HW_RING_LOG2_DONE_MASK) 0x0000FF00u",
+        r"\1 0x0000FE00u",
+        ("constant RING_LOG2_DONE_MASK",),
+    ),
+    "missing mask": (r"#define HW_IRQ_MASK_ERROR_MASK .*\n", "", ("IRQ_MASK_ERROR_MASK",)),
     "wrong hash": (r"(HW_CONTRACT_HASH) 0x.", r"\1 0xA", ("constant CONTRACT_HASH",)),
     "missing constant": (r"#define HW_FLAG_DONE .*\n", "", ("FLAG_DONE",)),
     "ring on one cache line": (
@@ -167,7 +173,7 @@ def test_nvrtc_is_asked_about_everything() -> None:
     """Three facts a field, two a struct and two a constant are asserted, none twice."""
     texts = [text for _, text in readers.nvrtc_assertions()]
     fields = len(contract.FIELDS) + len(("head", "tail"))
-    assert len(texts) == 3 * fields + 2 * 2 + 2 * len(by_name())
+    assert len(texts) == 3 * fields + 2 * 2 + 2 * len(c_by_name())
     assert len(set(texts)) == len(texts)
 
 

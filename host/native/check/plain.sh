@@ -13,8 +13,11 @@ sources=("$here"/../*.c "$here"/../{engine,rollouts}/*.c)
 # explore.c contains the source that it checks.
 [ "$program" != explore ] || sources=()
 options=()
-# guard.c watches loops that spin, and names what calls in them.
-[ "$program" != guard ] || options=(-DHW_GUARD '-DHW_SPINS(count)=(1 << 30)' -rdynamic)
+# The guard watches loops that spin, and names what calls in them.
+if [ "$program" = guard ]; then
+  options=(-DHW_GUARD '-DHW_SPINS(count)=(1 << 30)' -rdynamic)
+  sources+=("$here/guard_watch.c")
+fi
 "${CC:-cc}" ${options[@]+"${options[@]}"} -std=c11 -O2 -fno-strict-aliasing -ffp-contract=off -Wall -Wextra -Werror -pthread -I"$here/.." \
   -I"$here/../../include" ${sources[@]+"${sources[@]}"} "$here/$program.c" -o "$out/$program"
 "$out/$program" "$@"

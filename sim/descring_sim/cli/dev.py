@@ -31,7 +31,10 @@ COMMANDS = {
     ),
     "faults": ("faults.__main__:main", "Inject faults between host and device."),
     "soak": ("campaign.soak:main", "Run the testbenches over many seeds."),
-    "reference": ("cli.reference:reference", "Write the reference pages of docs/reference."),
+    "reference": (
+        "cli.reference:reference",
+        "Write the pages of docs/reference, and descring.core.",
+    ),
     "timing-diagram": ("gen.timing_diagram:main", "Draw the timing diagram of a descriptor."),
 }
 """Where each command is, and its line in the list of commands."""

@@ -19,6 +19,10 @@ from descring_sim.waves import window
 
 BUILD_TIMEOUT_S = 900.0
 
+# What a testbench reaches: ports, and what else the top itself declares. cocotb's runner makes every
+# signal of the hierarchy public, which Verilator then keeps and the C++ compiler pays for.
+_PUBLIC = '`verilator_config\npublic_flat_rw -module "{top}" -var "*"\n'
+
 Parameters = Mapping[str, int | str]
 
 
@@ -94,7 +98,9 @@ def build(
     files = filelist.collect(rtl_dir, top)
     args = simulator.build_args(waves=waves, coverage=coverage)
     own, text = window.recorder(simulator.name, top) if waves else (None, "")
+    public = _PUBLIC.format(top=top) if simulator.name == "verilator" else ""
     identity = [simulator.name, simulator.version, top, sorted(parameters.items()), args, text]
+    identity += [public]
     key = build_cache.key([*identity, simulators.TIMESCALE], (*files.sources, *files.headers))
     # The model that Verilator links keeps this name, and make cannot take every other.
     directory = plain_paths.plain(build_root) / simulator.name / f"{top}-{key}"
@@ -109,6 +115,9 @@ def build(
             (directory / own).parent.mkdir(parents=True, exist_ok=True)
             (directory / own).write_text(text, encoding="utf-8")
             inputs += [str(directory / own)] * (simulator.name == "icarus")
+        if public:
+            (directory / "public.vlt").write_text(public, encoding="utf-8")
+            args = [*args, "--no-public-flat-rw", str(directory / "public.vlt")]
         log = directory / "build.log"
         code = run_child(
             {

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from descring_model import contract
 
-from descring_sim.gen.constants import C_PREFIX, Constant, groups
+from descring_sim.gen.constants import C_PREFIX, Constant, c_groups
 
 _HEADER = """\
 // SPDX-License-Identifier: Apache-2.0
@@ -53,6 +53,13 @@ typedef struct hw_ring {
 HW_STATIC_ASSERT(sizeof(hw_ring_t) == HW_RING_SLOTS_OFFSET, "the slots follow head and tail");
 """
 
+_FIELDS = """
+// A bit field of a register, by its mask: HW_FIELD_GET(HW_RING_LOG2_DONE_MASK, word) takes its
+// value out of a word, HW_FIELD_PREP(HW_RING_LOG2_DONE_MASK, value) puts one in place.
+#define HW_FIELD_GET(mask, word) (((hw_u32)(word) & (mask)) / ((mask) & (~(mask) + 1u)))
+#define HW_FIELD_PREP(mask, value) (((hw_u32)(value) * ((mask) & (~(mask) + 1u))) & (mask))
+"""
+
 _FOOTER = """
 #endif  // HW_DESC_H
 """
@@ -83,8 +90,8 @@ def _struct() -> str:
 def render() -> str:
     """The text of the header."""
     parts = [_HEADER]
-    for group in groups():
+    for group in c_groups():
         parts.append(f"\n// {group.title}.\n")
         parts.extend(_define(item) for item in group.constants)
-    parts.extend([_struct(), _RING, _FOOTER])
+    parts.extend([_FIELDS, _struct(), _RING, _FOOTER])
     return "".join(parts)

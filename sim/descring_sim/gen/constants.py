@@ -128,9 +128,16 @@ def _register_bits() -> Iterator[Constant]:
             yield from _position(register.name, item, register.rule)
 
 
+def _register_masks() -> Iterator[Constant]:
+    for register in contract.REGISTERS:
+        for item in register.bits:
+            name = f"{register.name}_{item.name}_MASK"
+            yield Constant(name, item.mask, WORD_BITS, f"[{register.rule}]", True)
+
+
 def groups() -> tuple[Group, ...]:
     """Every constant of the contract under its heading; ``ValueError`` if two share a name."""
-    result = (
+    return _checked(
         Group("Identity", tuple(_identity())),
         Group("Line and rings", tuple(_geometry())),
         Group("Checksum and tag", tuple(_checksum())),
@@ -141,6 +148,15 @@ def groups() -> tuple[Group, ...]:
         Group("Byte addresses of the registers", tuple(_addresses())),
         Group("Bit positions in the registers", tuple(_register_bits())),
     )
+
+
+def c_groups() -> tuple[Group, ...]:
+    """:func:`groups`, and what C has besides: masks, where RTL selects bits by their position."""
+    masks = Group("Masks of the bit fields of the registers, in place", tuple(_register_masks()))
+    return _checked(*groups(), masks)
+
+
+def _checked(*result: Group) -> tuple[Group, ...]:
     seen: set[str] = set()
     for group in result:
         for constant in group.constants:
@@ -156,4 +172,13 @@ def groups() -> tuple[Group, ...]:
 
 def by_name() -> dict[str, Constant]:
     """Every constant by its name in RTL."""
-    return {item.name: item for group in groups() for item in group.constants}
+    return _by_name(groups())
+
+
+def c_by_name() -> dict[str, Constant]:
+    """Every constant by its name in C, without the prefix."""
+    return _by_name(c_groups())
+
+
+def _by_name(listed: tuple[Group, ...]) -> dict[str, Constant]:
+    return {item.name: item for group in listed for item in group.constants}

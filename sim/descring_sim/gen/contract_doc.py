@@ -112,9 +112,7 @@ def _registers() -> str:
                     f"0x{item.offset:02X}",
                     item.name,
                     item.access,
-                    # The hash is no part of the data that it is taken over, so its reset value
-                    # stands as 0 there.
-                    f"0x{item.reset or _hash_reset(item):X}",
+                    f"0x{contract.reset_value(item):X}",
                     item.meaning,
                 )
                 for item in contract.REGISTERS
@@ -128,22 +126,12 @@ def _registers() -> str:
                 table(
                     ("bits", "name", "access", "meaning"),
                     (
-                        (_bit_range(item), item.name, _bit_access(register, item), item.meaning)
+                        (_bit_range(item), item.name, register.access_of(item), item.meaning)
                         for item in register.bits
                     ),
                 )
             )
     return "".join(parts)
-
-
-def _bit_access(register: contract.Register, bits: contract.Bits) -> str:
-    """How a bit is accessed: as its register, unless that has bits of several sorts."""
-    own = register.access == "mixed" or bits.owner == "self-clearing"
-    return bits.owner if own else register.access
-
-
-def _hash_reset(register: contract.Register) -> int:
-    return contract.CONTRACT_HASH if register.name == "CONTRACT_HASH" else 0
 
 
 _DATA: dict[int, Callable[[], str]] = {

@@ -19,12 +19,14 @@ from descring_sim.gen import (
     requirements,
     rollout_doc,
     rollout_header,
+    systemrdl,
     systemverilog,
 )
 from descring_sim.gen.citations import scan
 from descring_sim.support.files import write_files
 
 PACKAGE = "rtl/hw_desc_pkg.sv"
+REGISTERS = "rtl/descring_regs.rdl"
 HEADER = "host/include/hw_desc.h"
 DUT_HEADER = "host/include/descring_dut.h"
 CONTRACT_PAGE = "docs/contract.md"
@@ -54,6 +56,7 @@ def render_all(root: Path) -> dict[str, str]:
     """
     return {
         PACKAGE: systemverilog.render(),
+        REGISTERS: systemrdl.render(),
         HEADER: c_header.render(),
         DUT_HEADER: dut_header.render(),
         CONTRACT_PAGE: contract_doc.render(),

@@ -59,24 +59,42 @@ def render(root: Path) -> str:
     return GENERATED + _INTRODUCTION + links + "\n\n" + "".join(_module(rtl, n) for n in ordered)
 
 
-def _module(rtl: Path, name: str) -> str:
-    sources = filelist.collect(rtl, name).sources
-    compilation, _ = slang.elaborate(sources)
+def parameters(rtl: Path, name: str) -> dict[str, tuple[int, str]]:
+    """Default and meaning of each parameter of a module in ``rtl``, in the order of its header.
+
+    Raises:
+        SimulationError: the module does not elaborate.
+    """
+    meanings = {item.name: item.comment for item in _header(rtl / f"{name}.sv", name)}
+    return {
+        item.name: (int(str(item.value.convertToInt())), meanings.get(item.name, ""))
+        for item in _parameters(_elaborate(rtl, name))
+    }
+
+
+def _elaborate(rtl: Path, name: str) -> ast.InstanceSymbol:
+    compilation, _ = slang.elaborate(filelist.collect(rtl, name).sources)
+    top: ast.InstanceSymbol
     (top,) = [item for item in compilation.getRoot().topInstances if item.name == name]
+    return top
+
+
+def _parameters(top: ast.InstanceSymbol) -> list[ast.ParameterSymbol]:
+    return [item for item in top.body.parameters if not item.isLocalParam]
+
+
+def _module(rtl: Path, name: str) -> str:
+    top = _elaborate(rtl, name)
     path = rtl / f"{name}.sv"
     declared = _header(path, name)
     text = f"## `{name}`\n\n{_purpose(path)}\n\n"
-    parameters = [item for item in top.body.parameters if not item.isLocalParam]
-    if parameters:
+    if found := _parameters(top):
         text += table(
             ("parameter", "default", "meaning"),
             _rows(
                 path,
                 declared,
-                [
-                    (item.name, (f"`{item.name}`", f"{item.value.convertToInt()}"))
-                    for item in parameters
-                ],
+                [(item.name, (f"`{item.name}`", f"{item.value.convertToInt()}")) for item in found],
             ),
         )
     return text + table(

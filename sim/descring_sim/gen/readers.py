@@ -19,7 +19,7 @@ from pathlib import Path
 from descring_model import contract
 
 from descring_sim.gen import nvrtc
-from descring_sim.gen.constants import C_PREFIX, Constant, by_name
+from descring_sim.gen.constants import C_PREFIX, Constant, by_name, c_by_name
 from descring_sim.hdl.slang import ElaborationError, elaborate
 from descring_sim.support import environment
 from descring_sim.support.errors import SimulationError
@@ -58,7 +58,11 @@ class Reading:
 
 
 def _expected(
-    *, field_kind: Callable[[int], str], constant_kind: Callable[[Constant], str], alignment: int
+    named: Mapping[str, Constant],
+    *,
+    field_kind: Callable[[int], str],
+    constant_kind: Callable[[Constant], str],
+    alignment: int,
 ) -> Reading:
     """The contract, in the type names of one language."""
     desc = Struct(
@@ -69,13 +73,14 @@ def _expected(
             for item in contract.FIELDS
         },
     )
-    constants = {name: (item.value, constant_kind(item)) for name, item in by_name().items()}
+    constants = {name: (item.value, constant_kind(item)) for name, item in named.items()}
     return Reading({DESC: desc}, constants)
 
 
 def _expected_c() -> Reading:
     line = 8 * contract.CACHE_LINE_BYTES
     expected = _expected(
+        c_by_name(),
         field_kind=lambda bits: f"u{bits}",
         constant_kind=lambda item: "int" if item.bits is None else "u32",
         alignment=line,
@@ -154,6 +159,7 @@ def systemverilog_problems(package: Path) -> list[str]:
                     },
                 )
     expected = _expected(
+        by_name(),
         field_kind=lambda bits: f"logic[{bits - 1}:0]",
         constant_kind=lambda item: "int" if item.bits is None else f"logic[{item.bits - 1}:0]",
         alignment=0,

@@ -23,6 +23,7 @@ LEXERS = {
     ".c": "c",
     ".cc": "cpp",
     ".cpp": "cpp",
+    ".core": "yaml",
     ".css": "css",
     ".cu": "cuda",
     ".cuh": "cuda",
@@ -33,6 +34,7 @@ LEXERS = {
     ".pml": "c",
     ".py": "python",
     ".pyi": "python",
+    ".rdl": "systemverilog",  # of the same comments and strings
     ".sby": "ini",
     ".sh": "bash",
     ".sv": "systemverilog",
@@ -40,6 +42,7 @@ LEXERS = {
     ".toml": "toml",
     ".txt": "ini",
     ".v": "verilog",
+    ".xdc": "tcl",
     ".yaml": "yaml",
     ".yml": "yaml",
     "Makefile": "make",

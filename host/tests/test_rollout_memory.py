@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Memory of the arena: pages that smaps confirms, and what is refused."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from descring_host import DeviceError
+from descring_rollouts.kv import PAGES, Arena, Memory, PrefixTree
+from descring_rollouts.policy_queue import PolicyQueue
+from descring_rollouts.slab import Slab
+
+
+def smaps_of(start: int) -> dict[str, int]:
+    """The numbers that smaps has of the mapping that begins at `start`; sizes in bytes."""
+    found: dict[str, int] = {}
+    inside = False
+    for line in Path("/proc/self/smaps").read_text().splitlines():
+        head = re.match(r"([0-9a-f]+)-([0-9a-f]+) ", line)
+        if head:
+            inside = int(head[1], 16) == start
+        elif inside and line.endswith(" kB"):
+            name, number = line.split(":")
+            found[name] = int(number.split()[0]) << 10
+    return found
+
+
+def rungs() -> dict[str, Memory | str]:
+    """What each rung gives on this machine: memory, or the reason."""
+    found: dict[str, Memory | str] = {}
+    for pages in PAGES:
+        try:
+            found[pages] = Memory(5 << 20, require=pages)
+        except DeviceError as error:
+            found[pages] = str(error)
+    return found
+
+
+def test_each_rung_is_what_smaps_says_or_is_refused_with_its_reason() -> None:
+    """Three MAP_HUGETLB, MADV_HUGEPAGE and small pages; small pages can always be had."""
+    found = rungs()
+    assert isinstance(found["small"], Memory)
+    mode = Path("/sys/kernel/mm/transparent_hugepage/enabled")
+    if mode.exists() and "[never]" not in mode.read_text():
+        assert isinstance(found["thp"], Memory), found["thp"]
+    for pages, memory in found.items():
+        if isinstance(memory, str):
+            assert re.match(r"cannot map 5242880 bytes: \w.*: \w+", memory), memory
+            continue
+        report = memory.report
+        assert (report.pages, report.bytes) == (pages, 6 << 20)
+        assert memory.array.shape == (6 << 20,)
+        assert not memory.array.any()
+        kernel = smaps_of(int(memory.array.ctypes.data))
+        huge = kernel["Size"] if kernel["KernelPageSize"] >= 2 << 20 else kernel["AnonHugePages"]
+        assert huge == report.huge_bytes == (0 if pages == "small" else 6 << 20)
+        assert report.huge_bytes + report.small_bytes == report.bytes
+        memory.array[:] = 255
+
+
+def test_the_best_rung_is_taken_and_the_others_have_their_reason() -> None:
+    """Whichever this machine has."""
+    found = rungs()
+    best = next(pages for pages, memory in found.items() if isinstance(memory, Memory))
+    report = Memory(5 << 20).report
+    assert report.pages == best
+    assert list(report.refused) == list(PAGES[: PAGES.index(best)])
+
+
+def test_memory_is_given_back() -> None:
+    """The mapping is gone with its last reference."""
+    memory = Memory(8 << 20, require="small")
+    start = int(memory.array.ctypes.data)
+    assert smaps_of(start)["Rss"] == 8 << 20
+    del memory
+    assert not smaps_of(start)
+
+
+def test_a_node_holds_every_page_or_the_memory_is_refused() -> None:
+    """As numa_maps has it, page by page."""
+    nodes = sorted(
+        int(path.name[4:]) for path in Path("/sys/devices/system/node").glob("node[0-9]*")
+    )
+    if not nodes:
+        pytest.skip("this kernel has no NUMA nodes")
+    memory = Memory(4 << 20, require="small", node=nodes[0])
+    assert memory.report.node == nodes[0]
+    numa = Path("/proc/self/numa_maps").read_text().splitlines()
+    line = next(row for row in numa if int(row.split()[0], 16) == memory.array.ctypes.data)
+    assert f"bind:{nodes[0]}" in line
+    assert f"N{nodes[0]}=1024" in line
+    with pytest.raises(DeviceError, match=r"cannot map .*small pages: "):
+        Memory(4 << 20, require="small", node=nodes[-1] + 1)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"size": 0},
+        {"size": (1 << 46) + 1},
+        {"size": 1, "require": "huge"},
+        {"size": 1, "node": -1},
+        {"size": 1, "node": 1024},
+    ],
+)
+def test_memory_out_of_range_is_refused(arguments: dict[str, Any]) -> None:
+    """The text names what was expected."""
+    with pytest.raises(ValueError, match="expected"):
+        Memory(**arguments)
+
+
+@pytest.mark.parametrize(
+    ("blocks", "options"),
+    [(0, {}), (1 << 31, {}), (1, {"block_bytes": 100}), (1, {"block_bytes": 0})],
+)
+def test_an_arena_out_of_range_is_refused(blocks: int, options: dict[str, Any]) -> None:
+    """Likewise."""
+    with pytest.raises(ValueError, match="expected"):
+        Arena(blocks, **options)
+
+
+def test_numbers_that_do_not_fit_are_refused_by_name() -> None:
+    """No call wraps them or fails in the binding."""
+    arena = Arena(4)
+    tree = PrefixTree(arena, nodes=2, branches=2)
+    queue = PolicyQueue(0, 0, room=2)
+    slab = Slab(2)
+    calls: list[tuple[str, Callable[[Any], Any]]] = [
+        ("handle", arena.free),
+        ("count", arena.reserve),
+        ("parent", lambda number: tree.node(number, 32)),
+        ("tokens", lambda number: tree.node(0, number)),
+        ("max_tokens", lambda number: tree.fork(1, number)),
+        ("branch", tree.release),
+        ("node", tree.count),
+        ("position", lambda number: tree.write(0, number, 1, 0)),
+        ("entry", queue.push),
+        ("remaining", lambda number: queue.push(0, remaining=number)),
+        ("start", lambda number: slab.move(1 << 32, number, 1)),
+        ("slot", slab.admit),
+    ]
+    for name, call in calls:
+        for number in (-1, 1 << 64, "1", 1.5):
+            with pytest.raises(ValueError, match=f"^{name}: expected"):
+                call(number)
+    with pytest.raises(ValueError, match="rank: expected"):
+        queue.push(0, rank=1 << 63)
+    assert len(queue) == arena.in_use == arena.reserved == 0
+
+
+def test_an_arena_larger_than_its_memory_is_refused() -> None:
+    """2 MiB have 128 blocks."""
+    with pytest.raises(ValueError, match="memory: expected"):
+        Arena(129, memory=Memory(2 << 20))
