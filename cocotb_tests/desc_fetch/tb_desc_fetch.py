@@ -95,6 +95,8 @@ class FetchTestbench(Testbench):
         await self.time.edge()
         await self.until(lambda: is_high(self._idle), 2_000, "idle_o")
         self.sink.stop()
+        # Ready is low before the flush, so that no line is taken while it is on.
+        await self.time.edge()
         self._inputs["cmd_head_i"].value = head
         self._flush.value = 1
         self.restarts += 1
