@@ -36,10 +36,10 @@ module ring_config
 
   if (OnChip) begin : gen_on_chip
     /* verilator lint_off UNUSEDSIGNAL */
-    logic unused;
+    logic unused_inputs;
     /* verilator lint_on UNUSEDSIGNAL */
-    assign unused = ^{clk_i, rst_ni, base_i, window_last_i, words_i};
-    assign ok_o   = size_ok;
+    assign unused_inputs = ^{clk_i, rst_ni, base_i, window_last_i, words_i};
+    assign ok_o          = size_ok;
   end else begin : gen_in_memory
     localparam int LineBits = $clog2(DESC_BYTES);
     localparam int WordsBits = $clog2(RING_SLOTS_OFFSET);
