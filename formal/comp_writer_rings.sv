@@ -156,8 +156,8 @@ module comp_writer_rings
                 valid_i && !stopped_i && !abort_i && !failed_i && (to_reward_i ?
                 reward_index_i - past2_reward_head_q >= reward_slots :
                 done_index_i - past2_done_head_q >= done_slots))
-  // [RING-005] each cycle in which a completion waits for room is reported, but for the first after a
-  // restart
+  // [RING-005] each cycle in which a completion waits for room is reported, but for the first after
+  // a restart
   `HW_ASSERT_IF(StallMissed_A, past2_rst_q && !past_stopped_q &&
                 valid_i && !stopped_i && !abort_i && !failed_i && (to_reward_i ?
                 reward_index_i - reward_head_i >= reward_slots :

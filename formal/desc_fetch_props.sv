@@ -218,7 +218,8 @@ module desc_fetch_props
   // mmio_regs locks size and base with the first ENABLE (ConfigLocked_A)
   `HW_ASSUME(ConfigLocked_M, !used_q || (cmd_log2_i == past_log2_q && cmd_line_i == past_line_q))
 
-  // mmio_regs enables only what has settled: no access follows a write for two cycles (EnabledSettled_A)
+  // mmio_regs enables only what has settled: no access follows a write for two cycles
+  // (EnabledSettled_A)
   `HW_ASSUME(ConfigSettled_M, !run_i || steady)
 
   // [DB-001] no unpublished line is requested
@@ -260,8 +261,8 @@ module desc_fetch_props
   // the error stays with its line
   `HW_ASSERT_IF(ErrorKept_A, watched_inside, watched_place[DESC_BITS] == watched_error_q)
 
-  // [DB-001] [RING-001] progress: with nothing in flight and nothing in the buffer, a published line
-  // is requested after two cycles, also if all of the greatest ring is published at once
+  // [DB-001] [RING-001] progress: with nothing in flight and nothing in the buffer, a published
+  // line is requested after two cycles, also if all of the greatest ring is published at once
   `HW_ASSERT_IF(RequestsPublished_A, starved_q == 2'd2, arvalid)
   // progress: what has arrived is valid, or shown as failed, until it is taken
   `HW_ASSERT_IF(OffersArrived_A, arrived != taken, valid || error)
@@ -277,8 +278,8 @@ module desc_fetch_props
   `HW_ASSERT_IF(MaskIsSize_A, settled_q,
                 32'(u_dut.slot_mask_q) == ((32'd1 << past_log2_q) - 32'd1 & 32'h0000_FFFF) &&
                 u_dut.carried_high_q == past_line_q[63:22] + 42'd1)
-  // [RING-001] [RING-004] what is measured is the line of the next index, and a burst that ends with
-  // the ring and with the page
+  // [RING-001] [RING-004] what is measured is the line of the next index, and a burst that ends
+  // with the ring and with the page
   `HW_ASSERT_IF(MeasuredLine_A, u_dut.measured_q && settled_q && steady &&
                 cmd_log2_i <= RING_LOG2_MAX,
                 u_dut.line_q == cmd_line_i + 58'(u_dut.ask_index_q & (slots - 32'd1)) &&

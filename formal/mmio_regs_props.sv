@@ -316,14 +316,16 @@ module mmio_regs_props
   // the first cycle is one of reset
   `HW_ASSUME(StartsInReset_M, started_q || !rst_ni)
 
-  // axil_slave makes no access for two cycles after a write (mmio_regs asserts it in simulation, Spaced_A)
+  // axil_slave makes no access for two cycles after a write (mmio_regs asserts it in simulation,
+  // Spaced_A)
   `HW_ASSUME(Rests_M, OnChip || !reg_valid_i || !working || rested_q == 2'd2)
   // the window is a constant of the product
   `HW_ASSUME(WindowStays_M, !started_q || window_last_i == past_window_q)
 
   // what waits to be in force was asked for in the last two cycles
   `HW_ASSERT_IF(MovesPending_A, 1'b1, OnChip ||
-                ((u_dut.moves_q != 3'd0) == first_q.valid && (u_dut.move_q != 3'd0) == second_q.valid &&
+                ((u_dut.moves_q != 3'd0) == first_q.valid &&
+                 (u_dut.move_q != 3'd0) == second_q.valid &&
                  (rested_q == 2'd0 || !first_q.valid) && (rested_q != 2'd2 || !second_q.valid)))
   // [LIFE-002] sizes and bases are checked before an ENABLE can follow them
   `HW_ASSERT_IF(Settled_A, started_q && cmd_log2 != 8'd0 && rested_q != 2'd0,

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// AXI4-Lite slave in front of the register file: at most one access a cycle, none for two cycles after
-// a write, every response OKAY.
+// AXI4-Lite slave in front of the register file: at most one access a cycle, none for two cycles
+// after a write, every response OKAY.
 //
 // Rules: DB-004 (OKAY for every address; the register file knows which exist), DB-007 (a write
 // without all four bytes reaches no register).
 //
 // Address and data of a write may arrive in any order; each is held until both are present. BVALID
-// rises in the cycle after the register file accepted the write; the register file is given two cycles
-// more before the next access, which so sees its effect. Of a write and a read that are both ready the
-// write goes first, unless the last access was a write; so neither starves the other. No ready
-// depends on a valid, and no valid on a ready. CTRL.RESET does not reset this block: the write that
-// requests the reset must get its response.
+// rises in the cycle after the register file accepted the write; the register file is given two
+// cycles more before the next access, which so sees its effect. Of a write and a read that are both
+// ready the write goes first, unless the last access was a write; so neither starves the other. No
+// ready depends on a valid, and no valid on a ready. CTRL.RESET does not reset this block: the
+// write that requests the reset must get its response.
 //
 // AXI ports keep the standard's names, without a suffix for the direction.
 `default_nettype none

@@ -115,16 +115,16 @@ module comp_writer
   localparam int SlotBits = 16;
 
   logic [31:0] done_index_q, reward_index_q;
-  // For each ring: which bits of an index choose the slot; the index at which it is full, by what the
-  // host had read in the cycle before.
+  // For each ring: which bits of an index choose the slot; the index at which it is full, by what
+  // the host had read in the cycle before.
   logic [SlotBits-1:0] done_mask_q, reward_mask_q;
   logic [SlotBits:0] done_limit_q, reward_limit_q;
   // The ring is full for its next index; in force with settled_q.
   logic done_full_q, reward_full_q;
   logic room, accept, info_ready, burst_ready, last_of_run;
 
-  // An index never passes its limit, so that no comparison by size is needed: for this index in bit 0,
-  // for the next one in bit 1.
+  // An index never passes its limit, so that no comparison by size is needed: for this index in bit
+  // 0, for the next one in bit 1.
   function automatic logic [1:0] is_full(input logic [31:0] index, input logic [SlotBits:0] limit);
     logic [SlotBits:0] left;
     left = limit - index[SlotBits:0];
@@ -136,8 +136,8 @@ module comp_writer
   assign reward_fulls = is_full(reward_index_q, reward_limit_q);
   assign room         = !(to_reward_i ? reward_full_q : done_full_q);
 
-  // The slot behind that of an index is not the next line of memory, or is in another page: for this
-  // index in bit 0, for the next one in bit 1.
+  // The slot behind that of an index is not the next line of memory, or is in another page: for
+  // this index in bit 0, for the next one in bit 1.
   function automatic logic [1:0] ends_run(input logic [SlotBits-1:0] index,
                                           input logic [SlotBits-1:0] mask,
                                           input logic [11:6] base);
@@ -201,8 +201,8 @@ module comp_writer
 
   // ---------------------------------------------------------------- gathering bursts
 
-  // The first slot of the open burst, of which the line is computed when it closes; the upper part of
-  // the address where the lower part carries.
+  // The first slot of the open burst, of which the line is computed when it closes; the upper part
+  // of the address where the lower part carries.
   logic [SlotBits-1:0] open_index_q;
   logic [63:6+SlotBits] done_carried_q, reward_carried_q;
   logic [63:6] open_base, open_line, burst_line;

@@ -12,8 +12,8 @@
 //
 // Sizing a burst takes three cycles, one sum or comparison each, so a line a cycle needs bursts of
 // three lines or more. A line published while nothing is in the way is requested two cycles later.
-//   measure: from the next index, where its line is, how much of the ring and of the page is behind it, how much
-//            is published, how much space there is
+//   measure: from the next index, where its line is, how much of the ring and of the page is behind
+//            it, how much is published, how much space there is
 //   start:   the least of these is the length; the request goes out
 //   advance: the next index moves behind the burst
 //

@@ -10,10 +10,10 @@
 // access a cycle is always accepted; reg_rvalid_o and reg_rdata_o return read data in the next
 // cycle. If an event and a write that clears it coincide, the event wins.
 //
-// With rings in memory (OnChip 0) no access may follow a write for two cycles: by then sizes and bases
-// are checked, and a doorbell or a head, judged by the indices of its own cycle, is in force. Each
-// sum and each comparison has a cycle of its own. With OnChip 1 all happens in the cycle of the
-// write.
+// With rings in memory (OnChip 0) no access may follow a write for two cycles: by then sizes and
+// bases are checked, and a doorbell or a head, judged by the indices of its own cycle, is in force.
+// Each sum and each comparison has a cycle of its own. With OnChip 1 all happens in the cycle of
+// the write.
 `default_nettype none
 `include "hw_macros.svh"
 
@@ -159,8 +159,8 @@ module mmio_regs
   // ---------------------------------------------------------------- doorbell [DB-002] [DB-006]
 
   // A write that moves an index: the new value, and how far that and the bound are ahead of the
-  // index that it may not pass. The bound of a doorbell is the present tail, that of a head [RING-010]
-  // the tail of its ring.
+  // index that it may not pass. The bound of a doorbell is the present tail, that of a head
+  // [RING-010] the tail of its ring.
   logic [2:0] moves, moves_q, move_q, move;
   logic [31:0] new_index, origin, bound, new_ahead, bound_ahead, cmd_slots, one_bad_more;
   logic repeats, doorbell_legal, head_legal, ring_doorbell;
@@ -328,7 +328,8 @@ module mmio_regs
     end
   end
 
-  // The low word carries into the high word a cycle later; with the carry added the pair is one value.
+  // The low word carries into the high word a cycle later; with the carry added the pair is one
+  // value.
   assign {tokens_carry, tokens_low} = 33'(tokens_q[31:0]) + 33'(post_tokens_i);
   assign tokens_high = tokens_q[63:32] + 32'(tokens_carry_q);
 

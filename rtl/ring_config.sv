@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Decides whether a ring may be enabled: its size is in range, its base is aligned, and it lies wholly
-// inside the memory window.
+// Decides whether a ring may be enabled: its size is in range, its base is aligned, and it lies
+// wholly inside the memory window.
 //
-// Rules: LIFE-002, RING-001, RING-004 (with words_i the 128 bytes before slot 0 belong to the ring).
+// Rules: LIFE-002, RING-001, RING-004 (with words_i the 128 bytes before slot 0 belong to the
+// ring).
 //
-// With rings in memory size and base count two cycles after they change: a subtraction in the first, a
-// comparison in the second. With OnChip only the size is checked, in the same cycle. words_i counts
-// at once.
+// With rings in memory size and base count two cycles after they change: a subtraction in the
+// first, a comparison in the second. With OnChip only the size is checked, in the same cycle.
+// words_i counts at once.
 `default_nettype none
 `include "hw_macros.svh"
 
@@ -44,8 +45,8 @@ module ring_config
     localparam int LineBits = $clog2(DESC_BYTES);
     localparam int WordsBits = $clog2(RING_SLOTS_OFFSET);
 
-    // Whole lines from the base to the end of the window, less one; negative where there is none. The
-    // bit below is the carry of one into a difference less one, for a window of whole lines.
+    // Whole lines from the base to the end of the window, less one; negative where there is none.
+    // The bit below is the carry of one into a difference less one, for a window of whole lines.
     logic [64:LineBits-1] room_q;
     logic [63:LineBits] room;
     // The bits of a number of lines that count 2^k or more, for k in range.
