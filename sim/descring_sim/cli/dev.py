@@ -12,6 +12,7 @@ COMMANDS = {
     "words": ("signoff.words:main", "Check the wording against sim/words.toml."),
     "elaborate": ("signoff.lint:main", "Elaborate each RTL module alone, without a warning."),
     "synth": ("signoff.synth:main", "Synthesise RTL modules: cells, flip-flops, logic depth."),
+    "pnr": ("signoff.pnr:main", "Place and route RTL modules: clock and critical path by seed."),
     "coverage": ("signoff.coverage:main", "Coverage of the RTL by its testbenches."),
     "formal": ("formal.__main__:main", "Prove the properties in formal/."),
     "mutants": ("mutation.rtl:main", "Mutate the RTL; the testbenches must kill each mutant."),
