@@ -84,8 +84,9 @@ test: setup  ## everything before a change is merged: check, all rules, all suit
 lint: lint-python lint-rtl  ## lint-python and lint-rtl
 
 .PHONY: lint-rtl
-lint-rtl: setup  ## each RTL module alone through both simulators' own checks, and part-selects
+lint-rtl: setup  ## each RTL module alone through both simulators' own checks; slang, verible; part-selects
 	@$(BIN)/descring dev elaborate
+	@$(BIN)/descring dev lint-others
 	@$(BIN)/descring lint-rtl
 
 .PHONY: lint-python
