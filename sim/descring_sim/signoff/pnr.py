@@ -151,16 +151,18 @@ def page(found: Sequence[Route], commit: str) -> str:
         "(the yowasp wheels). Raw figures: [pnr.json](pnr.json).\n\n"
         "MHz that nextpnr reaches, over the seeds of its placer. Each module is alone, between\n"
         "registers that replace its neighbours, with its default parameters but for the workers.\n"
-        "The counts of cells include these registers.\n"
+        "The counts of cells include these registers. What is not listed has not been run on this\n"
+        "RTL.\n"
     ]
     for name in dict.fromkeys(item.device for item in found):
         groups = list(_groups([item for item in found if item.device == name]))
         parts.append(f"\n## {DEVICES[name].title}\n\n")
-        parts.append(table(HEAD, (_row(group) for group in groups)))
+        parts.append(table(HEAD, (_row(group) for group in groups)).rstrip("\n") + "\n")
         fitting = [group for group in groups if not all(item.failure for item in group)]
         if fitting:
             parts.append("\nThe worst path of the slowest seed:\n\n")
-            parts.append(table(PATH_HEAD, (_path_row(group) for group in fitting)))
+            rows = table(PATH_HEAD, (_path_row(group) for group in fitting))
+            parts.append(rows.rstrip("\n") + "\n")
     parts.append(
         "\nA table has four inputs; RAM counts block RAMs and columns of distributed RAM. Seeds\n"
         "of one module differ, so compare medians. Tools and FPGAs are free and small: figures\n"
