@@ -81,7 +81,7 @@ def read_waivers(path: Path) -> list[Waiver]:
 
 
 def slang_warnings(rtl: Path) -> list[Warned]:
-    """What slang has to say of both devices, with every warning on.
+    """The warnings of slang over both devices, with all of them on.
 
     Raises:
         SimulationError: a device is missing, or slang finds an error.
