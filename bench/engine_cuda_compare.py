@@ -21,7 +21,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -193,11 +193,12 @@ def differing_contents(expected: Batch, got: Batch) -> int:
             (expected.state(place), got.state(place)),
         )
         for one, other in pairs:
-            one, other = np.ascontiguousarray(one), np.ascontiguousarray(other)
-            if one.shape != other.shape:
-                found += one.nbytes
+            mine = np.frombuffer(one.tobytes(), dtype=np.uint8)
+            theirs = np.frombuffer(other.tobytes(), dtype=np.uint8)
+            if mine.shape != theirs.shape:
+                found += len(mine)
             else:
-                found += int(np.count_nonzero(one.view(np.uint8) != other.view(np.uint8)))
+                found += int(np.count_nonzero(mine != theirs))
     return found
 
 
@@ -273,7 +274,7 @@ def main() -> int:
     totals: Counter[str] = Counter()
     number = options.first
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        pending = []
+        pending: list[tuple[int, Future[Compared]]] = []
         while True:
             late = time.monotonic() - start > options.seconds
             while not late and len(pending) < AT_ONCE and totals["made"] < options.tokens:

@@ -181,7 +181,7 @@ def main() -> int:
                 with busy_host(processes):
                     for way, run in ways.items():
                         timed = run(engine, arena)
-                        if not np.array_equal(timed[2], first):
+                        if first is None or not np.array_equal(timed[2], first):
                             raise SystemExit(f"{way}, {host}: the arena differs")
                         taken.setdefault((way, host), []).append(timed)
     rows: list[dict[str, Any]] = []

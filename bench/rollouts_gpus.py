@@ -46,7 +46,7 @@ def main() -> int:
     rng = np.random.default_rng(2)
     prompts = [rng.integers(0, 1024, rng.integers(8, 65)).tolist() for _ in range(GROUPS)]
     new = rng.integers(NEW_TOKENS // 2, NEW_TOKENS + 1, (GROUPS, SAMPLES))
-    ways = {
+    ways: dict[str, tuple[list[str], list[str | int]]] = {
         "native, cpu": (["cpu"], ["native"]),
         "one GPU, cpu": (["cpu"], [0]),
         "all GPUs, cpu each": (["cpu"] * gpus, list(range(gpus))),
