@@ -101,6 +101,9 @@ void measure_tree(uint32_t rounds);
 void measure_policies(uint32_t rounds);
 void measure_trace(uint32_t rounds);
 
+// kv.c: layouts of KV blocks, fetching ahead, shared and copied prefixes.
+void measure_kv(uint32_t rounds);
+
 // pipeline.c: whole runs and windows; reference_pipeline.c: the reference's own.
 void measure_windows(uint32_t lines);
 void measure_pipeline(uint32_t rollouts);
