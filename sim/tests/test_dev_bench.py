@@ -16,7 +16,7 @@ from descring_sim.support import paths
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
-def write(path: Path, program: str = "p", **figures: list[float]) -> Path:
+def write(path: Path, figures: dict[str, list[float]], program: str = "p") -> Path:
     """A file of results; names that end in _rate are better when higher."""
     found = tuple(
         results.Figure(name, "ns", "higher" if name.endswith("_rate") else "lower", tuple(values))
@@ -58,8 +58,8 @@ def test_a_change_beyond_the_threshold_is_told(
     old: float, new: float, name: str, verdict: str, descring: Command, tmp_path: Path
 ) -> None:
     """Exit code 1 for a regression alone; which direction is worse is the figure's."""
-    before = write(tmp_path / "old.json", **{name: noisy(old, 1)})
-    after = write(tmp_path / "new.json", **{name: noisy(new, 2)})
+    before = write(tmp_path / "old.json", {name: noisy(old, 1)})
+    after = write(tmp_path / "new.json", {name: noisy(new, 2)})
     done = descring("dev", "bench", "--compare", str(before), str(after))
     assert done.returncode == (verdict == "REGRESSION"), done.stdout + done.stderr
     (line,) = [line for line in done.stdout.splitlines() if line.startswith(f"{name} ")]
@@ -71,8 +71,8 @@ def test_a_change_beyond_the_threshold_is_told(
 def test_noise_alone_is_no_regression(descring: Command, tmp_path: Path) -> None:
     """The median is worse by a half, the interval reaches to no change."""
     random = np.random.default_rng(4)
-    before = write(tmp_path / "old.json", time=list(random.uniform(1, 100, 12)))
-    after = write(tmp_path / "new.json", time=list(1.3 * random.uniform(1, 100, 12)))
+    before = write(tmp_path / "old.json", {"time": list(random.uniform(1, 100, 12))})
+    after = write(tmp_path / "new.json", {"time": list(1.3 * random.uniform(1, 100, 12))})
     rows = compare.compare(results.read(before), results.read(after), 0.1)
     assert rows[0].ratio.value > 1.1 > rows[0].ratio.low
     assert descring("dev", "bench", "--compare", str(before), str(after)).returncode == 0
@@ -80,8 +80,8 @@ def test_noise_alone_is_no_regression(descring: Command, tmp_path: Path) -> None
 
 def test_the_threshold_is_the_users(descring: Command, tmp_path: Path) -> None:
     """30 % worse passes at 50 %."""
-    before = write(tmp_path / "old.json", time=noisy(100, 1))
-    after = write(tmp_path / "new.json", time=noisy(130, 2))
+    before = write(tmp_path / "old.json", {"time": noisy(100, 1)})
+    after = write(tmp_path / "new.json", {"time": noisy(130, 2)})
     both = ("--compare", str(before), str(after))
     assert descring("dev", "bench", "--threshold", "0.5", *both).returncode == 0
     assert descring("dev", "bench", "--threshold", "0.2", *both).returncode == 1
@@ -89,8 +89,8 @@ def test_the_threshold_is_the_users(descring: Command, tmp_path: Path) -> None:
 
 def test_figures_of_one_file_alone_are_named(descring: Command, tmp_path: Path) -> None:
     """Whichever file has them."""
-    before = write(tmp_path / "old.json", time=[1.0], gone=[2.0])
-    after = write(tmp_path / "new.json", time=[1.0], fresh=[2.0])
+    before = write(tmp_path / "old.json", {"time": [1.0], "gone": [2.0]})
+    after = write(tmp_path / "new.json", {"time": [1.0], "fresh": [2.0]})
     done = descring("dev", "bench", "--compare", str(before), str(after))
     assert done.returncode == 0
     assert "gone: only in the old file" in done.stdout
@@ -99,13 +99,13 @@ def test_figures_of_one_file_alone_are_named(descring: Command, tmp_path: Path) 
 
 def test_what_cannot_be_compared_is_refused(descring: Command, tmp_path: Path) -> None:
     """Another program, another unit, nothing in common, a missing file, another format: code 2."""
-    one = write(tmp_path / "one.json", time=[1.0])
+    one = write(tmp_path / "one.json", {"time": [1.0]})
     other_unit = tmp_path / "unit.json"
     other_unit.write_text(one.read_text().replace('"ns"', '"us"'))
     (tmp_path / "format.json").write_text("{}")
     for other in (
-        write(tmp_path / "program.json", program="q", time=[1.0]),
-        write(tmp_path / "nothing.json", room=[1.0]),
+        write(tmp_path / "program.json", {"time": [1.0]}, program="q"),
+        write(tmp_path / "nothing.json", {"room": [1.0]}),
         other_unit,
         tmp_path / "none.json",
         tmp_path / "format.json",
@@ -143,7 +143,7 @@ def test_a_program_is_run_with_its_arguments_and_exit_code(descring: Command) ->
 
 def test_results_are_drawn(descring: Command, tmp_path: Path) -> None:
     """Whole or not at all, as every output."""
-    one = write(tmp_path / "one.json", time=[1.0, 2.0])
+    one = write(tmp_path / "one.json", {"time": [1.0, 2.0]})
     picture = tmp_path / "one.svg"
     assert descring("dev", "bench", "--plot", str(one), str(picture)).returncode == 0
     assert picture.read_text().startswith("<svg ")
