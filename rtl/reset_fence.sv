@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Separates the transactions after a reset from those before it, which the memory may still owe
-// responses for if the device alone was reset.
+// Separates the transactions after a reset from those before it, which may still lack
+// responses if the device alone was reset.
 //
 // Rules: LIFE-001 (what was requested before a reset has no effect after it).
 //
 // All requests since a reset carry one ID, which is another one after the next reset. Responses
 // with another ID are accepted and dropped. No ready depends on a valid. An ID is used again after
-// 2^IdWidth resets: by then the memory must have returned what it owes.
+// 2^IdWidth resets: by then the memory must have responded to the old requests.
 //
 // The data that the memory still waits for after a reset in the middle of a write burst cannot be
-// supplied here: they have no ID. See "Reset" in docs/architecture.md.
+// supplied here: they have no ID. See docs/how-to/integrate-the-rtl.md.
 `default_nettype none
 `include "hw_macros.svh"
 

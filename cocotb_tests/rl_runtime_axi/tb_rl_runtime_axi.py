@@ -150,11 +150,17 @@ class ShellTestbench(Stimulus, Testbench):
         """Responses that no request since the last reset asked for."""
         return sum(self._protocol[0].violations[rule] for rule in _OWED)
 
-    async def lowered_by_reset(self) -> None:
-        """Reset, and check the handshake outputs before the next edge and until it ends."""
+    async def lowered_by_reset(self, *, from_high: str | None = None) -> None:
+        """Reset, and check the handshake outputs before the next edge and until it ends.
+
+        The output ``from_high`` must be high before.
+        """
         # The bus learns of the reset only afterwards.
         self._protocol[0].tolerated = _OWED
         await self.time.cycles(1)
+        if from_high is not None:
+            high = is_high(self._handshakes[from_high])
+            self.scoreboard.writes.check(f"{from_high} before", expected=1, actual=int(high))
         self.time.reset_n.value = 0
         for _ in range(3):
             await ReadOnly()
