@@ -104,7 +104,7 @@ def test_the_harness_has_every_file_that_it_names(tmp_path: Path) -> None:
     foreign = _foreign(tmp_path / "wb2axip", STUB)
     harness = _root() / "sim" / "outside" / "axi"
     formal_axi.collect(foreign, paths.rtl_dir(), harness, tmp_path / "run")
-    listed = re.split(r"\[files\]\n", (harness / "axil.sby").read_text())[1].split()
+    listed = re.split(r"\[files\]\n", (tmp_path / "run" / "axil.sby").read_text())[1].split()
     copied = {path.name for path in (tmp_path / "run").iterdir()}
     assert copied == {*listed, "axil.sby"}
 

@@ -19,12 +19,14 @@ from pathlib import Path
 import click
 
 from descring_sim.formal import toolchain
+from descring_sim.hdl import filelist
 from descring_sim.support import paths, processes
 from descring_sim.support.click_program import run_module
 from descring_sim.support.errors import SimulationError
 
-HARNESS = ("axil.sby", "axil_dut.sv", "axil_top.v")
-OWN = ("hw_desc_pkg.sv", "hw_macros.svh", "axil_slave.sv", "mmio_regs.sv")
+TASK_FILE = "axil.sby"
+HARNESS = ("axil_dut.sv", "axil_top.v")
+BLOCKS = ("axil_slave", "mmio_regs")
 FOREIGN = "bench/formal/faxil_slave.v"
 TASKS = ("prove", "cover")
 TIMEOUT_S = 3600.0
@@ -50,8 +52,15 @@ def collect(wb2axip: Path, rtl: Path, harness: Path, folder: Path) -> None:
         raise SimulationError(f"{foreign}: expected a whole module, got none; fetch it again")
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    for path in (*(harness / name for name in HARNESS), *(rtl / name for name in OWN), foreign):
+    needed = [filelist.collect(rtl, name) for name in BLOCKS]
+    sources = list(dict.fromkeys(path for item in needed for path in item.sources))
+    own = [*sources, *dict.fromkeys(path for item in needed for path in item.headers)]
+    for path in (*(harness / name for name in HARNESS), *own, foreign):
         shutil.copy(path, folder)
+    text = (harness / TASK_FILE).read_text(encoding="utf-8")
+    text = text.replace("@SOURCES@", " ".join(path.name for path in sources))
+    text = text.replace("@FILES@", "\n".join(path.name for path in own))
+    (folder / TASK_FILE).write_text(text, encoding="utf-8")
 
 
 def prove(task: str, folder: Path) -> bool:
@@ -62,7 +71,7 @@ def prove(task: str, folder: Path) -> bool:
     """
     log = folder / f"{task}.log"
     code = processes.run(
-        toolchain.sby(task, folder / "axil.sby", folder / "out"),
+        toolchain.sby(task, folder / TASK_FILE, folder / "out"),
         cwd=folder,
         log=log,
         timeout_s=TIMEOUT_S,
