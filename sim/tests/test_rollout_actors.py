@@ -62,7 +62,7 @@ def test_a_cluster_that_is_not_there_is_one_line(capsys: pytest.CaptureFixture[s
 
 
 def test_more_devices_than_cpus_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An actor without a CPU would wait for ever."""
+    """An actor without a CPU would wait forever."""
     import ray
 
     monkeypatch.setattr(ray, "init", lambda **_: None)

@@ -15,7 +15,7 @@ from descring_sim.support.errors import SimulationError
 from descring_sim.support.ray_cluster import LOCAL, RETRIES, import_ray, join
 
 _LOOK_S = 0.2
-"""How often a run that has ended meanwhile is noticed."""
+"""How often a run that has ended meanwhile is detected."""
 
 
 class ActorLost(HostError):
