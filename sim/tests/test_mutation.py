@@ -186,7 +186,7 @@ def test_changes_of_c_are_those_of_its_code() -> None:
     }
 
 
-def _planted(folder: Path) -> Area:
+def _toy(folder: Path) -> Area:
     """A package with a suite that knows one of its two functions."""
     home = folder / "toy"
     (home / "tests").mkdir(parents=True)
@@ -202,11 +202,11 @@ def _planted(folder: Path) -> Area:
     return Area(home, "toy", ("calc.c",), None)
 
 
-def test_a_planted_survivor_survives_and_a_planted_kill_is_one(
+def test_a_toy_survivor_survives_and_a_toy_kill_is_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The suite sees the operator, and not the constant; both meet every test file."""
-    area = _planted(tmp_path)
+    area = _toy(tmp_path)
     assert tiers(area, "calc.c") == (["calc"], ["other"])
     judge = SuiteJudge((area,), c_changes, tmp_path / "out", seed=1)
     monkeypatch.setattr(judge._runner(area), "prepare", lambda home, source: None)

@@ -21,7 +21,7 @@ KINDS = {"rtl": "RTL", "c": "C"}
 _HEAD = """\
 # Drawn mutants
 
-Mutants that nobody chose: a tool draws them with a seed from all that it can change. `make mutation
+Mutants that no author chose: a tool draws them with a seed from all that it can change. `make mutation
 SAMPLE=n SEED=s` runs the campaigns, and the same command continues what was stopped. How each
 works: [Drawn mutants](../how-to/draw-mutants.md).
 
@@ -72,8 +72,8 @@ def _section(kind: str, found: Mapping[str, Any]) -> str:
     lines = [
         f"## {KINDS[kind]}",
         "",
-        f"{len(mutants)} of {found['sample']} mutants, seed {found['seed']}, {found['date']}, commit "
-        f"{found['commit']}, {found['machine']}; {found['seconds']} s.",
+        f"{len(mutants)} of {found['sample']} mutants, seed {found['seed']}, {found['date']}, "
+        f"commit {found['commit']}, {found['machine']}; {found['seconds']} s.",
         "",
         _counts(mutants).rstrip("\n"),
         "",
@@ -106,7 +106,7 @@ def page(data: Mapping[str, Any]) -> str:
 
 
 def write(folder: Path, kind: str, found: Mapping[str, Any]) -> None:
-    """Put a campaign into ``mutation.json`` in ``folder``, and write the page anew.
+    """Put a campaign into ``mutation.json`` in ``folder``, and write the page again.
 
     Raises:
         SimulationError: the present file is none of ours.
