@@ -84,8 +84,9 @@ test: setup  ## everything before a change is merged: check, all rules, all suit
 lint: lint-python lint-rtl  ## lint-python and lint-rtl
 
 .PHONY: lint-rtl
-lint-rtl: setup  ## each RTL module alone through both simulators' own checks, and part-selects
+lint-rtl: setup  ## each RTL module alone through both simulators' own checks; slang, verible; part-selects
 	@$(BIN)/descring dev elaborate
+	@$(BIN)/descring dev lint-others
 	@$(BIN)/descring lint-rtl
 
 .PHONY: lint-python
@@ -149,10 +150,14 @@ formal-mutants: setup  ## mutate the RTL; the proofs must kill every mutant
 synth: setup  ## synthesise every RTL module: cells, flip-flops, logic depth, no latch, no loop
 	@$(BIN)/descring dev synth
 
+.PHONY: pnr
+pnr: setup  ## place and route every RTL module, SEEDS seeds each: clock, critical path; continues where it was: SEEDS= JOBS=
+	@$(BIN)/descring dev pnr --jobs "$$JOBS" --seeds "$${SEEDS:-5}" --write
+
 # What takes too long for `make test`; one target after the other.
 NIGHTLY := campaign ci-snippet conform-proof doc-commands docs engine-compare faults formal formal-mutants \
-	guard host-interrupts host-models host-sanitize host-soak mutants mutants-cuda mutants-model reader-fuzz \
-	rollouts-stress soak synth test mutation
+	guard host-interrupts host-models host-sanitize host-soak labs-ordering mutants mutants-cuda \
+	mutants-model pnr reader-fuzz rollouts-stress soak synth test mutation
 
 .PHONY: nightly
 nightly:  ## everything in full, with a seed that is drawn and printed
@@ -271,6 +276,10 @@ timing-diagram: setup  ## redraw docs/timing.svg from waves of the current RTL
 .PHONY: labs
 labs: setup  ## six effects of the machine under a ring, each with prediction, controls and a verdict
 	@$(BIN)/python examples/labs/all.py
+
+.PHONY: labs-ordering
+labs-ordering: setup  ## 10^9 turns of each litmus test of the labs without a forbidden outcome
+	@$(BIN)/python examples/labs/memory_ordering.py --turns 1000000000 --only plain
 
 .PHONY: bench
 bench: setup  ## run the benchmarks in bench/; each verifies the results that it timed

@@ -46,7 +46,9 @@ module comp_writer_rings
   logic past_rests;
   logic [31:0] past_first_q, past_done_head_q, past_done_tail_q;
   logic [31:0] past_reward_head_q, past_reward_tail_q;
-  logic [191:0] past_config_q;
+  logic [31:0] past2_done_head_q, past2_reward_head_q;
+  logic past2_rst_q, steady;
+  logic [191:0] past_config_q, past2_config_q;
   logic [31:0] done_slots, reward_slots;
 
   assign done_slots = 32'd1 << done_log2_i;
@@ -54,7 +56,15 @@ module comp_writer_rings
   assign past_rests = past_rst_q && past_drained_q &&
       (!past_valid_q || past_failed_q || past_stopped_q);
 
+  // Sizes, bases and modes are those of the last two cycles too.
+  assign steady = {config_i, done_log2_i, reward_log2_i} == past_config_q &&
+      past_config_q == past2_config_q;
+
   always_ff @(posedge clk_i) begin
+    past2_rst_q         <= rst_ni && past_rst_q;
+    past2_done_head_q   <= past_done_head_q;
+    past2_reward_head_q <= past_reward_head_q;
+    past2_config_q      <= past_config_q;
     started_q          <= 1'b1;
     past_rst_q         <= rst_ni;
     past_stopped_q     <= stopped_i;
@@ -104,6 +114,9 @@ module comp_writer_rings
   `HW_ASSUME(ConfigLocked_M, abort_i || !used_q ||
              {config_i, done_log2_i, reward_log2_i} == past_config_q)
 
+  // mmio_regs enables only sizes and bases that have settled (mmio_regs_props, EnabledSettled_A)
+  `HW_ASSUME(ConfigSettled_M, !valid_i || abort_i || steady)
+
   // ---------------------------------------------------------------- rings
 
   // [RING-005] a completion is accepted only if its ring has a slot that the host has read
@@ -124,12 +137,31 @@ module comp_writer_rings
   `HW_ASSERT_IF(TailsBetween_A, !abort_i,
                 done_tail_i - done_head_i <= done_index_i - done_head_i &&
                 reward_tail_i - reward_head_i <= reward_index_i - reward_head_i)
-  // [RING-005] the writer stalls exactly in the cycles in which a completion waits for room in its
-  // ring
-  `HW_ASSERT_IF(StallReported_A, 1'b1,
-                stall_i == (valid_i && !stopped_i && !abort_i && !failed_i && (to_reward_i ?
+  // [RING-002] that holds for the heads of the last two cycles too, by which room is judged
+  `HW_ASSERT_IF(RingsWereBounded_A, past2_rst_q && !abort_i && used_q,
+                done_index_i - past_done_head_q <= done_slots &&
+                done_index_i - past2_done_head_q <= done_slots &&
+                done_tail_i - past2_done_head_q <= done_index_i - past2_done_head_q &&
+                done_tail_i - past_done_head_q <= done_index_i - past_done_head_q &&
+                past_done_head_q - past2_done_head_q <= done_tail_i - past2_done_head_q &&
+                (used_reward_q ? reward_index_i - past_reward_head_q <= reward_slots &&
+                 reward_index_i - past2_reward_head_q <= reward_slots &&
+                 reward_tail_i - past2_reward_head_q <= reward_index_i - past2_reward_head_q &&
+                 reward_tail_i - past_reward_head_q <= reward_index_i - past_reward_head_q &&
+                 past_reward_head_q - past2_reward_head_q <= reward_tail_i - past2_reward_head_q :
+                 reward_index_i == past_reward_head_q && reward_index_i == past2_reward_head_q))
+  // [RING-005] the writer stalls in the cycles in which a completion waits for room in its ring, by
+  // what the host had read two cycles before
+  `HW_ASSERT_IF(StallReported_A, stall_i, past2_rst_q &&
+                valid_i && !stopped_i && !abort_i && !failed_i && (to_reward_i ?
+                reward_index_i - past2_reward_head_q >= reward_slots :
+                done_index_i - past2_done_head_q >= done_slots))
+  // [RING-005] each cycle in which a completion waits for room is reported, but for the first after
+  // a restart
+  `HW_ASSERT_IF(StallMissed_A, past2_rst_q && !past_stopped_q &&
+                valid_i && !stopped_i && !abort_i && !failed_i && (to_reward_i ?
                 reward_index_i - reward_head_i >= reward_slots :
-                done_index_i - done_head_i >= done_slots)))
+                done_index_i - done_head_i >= done_slots), stall_i)
   // [LIFE-004] [LIFE-005] a writer that is stopped, failed or aborted accepts no completion
   `HW_ASSERT_IF(StoppedAcceptsNothing_A, stopped_i || abort_i || failed_i, !ready_i)
 

@@ -88,7 +88,7 @@ module desc_fetch_props
   logic [31:0] bursts_q;
   logic [7:0] beats_q;
   logic request, arrive, last, working;
-  logic [31:0] slots;
+  logic [31:0] slots, advances;
 
   assign working = rst_ni && !flush_i;
   assign request = arvalid && arready_i;
@@ -96,6 +96,7 @@ module desc_fetch_props
   assign last = arrive && rlast_i;
   assign due = asked_q - arrived;
   assign slots = 32'd1 << cmd_log2_i;
+  assign advances = u_dut.advance_q ? 32'(u_dut.last_q) + 32'd1 : 32'd0;
 
   always_comb begin
     queued = 32'd0;
@@ -161,24 +162,34 @@ module desc_fetch_props
   // ---------------------------------------------------------------- the cycle before
 
   logic started_q = 1'b0;
+  logic settled_q = 1'b0;
   logic past_working_q = 1'b0;
-  logic past_waits_q, past_run_q, past_valid_q, past_starves_q, used_q;
+  logic past_waits_q, past_run_q, past_valid_q, used_q, starves, steady;
+  logic [1:0] starved_q;
   logic [63:0] past_araddr_q;
-  logic [7:0] past_arlen_q, past_log2_q;
-  logic [63:6] past_line_q;
+  logic [7:0] past_arlen_q, past_log2_q, past2_log2_q;
+  logic [63:6] past_line_q, past2_line_q;
   logic [31:0] past_tail_q, past_taken_q;
+  // A published line that nothing keeps from being requested; for how many cycles, up to 2.
+  assign starves = working && run_i && bursts_q == 32'd0 && !arvalid && arrived == taken &&
+      cmd_tail_i != asked_q;
+  // Size and base are those of the last two cycles too.
+  assign steady = cmd_log2_i == past_log2_q && past_log2_q == past2_log2_q &&
+      cmd_line_i == past_line_q && past_line_q == past2_line_q;
   always_ff @(posedge clk_i) begin
     started_q      <= 1'b1;
+    settled_q      <= started_q;
     past_working_q <= working;
     past_waits_q   <= working && arvalid && !arready_i;
     past_valid_q   <= working && arvalid;
     past_run_q     <= run_i;
-    past_starves_q <= working && run_i && bursts_q == 32'd0 && !arvalid && arrived == taken &&
-        cmd_tail_i != asked_q;
+    starved_q      <= !starves ? 2'd0 : (starved_q == 2'd2 ? 2'd2 : starved_q + 2'd1);
     past_araddr_q  <= araddr;
     past_arlen_q   <= arlen;
     past_log2_q    <= cmd_log2_i;
     past_line_q    <= cmd_line_i;
+    past2_log2_q   <= past_log2_q;
+    past2_line_q   <= past_line_q;
     past_tail_q    <= cmd_tail_i;
     past_taken_q   <= taken;
     used_q         <= rst_ni && (used_q || run_i);
@@ -206,6 +217,10 @@ module desc_fetch_props
              (cmd_log2_i >= RING_LOG2_MIN && cmd_log2_i <= RING_LOG2_MAX))
   // mmio_regs locks size and base with the first ENABLE (ConfigLocked_A)
   `HW_ASSUME(ConfigLocked_M, !used_q || (cmd_log2_i == past_log2_q && cmd_line_i == past_line_q))
+
+  // mmio_regs enables only what has settled: no access follows a write for two cycles
+  // (EnabledSettled_A)
+  `HW_ASSUME(ConfigSettled_M, !run_i || steady)
 
   // [DB-001] no unpublished line is requested
   `HW_ASSERT_IF(NeverPastTail_A, arvalid,
@@ -246,16 +261,35 @@ module desc_fetch_props
   // the error stays with its line
   `HW_ASSERT_IF(ErrorKept_A, watched_inside, watched_place[DESC_BITS] == watched_error_q)
 
-  // [DB-001] [RING-001] progress: with nothing in flight and nothing in the buffer, a published line
-  // is requested in the next cycle, also if all of the greatest ring is published at once
-  `HW_ASSERT_IF(RequestsPublished_A, past_starves_q, arvalid)
+  // [DB-001] [RING-001] progress: with nothing in flight and nothing in the buffer, a published
+  // line is requested after two cycles, also if all of the greatest ring is published at once
+  `HW_ASSERT_IF(RequestsPublished_A, starved_q == 2'd2, arvalid)
   // progress: what has arrived is valid, or shown as failed, until it is taken
   `HW_ASSERT_IF(OffersArrived_A, arrived != taken, valid || error)
 
   // the unit's counters agree with the handshakes
   `HW_ASSERT_IF(CountersAgree_A, 1'b1, u_dut.head_index_q == taken &&
-                u_dut.ask_index_q == asked_q + (arvalid ? 32'(arlen) + 32'd1 : 32'd0) &&
-                u_dut.ask_index_q - taken <= 32'(Depth))
+                u_dut.ask_index_q + advances == asked_q + (arvalid ? 32'(arlen) + 32'd1 : 32'd0) &&
+                u_dut.ask_index_q + advances - taken <= 32'(Depth))
+  // a burst moves the next index in the cycle in which it first shows
+  `HW_ASSERT_IF(AdvancesOnce_A, u_dut.advance_q,
+                arvalid && 8'(u_dut.last_q) == arlen && !past_waits_q && !u_dut.measured_q)
+  // the mask and the carried part of the address are those of the size and the base
+  `HW_ASSERT_IF(MaskIsSize_A, settled_q,
+                32'(u_dut.slot_mask_q) == ((32'd1 << past_log2_q) - 32'd1 & 32'h0000_FFFF) &&
+                u_dut.carried_high_q == past_line_q[63:22] + 42'd1)
+  // [RING-001] [RING-004] what is measured is the line of the next index, and a burst that ends
+  // with the ring and with the page
+  `HW_ASSERT_IF(MeasuredLine_A, u_dut.measured_q && settled_q && steady &&
+                cmd_log2_i <= RING_LOG2_MAX,
+                u_dut.line_q == cmd_line_i + 58'(u_dut.ask_index_q & (slots - 32'd1)) &&
+                (u_dut.ask_index_q & (slots - 32'd1)) + 32'(u_dut.limit_q) < slots &&
+                32'(u_dut.line_q[11:6]) + 32'(u_dut.limit_q) < 32'd64 &&
+                32'(u_dut.limit_q) < 32'(MaxBurst))
+  // [DB-001] no more is measured than is published, and than there is space for
+  `HW_ASSERT_IF(MeasuredBounds_A, u_dut.measured_q,
+                u_dut.published_q <= cmd_tail_i - u_dut.ask_index_q &&
+                32'(u_dut.room_q) + u_dut.ask_index_q - taken <= 32'(Depth))
   // the buffer holds the lines that arrived and are not delivered
   `HW_ASSERT_IF(BufferAgrees_A, 1'b1, arrived - taken <= due + arrived - taken &&
                 (PlaceBits + 1)'(u_dut.u_line_fifo.write_q - u_dut.u_line_fifo.read_q) ==

@@ -95,7 +95,7 @@ module mmio_regs_props
   );
 
   logic working, access, write, read;
-  logic write_ctrl, asks_reset, asks_enable, doorbell;
+  logic write_ctrl, asks_reset, asks_enable;
   logic started_q = 1'b0;
 
   assign working = rst_ni && !soft_reset;
@@ -105,7 +105,6 @@ module mmio_regs_props
   assign write_ctrl = write && reg_addr_i == REG_CTRL;
   assign asks_reset = write_ctrl && reg_wdata_i[CTRL_RESET_BIT];
   assign asks_enable = write_ctrl && !asks_reset && reg_wdata_i[CTRL_ENABLE_BIT];
-  assign doorbell = write && reg_addr_i == REG_DOORBELL;
 
   // ---------------------------------------------------------------- the rules, as functions
 
@@ -133,11 +132,59 @@ module mmio_regs_props
 
   // The new tail is ahead of the present one by at most the free slots [DB-002] [DB-006].
   logic [31:0] free_slots;
-  logic repeats, doorbell_legal, bad_doorbell;
+  logic repeats, doorbell_legal;
   assign free_slots = (32'd1 << cmd_log2) - (cmd_tail - cmd_head_i);
   assign repeats = reg_wdata_i == cmd_tail;
   assign doorbell_legal = repeats || (enable && reg_wdata_i - cmd_tail <= free_slots);
-  assign bad_doorbell = doorbell && !doorbell_legal;
+
+  // A write that moves an index counts by the state of its own cycle; it is in force in the next
+  // cycle, with rings in memory two cycles later. Each write is shown to the rules in the cycle
+  // before the one from which on it is in force.
+  typedef struct packed {
+    logic        valid;
+    logic [11:0] addr;
+    logic [31:0] wdata;
+    logic        legal;
+    logic [31:0] head_bound;
+  } move_t;
+  move_t asked, first_q, second_q, due;
+  logic is_move, bad_doorbell;
+  assign is_move = reg_addr_i == REG_DOORBELL || reg_addr_i == REG_DONE_HEAD ||
+      reg_addr_i == REG_REWARD_HEAD;
+  assign asked.valid = write && is_move;
+  assign asked.addr = reg_addr_i;
+  assign asked.wdata = reg_wdata_i;
+  assign asked.legal = doorbell_legal;
+  assign asked.head_bound = reg_addr_i == REG_DONE_HEAD ? done_tail_i : reward_tail_i;
+  assign due = OnChip ? asked : second_q;
+  assign bad_doorbell = due.valid && due.addr == REG_DOORBELL && !due.legal;
+
+  always_ff @(posedge clk_i) begin
+    first_q  <= asked;
+    second_q <= first_q;
+    if (!working) begin
+      first_q.valid  <= 1'b0;
+      second_q.valid <= 1'b0;
+    end
+  end
+
+  // Cycles since a write, up to 2; the configuration of the two cycles before.
+  logic [1:0] rested_q;
+  logic [215:0] config_now, past_config_q, past2_config_q;
+  logic [63:0] past_window_q;
+  assign config_now = {reward_log2, done_log2, cmd_log2, reward_base, done_base, cmd_base};
+  always_ff @(posedge clk_i) begin
+    past_config_q  <= config_now;
+    past2_config_q <= past_config_q;
+    past_window_q  <= window_last_i;
+    if (!working) begin
+      rested_q <= 2'd2;
+    end else if (write) begin
+      rested_q <= 2'd0;
+    end else if (rested_q != 2'd2) begin
+      rested_q <= rested_q + 2'd1;
+    end
+  end
 
   // ---------------------------------------------------------------- what the registers should hold
 
@@ -239,15 +286,16 @@ module mmio_regs_props
       .rst_ni          (rst_ni),
       .first_index_i   (first_index_i),
       .working_i       (working),
-      .write_i         (write),
+      .write_i         (due.valid || (write && !is_move)),
       .read_i          (read),
-      .addr_i          (reg_addr_i),
-      .wdata_i         (reg_wdata_i),
+      .addr_i          (due.valid ? due.addr : reg_addr_i),
+      .wdata_i         (due.valid ? due.wdata : reg_wdata_i),
       .expected_i      (expected),
       .asks_reset_i    (asks_reset),
       .asks_enable_i   (asks_enable),
       .config_legal_i  (config_legal),
-      .doorbell_legal_i(doorbell_legal),
+      .doorbell_legal_i(due.legal),
+      .head_bound_i    (due.head_bound),
       .locked_i        (locked_q),
       .cmd_head_i      (cmd_head_i),
       .done_tail_i     (done_tail_i),
@@ -268,6 +316,25 @@ module mmio_regs_props
   // the first cycle is one of reset
   `HW_ASSUME(StartsInReset_M, started_q || !rst_ni)
 
+  // axil_slave makes no access for two cycles after a write (mmio_regs asserts it in simulation,
+  // Spaced_A)
+  `HW_ASSUME(Rests_M, OnChip || !reg_valid_i || !working || rested_q == 2'd2)
+  // the window is a constant of the product
+  `HW_ASSUME(WindowStays_M, !started_q || window_last_i == past_window_q)
+
+  // what waits to be in force was asked for in the last two cycles
+  `HW_ASSERT_IF(MovesPending_A, 1'b1, OnChip ||
+                ((u_dut.moves_q != 3'd0) == first_q.valid &&
+                 (u_dut.move_q != 3'd0) == second_q.valid &&
+                 (rested_q == 2'd0 || !first_q.valid) && (rested_q != 2'd2 || !second_q.valid)))
+  // [LIFE-002] sizes and bases are checked before an ENABLE can follow them
+  `HW_ASSERT_IF(Settled_A, started_q && cmd_log2 != 8'd0 && rested_q != 2'd0,
+                OnChip || (config_now == past_config_q &&
+                           (rested_q == 2'd1 || past_config_q == past2_config_q)))
+  // [LIFE-002] an enabled device has had its sizes and bases for three cycles
+  `HW_ASSERT_IF(EnabledSettled_A, enable,
+                OnChip || (config_now == past_config_q && past_config_q == past2_config_q))
+
   // [IRQ-001] [LIFE-005] an event sets its bit, writing 1 clears it, and the event wins
   `HW_ASSERT_IF(Events_A, 1'b1,
                 u_dut.irq_status_q == irq_status_q && u_dut.irq_mask_q == irq_mask_q &&
@@ -280,7 +347,8 @@ module mmio_regs_props
                 {u_dut.bus_error_q, u_dut.bad_doorbell_q, u_dut.bad_config_q} == errors_q)
   // [CNT-001] [RING-005] [DB-002] the counters count completions, tokens, errors, stalled cycles
   // and ignored doorbells, each once
-  `HW_ASSERT_IF(Counters_A, 1'b1, u_dut.descriptors_q == posted_q && u_dut.tokens_q == tokens_q &&
+  `HW_ASSERT_IF(Counters_A, 1'b1, u_dut.descriptors_q == posted_q &&
+                {u_dut.tokens_high, u_dut.tokens_q[31:0]} == tokens_q &&
                 u_dut.errors_q == refused_q && u_dut.stall_cycles_q == stalled_q &&
                 u_dut.bad_doorbells_q == bad_doorbells_q)
   // [CNT-001] reading CNT_TOKENS_LO captures the high word

@@ -25,6 +25,8 @@ module mmio_rules
     input wire logic              asks_enable_i,
     input wire logic              config_legal_i,
     input wire logic              doorbell_legal_i,
+    // The tail up to which a write of this cycle may move a head.
+    input wire logic [      31:0] head_bound_i,
     // An ENABLE was accepted since reset.
     input wire logic              locked_i,
     // The environment.
@@ -54,7 +56,7 @@ module mmio_rules
   logic past_locked_q, past_enable_q;
   logic [11:0] past_addr_q;
   logic [31:0] past_wdata_q, past_expected_q, past_first_index_q;
-  logic [31:0] past_cmd_head_q, past_done_tail_q, past_reward_tail_q;
+  logic [31:0] past_cmd_head_q, past_done_tail_q, past_reward_tail_q, past_head_bound_q;
   logic [2:0] past_modes_q;
   logic [31:0] past_cmd_tail_q, past_done_head_q, past_reward_head_q;
   logic [23:0] past_sizes_q;
@@ -80,6 +82,7 @@ module mmio_rules
     past_first_index_q    <= first_index_i;
     past_cmd_head_q       <= cmd_head_i;
     past_done_tail_q      <= done_tail_i;
+    past_head_bound_q     <= head_bound_i;
     past_reward_tail_q    <= reward_tail_i;
     past_modes_q          <= modes_i;
     past_cmd_tail_q       <= cmd_tail_i;
@@ -98,11 +101,10 @@ module mmio_rules
   assign past_reset = past_valid_q && !past_working_q;
 
   // A consumer index moves forward, at most up to the tail [RING-010].
-  function automatic logic [31:0] head_after(input logic [11:0] address, input logic [31:0] head,
-                                             input logic [31:0] tail);
+  function automatic logic [31:0] head_after(input logic [11:0] address, input logic [31:0] head);
     logic [31:0] step;
     step = past_wdata_q - head;
-    head_after = past_write_q && past_addr_q == address && step <= tail - head ?
+    head_after = past_write_q && past_addr_q == address && step <= past_head_bound_q - head ?
         past_wdata_q : head;
   endfunction
 
@@ -199,10 +201,10 @@ module mmio_rules
 
   // [RING-010] [REG-020] the host's head of the done ring moves forward, at most up to the tail
   `HW_ASSERT_IF(DoneHead_A, after,
-                done_head_i == head_after(REG_DONE_HEAD, past_done_head_q, past_done_tail_q))
+                done_head_i == head_after(REG_DONE_HEAD, past_done_head_q))
   // [RING-010] [REG-028] so does the head of the reward ring
   `HW_ASSERT_IF(RewardHead_A, after,
-         reward_head_i == head_after(REG_REWARD_HEAD, past_reward_head_q, past_reward_tail_q))
+         reward_head_i == head_after(REG_REWARD_HEAD, past_reward_head_q))
   // [RING-002] [RING-010] a head is never past its tail
   `HW_ASSERT_IF(HeadsBounded_A, 1'b1,
                 done_tail_i - done_head_i <= MaxSlots && reward_tail_i - reward_head_i <= MaxSlots)

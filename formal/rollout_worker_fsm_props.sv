@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The worker completes every descriptor as sections 1 to 4 of the contract state, and always
-// terminates.
+// A worker between line_accept and line_finish completes every descriptor as sections 1 to 4 of the
+// contract state, and always terminates. Line and notes are kept here, as worker_pool does.
 `default_nettype none
 `include "hw_macros.svh"
 
@@ -28,18 +28,50 @@ module rollout_worker_fsm_props
   logic past_reset_q, past_stalled_q;
   logic [DESC_BITS-1:0] past_data_q;
 
-  rollout_worker_fsm u_dut (
-      .clk_i            (clk_i),
-      .rst_ni           (rst_ni),
-      .valid_i          (valid_i),
-      .ready_o          (ready),
+  logic [31:0] first_seq_len, last_from, seq_len, score;
+  logic rollout, ended, starts_paused, decodes, scored, paused;
+  logic [15:0] first_flags, flags;
+
+  line_accept u_accept (
       .data_i           (data_i),
       .error_code_i     (error_code_i),
       .require_checked_i(require_checked_i),
-      .valid_o          (valid),
-      .ready_i          (ready_i),
-      .data_o           (data),
-      .tokens_o         (tokens)
+      .seq_len_o        (first_seq_len),
+      .last_from_o      (last_from),
+      .rollout_o        (rollout),
+      .ended_o          (ended),
+      .paused_o         (starts_paused),
+      .flags_o          (first_flags),
+      .decodes_o        (decodes),
+      .scored_o         (scored)
+  );
+
+  rollout_worker_fsm u_dut (
+      .clk_i      (clk_i),
+      .rst_ni     (rst_ni),
+      .valid_i    (valid_i),
+      .ready_o    (ready),
+      .seq_len_i  (first_seq_len),
+      .last_from_i(last_from),
+      .rollout_i  (rollout),
+      .ended_i    (ended),
+      .paused_i   (starts_paused),
+      .valid_o    (valid),
+      .ready_i    (ready_i),
+      .seq_len_o  (seq_len),
+      .paused_o   (paused)
+  );
+
+  logic decodes_q, scored_q;
+  logic [15:0] flags_q;
+
+  line_finish u_finish (
+      .flags_i  (flags_q),
+      .decodes_i(decodes_q),
+      .length_i (seq_len[7:0]),
+      .paused_i (paused),
+      .flags_o  (flags),
+      .score_o  (score)
   );
 
   // The descriptor that is accepted and not complete.
@@ -53,7 +85,17 @@ module rollout_worker_fsm_props
 
   assign incoming = data_i;
   assign submitted = line_q;
-  assign completion = data;
+  always_comb begin
+    completion = submitted;
+    completion.flags = flags;
+    completion.seq_len = seq_len;
+    if (scored_q) begin
+      completion.reserved0 = score;
+    end
+  end
+
+  assign data = completion;
+  assign tokens = decodes_q ? seq_len - submitted.seq_len : 32'd0;
   assign accept = valid_i && ready;
   assign retire = valid && ready_i;
   assign done = valid && error_q == 8'd0;
@@ -76,6 +118,9 @@ module rollout_worker_fsm_props
       line_q     <= data_i;
       error_q    <= error_code_i;
       required_q <= require_checked_i;
+      decodes_q  <= decodes;
+      scored_q   <= scored;
+      flags_q    <= first_flags;
       age_q      <= 32'd1;
     end else if (!valid) begin
       age_q <= age_q + 32'd1;
@@ -83,16 +128,17 @@ module rollout_worker_fsm_props
   end
 
   worker_watch u_watch (
-      .clk_i            (clk_i),
-      .rst_ni           (rst_ni),
-      .holds_i          (holds_q),
-      .submitted_i      (line_q),
-      .error_code_i     (error_q),
-      .require_checked_i(required_q),
-      .age_i            (age_q),
-      .state_i          (u_dut.state_q),
-      .line_i           (u_dut.line_q),
-      .tokens_i         (u_dut.tokens_q)
+      .clk_i       (clk_i),
+      .rst_ni      (rst_ni),
+      .holds_i     (holds_q),
+      .submitted_i (line_q),
+      .error_code_i(error_q),
+      .age_i       (age_q),
+      .state_i     (u_dut.state_q),
+      .seq_len_i   (u_dut.seq_len_q),
+      .last_from_i (u_dut.last_from_q),
+      .rollout_i   (u_dut.rollout_q),
+      .paused_i    (u_dut.paused_q)
   );
 
   // the first cycle is one of reset
@@ -117,7 +163,14 @@ module rollout_worker_fsm_props
   // the next descriptor can be accepted with a completion: no idle cycle between two
   `HW_ASSERT_IF(NoIdleCycle_A, retire, ready)
   // without valid the outputs are 0, so that no unset register is visible
-  `HW_ASSERT_IF(QuietData_A, !valid, data == '0 && tokens == '0)
+  `HW_ASSERT_IF(QuietData_A, !valid, seq_len == '0 && !paused)
+  // [FLAG-010] the notes of a held descriptor are those that its line requires
+  `HW_ASSERT_IF(NotesHeld_A, holds_q,
+                flags_q == (kept_flags(submitted, required_q) |
+                (decodes_q ? 16'd0 : outcome(submitted, error_q))) &&
+                decodes_q == (tokens_of(submitted, error_q) != 32'd0) &&
+                scored_q == (error_q == 8'd0 && (submitted.opcode == OPCODE_REWARD ||
+                submitted.opcode == OPCODE_ROLLOUT)))
 
   // [DESC-001..DESC-014] [FLAG-000..FLAG-008] [FLAG-010] the completion is the submitted line with
   // only the changes of sections 2 to 4, all 512 bits

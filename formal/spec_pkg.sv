@@ -103,6 +103,18 @@ package spec_pkg;
     end
   endfunction
 
+  // The length of the completion.
+  function automatic logic [31:0] length_of(input hw_desc_t line, input logic [7:0] error_code);
+    length_of = line.seq_len;
+    if (error_code == 8'd0) begin
+      case (line.opcode)
+        OPCODE_DECODE: length_of = decode_end(line.seq_len, line.max_tokens);
+        OPCODE_PREFILL, OPCODE_ROLLOUT: length_of = longer(line);
+        default: ;
+      endcase
+    end
+  endfunction
+
   // The flags that are kept: the host's and the reserved ones [FLAG-010], CHECKED where it is
   // required [DESC-025].
   function automatic logic [15:0] kept_flags(input hw_desc_t line, input logic require_checked);
@@ -129,17 +141,10 @@ package spec_pkg;
                                              input logic require_checked);
     completion_of = line;
     completion_of.flags = kept_flags(line, require_checked) | outcome(line, error_code);
-    if (error_code == 8'd0) begin
-      case (line.opcode)
-        OPCODE_DECODE: completion_of.seq_len = decode_end(line.seq_len, line.max_tokens);
-        OPCODE_PREFILL: completion_of.seq_len = longer(line);
-        OPCODE_ROLLOUT: begin
-          completion_of.seq_len   = longer(line);
-          completion_of.reserved0 = score_bits(longer(line));
-        end
-        OPCODE_REWARD: completion_of.reserved0 = score_bits(line.seq_len);
-        default: ;
-      endcase
+    completion_of.seq_len = length_of(line, error_code);
+    if (error_code == 8'd0 &&
+        (line.opcode == OPCODE_ROLLOUT || line.opcode == OPCODE_REWARD)) begin
+      completion_of.reserved0 = score_bits(length_of(line, error_code));
     end
   endfunction
 

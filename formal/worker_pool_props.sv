@@ -25,9 +25,14 @@ module worker_pool_props
     input wire logic [         31:0] watch_i
 );
 
+  localparam int SlotBits = $clog2(WorkerCount + 4);
+  localparam int TurnBits = WorkerCount > 1 ? $clog2(WorkerCount) : 1;
   localparam logic [1:0] Idle = 2'd0;
   localparam logic [1:0] Decode = 2'd1;
   localparam logic [1:0] Complete = 2'd2;
+  localparam int ResultCount = 2;  // bits of the pool's counts of results
+  // Most descriptors in the pool: one before the workers, one in each, three behind them.
+  localparam logic [31:0] Capacity = 32'(WorkerCount) + 32'd4;
 
   logic ready, valid, error, halted, busy;
   logic [DESC_BITS-1:0] data;
@@ -55,17 +60,18 @@ module worker_pool_props
       .busy_o           (busy)
   );
 
-  // Numbers of the next descriptor to be accepted and of the next completion to retire; the watched
-  // descriptor from its acceptance on.
-  logic [31:0] accepted_q, retired_q, in_flight, watch_ahead, age_q;
-  logic accept, retire, watched_inside;
+  // Numbers of the next descriptor to be accepted and of the next completion to retire, and, by the
+  // pool's own registers, of the next to go to a worker, to leave it and to become a result.
+  logic [31:0] accepted_q, retired_q, loaded, finished, resulted;
+  logic [31:0] in_flight, held, results, watch_ahead, watch_in_workers, age_q;
+  logic accept, retire, watched_inside, watched_held;
   logic watched_required_q;
   logic [DESC_BITS-1:0] watched_line_q;
   logic [7:0] watched_error_q;
   logic [31:0] watched_worker_q;
   // A STOP is accepted and not resumed from; its completion has retired.
   logic blocked_q, halted_q;
-  hw_desc_t incoming, completion;
+  hw_desc_t incoming, completion, watched;
   logic stops;
 
   logic started_q = 1'b0;
@@ -76,12 +82,20 @@ module worker_pool_props
 
   assign incoming = data_i;
   assign completion = data;
+  assign watched = watched_line_q;
   assign stops = error_code_i == 8'd0 && incoming.opcode == OPCODE_STOP;
   assign accept = valid_i && ready;
   assign retire = valid && ready_i;
+  assign results = 32'(ResultCount'(u_dut.u_results.write_q - u_dut.u_results.read_q));
+  assign resulted = retired_q + results;
+  assign finished = resulted + 32'(u_dut.end_valid_q);
+  assign loaded = accepted_q - 32'(u_dut.start_valid_q);
+  assign held = loaded - finished;
   assign in_flight = accepted_q - retired_q;
   assign watch_ahead = watch_i - retired_q;
   assign watched_inside = watch_ahead < in_flight;
+  assign watch_in_workers = watch_i - finished;
+  assign watched_held = watched_inside && watch_in_workers < held;
 
   always_ff @(posedge clk_i) begin
     started_q       <= 1'b1;
@@ -114,15 +128,32 @@ module worker_pool_props
       watched_line_q     <= data_i;
       watched_error_q    <= error_code_i;
       watched_required_q <= require_checked_i;
-      watched_worker_q   <= 32'(u_dut.accept_turn_q);
+    end
+    if (u_dut.load && loaded == watch_i) begin
+      watched_worker_q <= 32'(u_dut.load_turn_q);
     end
   end
 
-  // The worker of the descriptor that is ahead places behind the next to retire.
+  // The worker that is so many turns behind the next to be done.
   function automatic logic [31:0] worker_at(input logic [31:0] ahead);
     logic [31:0] turn;
     turn = 32'(u_dut.retire_turn_q) + ahead;
     worker_at = turn >= 32'(WorkerCount) ? turn - 32'(WorkerCount) : turn;
+  endfunction
+
+  // What the pool notes of a line as it is accepted: it is scored, it makes tokens, its flags but
+  // for the end of a decode.
+  function automatic logic [17:0] note_of(input hw_desc_t line, input logic [7:0] error_code,
+                                          input logic require_checked);
+    logic decodes;
+    decodes = tokens_of(line, error_code) != 32'd0;
+    note_of = {error_code == 8'd0 && (line.opcode == OPCODE_REWARD ||
+               line.opcode == OPCODE_ROLLOUT), decodes,
+               kept_flags(line, require_checked) | (decodes ? 16'd0 : outcome(line, error_code))};
+  endfunction
+
+  function automatic logic is_stop(input logic [15:0] flags);
+    is_stop = (flags & FLAG_STOPPED) != 16'd0;
   endfunction
 
   // The workers' registers, and whether by the count of handshakes they hold a descriptor.
@@ -131,38 +162,55 @@ module worker_pool_props
 
   for (genvar w = 0; w < WorkerCount; w++) begin : gen_worker
     logic [31:0] ahead;
-    hw_desc_t line;
-    assign line = u_dut.gen_worker[w].u_worker.line_q;
     assign ahead = 32'(w) >= 32'(u_dut.retire_turn_q) ? 32'(w) - 32'(u_dut.retire_turn_q) :
         32'(w) + 32'(WorkerCount) - 32'(u_dut.retire_turn_q);
     assign state[w] = u_dut.gen_worker[w].u_worker.state_q;
-    assign holds[w] = ahead < in_flight;
+    assign holds[w] = ahead < held;
     assign done[w] = state[w] == Complete;
 
     worker_watch u_watch (
-        .clk_i            (clk_i),
-        .rst_ni           (rst_ni),
-        .holds_i          (watched_inside && watched_worker_q == 32'(w)),
-        .submitted_i      (watched_line_q),
-        .error_code_i     (watched_error_q),
-        .require_checked_i(watched_required_q),
-        .age_i            (age_q),
-        .state_i          (state[w]),
-        .line_i           (line),
-        .tokens_i         (u_dut.gen_worker[w].u_worker.tokens_q)
+        .clk_i       (clk_i),
+        .rst_ni      (rst_ni),
+        .holds_i     (watched_held && watched_worker_q == 32'(w)),
+        .submitted_i (watched_line_q),
+        .error_code_i(watched_error_q),
+        .age_i       (age_q),
+        .state_i     (state[w]),
+        .seq_len_i   (u_dut.gen_worker[w].u_worker.seq_len_q),
+        .last_from_i (u_dut.gen_worker[w].u_worker.last_from_q),
+        .rollout_i   (u_dut.gen_worker[w].u_worker.rollout_q),
+        .paused_i    (u_dut.gen_worker[w].u_worker.paused_q)
     );
 
-    // [RING-006] a worker holds a descriptor iff one of those in flight is its own by turn
+    // [RING-006] a worker holds a descriptor iff one of those with the workers is its own by turn
     `HW_ASSERT_IF(HoldsItsOwn_A, 1'b1, holds[w] ? state[w] == Decode || state[w] == Complete :
                   state[w] == Idle)
     // [LIFE-003] of those in flight only the last can be a STOP
-    `HW_ASSERT_IF(StopIsLast_A, holds[w], ((line.flags & FLAG_STOPPED) != 16'd0) ==
-                  (blocked_q && ahead == in_flight - 32'd1))
+    `HW_ASSERT_IF(StopIsLast_A, holds[w], is_stop(u_dut.notes[w][15:0]) ==
+                  (blocked_q && !u_dut.start_valid_q && ahead == held - 32'd1))
+  end
+
+  // Results that wait, by their place behind the oldest.
+  for (genvar r = 0; r < 2; r++) begin : gen_result
+    logic [81:0] result;
+    assign result = u_dut.u_results.mem[1'(u_dut.u_results.read_q+r)];
+
+    // [LIFE-003] of those in flight only the last can be a STOP
+    `HW_ASSERT_IF(StopIsLastResult_A, 32'(r) < results,
+                  is_stop(result[79:64]) == (blocked_q && 32'(r) == in_flight - 32'd1))
+    // [DESC-014] [OP-010] [FLAG-011] a result has the length, the flags and, where there is one, the
+    // score of its completion
+    `HW_ASSERT_IF(ResultHeld_A, 32'(r) < results && watch_ahead == 32'(r),
+                  result[31:0] == length_of(watched, watched_error_q) &&
+                  result[63:32] == score_bits(length_of(watched, watched_error_q)) &&
+                  result[79:64] == (kept_flags(watched, watched_required_q) |
+                  outcome(watched, watched_error_q)) &&
+                  result[81:80] == 2'(note_of(watched, watched_error_q, watched_required_q) >> 16))
   end
 
   // Cycles that the watched descriptor spends in its worker, until it is complete.
   always_ff @(posedge clk_i) begin
-    if (accept && accepted_q == watch_i) begin
+    if (u_dut.load && loaded == watch_i) begin
       age_q <= 32'd1;
     end else if ((state >> (2 * watched_worker_q)) % 4 != 32'(Complete)) begin
       age_q <= age_q + 32'd1;
@@ -188,21 +236,61 @@ module worker_pool_props
                 tokens == tokens_of(watched_line_q, watched_error_q))
   // [RING-006] valid is high only for an accepted descriptor that is not retired
   `HW_ASSERT_IF(NothingInvented_A, valid, in_flight != 32'd0)
-  // [RING-006] no more descriptors are in flight than there are workers
+  // [RING-006] no more descriptors are in flight than there are places
   `HW_ASSERT_IF(InFlightBounded_A, 1'b1,
-                in_flight <= 32'(WorkerCount) && 32'(u_dut.in_flight_q) == in_flight)
+                in_flight <= Capacity && 32'(u_dut.in_flight_q) == in_flight &&
+                held <= 32'(WorkerCount) && results <= 32'd2)
   // [LIFE-007] busy is high iff a descriptor is accepted and not retired
   `HW_ASSERT_IF(Busy_A, 1'b1, busy == (in_flight != 32'd0))
   // [RING-007] descriptors go to the workers round robin
-  `HW_ASSERT_IF(WatchedTurn_A, watched_inside, watched_worker_q == worker_at(watch_ahead))
+  `HW_ASSERT_IF(WatchedTurn_A, watched_held, watched_worker_q == worker_at(watch_in_workers))
   // [RING-007] the next descriptor goes to the worker behind the last one that holds one
-  `HW_ASSERT_IF(AcceptTurn_A, 1'b1, 32'(u_dut.retire_turn_q) < 32'(WorkerCount) &&
-                32'(u_dut.accept_turn_q) ==
-                worker_at(in_flight == 32'(WorkerCount) ? 32'd0 : in_flight))
-  // [RING-006] [LIFE-007] termination: with or without ENABLE, the oldest descriptor is complete at
-  // most as many cycles after it was accepted as it makes tokens, or one
-  `HW_ASSERT_IF(OldestEnds_A, watched_inside && retired_q == watch_i,
-                valid || age_q < tokens_of(watched_line_q, watched_error_q))
+  `HW_ASSERT_IF(LoadTurn_A, 1'b1, 32'(u_dut.retire_turn_q) < 32'(WorkerCount) &&
+                32'(u_dut.load_turn_q) == worker_at(held == 32'(WorkerCount) ? 32'd0 : held))
+  // [RING-007] a line is stored by its number, and read by that of its completion
+  `HW_ASSERT_IF(SlotsAgree_A, 1'b1, u_dut.accept_slot_q == SlotBits'(accepted_q) &&
+                u_dut.retire_slot_q == SlotBits'(retired_q))
+  // [DESC-014] a line is not overwritten before its completion retires
+  `HW_ASSERT_IF(LineKept_A, watched_inside, u_dut.lines[SlotBits'(watch_i)] == watched_line_q)
+  // [DESC-014] the line of the oldest result is read in time
+  `HW_ASSERT_IF(LineRead_A, valid && retired_q == watch_i, u_dut.line_q == watched_line_q)
+  // [RING-005] the line at the output is the one in its place, and may be read again
+  `HW_ASSERT_IF(LineReadAgain_A, valid, u_dut.line_q == u_dut.lines[u_dut.retire_slot_q])
+  // [DEC-002] [FLAG-010] a start has the first token of its line, its limit and its notes
+  `HW_ASSERT_IF(StartHeld_A, u_dut.start_valid_q && loaded == watch_i,
+                u_dut.start_last_from_q + 32'd1 == watched.max_tokens &&
+                u_dut.start_rollout_q == (watched.opcode == OPCODE_ROLLOUT) &&
+                u_dut.start_ended_q == (tokens_of(watched, watched_error_q) <= 32'd1) &&
+                u_dut.start_paused_q == (tokens_of(watched, watched_error_q) == 32'd1 &&
+                outcome(watched, watched_error_q) == FLAG_NEEDS_REWARD) &&
+                u_dut.start_seq_len_q == (tokens_of(watched, watched_error_q) == 32'd0 ?
+                length_of(watched, watched_error_q) : watched.seq_len + 32'd1) &&
+                u_dut.start_note_q == note_of(watched, watched_error_q, watched_required_q))
+  // [DEC-002] a line whose first token is its last pauses only at a reward boundary
+  `HW_ASSERT_IF(StartPauses_A, u_dut.start_valid_q && u_dut.start_paused_q,
+                u_dut.start_seq_len_q % REWARD_INTERVAL == 32'd0 && u_dut.start_ended_q)
+  // [FLAG-010] a worker's note is kept while it works
+  `HW_ASSERT_IF(NoteKept_A, watched_held, u_dut.notes[TurnBits'(watched_worker_q)] ==
+                note_of(watched, watched_error_q, watched_required_q))
+  // [DEC-002] [FLAG-010] the register behind the workers has length, end and note of its line
+  `HW_ASSERT_IF(EndHeld_A, u_dut.end_valid_q && resulted == watch_i,
+                u_dut.end_seq_len_q == length_of(watched, watched_error_q) &&
+                u_dut.end_paused_q == (outcome(watched, watched_error_q) == FLAG_NEEDS_REWARD) &&
+                u_dut.end_note_q == note_of(watched, watched_error_q, watched_required_q))
+  // [LIFE-003] of those in flight only the last can be a STOP
+  `HW_ASSERT_IF(StopIsLastStart_A, u_dut.start_valid_q,
+                is_stop(u_dut.start_note_q[15:0]) == blocked_q)
+  // [LIFE-003] of those in flight only the last can be a STOP
+  `HW_ASSERT_IF(StopIsLastEnd_A, u_dut.end_valid_q, is_stop(u_dut.end_note_q[15:0]) ==
+                (blocked_q && results + 32'd1 == in_flight))
+  // [RING-006] [LIFE-007] termination: with or without ENABLE, the oldest descriptor of the workers
+  // is complete at most as many cycles after it went to its worker as it makes tokens, or one
+  `HW_ASSERT_IF(OldestEnds_A, watched_held && finished == watch_i,
+                done[TurnBits'(watched_worker_q)] || age_q < tokens_of(watched, watched_error_q))
+  // [RING-006] a descriptor goes to a worker in the cycle after its acceptance if one is free
+  `HW_ASSERT_IF(LoadsAtOnce_A, u_dut.start_valid_q && held < 32'(WorkerCount), u_dut.load)
+  // [RING-006] a complete worker whose turn it is gives its result away unless two others wait
+  `HW_ASSERT_IF(FinishesAtOnce_A, done[u_dut.retire_turn_q] && results < 32'd2, u_dut.finish)
   // [RING-005] a stalled completion is held unchanged
   `HW_ASSERT_IF(StableUnderStall_A, past_stalled_q,
                 valid && data == past_data_q && tokens == past_tokens_q)
@@ -217,8 +305,8 @@ module worker_pool_props
   `HW_ASSERT_IF(BlockedAcceptsNothing_A, blocked_q, !ready)
   // [RING-005] an enabled pool refuses a line only while a STOP blocks it or every worker holds one
   `HW_ASSERT_IF(AcceptsWhenFree_A, enable_i && !blocked_q && in_flight < 32'(WorkerCount), ready)
-  // [RING-005] the worker of a retiring completion accepts the next line in the same cycle
-  `HW_ASSERT_IF(AcceptsAsOneGoes_A, enable_i && !blocked_q && retire, ready)
+  // [RING-005] as a worker gives its result away, the next line is accepted
+  `HW_ASSERT_IF(AcceptsAsOneGoes_A, enable_i && !blocked_q && u_dut.finish, ready)
   // [LIFE-003] HALTED rises when the completion of a STOP retires, and lasts until RESUME
   `HW_ASSERT_IF(Halted_A, 1'b1, halted == halted_q)
   // [LIFE-003] a halted pool is drained: every descriptor before the STOP retired before it
@@ -232,10 +320,10 @@ module worker_pool_props
   `HW_ASSERT_IF(IdleAfterReset_A, past_reset_q, !valid && !busy && !halted && in_flight == 32'd0)
 
   // [RING-007] all workers are busy and the completions of the later ones wait for the oldest
-  `HW_COVER(OvertakingHeldBack_C, in_flight == 32'(WorkerCount) && !valid &&
+  `HW_COVER(OvertakingHeldBack_C, held == 32'(WorkerCount) && !valid &&
             (WorkerCount == 1 || done != '0))
   // [LIFE-003] a STOP behind a descriptor that still decodes
-  `HW_COVER(StopWaits_C, blocked_q && !valid && in_flight == (WorkerCount == 1 ? 32'd0 : 32'd2))
+  `HW_COVER(StopWaits_C, blocked_q && !valid && in_flight == 32'd2)
   // [LIFE-003] a pool continues after RESUME
   `HW_COVER(GoesOn_C, retire && retired_q == watch_i && watch_i == 32'd2)
 

@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// AXI4-Lite slave in front of the register file: at most one access a cycle, every response OKAY.
+// AXI4-Lite slave in front of the register file: at most one access a cycle, none for two cycles
+// after a write, every response OKAY.
 //
 // Rules: DB-004 (OKAY for every address; the register file knows which exist), DB-007 (a write
 // without all four bytes reaches no register).
 //
 // Address and data of a write may arrive in any order; each is held until both are present. BVALID
-// rises in the cycle after the register file accepted the write, so an access that follows the
-// response sees its effect. A write takes priority over a read in the same cycle; neither starves
-// the other, because each response must be accepted before the next access of its kind. No ready
-// depends on a valid, and no valid on a ready. CTRL.RESET does not reset this block: the write that
-// requests the reset must get its response.
+// rises in the cycle after the register file accepted the write; the register file is given two
+// cycles more before the next access, which so sees its effect. Of a write and a read that are both
+// ready the write goes first, unless the last access was a write; so neither starves the other. No
+// ready depends on a valid, and no valid on a ready. CTRL.RESET does not reset this block: the
+// write that requests the reset must get its response.
 //
 // AXI ports keep the standard's names, without a suffix for the direction.
 `default_nettype none
@@ -53,7 +54,10 @@ module axil_slave (
   logic [11:0] awaddr_q, araddr_q;
   logic [31:0] wdata_q, rdata_q;
   logic wholly_q;
-  logic b_valid_q, r_valid_q, reading_q;
+  logic b_valid_q, r_valid_q, reading_q, last_wrote_q, rests;
+  // One bit for each of the two cycles after a write.
+  logic [1:0] resting_q;
+  logic write_ready, read_ready;
   logic write, read;
   /* verilator lint_off UNUSEDSIGNAL */
   // The registers do not distinguish privileged, secure and instruction accesses.
@@ -61,8 +65,11 @@ module axil_slave (
   /* verilator lint_on UNUSEDSIGNAL */
   assign unused_prot = ^{s_axil_awprot, s_axil_arprot};
 
-  assign write = aw_held_q && w_held_q && !b_valid_q;
-  assign read  = ar_held_q && !write && !reading_q && !r_valid_q;
+  assign rests       = resting_q != 2'd0;
+  assign write_ready = aw_held_q && w_held_q && !b_valid_q && !rests;
+  assign read_ready  = ar_held_q && !reading_q && !r_valid_q && !rests;
+  assign write       = write_ready && !(read_ready && last_wrote_q);
+  assign read        = read_ready && !write;
 
   assign reg_valid_o = (write && wholly_q) || read;
   assign reg_write_o = write;
@@ -71,13 +78,17 @@ module axil_slave (
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
-      aw_held_q <= 1'b0;
-      w_held_q  <= 1'b0;
-      b_valid_q <= 1'b0;
+      aw_held_q    <= 1'b0;
+      w_held_q     <= 1'b0;
+      b_valid_q    <= 1'b0;
+      resting_q    <= '0;
+      last_wrote_q <= 1'b0;
     end else begin
-      aw_held_q <= aw_held_q ? !write : s_axil_awvalid;
-      w_held_q  <= w_held_q ? !write : s_axil_wvalid;
-      b_valid_q <= b_valid_q ? !s_axil_bready : write;
+      aw_held_q    <= aw_held_q ? !write : s_axil_awvalid;
+      w_held_q     <= w_held_q ? !write : s_axil_wvalid;
+      b_valid_q    <= b_valid_q ? !s_axil_bready : write;
+      resting_q    <= {resting_q[0], write};
+      last_wrote_q <= write || (last_wrote_q && !read);
     end
   end
 

@@ -110,23 +110,78 @@ module comp_writer
 
   // ---------------------------------------------------------------- accepting completions
 
+  // A ring has at most 2^16 slots: so many bits of an index choose one, and one more tells a full
+  // ring from an empty one.
+  localparam int SlotBits = 16;
+
   logic [31:0] done_index_q, reward_index_q;
-  logic [31:0] index, head, ring_size, slot;
-  logic [63:6] line;
+  // For each ring: which bits of an index choose the slot; the index at which it is full, by what
+  // the host had read in the cycle before.
+  logic [SlotBits-1:0] done_mask_q, reward_mask_q;
+  logic [SlotBits:0] done_limit_q, reward_limit_q;
+  // The ring is full for its next index; in force with settled_q.
+  logic done_full_q, reward_full_q;
   logic room, accept, info_ready, burst_ready, last_of_run;
 
-  assign index     = to_reward_i ? reward_index_q : done_index_q;
-  assign head      = to_reward_i ? reward_head_i : done_head_i;
-  assign ring_size = 32'd1 << (to_reward_i ? reward_log2_i : done_log2_i);
-  assign slot      = index & (ring_size - 32'd1);
-  assign line      = (to_reward_i ? reward_line_i : done_line_i) + 58'(slot);
-  assign room      = index - head < ring_size;
-  // The next slot of the ring is not the next line of memory, or is in another page.
-  assign last_of_run = slot == ring_size - 32'd1 || &line[11:6];
+  // An index never passes its limit, so that no comparison by size is needed: for this index in bit
+  // 0, for the next one in bit 1.
+  function automatic logic [1:0] is_full(input logic [31:0] index, input logic [SlotBits:0] limit);
+    logic [SlotBits:0] left;
+    left = limit - index[SlotBits:0];
+    is_full = {left == 17'd1, left == 17'd0};
+  endfunction
 
-  assign ready_o = room && info_ready && burst_ready && !stop && !stopped_i;
+  logic [1:0] done_fulls, reward_fulls;
+  assign done_fulls   = is_full(done_index_q, done_limit_q);
+  assign reward_fulls = is_full(reward_index_q, reward_limit_q);
+  assign room         = !(to_reward_i ? reward_full_q : done_full_q);
+
+  // The slot behind that of an index is not the next line of memory, or is in another page: for
+  // this index in bit 0, for the next one in bit 1.
+  function automatic logic [1:0] ends_run(input logic [SlotBits-1:0] index,
+                                          input logic [SlotBits-1:0] mask,
+                                          input logic [11:6] base);
+    logic [SlotBits-1:0] to_ring_end;
+    logic [11:6] page_line;
+    to_ring_end = ~index & mask;
+    page_line = base + (index[5:0] & mask[5:0]);
+    ends_run[0] = to_ring_end == '0 || page_line == 6'd63;
+    ends_run[1] = to_ring_end == 16'd1 ||
+        (to_ring_end == '0 ? base == 6'd63 : page_line == 6'd62);
+  endfunction
+
+  // Those of the next index of each ring, in force with settled_q.
+  logic [1:0] done_ends, reward_ends;
+  logic done_last_q, reward_last_q, limits_q, settled_q;
+
+  assign done_ends   = ends_run(done_index_q[SlotBits-1:0], done_mask_q, done_line_i[11:6]);
+  assign reward_ends = ends_run(reward_index_q[SlotBits-1:0], reward_mask_q, reward_line_i[11:6]);
+  assign last_of_run = to_reward_i ? reward_last_q : done_last_q;
+
+  always_ff @(posedge clk_i) begin
+    done_full_q   <= done_fulls[accept&&!to_reward_i];
+    reward_full_q <= reward_fulls[accept&&to_reward_i];
+    done_last_q   <= accept && !to_reward_i ? done_ends[1] : done_ends[0];
+    reward_last_q <= accept && to_reward_i ? reward_ends[1] : reward_ends[0];
+    settled_q     <= rst_ni && limits_q && !stopped_i;
+  end
+
+  always_ff @(posedge clk_i) begin
+    for (int i = 0; i < SlotBits; i++) begin
+      done_mask_q[i]   <= 32'(done_log2_i) > i;
+      reward_mask_q[i] <= 32'(reward_log2_i) > i;
+    end
+  end
+
+  always_ff @(posedge clk_i) begin
+    limits_q       <= rst_ni;
+    done_limit_q   <= done_head_i[SlotBits:0] + (17'd1 << done_log2_i);
+    reward_limit_q <= reward_head_i[SlotBits:0] + (17'd1 << reward_log2_i);
+  end
+
+  assign ready_o = room && settled_q && info_ready && burst_ready && !stop && !stopped_i;
   assign accept  = valid_i && ready_o;
-  assign stall_o = valid_i && !room && !stop && !stopped_i;
+  assign stall_o = valid_i && !room && settled_q && !stop && !stopped_i;
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
@@ -146,7 +201,12 @@ module comp_writer
 
   // ---------------------------------------------------------------- gathering bursts
 
-  logic [63:6] open_line_q, burst_line;
+  // The first slot of the open burst, of which the line is computed when it closes; the upper part
+  // of the address where the lower part carries.
+  logic [SlotBits-1:0] open_index_q;
+  logic [63:6+SlotBits] done_carried_q, reward_carried_q;
+  logic [63:6] open_base, open_line, burst_line;
+  logic [6+SlotBits:6] open_low;
   logic [6:0] open_lines_q, burst_limit, lines_with_this, burst_lines;
   logic open_reward_q, open_full_q, append, close, burst_valid, burst_sent;
 
@@ -171,10 +231,24 @@ module comp_writer
 
   always_ff @(posedge clk_i) begin
     if (accept && !append) begin
-      open_line_q   <= line;
+      open_index_q  <= to_reward_i ? reward_index_q[SlotBits-1:0] : done_index_q[SlotBits-1:0];
       open_reward_q <= to_reward_i;
     end
   end
+
+  always_ff @(posedge clk_i) begin
+    done_carried_q   <= done_line_i[63:6+SlotBits] + 1'b1;
+    reward_carried_q <= reward_line_i[63:6+SlotBits] + 1'b1;
+  end
+
+  assign open_base = open_reward_q ? reward_line_i : done_line_i;
+  assign open_low  = {1'b0, open_base[5+SlotBits:6]} +
+      {1'b0, open_index_q & (open_reward_q ? reward_mask_q : done_mask_q)};
+  assign open_line = {
+    !open_low[6+SlotBits] ? open_base[63:6+SlotBits] :
+        (open_reward_q ? reward_carried_q : done_carried_q),
+    open_low[5+SlotBits:6]
+  };
 
   // Closed bursts that wait for the bus.
   sync_fifo #(
@@ -185,7 +259,7 @@ module comp_writer
       .rst_ni (rst_ni && !stopped_i),
       .push_i (close),
       .ready_o(burst_ready),
-      .data_i ({open_line_q, open_lines_q}),
+      .data_i ({open_line, open_lines_q}),
       .pop_i  (burst_sent),
       .valid_o(burst_valid),
       .data_o ({burst_line, burst_lines})

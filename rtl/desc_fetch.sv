@@ -10,6 +10,13 @@
 // reserved before it starts, so R never stalls. All reads carry one ID, so lines arrive in order. A
 // read waits until there is space for its longest possible burst: many short ones would cost more.
 //
+// Sizing a burst takes three cycles, one sum or comparison each, so a line a cycle needs bursts of
+// three lines or more. A line published while nothing is in the way is requested two cycles later.
+//   measure: from the next index, where its line is, how much of the ring and of the page is behind
+//            it, how much is published, how much space there is
+//   start:   the least of these is the length; the request goes out
+//   advance: the next index moves behind the burst
+//
 // A line with an error response is never delivered: error_o rises once it is the oldest in the
 // buffer, and the lines behind it wait. flush_i, only while idle_o, empties the buffer and returns
 // to cmd_head_i.
@@ -76,38 +83,89 @@ module desc_fetch
 
   // ---------------------------------------------------------------- the next burst
 
-  logic [31:0] slot_mask, slot, published, to_ring_end, to_page_end, lines, room;
-  logic [63:LineBits] line;
-  logic ask;
+  // A ring has at most 2^16 slots, so only so many bits of an index choose one.
+  localparam int SlotBits = 16;
+  localparam int HighLsb = LineBits + SlotBits;
+  // Lines of a burst less one, or of what bounds it; more than 63 count as 63.
+  localparam int LastBits = 6;
+  localparam int RoomBits = $clog2(Depth) + 1;
 
-  function automatic logic [31:0] least(input logic [31:0] a, input logic [31:0] b);
+  // Constant while the device runs: which bits of an index choose the slot, and the upper part of a
+  // line's address where the lower part carries.
+  logic [SlotBits-1:0] slot_mask_q;
+  logic [63:HighLsb] carried_high_q;
+
+  always_ff @(posedge clk_i) begin
+    for (int i = 0; i < SlotBits; i++) begin
+      slot_mask_q[i] <= 32'(cmd_log2_i) > i;
+    end
+    carried_high_q <= cmd_line_i[63:HighLsb] + 1'b1;
+  end
+
+  // Measured from ask_index_q as it was in the cycle before; in force with measured_q.
+  logic measured_q, advance_q;
+  logic [63:LineBits] line_q;
+  logic [LastBits-1:0] limit_q, last_q;
+  logic [RoomBits-1:0] room_q;
+  logic [31:0] published_q;
+
+  function automatic logic [LastBits-1:0] least(input logic [LastBits-1:0] a,
+                                                input logic [LastBits-1:0] b);
     least = a < b ? a : b;
   endfunction
 
-  assign slot_mask   = (32'd1 << cmd_log2_i) - 32'd1;
-  assign slot        = ask_index_q & slot_mask;
-  assign line        = cmd_line_i + 58'(slot);
-  assign published   = cmd_tail_i - ask_index_q;
-  assign to_ring_end = slot_mask - slot + 32'd1;
-  assign to_page_end = 32'd64 - {26'd0, line[11:LineBits]};
-  assign lines       = least(least(32'(MaxBurst), published), least(to_ring_end, to_page_end));
-  assign room        = 32'(Depth) - (ask_index_q - head_index_q);
+  logic [SlotBits-1:0] slot, to_ring_end;
+  logic [HighLsb:LineBits] line_low;
+  logic [LastBits-1:0] to_page_end, ring_limit;
 
-  assign ask = run_i && lines != 32'd0 && lines <= room &&
-      outstanding_q != OutstandingBits'(MaxOutstanding) && (!ar_valid_q || m_axi_arready);
+  // Lines behind the next one, in the ring and in the page.
+  assign slot        = ask_index_q[SlotBits-1:0] & slot_mask_q;
+  assign to_ring_end = ~ask_index_q[SlotBits-1:0] & slot_mask_q;
+  assign to_page_end = ~(cmd_line_i[11:LineBits] + slot[5:0]);
+  assign ring_limit  = |to_ring_end[SlotBits-1:LastBits] ? '1 : to_ring_end[LastBits-1:0];
+  assign line_low    = {1'b0, cmd_line_i[HighLsb-1:LineBits]} + {1'b0, slot};
+
+  always_ff @(posedge clk_i) begin
+    line_q      <= {line_low[HighLsb] ? carried_high_q : cmd_line_i[63:HighLsb],
+                    line_low[HighLsb-1:LineBits]};
+    limit_q     <= least(least(6'(MaxBurst - 1), ring_limit), to_page_end);
+    // Depth less what is asked for and not delivered; Depth is a power of two.
+    room_q      <= {~head_index_q[RoomBits-1], head_index_q[RoomBits-2:0]} -
+        ask_index_q[RoomBits-1:0];
+    published_q <= cmd_tail_i - ask_index_q;
+  end
+
+  logic start;
+  logic [LastBits-1:0] last;
+
+  assign last  = |published_q[31:LastBits] || published_q[LastBits-1:0] > limit_q ?
+      limit_q : published_q[LastBits-1:0] - 1'b1;
+  assign start = run_i && measured_q && published_q != 32'd0 && 32'(limit_q) < 32'(room_q) &&
+      outstanding_q != OutstandingBits'(MaxOutstanding) && !ar_valid_q;
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni || flush_i) begin
+      measured_q <= 1'b0;
+      advance_q  <= 1'b0;
+    end else begin
+      measured_q <= !start && !advance_q;
+      advance_q  <= start;
+    end
+  end
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
       ar_valid_q <= 1'b0;
     end else if (!ar_valid_q || m_axi_arready) begin
-      ar_valid_q <= ask;
+      ar_valid_q <= start;
     end
   end
 
   always_ff @(posedge clk_i) begin
-    if (ask) begin
-      ar_line_q <= line;
-      ar_len_q  <= 8'(lines - 32'd1);
+    if (start) begin
+      last_q    <= last;
+      ar_line_q <= line_q;
+      ar_len_q  <= 8'(last);
     end
   end
 
@@ -166,8 +224,8 @@ module desc_fetch
       ask_index_q  <= cmd_head_i;
       head_index_q <= cmd_head_i;
     end else begin
-      if (ask) begin
-        ask_index_q <= ask_index_q + lines;
+      if (advance_q) begin
+        ask_index_q <= ask_index_q + 32'(last_q) + 32'd1;
       end
       if (take) begin
         head_index_q <= head_index_q + 32'd1;
@@ -178,9 +236,9 @@ module desc_fetch
   always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
       outstanding_q <= '0;
-    end else if (ask && !(arrive && m_axi_rlast)) begin
+    end else if (start && !(arrive && m_axi_rlast)) begin
       outstanding_q <= outstanding_q + 1'b1;
-    end else if (!ask && arrive && m_axi_rlast) begin
+    end else if (!start && arrive && m_axi_rlast) begin
       outstanding_q <= outstanding_q - 1'b1;
     end
   end
@@ -200,7 +258,7 @@ module desc_fetch
   `HW_ASSERT_INIT(BurstLegal_A, MaxBurst >= 1 && MaxBurst <= 64 && MaxBurst <= Depth,
                   "MaxBurst must be 1 to 64 lines, and at most Depth")
   `HW_ASSERT_INIT(OutstandingLegal_A, MaxOutstanding >= 1, "MaxOutstanding must be 1 or more")
-  `HW_ASSERT(BehindTail_A, !run_i || published <= 32'd1 << RING_LOG2_MAX,
+  `HW_ASSERT(BehindTail_A, !run_i || cmd_tail_i - ask_index_q <= 32'd1 << RING_LOG2_MAX,
              "no unpublished line is requested (DB-001)")
   `HW_ASSERT(SpaceReserved_A, flush_i || ask_index_q - head_index_q <= 32'(Depth),
              "no more lines are requested than the buffer has space for")

@@ -31,7 +31,7 @@ module index_publisher
     input wire logic [31:0] done_tail_i,
     input wire logic [31:0] reward_tail_i,
     input wire logic [31:0] cmd_head_i,
-    // Line addresses of slot 0 of each ring.
+    // Line addresses of slot 0 of each ring; from the cycle before publishing on they stay.
     input wire logic [63:6] done_line_i,
     input wire logic [63:6] reward_line_i,
     input wire logic [63:6] cmd_line_i,
@@ -75,6 +75,7 @@ module index_publisher
   logic unpublished_q, failed_q;
   logic [31:0] done_tail_q, reward_tail_q, cmd_head_q;
   logic begins, fails;
+  logic [63:6] done_word_line_q, reward_word_line_q, cmd_word_line_q;
 
   assign begins = state_q == StIdle && unpublished_q && !failed_q && !restart_i;
   assign fails  = state_q == StWait && done_i && error_i;
@@ -132,18 +133,25 @@ module index_publisher
     end
   end
 
+  // The rings stay where they are while the device runs.
+  always_ff @(posedge clk_i) begin
+    done_word_line_q   <= done_line_i - 58'(TailLines);
+    reward_word_line_q <= reward_line_i - 58'(TailLines);
+    cmd_word_line_q    <= cmd_line_i - 58'(HeadLines);
+  end
+
   always_comb begin
     case (which_q)
       WordDone: begin
-        line_o = done_line_i - 58'(TailLines);
+        line_o = done_word_line_q;
         word_o = done_tail_q;
       end
       WordReward: begin
-        line_o = reward_line_i - 58'(TailLines);
+        line_o = reward_word_line_q;
         word_o = reward_tail_q;
       end
       default: begin
-        line_o = cmd_line_i - 58'(HeadLines);
+        line_o = cmd_word_line_q;
         word_o = cmd_head_q;
       end
     endcase

@@ -9,6 +9,11 @@
 // CTRL.RESET holds everything in reset until bus_idle_i; only then does STATUS show READY. One
 // access a cycle is always accepted; reg_rvalid_o and reg_rdata_o return read data in the next
 // cycle. If an event and a write that clears it coincide, the event wins.
+//
+// With rings in memory (OnChip 0) no access may follow a write for two cycles: by then sizes and
+// bases are checked, and a doorbell or a head, judged by the indices of its own cycle, is in force.
+// Each sum and each comparison has a cycle of its own. With OnChip 1 all happens in the cycle of
+// the write.
 `default_nettype none
 `include "hw_macros.svh"
 
@@ -87,6 +92,8 @@ module mmio_regs
   logic [31:0] descriptors_q, errors_q, stall_cycles_q, bad_doorbells_q;
   logic [63:0] tokens_q;
   logic [31:0] tokens_high_q;
+  logic tokens_carry_q, tokens_carry;
+  logic [31:0] tokens_low, tokens_high;
 
   // ---------------------------------------------------------------- write strobes
 
@@ -106,45 +113,115 @@ module mmio_regs
 
   // ---------------------------------------------------------------- configuration [LIFE-002]
 
-  function automatic logic size_ok(input logic [7:0] log2, input int max_log2);
-    size_ok = 32'(log2) >= RING_LOG2_MIN && 32'(log2) <= max_log2;
-  endfunction
-
-  // The ring [base, base + 64 * 2^log2) is aligned and ends inside the window. 65 bits, so that a
-  // wrap past 2^64 is detected. Head and tail words, if any, are before the base.
-  function automatic logic base_ok(input logic [63:0] base, input logic [7:0] log2,
-                                   input logic words, input logic [63:0] window_last);
-    logic [64:0] last;
-    last = {1'b0, base} + (65'd64 << log2) - 65'd1;
-    base_ok = base % 64'd64 == 64'd0 && last <= {1'b0, window_last} &&
-        (!words || base >= 64'(RING_SLOTS_OFFSET));
-  endfunction
-
   logic cmd_ok, done_ok, reward_ok, config_ok;
-  assign cmd_ok = size_ok(cmd_log2_o, MaxCmdLog2) &&
-      (OnChip || base_ok(cmd_base_q, cmd_log2_o, publish_tails_d, window_last_i));
-  assign done_ok = size_ok(done_log2_o, MaxDoneLog2) &&
-      (OnChip || base_ok(done_base_q, done_log2_o, publish_tails_d, window_last_i));
-  assign reward_ok = size_ok(reward_log2_o, MaxRewardLog2) &&
-      (OnChip || base_ok(reward_base_q, reward_log2_o, publish_tails_d, window_last_i));
+
+  ring_config #(
+      .MaxLog2(MaxCmdLog2),
+      .OnChip (OnChip)
+  ) u_cmd_config (
+      .clk_i        (clk_i),
+      .rst_ni       (rst_n),
+      .log2_i       (cmd_log2_o),
+      .base_i       (cmd_base_q),
+      .window_last_i(window_last_i),
+      .words_i      (publish_tails_d),
+      .ok_o         (cmd_ok)
+  );
+
+  ring_config #(
+      .MaxLog2(MaxDoneLog2),
+      .OnChip (OnChip)
+  ) u_done_config (
+      .clk_i        (clk_i),
+      .rst_ni       (rst_n),
+      .log2_i       (done_log2_o),
+      .base_i       (done_base_q),
+      .window_last_i(window_last_i),
+      .words_i      (publish_tails_d),
+      .ok_o         (done_ok)
+  );
+
+  ring_config #(
+      .MaxLog2(MaxRewardLog2),
+      .OnChip (OnChip)
+  ) u_reward_config (
+      .clk_i        (clk_i),
+      .rst_ni       (rst_n),
+      .log2_i       (reward_log2_o),
+      .base_i       (reward_base_q),
+      .window_last_i(window_last_i),
+      .words_i      (publish_tails_d),
+      .ok_o         (reward_ok)
+  );
+
   assign config_ok = cmd_ok && done_ok && (reward_ok || !split_reward_d);
 
   // ---------------------------------------------------------------- doorbell [DB-002] [DB-006]
 
-  logic ring_doorbell, doorbell_repeats, doorbell_legal;
-  logic [31:0] tail_ahead, new_tail_ahead;
-  assign ring_doorbell = write && reg_addr_i == REG_DOORBELL;
-  assign tail_ahead = cmd_tail_q - cmd_head_i;
-  assign new_tail_ahead = reg_wdata_i - cmd_head_i;
-  assign doorbell_repeats = reg_wdata_i == cmd_tail_q;
-  assign doorbell_legal = doorbell_repeats ||
-      (enable_q && new_tail_ahead >= tail_ahead && new_tail_ahead <= 32'd1 << cmd_log2_o);
+  // A write that moves an index: the new value, and how far that and the bound are ahead of the
+  // index that it may not pass. The bound of a doorbell is the present tail, that of a head
+  // [RING-010] the tail of its ring.
+  logic [2:0] moves, moves_q, move_q, move;
+  logic [31:0] new_index, origin, bound, new_ahead, bound_ahead, cmd_slots, one_bad_more;
+  logic repeats, doorbell_legal, head_legal, ring_doorbell;
 
-  // A consumer index may move up to the tail, never back [RING-010].
-  function automatic logic head_legal(input logic [31:0] new_head, input logic [31:0] head,
-                                      input logic [31:0] tail);
-    head_legal = new_head - head <= tail - head;
-  endfunction
+  assign moves = {
+    write && reg_addr_i == REG_REWARD_HEAD,
+    write && reg_addr_i == REG_DONE_HEAD,
+    write && reg_addr_i == REG_DOORBELL
+  };
+  assign origin = moves[0] ? cmd_head_i : (moves[1] ? done_head_q : reward_head_q);
+  assign bound = moves[0] ? cmd_tail_q : (moves[1] ? done_tail_i : reward_tail_i);
+
+  if (OnChip) begin : gen_move_now
+    assign moves_q      = '0;
+    assign move_q       = '0;
+    assign move         = moves;
+    assign new_index    = reg_wdata_i;
+    assign new_ahead    = reg_wdata_i - origin;
+    assign bound_ahead  = bound - origin;
+    assign repeats      = reg_wdata_i == cmd_tail_q;
+    assign cmd_slots    = 32'd1 << cmd_log2_o;
+    assign one_bad_more = bad_doorbells_q + 32'd1;
+  end else begin : gen_move_staged
+    logic [31:0] index_q, origin_q, bound_q, new_index_q, new_ahead_q, bound_ahead_q, cmd_slots_q;
+    logic [31:0] one_bad_more_q;
+    logic repeats_q;
+    always_ff @(posedge clk_i) begin
+      if (!rst_n) begin
+        moves_q <= '0;
+        move_q  <= '0;
+      end else begin
+        moves_q <= moves;
+        move_q  <= moves_q;
+      end
+    end
+    always_ff @(posedge clk_i) begin
+      index_q        <= reg_wdata_i;
+      origin_q       <= origin;
+      bound_q        <= bound;
+      new_index_q    <= index_q;
+      new_ahead_q    <= index_q - origin_q;
+      bound_ahead_q  <= bound_q - origin_q;
+      repeats_q      <= index_q == cmd_tail_q;
+      cmd_slots_q    <= 32'd1 << cmd_log2_o;
+      // Doorbells are cycles apart.
+      one_bad_more_q <= bad_doorbells_q + 32'd1;
+    end
+    assign move         = move_q;
+    assign new_index    = new_index_q;
+    assign new_ahead    = new_ahead_q;
+    assign bound_ahead  = bound_ahead_q;
+    assign repeats      = repeats_q;
+    assign cmd_slots    = cmd_slots_q;
+    assign one_bad_more = one_bad_more_q;
+  end
+
+  assign ring_doorbell  = move[0];
+  assign doorbell_legal = repeats ||
+      (enable_q && new_ahead >= bound_ahead && new_ahead <= cmd_slots);
+  // A consumer index may move up to the tail, never back.
+  assign head_legal     = new_ahead <= bound_ahead;
 
   // ---------------------------------------------------------------- events
 
@@ -220,15 +297,13 @@ module mmio_regs
       reward_head_q <= first_index_i;
     end else begin
       if (ring_doorbell && doorbell_legal) begin
-        cmd_tail_q <= reg_wdata_i;
+        cmd_tail_q <= new_index;
       end
-      if (write && reg_addr_i == REG_DONE_HEAD &&
-          head_legal(reg_wdata_i, done_head_q, done_tail_i)) begin
-        done_head_q <= reg_wdata_i;
+      if (move[1] && head_legal) begin
+        done_head_q <= new_index;
       end
-      if (write && reg_addr_i == REG_REWARD_HEAD &&
-          head_legal(reg_wdata_i, reward_head_q, reward_tail_i)) begin
-        reward_head_q <= reg_wdata_i;
+      if (move[2] && head_legal) begin
+        reward_head_q <= new_index;
       end
     end
   end
@@ -253,22 +328,29 @@ module mmio_regs
     end
   end
 
+  // The low word carries into the high word a cycle later; with the carry added the pair is one
+  // value.
+  assign {tokens_carry, tokens_low} = 33'(tokens_q[31:0]) + 33'(post_tokens_i);
+  assign tokens_high = tokens_q[63:32] + 32'(tokens_carry_q);
+
   always_ff @(posedge clk_i) begin
     if (!rst_n) begin
       descriptors_q   <= '0;
       tokens_q        <= '0;
+      tokens_carry_q  <= 1'b0;
       tokens_high_q   <= '0;
       errors_q        <= '0;
       stall_cycles_q  <= '0;
       bad_doorbells_q <= '0;
     end else begin
       descriptors_q   <= descriptors_q + 32'(post_i);
-      tokens_q        <= tokens_q + 64'(post_tokens_i);
+      tokens_q        <= {tokens_high, tokens_low};
+      tokens_carry_q  <= tokens_carry;
       errors_q        <= errors_q + 32'(post_error_i);
       stall_cycles_q  <= stall_cycles_q + 32'(stall_i);
-      bad_doorbells_q <= bad_doorbells_q + 32'(bad_doorbell);
+      bad_doorbells_q <= bad_doorbell ? one_bad_more : bad_doorbells_q;
       if (read && reg_addr_i == REG_CNT_TOKENS_LO) begin
-        tokens_high_q <= tokens_q[63:32];
+        tokens_high_q <= tokens_high;
       end
     end
   end
@@ -354,11 +436,24 @@ module mmio_regs
   assign irq_o             = |(irq_status_q & irq_mask_q);
 
 `ifndef SYNTHESIS
+  // Cycles since a write, up to 2.
+  logic [1:0] rested_q;
+  always_ff @(posedge clk_i) begin
+    if (!rst_n) begin
+      rested_q <= 2'd2;
+    end else if (write) begin
+      rested_q <= 2'd0;
+    end else if (rested_q != 2'd2) begin
+      rested_q <= rested_q + 2'd1;
+    end
+  end
+  `HW_ASSERT(Spaced_A, OnChip || !reg_valid_i || !rst_n || rested_q == 2'd2,
+             "with rings in memory no access follows a write for two cycles")
   `HW_ASSERT_INIT(SizesLegal_A,
                   MaxCmdLog2 >= 1 && MaxCmdLog2 <= 16 && MaxDoneLog2 >= 1 && MaxDoneLog2 <= 16 &&
                   MaxRewardLog2 >= 1 && MaxRewardLog2 <= 16,
                   "ring sizes are from 2^1 to 2^16 slots (RING-001)")
-  `HW_ASSERT(TailLegal_A, !enable_q || tail_ahead <= 32'd1 << cmd_log2_o,
+  `HW_ASSERT(TailLegal_A, !enable_q || cmd_tail_q - cmd_head_i <= 32'd1 << cmd_log2_o,
              "never more lines are published than the ring has slots (DB-002)")
   `HW_ASSERT(EnableLocks_A, !enable_q || locked_q, "an enabled device is locked (LIFE-006)")
   `HW_ASSERT_KNOWN(IrqKnown_A, irq_o, "the interrupt is never X")

@@ -6,9 +6,13 @@
 // Rules: LIFE-003 (nothing is accepted behind a STOP until resume_i), LIFE-007 (nothing is accepted
 // without enable_i; what was accepted completes), RING-006, RING-007.
 //
+// acceptance -> register -> worker -> register -> results -> output
+//
+// Lines wait in a memory, read with the result; workers hold only what changes with a token.
 // Because retirement is in order, the next worker to become free is always the one whose turn it
-// is. One line can enter and one can leave in each cycle. halted_o rises in the cycle after the
-// completion of a STOP is accepted. The completion is stable while valid_o and not ready_i.
+// is. One line can enter and one can leave in each cycle; a line without tokens, or with one, is
+// at the output four cycles after it was accepted. halted_o rises in the cycle after the completion
+// of a STOP is accepted. The completion is stable while valid_o and not ready_i.
 `default_nettype none
 `include "hw_macros.svh"
 
@@ -44,69 +48,210 @@ module worker_pool
 );
 
   localparam int TurnBits = WorkerCount > 1 ? $clog2(WorkerCount) : 1;
-  localparam int CountBits = $clog2(WorkerCount + 1);
+  // Lines in the pool: one before the workers, one in each, one behind them and the results.
+  localparam int Results = 2;
+  localparam int Capacity = WorkerCount + 2 + Results;
+  localparam int CountBits = $clog2(Capacity + 1);
+  localparam int SlotBits = $clog2(Capacity);
+  localparam int NoteBits = 16 + 1 + 1;
+  localparam int ResultBits = 32 + 16 + 32 + 1 + 1;
 
-  logic [WorkerCount-1:0] worker_valid_in, worker_ready_in;
-  logic [WorkerCount-1:0] worker_valid_out, worker_ready_out;
-  logic [WorkerCount-1:0][DESC_BITS-1:0] worker_data_out;
-  logic [WorkerCount-1:0][31:0] worker_tokens_out;
-
-  logic [TurnBits-1:0] accept_turn_q, retire_turn_q;
+  // Lines as submitted, by slot, in the order of their acceptance; notes for their completions, by
+  // worker.
+  logic [DESC_BITS-1:0] lines[2**SlotBits];
+  logic [NoteBits-1:0] notes[WorkerCount];
+  logic [SlotBits-1:0] accept_slot_q, retire_slot_q, read_slot;
   logic [CountBits-1:0] in_flight_q;
   logic stop_taken_q, halted_q;
-  logic may_accept, accept, retire;
-  /* verilator lint_off UNUSEDSIGNAL */
-  // Only the flags of a completion are read; the struct names them.
-  hw_desc_t completion;
-  /* verilator lint_on UNUSEDSIGNAL */
+  logic accept, load, finish, retire;
 
   function automatic logic [TurnBits-1:0] next_turn(input logic [TurnBits-1:0] turn);
     next_turn = turn == TurnBits'(WorkerCount - 1) ? '0 : turn + 1'b1;
   endfunction
 
-  assign may_accept = enable_i && !stop_taken_q;
-  assign ready_o = may_accept && worker_ready_in[accept_turn_q];
-  assign accept = valid_i && ready_o;
+  // ---------------------------------------------------------------- acceptance
 
-  assign valid_o = worker_valid_out[retire_turn_q];
-  assign retire = valid_o && ready_i;
-  assign data_o = worker_data_out[retire_turn_q];
-  assign tokens_o = worker_tokens_out[retire_turn_q];
-  assign completion = data_o;
-  assign error_o = valid_o && |(completion.flags & FLAG_ERROR);
-  assign halted_o = halted_q;
-  assign busy_o = in_flight_q != '0;
+  logic [31:0] accepted_seq_len, accepted_last_from;
+  logic accepted_rollout, accepted_ended, accepted_paused, accepted_decodes, accepted_scored;
+  logic [15:0] accepted_flags;
+  logic start_valid_q, start_ready;
+  logic [31:0] start_seq_len_q, start_last_from_q;
+  logic start_rollout_q, start_ended_q, start_paused_q;
+  logic [NoteBits-1:0] start_note_q;
+
+  line_accept u_line_accept (
+      .data_i           (data_i),
+      .error_code_i     (error_code_i),
+      .require_checked_i(require_checked_i),
+      .seq_len_o        (accepted_seq_len),
+      .last_from_o      (accepted_last_from),
+      .rollout_o        (accepted_rollout),
+      .ended_o          (accepted_ended),
+      .paused_o         (accepted_paused),
+      .flags_o          (accepted_flags),
+      .decodes_o        (accepted_decodes),
+      .scored_o         (accepted_scored)
+  );
+
+  assign ready_o = enable_i && !stop_taken_q && start_ready;
+  assign accept  = valid_i && ready_o;
+
+  always_ff @(posedge clk_i) begin
+    if (accept) begin
+      lines[accept_slot_q] <= data_i;
+      start_seq_len_q      <= accepted_seq_len;
+      start_last_from_q    <= accepted_last_from;
+      start_rollout_q      <= accepted_rollout;
+      start_ended_q        <= accepted_ended;
+      start_paused_q       <= accepted_paused;
+      start_note_q         <= {accepted_scored, accepted_decodes, accepted_flags};
+    end
+  end
+
+  // ---------------------------------------------------------------- workers
+
+  logic [WorkerCount-1:0] worker_valid_in, worker_ready_in;
+  logic [WorkerCount-1:0] worker_valid_out, worker_ready_out, worker_paused;
+  logic [WorkerCount-1:0][31:0] worker_seq_len;
+  logic [TurnBits-1:0] load_turn_q, retire_turn_q;
+  logic end_valid_q, end_ready, end_taken;
+
+  assign start_ready = !start_valid_q || worker_ready_in[load_turn_q];
+  assign load = start_valid_q && worker_ready_in[load_turn_q];
+  assign finish = worker_valid_out[retire_turn_q] && end_ready;
 
   for (genvar w = 0; w < WorkerCount; w++) begin : gen_worker
-    assign worker_valid_in[w]  = valid_i && may_accept && accept_turn_q == TurnBits'(w);
-    assign worker_ready_out[w] = ready_i && retire_turn_q == TurnBits'(w);
+    assign worker_valid_in[w]  = start_valid_q && load_turn_q == TurnBits'(w);
+    assign worker_ready_out[w] = end_ready && retire_turn_q == TurnBits'(w);
 
     rollout_worker_fsm u_worker (
-        .clk_i            (clk_i),
-        .rst_ni           (rst_ni),
-        .valid_i          (worker_valid_in[w]),
-        .ready_o          (worker_ready_in[w]),
-        .data_i           (data_i),
-        .error_code_i     (error_code_i),
-        .require_checked_i(require_checked_i),
-        .valid_o          (worker_valid_out[w]),
-        .ready_i          (worker_ready_out[w]),
-        .data_o           (worker_data_out[w]),
-        .tokens_o         (worker_tokens_out[w])
+        .clk_i      (clk_i),
+        .rst_ni     (rst_ni),
+        .valid_i    (worker_valid_in[w]),
+        .ready_o    (worker_ready_in[w]),
+        .seq_len_i  (start_seq_len_q),
+        .last_from_i(start_last_from_q),
+        .rollout_i  (start_rollout_q),
+        .ended_i    (start_ended_q),
+        .paused_i   (start_paused_q),
+        .valid_o    (worker_valid_out[w]),
+        .ready_i    (worker_ready_out[w]),
+        .seq_len_o  (worker_seq_len[w]),
+        .paused_o   (worker_paused[w])
     );
   end
 
   always_ff @(posedge clk_i) begin
+    if (load) begin
+      notes[load_turn_q] <= start_note_q;
+    end
+  end
+
+  // ---------------------------------------------------------------- results
+
+  logic [31:0] end_seq_len_q, end_score, result_seq_len, result_score;
+  logic end_paused_q, result_decodes, result_scored;
+  logic [NoteBits-1:0] end_note_q;
+  logic [15:0] end_flags, result_flags;
+  logic [DESC_BITS-1:0] line_q;
+  hw_desc_t line, completion;
+
+  always_ff @(posedge clk_i) begin
+    if (finish) begin
+      end_seq_len_q <= worker_seq_len[retire_turn_q];
+      end_paused_q  <= worker_paused[retire_turn_q];
+      end_note_q    <= notes[retire_turn_q];
+    end
+  end
+
+  line_finish u_line_finish (
+      .flags_i  (end_note_q[15:0]),
+      .decodes_i(end_note_q[16]),
+      .length_i (end_seq_len_q[7:0]),
+      .paused_i (end_paused_q),
+      .flags_o  (end_flags),
+      .score_o  (end_score)
+  );
+
+  // Whether a result can be taken depends on registers only: no path leads from ready_i to ready_o.
+  sync_fifo #(
+      .Width(ResultBits),
+      .Depth(Results)
+  ) u_results (
+      .clk_i  (clk_i),
+      .rst_ni (rst_ni),
+      .push_i (end_valid_q && end_taken),
+      .ready_o(end_taken),
+      .data_i ({end_note_q[17:16], end_flags, end_score, end_seq_len_q}),
+      .pop_i  (retire),
+      .valid_o(valid_o),
+      .data_o ({result_scored, result_decodes, result_flags, result_score, result_seq_len})
+  );
+
+  assign end_ready = !end_valid_q || end_taken;
+  assign retire = valid_o && ready_i;
+
+  // Read in the cycle before the line is at the output, as block RAM is.
+  assign read_slot = retire_slot_q + SlotBits'(retire);
+
+  always_ff @(posedge clk_i) begin
+    if (end_valid_q || retire) begin
+      line_q <= lines[read_slot];
+    end
+  end
+
+  assign line = line_q;
+
+  always_comb begin
+    completion = line;
+    completion.flags = result_flags;
+    completion.seq_len = result_seq_len;
+    if (result_scored) begin
+      completion.reserved0 = result_score;
+    end
+  end
+
+  assign data_o   = valid_o ? completion : '0;
+  assign tokens_o = valid_o && result_decodes ? result_seq_len - line.seq_len : '0;
+  assign error_o  = |(result_flags & FLAG_ERROR);
+  assign halted_o = halted_q;
+  assign busy_o   = in_flight_q != '0;
+
+  // ---------------------------------------------------------------- turns and counts
+
+  always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
-      accept_turn_q <= '0;
+      start_valid_q <= 1'b0;
+      end_valid_q   <= 1'b0;
+    end else begin
+      if (start_ready) begin
+        start_valid_q <= accept;
+      end
+      if (end_ready) begin
+        end_valid_q <= finish;
+      end
+    end
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) begin
+      accept_slot_q <= '0;
+      retire_slot_q <= '0;
+      load_turn_q   <= '0;
       retire_turn_q <= '0;
       in_flight_q   <= '0;
     end else begin
       if (accept) begin
-        accept_turn_q <= next_turn(accept_turn_q);
+        accept_slot_q <= accept_slot_q + 1'b1;
+      end
+      if (load) begin
+        load_turn_q <= next_turn(load_turn_q);
+      end
+      if (finish) begin
+        retire_turn_q <= next_turn(retire_turn_q);
       end
       if (retire) begin
-        retire_turn_q <= next_turn(retire_turn_q);
+        retire_slot_q <= retire_slot_q + 1'b1;
       end
       if (accept && !retire) begin
         in_flight_q <= in_flight_q + 1'b1;
@@ -128,7 +273,7 @@ module worker_pool
       if (accept && stop_i) begin
         stop_taken_q <= 1'b1;
       end
-      if (retire && |(completion.flags & FLAG_STOPPED)) begin
+      if (retire && |(result_flags & FLAG_STOPPED)) begin
         halted_q <= 1'b1;
       end
     end
@@ -137,12 +282,13 @@ module worker_pool
 `ifndef SYNTHESIS
   `HW_ASSERT_INIT(WorkerCountLegal_A, WorkerCount >= 1 && WorkerCount <= 16,
                   "WorkerCount must be 1 to 16")
-  `HW_ASSERT(InFlightLegal_A, !accept || retire || in_flight_q != CountBits'(WorkerCount),
-             "no more descriptors are in flight than there are workers")
+  `HW_ASSERT(InFlightLegal_A, !accept || in_flight_q != CountBits'(Capacity),
+             "no more descriptors are in flight than there are places (RING-006)")
   `HW_ASSERT(RetireAccepted_A, !retire || busy_o,
              "only an accepted descriptor retires (RING-006)")
-  `HW_ASSERT(TurnsAgree_A, busy_o || accept_turn_q == retire_turn_q,
-             "an empty pool accepts and retires at the same worker (RING-007)")
+  `HW_ASSERT(TurnsAgree_A,
+             busy_o || (load_turn_q == retire_turn_q && accept_slot_q == retire_slot_q),
+             "an empty pool accepts and retires at the same place (RING-007)")
   `HW_ASSERT(HaltedIsEmpty_A, !halted_q || !busy_o,
              "a halted pool holds no descriptor (LIFE-003)")
   `HW_ASSERT_STABLE(valid_o, ready_i, data_o,

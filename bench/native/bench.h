@@ -63,6 +63,11 @@ void print_rate(const char *what, uint32_t batch, double lines_per_s);
 void print_times(const char *what, uint32_t batch, uint64_t *took, uint32_t samples);
 
 // rings.c: the reference's ring, a bare ring, and a bare line between the two CPUs.
+typedef enum ring { RING_PER_LINE, RING_CACHED, RING_BATCHED } ring_t;
+// Lines a second from the second CPU to the first, every line checked.
+double ring_rate(ring_t ring, uint32_t lines);
+// ns in which a word gets to the other CPU and back.
+double line_round_trip(uint32_t rounds);
 void measure_rings(uint32_t lines);
 void measure_line(uint32_t rounds);
 

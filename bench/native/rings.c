@@ -204,18 +204,34 @@ static double rate_of(job_t *job, void *(*there)(void *), void (*here)(const job
   return job->lines / (seconds() - start);
 }
 
-void measure_rings(uint32_t lines) {
-  job_t job = {lines, zeroed(sizeof *job.there), zeroed(sizeof *job.back),
-               zeroed(sizeof *job.bare), zeroed(sizeof *job.cached)};
-  print_rate("reference ring, one way", 1, rate_of(&job, push_all, pop_all));
-  memset(job.there, 0, sizeof *job.there);
-  print_rate("reference rings and worker, there and back", 1, rate_of(&job, work, submit_and_take));
-  print_rate("SPSC queue with cached indices, one way", 1, rate_of(&job, push_cached, pop_cached));
-  print_rate("bare ring, one way", BARE_BATCH, rate_of(&job, push_bare, pop_bare));
+static job_t open_job(uint32_t lines) {
+  return (job_t){lines, zeroed(sizeof(reference_ring_t)), zeroed(sizeof(reference_ring_t)),
+                 zeroed(sizeof(bare_ring_t)), zeroed(sizeof(cached_ring_t))};
+}
+
+static void close_job(job_t job) {
   free(job.there);
   free(job.back);
   free(job.bare);
   free(job.cached);
+}
+
+double ring_rate(ring_t ring, uint32_t lines) {
+  job_t job = open_job(lines);
+  const double rate = ring == RING_PER_LINE ? rate_of(&job, push_all, pop_all)
+                      : ring == RING_CACHED ? rate_of(&job, push_cached, pop_cached)
+                                            : rate_of(&job, push_bare, pop_bare);
+  close_job(job);
+  return rate;
+}
+
+void measure_rings(uint32_t lines) {
+  print_rate("reference ring, one way", 1, ring_rate(RING_PER_LINE, lines));
+  job_t job = open_job(lines);
+  print_rate("reference rings and worker, there and back", 1, rate_of(&job, work, submit_and_take));
+  close_job(job);
+  print_rate("SPSC queue with cached indices, one way", 1, ring_rate(RING_CACHED, lines));
+  print_rate("bare ring, one way", BARE_BATCH, ring_rate(RING_BATCHED, lines));
 }
 
 static struct {
@@ -234,7 +250,7 @@ static void *echo(void *argument) {
   return NULL;
 }
 
-void measure_line(uint32_t rounds) {
+double line_round_trip(uint32_t rounds) {
   pthread_t thread;
   hw_put(&table_tennis.ping, 0);
   hw_put(&table_tennis.pong, 0);
@@ -250,6 +266,10 @@ void measure_line(uint32_t rounds) {
   }
   const double took = (double)(hw_now() - start);
   pthread_join(thread, NULL);
+  return took / rounds;
+}
+
+void measure_line(uint32_t rounds) {
   printf("{\"what\": \"one word to the other CPU and back\", \"samples\": %u, \"mean_ns\": %.0f}\n",
-         rounds, took / rounds);
+         rounds, line_round_trip(rounds));
 }

@@ -56,3 +56,12 @@ async def test_reads_are_asked_ahead(dut: HierarchyObject, paused: bool) -> None
     await tb.start()
     await tb.read_ahead([4 * number for number in range(_ACCESSES)], paused=paused)
     await tb.finish()
+
+
+@cocotb.test()
+async def test_read_does_not_wait_for_writes_without_end(dut: HierarchyObject) -> None:
+    """[DB-004] A master that does not wait for write responses gets its read in between."""
+    tb = AxilSlaveTestbench(dut)
+    await tb.start()
+    await tb.read_among_writes(200, 0x10)
+    await tb.finish()

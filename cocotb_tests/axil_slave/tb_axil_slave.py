@@ -10,7 +10,12 @@ from collections import deque
 import cocotb
 from cocotb.handle import HierarchyObject
 from cocotb.triggers import RisingEdge
-from cocotbext.axi import AxiLiteMasterRead, AxiLiteReadBus  # type: ignore[import-untyped]
+from cocotbext.axi import (  # type: ignore[import-untyped]
+    AxiLiteMasterRead,
+    AxiLiteMasterWrite,
+    AxiLiteReadBus,
+    AxiLiteWriteBus,
+)
 from descring_vip.axi.lite import AxilHost
 from descring_vip.axi.monitor import AxiMonitor
 from descring_vip.handles import bit, is_high, read_int, signal
@@ -21,6 +26,8 @@ from descring_vip.testbench import Testbench
 _S_AXIL = ("awready", "wready", "bresp", "bvalid", "arready", "rdata", "rresp", "rvalid")
 _REG = ("valid", "write", "addr", "wdata")
 _WHOLE = 0xF
+_REST = 2
+"""Cycles after a write in which the register file takes no access."""
 
 
 class AxilSlaveTestbench(Testbench):
@@ -88,11 +95,33 @@ class AxilSlaveTestbench(Testbench):
             answer = int.from_bytes(bytes(read.data.data), "little")
             self.accesses.check("answer", expected=self._answers.popleft(), actual=answer)
 
+    async def read_among_writes(self, writes: int, address: int) -> None:
+        """Ask for all ``writes`` at once, and for a read: it must not wait for the last of them."""
+        bus = AxiLiteWriteBus.from_prefix(self.dut, "s_axil")
+        master = AxiLiteMasterWrite(bus, self.time.clock, self.time.reset_n, False)
+        master.log.setLevel(logging.WARNING)
+        self._writes.extend((4 * number, number) for number in range(writes))
+        asked = [
+            master.init_write(4 * number, number.to_bytes(4, "little")) for number in range(writes)
+        ]
+        await self.until(lambda: len(self._writes) < writes, 100, "the first write")
+        await self.within(self.read(address), 100, "the read")
+        self.accesses.check("whether writes waited", expected=1, actual=int(bool(self._writes)))
+        for write in asked:
+            await self.within(write.wait(), 2_000, "a write")
+
     async def _serve(self) -> None:
-        """The register file: takes an access a cycle, answers a read in the next."""
+        """The register file: answers a read in the next cycle, and rests after a write."""
         edge = RisingEdge(self.time.clock)
+        written = -_REST - 1
         while True:
             await edge
+            if is_high(self._reg["valid"]) and self.time.cycle - written <= _REST:
+                raise self.accesses.fail(
+                    f"an access {self.time.cycle - written} cycles after a write"
+                )
+            if is_high(self._reg["valid"]) and is_high(self._reg["write"]):
+                written = self.time.cycle
             self._rvalid.value = 0
             self._rdata.value = 0
             if not is_high(self.time.reset_n) or not is_high(self._reg["valid"]):

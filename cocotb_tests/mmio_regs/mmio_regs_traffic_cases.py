@@ -14,6 +14,8 @@ from mmio_regs.traffic import random_accesses
 
 _COUNTERS = [name for name in OFFSET if name.startswith("CNT_")]
 _TOKENS = ("CNT_TOKENS_HI", "CNT_TOKENS_LO", "CNT_TOKENS_HI")
+_PAIRS = ("CNT_DESCRIPTORS", "CNT_TOKENS_LO", "CNT_TOKENS_HI", "CNT_ERRORS")
+"""At 0x50 and 0x58: what a bus makes of two accesses of 64 bits."""
 _ACCESSES = 2000
 _ROUNDS = 20
 """So often random accesses are drawn at most until they have met all situations; once is usual."""
@@ -68,6 +70,30 @@ async def test_token_counter_is_read_as_one_value(dut: HierarchyObject, start: i
             await tb.core.pulse(post_i=1, post_tokens_i=tokens)
         await tb.within(reads, 64, "the reads of the token counter")
         await tb.read_all(_TOKENS)
+    await tb.finish()
+
+
+@cocotb.test()
+@cocotb.parametrize(start=[U32 - 1, ALL_ONES - 16])
+async def test_pairs_of_words_read_the_token_counter_as_one_value(
+    dut: HierarchyObject, start: int
+) -> None:
+    """[DB-008] [CNT-001] The words at 0x50 and 0x54, then those at 0x58 and 0x5C, at once.
+
+    Postings carry into the high word between them. The pair at 0x48 clears the events and sets the
+    mask.
+    """
+    tb = RegistersTestbench(dut)
+    await tb.start()
+    for lead in range(4):
+        tb.preload(TOKENS=start)
+        reads = cocotb.start_soon(tb.read_all(_PAIRS[:lead] + _PAIRS))
+        for tokens in (0, 1, 31, 32):
+            await tb.core.pulse(post_i=1, post_tokens_i=tokens)
+        await tb.within(reads, 64, "the reads of the pairs")
+    await tb.write("IRQ_STATUS", 7)
+    await tb.write("IRQ_MASK", 5)
+    await tb.read_all(("IRQ_STATUS", "IRQ_MASK"))
     await tb.finish()
 
 

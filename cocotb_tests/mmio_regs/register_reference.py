@@ -8,7 +8,7 @@ every clock edge, and gives the answer to each read and the value of each output
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from typing import NamedTuple
 
 from descring_model import contract
@@ -70,12 +70,26 @@ class Pins(NamedTuple):
     first_index_i: int
 
 
+class _Move(NamedTuple):
+    """A write that moves an index: what it becomes, whether that is legal, how long it waits."""
+
+    name: str
+    value: int
+    legal: bool
+    waits: int
+
+
 class RegisterReference:
     """The registers of a device with on-chip rings or with rings in memory.
+
+    A write that moves an index is judged by the state of its own cycle. With rings in memory it is
+    in force :data:`STAGES` cycles later than any other write, and no access follows it so soon.
 
     Attributes:
         seen: how often each rule's situation came up, so that a case can insist on having met it.
     """
+
+    STAGES = 2
 
     def __init__(self, *, max_log2: tuple[int, int, int], on_chip: bool) -> None:
         """``max_log2`` are the greatest sizes of command, done and reward ring."""
@@ -96,6 +110,7 @@ class RegisterReference:
                 cmd << _SHIFT["CMD"] | done << _SHIFT["DONE"] | reward << _SHIFT["REWARD"]
             )
         self._tail = self._done_head = self._reward_head = first_index
+        self._moves: deque[_Move] = deque()
         self._errors = self._irq_status = self._irq_mask = 0
         self._was_halted = False
         self._tokens_high = 0
@@ -141,6 +156,7 @@ class RegisterReference:
             answer = self._read(name, pins)
         clear_errors = clear_irq = 0
         events = self._core_events(pins)
+        self._moves = deque(move._replace(waits=move.waits - 1) for move in self._moves)
         if access and pins.reg_write_i:
             value = pins.reg_wdata_i
             if name == "STATUS":
@@ -149,6 +165,8 @@ class RegisterReference:
                 clear_irq = value
             else:
                 events |= self._write(name, value, pins)
+        while self._moves and self._moves[0].waits == 0:
+            events |= self._in_force(self._moves.popleft())
         if clear_errors & events:
             self.seen["STATUS event meets its clearing"] += 1
         self._errors = (self._errors & ~clear_errors) | events
@@ -185,7 +203,7 @@ class RegisterReference:
         if name == "CTRL":
             return self._write_ctrl(value, pins)
         if name == "DOORBELL":
-            return self._write_doorbell(value, pins)
+            self._plan("DOORBELL", *self._judge_doorbell(value, pins))
         if name == "IRQ_MASK":
             self._irq_mask = value & _IRQ_MASK
         elif name in self._config:
@@ -194,17 +212,32 @@ class RegisterReference:
             else:
                 self._config[name] = value & (_RING_LOG2_MASK if name == "RING_LOG2" else U32 - 1)
         elif name == "DONE_HEAD":
-            self._done_head = self._moved("DONE_HEAD", self._done_head, value, pins.done_tail_i)
+            self._plan(name, *self._judge_head(name, self._done_head, value, pins.done_tail_i))
         elif name == "REWARD_HEAD":
-            self._reward_head = self._moved(
-                "REWARD_HEAD", self._reward_head, value, pins.reward_tail_i
-            )
+            self._plan(name, *self._judge_head(name, self._reward_head, value, pins.reward_tail_i))
         return 0
 
-    def _moved(self, name: str, head: int, value: int, tail: int) -> int:
+    def _plan(self, name: str, value: int, legal: bool) -> None:
+        self._moves.append(_Move(name, value, legal, 0 if self._on_chip else self.STAGES))
+
+    def _in_force(self, move: _Move) -> int:
+        """Move the index; the error bits of STATUS that this raises."""
+        if move.name == "DOORBELL":
+            self._tail = move.value
+            if not move.legal:
+                self._count("BAD_DOORBELLS", 1)
+                return BAD_DOORBELL
+        elif move.name == "DONE_HEAD":
+            self._done_head = move.value
+        else:
+            self._reward_head = move.value
+        return 0
+
+    def _judge_head(self, name: str, head: int, value: int, tail: int) -> tuple[int, bool]:
+        """The head after a write of ``value``, and whether that is legal [RING-010]."""
         legal = (value - head) % U32 <= (tail - head) % U32
         self.seen[f"{name} {'moved' if legal and value != head else 'kept'}"] += 1
-        return value if legal else head
+        return value if legal else head, legal
 
     def _write_ctrl(self, value: int, pins: Pins) -> int:
         if value & RESET:
@@ -245,23 +278,22 @@ class RegisterReference:
                 return False
         return True
 
-    def _write_doorbell(self, value: int, pins: Pins) -> int:
+    def _judge_doorbell(self, value: int, pins: Pins) -> tuple[int, bool]:
+        """The tail after a doorbell, and whether it is legal [DB-002] [DB-006]."""
         published = (self._tail - pins.cmd_head_i) % U32
         wanted = (value - pins.cmd_head_i) % U32
         if value == self._tail:
             self.seen["doorbell repeats the tail"] += 1
-            return 0
+            return value, True
         if self._enable and published <= wanted <= 1 << self._sizes()["CMD"]:
             self.seen["doorbell accepted"] += 1
             if value < self._tail:
                 self.seen["doorbell across 2^32"] += 1
             if wanted == 1 << self._sizes()["CMD"]:
                 self.seen["doorbell fills the ring"] += 1
-            self._tail = value
-            return 0
+            return value, True
         self.seen["doorbell while disabled" if not self._enable else "doorbell out of range"] += 1
-        self._count("BAD_DOORBELLS", 1)
-        return BAD_DOORBELL
+        return self._tail, False
 
     def _sizes(self) -> dict[str, int]:
         value = self._config["RING_LOG2"]

@@ -62,7 +62,9 @@ class RegistersTestbench(Testbench):
         self.on_chip = bool(parameter(dut, "OnChip"))
         self.max_log2 = (cmd, done, reward)
         self.reference = RegisterReference(max_log2=self.max_log2, on_chip=self.on_chip)
-        self.registers = RegisterMaster(dut, self.time)
+        self.registers = RegisterMaster(
+            dut, self.time, rest=0 if self.on_chip else RegisterReference.STAGES
+        )
         self.core = CoreSide(dut, self.time, self.rng, on_chip=self.on_chip)
         self._answers = self.add_checker(ValueChecker("answers", self.time.context))
         self._levels = self.add_checker(ValueChecker("outputs", self.time.context))

@@ -10,6 +10,7 @@ acceptance, halting and ``busy_o``.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cocotb
@@ -17,13 +18,14 @@ import numpy as np
 from cocotb.handle import HierarchyObject
 from cocotb.task import Task
 from cocotb.triggers import RisingEdge
+from descring_model import contract
 from descring_model.lines import Lines
 from descring_vip.handles import is_high, parameter, signal
 from descring_vip.models.worker import verdicts_on, worker_answers
 from descring_vip.resume import Resumer
 from descring_vip.scoreboard import Checker, ModelChecker, ValueChecker
 from descring_vip.stream.line_stream import Beat
-from descring_vip.stream.lines import split
+from descring_vip.stream.lines import join, split
 from descring_vip.testbench import Testbench
 
 OUTPUTS = (
@@ -100,6 +102,7 @@ class PoolTestbench(Testbench):
         self._watched = Checker("pool state", self.time.context)
         self._error_codes: list[int] = []
         self._sides: deque[tuple[int, int]] = deque()
+        self._last_completion: bytes | None = None
         self._watcher: Task[None] | None = None
         incoming = self.add_monitor(into=True, side=("error_code_i",))
         incoming.add_callback(self._on_line)
@@ -122,6 +125,7 @@ class PoolTestbench(Testbench):
 
     def _on_completion(self, beat: Beat) -> None:
         self.retired.append(beat.cycle)
+        self._last_completion = beat.line
         self._sides.append((beat.side["tokens_o"], beat.side["error_o"]))
         self._checker.observe(beat.line, beat.cycle)
 
@@ -200,8 +204,30 @@ class PoolTestbench(Testbench):
     def send(self, lines: Lines) -> None:
         """Queue ``lines``, each with the verdict that the checks have on it."""
         verdicts = verdicts_on(lines, require_checked=self.require_checked)
-        for line, code, stop in zip(split(lines), *verdicts, strict=True):
-            self.lines.send_soon([line], error_code_i=int(code), stop_i=int(stop))
+        self.send_judged(lines, verdicts.error_codes.tolist())
+
+    def send_judged(self, lines: Lines, error_codes: Sequence[int]) -> None:
+        """Queue ``(n,)`` lines with the verdicts ``error_codes``, one for each."""
+        stops = (lines["opcode"] == contract.OPCODE["STOP"]).tolist()
+        for line, code, stop in zip(split(lines), error_codes, stops, strict=True):
+            self.lines.send_soon([line], error_code_i=code, stop_i=int(stop and code == 0))
+
+    async def resume_until_done(self, line: Lines) -> None:
+        """Decode one rollout as a host does: resubmit each completion until it is DONE [DEC-005].
+
+        Raises:
+            AssertionError: it takes more completions than there are boundaries on the way.
+        """
+        tokens = int(line["max_tokens"][0]) - int(line["seq_len"][0])
+        for _ in range(tokens // contract.REWARD_INTERVAL + 2):
+            self._last_completion = None
+            self.send(line)
+            await self.until(lambda: self._last_completion is not None, 100, "a completion")
+            assert self._last_completion is not None
+            line = join([self._last_completion])
+            if int(line["flags"][0]) & contract.FLAG["DONE"]:
+                return
+        raise self._watched.fail("the rollout never came to DONE")
 
     async def halted(self) -> None:
         """Wait until the pool has halted, with everything that it accepted completed."""

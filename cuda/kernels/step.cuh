@@ -291,6 +291,7 @@ HW_DEV void hwe_prepare(const hwe_engine_t &engine, hw_u32 first_seat, hw_u32 ne
                         hwe_bench<Group> *bench) {
   enum : hw_u32 { Vectors = hwe_dots<Group>::Vectors };
   const hwe_place place = hwe_my_place();
+  __syncthreads();  // all have read it
   if (threadIdx.x == 0) {
     bench->any = 0;
   }

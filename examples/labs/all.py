@@ -19,7 +19,7 @@ from descring_model.program import ERROR, run_program
 from labkit.lab import Verdict
 
 HERE = Path(__file__).resolve().parent
-LABS = ("false_sharing", "huge_pages", "wake_up")
+LABS = ("false_sharing", "spsc_ring", "huge_pages", "wake_up", "doorbell", "memory_ordering")
 
 
 def run(name: str, arguments: list[str]) -> tuple[int, str, float]:

@@ -12,7 +12,7 @@ Run: python examples/labs/huge_pages.py
 from __future__ import annotations
 
 from labkit.driver import Lab, main
-from labkit.lab import Claim, Control, Medians
+from labkit.lab import Claim, Control, Values
 from labkit.native import BENCH, HERE, HOST, Loop, build
 
 MANY_SMALL, MANY_HUGE = "10240 pages, small", "10240 pages, huge"
@@ -20,7 +20,7 @@ FEW_SMALL, FEW_HUGE = "32 pages, small", "32 pages, huge"
 SPREAD, PACKED = "6144 lines of as many pages", "6144 lines side by side"
 
 
-def predicted(ns: Medians) -> float:
+def predicted(ns: Values) -> float:
     """The chase in huge pages and a walk with each load, over the chase in huge pages."""
     return (ns[MANY_HUGE] + ns[SPREAD] - ns[PACKED]) / ns[MANY_HUGE]
 

@@ -12,7 +12,7 @@ Run: python examples/labs/wake_up.py
 from __future__ import annotations
 
 from labkit.driver import Lab, main
-from labkit.lab import Claim, Control, Medians
+from labkit.lab import Claim, Control, Values
 from labkit.native import BENCH, HERE, HOST, Loop, build
 
 POLL, AGAIN, SLOW = "poll", "poll, again", "poll each 4 us"
@@ -22,7 +22,7 @@ NAP, SLEEP = "futex, CPU idle 30 us", "futex, CPU idle 2 ms"
 HANDOVER, INTERRUPT = "handover on one CPU", "interrupt to the other CPU"
 
 
-def predicted(ns: Medians) -> float:
+def predicted(ns: Values) -> float:
     """The store's way there, an interrupt, and a change of thread, over the first."""
     return (ns[POLL] + ns[HANDOVER] + ns[INTERRUPT]) / ns[POLL]
 

@@ -7,12 +7,18 @@ with open_device("cpu") as device:
 """
 
 from descring_rollouts.engines import Sampling, open_engine
-from descring_rollouts.errors import ScorerError
+from descring_rollouts.errors import DeviceLostWarning, DevicesLost, ScorerError
 from descring_rollouts.groups import Group, Trajectories
-from descring_rollouts.runtime import Runtime, make_requests
+from descring_rollouts.pool import DeviceReport, Loss
+from descring_rollouts.requests import make_requests
+from descring_rollouts.runtime import Runtime
 
 __all__ = [
+    "DeviceLostWarning",
+    "DeviceReport",
+    "DevicesLost",
     "Group",
+    "Loss",
     "Runtime",
     "Sampling",
     "ScorerError",

@@ -70,16 +70,49 @@ def prompt_lengths(prompts: Any) -> list[int]:
     return lengths
 
 
+def check_devices(device: Any, devices: Any) -> tuple[Any, ...]:
+    """The devices of a run: the one, or the several.
+
+    Raises:
+        ValueError: none, both, one that is no device, or one twice.
+    """
+    if devices is None:
+        found = (device,)
+    elif device is not None:
+        raise ValueError("devices: expected them or one device, got both")
+    else:
+        if isinstance(devices, str | bytes) or not isinstance(devices, Iterable):
+            raise ValueError(f"devices: expected a sequence of devices, got {devices!r}")
+        found = tuple(devices)
+        if not found:
+            raise ValueError("devices: expected one or more, got none")
+    for item in found:
+        if not all(callable(getattr(item, name, None)) for name in ("read32", "write32", "wait")):
+            raise ValueError(f"device: expected one of open_device(), got {item!r}")
+    for place, item in enumerate(found):
+        if any(item is other for other in found[:place]):
+            raise ValueError(
+                f"devices: expected each device once, got number {place} twice; open another one"
+            )
+    return found
+
+
+def positive(name: str, value: Any) -> int:
+    """``value`` as an int of 1 or more; ``ValueError``."""
+    number = integer(name, value)
+    if number < 1:
+        raise ValueError(f"{name}: expected 1 or more, got {number}")
+    return number
+
+
 def check_runtime(
-    device: Any, scorer: Any, core: Any, watchers: Any, limits: Mapping[str, Any]
+    scorer: Any, core: Any, watchers: Any, limits: Mapping[str, Any]
 ) -> dict[str, int]:
     """The limits as ints, where all of a runtime's arguments are of their kind.
 
     Raises:
         ValueError: the first that is not.
     """
-    if not all(callable(getattr(device, name, None)) for name in ("read32", "write32", "wait")):
-        raise ValueError(f"device: expected one of open_device(), got {device!r}")
     if isinstance(scorer, bool) or not (isinstance(scorer, int) or callable(scorer)):
         raise ValueError(f"scorer: expected 0, 1, 2 or a function, got {scorer!r}")
     if not callable(core):

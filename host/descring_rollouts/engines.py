@@ -6,12 +6,15 @@ from __future__ import annotations
 import functools
 import importlib.metadata
 import pkgutil
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 from descring_model.engine import contract
-from descring_model.engine.interface import Engine
+from descring_model.engine.interface import Engine, Statuses
 from descring_model.engine.numbers import FLOATS
 
 ENTRY_POINTS = "descring.engines"
@@ -100,3 +103,97 @@ def open_engine(name: str, vocabulary: int = contract.VOCABULARY, **options: Any
     else:
         raise ValueError(f"engine: expected {', '.join(engine_names())}, got {name!r}")
     return make(vocabulary, **options)
+
+
+class Engines:
+    """The engines of a run's devices: opened by name, or the caller's.
+
+    Attributes:
+        closed: :meth:`close` was called.
+    """
+
+    def __init__(self, given: Engine | str | Sequence[Engine | str] | None, devices: int) -> None:
+        """Open what is given by name: of one name an engine for each of the devices.
+
+        Raises:
+            ValueError: an unknown name; another number of engines than of devices; one twice;
+                engines of different vocabularies, which would make different tokens.
+        """
+        self.closed = False
+        self._own: list[Engine] = []
+        self._each: list[Engine] = []
+        self._lock = threading.Lock()
+        try:
+            if isinstance(given, str):
+                self._each = [self._open(given) for _ in range(devices)]
+            elif isinstance(given, Sequence):
+                if len(given) != devices:
+                    raise ValueError(
+                        f"engine: expected one for each of {devices} devices, got {len(given)}"
+                    )
+                self._each = [self._open(item) for item in given]
+            elif given is not None:
+                self._each = [given]
+            if len({id(item) for item in self._each}) != len(self._each):
+                raise ValueError("engine: expected each one once, got one for two devices")
+            vocabularies = [item.vocabulary for item in self._each]
+            if len(set(vocabularies)) > 1:
+                raise ValueError(
+                    "engine: expected engines of one vocabulary, got "
+                    f"{', '.join(map(str, vocabularies))}; their tokens would differ"
+                )
+        except BaseException:
+            self.close()
+            raise
+
+    def _open(self, item: Engine | str) -> Engine:
+        if not isinstance(item, str):
+            return item
+        self._own.append(open_engine(item))
+        return self._own[-1]
+
+    @property
+    def first(self) -> Engine | None:
+        """That of the first device; None: no tokens are made."""
+        return self._each[0] if self._each else None
+
+    def for_each(self, devices: int) -> list[Engine | None]:
+        """One for each device; one that several share is used by one at a time."""
+        if not self._each:
+            return [None] * devices
+        if len(self._each) < devices:
+            return [_InTurn(self._each[0], self._lock) for _ in range(devices)]
+        return list(self._each)
+
+    def close(self) -> None:
+        """Close what was opened by name."""
+        self.closed = True
+        while self._own:
+            self._own.pop().close()
+
+
+class _InTurn:
+    """An engine that other threads use too."""
+
+    def __init__(self, engine: Engine, lock: threading.Lock) -> None:
+        self._engine, self._lock = engine, lock
+
+    @property
+    def vocabulary(self) -> int:
+        return self._engine.vocabulary
+
+    def new_arena(self, size: int) -> npt.NDArray[np.uint8]:
+        with self._lock:
+            return self._engine.new_arena(size)
+
+    def advance(
+        self,
+        arena: npt.NDArray[np.uint8],
+        records: npt.NDArray[np.uint64],
+        ends: npt.NDArray[np.uint32],
+    ) -> Statuses:
+        with self._lock:
+            return self._engine.advance(arena, records, ends)
+
+    def close(self) -> None:
+        """The engine is the caller's."""

@@ -16,3 +16,11 @@ class ScorerError(HostError):
     def __init__(self, message: str, requests: tuple[int, ...]) -> None:
         super().__init__(message)
         self.requests = requests
+
+
+class DevicesLost(HostError):
+    """Every device of a run was lost; the text says how each."""
+
+
+class DeviceLostWarning(RuntimeWarning):
+    """A device of several was lost; what it was running was run again on the others."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +16,21 @@ from descring_model.rollouts.records import Records
 from descring_model.rollouts.rewards import advantages, score_value
 from descring_model.rollouts.run import OUTCOMES, add_results, start_results
 
-from descring_rollouts.token_run import TokenRun
+from descring_rollouts.prompts import Tokens
+
+
+class Made(Protocol):
+    """What an engine has made of the rollouts that were delivered, by their requests."""
+
+    @property
+    def tokens(self) -> Mapping[int, Tokens]:
+        """Prompt and decoded tokens."""
+        ...
+
+    @property
+    def digests(self) -> Mapping[int, int]:
+        """Digests of keys and values [REC-006]."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -101,7 +116,7 @@ class Groups:
         ended: requests that have ended so far.
     """
 
-    def __init__(self, config: Records, requests: Records, made: TokenRun | None = None) -> None:
+    def __init__(self, config: Records, requests: Records, made: Made | None = None) -> None:
         self._made = made
         self._longest = int(requests["max_tokens"].max(initial=1))
         self._scorer = int(config["scorer"][0])

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from descring_model.rollouts import contract
 from descring_model.rollouts.records import Records
 
-from descring_rollouts.token_run import Tokens
+Tokens = npt.NDArray[np.uint32]
 
 
 def prompt_tokens(prompts: Sequence[Any]) -> list[Tokens]:

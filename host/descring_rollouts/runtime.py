@@ -5,14 +5,13 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import warnings
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import ExitStack
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from descring_host import Device, HostError
-from descring_model import Lines
 from descring_model.engine.interface import Engine
 from descring_model.rollouts import contract
 from descring_model.rollouts.records import (
@@ -23,101 +22,30 @@ from descring_model.rollouts.records import (
     log_bytes,
     make_config,
 )
-from descring_model.rollouts.rewards import ScoreRequest
 
-from descring_rollouts.arguments import (
-    check_runtime,
-    integer,
-    integers,
-    prompt_lengths,
-    seconds,
-)
+from descring_rollouts.arguments import check_devices, check_runtime, positive, seconds
 from descring_rollouts.core import Core
-from descring_rollouts.engines import Sampling, open_engine
-from descring_rollouts.errors import ScorerError
+from descring_rollouts.engines import Engines, Sampling
+from descring_rollouts.errors import DeviceLostWarning
 from descring_rollouts.groups import Group, Groups, Trajectories
 from descring_rollouts.lane import WindowLane
-from descring_rollouts.model_core import CoreStep, OpenCore, RolloutCore
-from descring_rollouts.prompts import check_prompts, prompt_tokens
+from descring_rollouts.loop import Lane, Maker, Run
+from descring_rollouts.model_core import OpenCore, RolloutCore
+from descring_rollouts.pool import DevicePool, DeviceReport, Loss, PoolLane, PoolTokens
+from descring_rollouts.prompts import Tokens, check_prompts, prompt_tokens
+from descring_rollouts.requests import make_requests
 from descring_rollouts.scorers import ScoreBatch, Scoring, Where
-from descring_rollouts.token_run import TokenRun, Tokens
+from descring_rollouts.shares import DeviceWorker, Plan, shares_of
+from descring_rollouts.shares import groups_at_once as fitting
+from descring_rollouts.token_run import TokenRun
 from descring_rollouts.watch import Watcher
 
 _busy: set[int] = set()
 """Devices that a run uses now, by their identity."""
-_NAMED = 5
-"""Rollouts that an error names before it only counts."""
-
-Integers = int | Sequence[int] | npt.NDArray[np.integer]
-
-
-def make_requests(
-    prompts: Sequence[int | Sequence[int] | npt.NDArray[np.integer]],
-    *,
-    samples: int = 1,
-    new_tokens: Integers | npt.NDArray[np.integer] = 32,
-    arrival: Integers = 0,
-    cancel: Integers = contract.NONE,
-    rank: Integers = 0,
-) -> Records:
-    """Requests for ``samples`` rollouts of each prompt.
-
-    Args:
-        prompts: of each its number of tokens, or its tokens, of which the number counts here.
-        samples: rollouts a prompt, 1 or more.
-        new_tokens: tokens to decode: one number, one a prompt, or ``(prompts, samples)``.
-        arrival: tick, in the same forms.
-        cancel: tick of the cancellation, likewise; the default is never.
-        rank: of policy CUSTOM, likewise.
-
-    Returns:
-        ``(prompts * samples,)`` of REQUEST_DTYPE; the group is the prompt's place.
-
-    Raises:
-        ValueError: shapes that do not fit, or a number that is out of range.
-    """
-    samples = integer("samples", samples)
-    if samples < 1:
-        raise ValueError(f"samples: expected 1 or more, got {samples}")
-    lengths = prompt_lengths(prompts)
-    shape = (len(lengths), samples)
-    requests = np.zeros(shape, dtype=REQUEST_DTYPE)
-    columns: dict[str, Any] = {
-        "prompt_tokens": lengths,
-        "max_tokens": _spread("new_tokens", new_tokens, shape) + np.array(lengths)[:, np.newaxis],
-        "arrival": arrival,
-        "cancel": cancel,
-        "rank": rank,
-    }
-    for name, values in columns.items():
-        spread = _spread(name, values, shape)
-        limits = np.iinfo(REQUEST_DTYPE[name])
-        wrong = (spread < limits.min) | (spread > limits.max)
-        if wrong.any():
-            raise ValueError(
-                f"{name}: expected {limits.min} to {limits.max}, got {spread[wrong].flat[0]}"
-            )
-        requests[name] = spread
-    requests["group"] = np.arange(len(lengths))[:, np.newaxis]
-    requests["sample"] = np.arange(samples)
-    return requests.reshape(-1)
-
-
-def _spread(name: str, values: Any, shape: tuple[int, int]) -> npt.NDArray[np.int64]:
-    array = integers(name, values)
-    if array.ndim == 1:
-        array = array[:, np.newaxis]
-    try:
-        return np.broadcast_to(array, shape)
-    except ValueError:
-        raise ValueError(
-            f"{name}: expected one number, {shape[0]} (one a prompt) or an array of shape {shape}, "
-            f"got shape {np.shape(values)}"
-        ) from None
 
 
 class Runtime:
-    """Runs rollouts on one device, which nothing else may use meanwhile.
+    """Runs rollouts on a device or several, which nothing else may use meanwhile.
 
     ::
 
@@ -130,12 +58,15 @@ class Runtime:
         config: the configuration record.
         requests: of the last run, ``(n,)`` of REQUEST_DTYPE.
         ended: rollouts of the present run that have ended.
+        devices: what each of several devices did in the present or last run.
     """
 
     def __init__(
         self,
-        device: Device,
+        device: Device | None = None,
         *,
+        devices: Sequence[Device] | None = None,
+        groups_at_once: int | None = None,
         policy: str = "FIFO",
         scorer: int | ScoreBatch = contract.SCORER_OP_010,
         score_in: Where = "thread",
@@ -149,7 +80,7 @@ class Runtime:
         timeout_s: float = 60.0,
         core: OpenCore = Core,
         watchers: Sequence[Watcher] = (),
-        engine: Engine | str | None = None,
+        engine: Engine | str | Sequence[Engine | str] | None = None,
         sampling: Sampling | None = None,
         **limits: int,
     ) -> None:
@@ -157,6 +88,12 @@ class Runtime:
 
         Args:
             device: from :func:`descring_host.open_device`, or anything like it.
+            devices: several, of any kinds, in its place. Each is given groups as it gets through
+                with them; log and trajectories have the bytes of a run on one device. A device
+                that is lost has its groups run again on the others: :attr:`losses` and a
+                ``DeviceLostWarning`` name it.
+            groups_at_once: how many groups each of several devices is given at a time; None: what
+                fills its slots.
             policy: FIFO, SHORTEST_REMAINING, LONGEST_REMAINING, PREFIX or CUSTOM.
             scorer: 0, the device's; 1, the token rule; 2, the token rule with the group's
                 advantage as reward; or a function on batches, see
@@ -176,7 +113,9 @@ class Runtime:
             watchers: are told what a run does; see :mod:`descring_rollouts.watch`.
             engine: makes the tokens; ``"model"``, ``"native"`` or another name of
                 :func:`~descring_rollouts.engines.open_engine`, or an engine, which stays the
-                caller's. Without one there are lengths, but no tokens.
+                caller's. Without one there are lengths, but no tokens. Of several devices each
+                has one of that name; one engine is used by one device at a time; a sequence has
+                one for each device.
             sampling: how tokens are drawn; only with an engine.
             **limits: other members of the configuration by name, as ``slots``, ``kv_blocks``,
                 ``decode_credits``, ``window``, ``depth``, ``seats``, ``staleness``.
@@ -187,7 +126,8 @@ class Runtime:
         """
         if sampling is not None and engine is None:
             raise ValueError("sampling: expected an engine with it, got none; give engine= too")
-        limits = check_runtime(device, scorer, core, watchers, limits)
+        self._devices, self._several = check_devices(device, devices), devices is not None
+        limits = check_runtime(scorer, core, watchers, limits)
         if policy not in contract.POLICY:
             raise ValueError(f"policy: expected {', '.join(contract.POLICY)}, got {policy!r}")
         options = {
@@ -203,10 +143,8 @@ class Runtime:
             options=sum(contract.OPTION[name] for name, on in options.items() if on),
             **limits,
         )
-        self._device = device
         self._open_core = core
         self._watchers = tuple(watchers)
-        self._engine = open_engine(engine) if isinstance(engine, str) else engine
         self._sampling = sampling or Sampling()
         self._lane_options: dict[str, Any] = {
             "ring_slots": int(self.config["ring_slots"][0]),
@@ -222,7 +160,12 @@ class Runtime:
             seconds("score_timeout_s", score_timeout_s),
         )
         self._scoring().close()
+        self._at_once = (
+            None if groups_at_once is None else positive("groups_at_once", groups_at_once)
+        )
+        self._engines = Engines(engine, len(self._devices))
         self.requests = np.empty(0, dtype=REQUEST_DTYPE)
+        self.devices: list[DeviceReport] = []
         self._core: RolloutCore | None = None
         self._groups: Groups | None = None
 
@@ -248,7 +191,7 @@ class Runtime:
             HostError, RolloutError: the device failed. Whatever ends a run early, also the
                 caller's own exception or ``close()``, leaves no block, credit or line behind.
         """
-        given = () if self._engine is None else prompt_tokens(prompts)
+        given = () if self._engines.first is None else prompt_tokens(prompts)
         return self.run_requests(make_requests(prompts, **columns), given)
 
     def run_requests(self, requests: Records, prompts: Sequence[Tokens] = ()) -> Iterator[Group]:
@@ -257,11 +200,11 @@ class Runtime:
             raise ValueError(f"requests: expected an array of REQUEST_DTYPE, got {requests!r}")
         check_requests(self.config, requests)
         self._check_free()
-        made = None
-        if self._engine is not None:
-            check_prompts(self._engine.vocabulary, requests, prompts)
-            made = TokenRun(self._engine, self.config, requests, prompts, self._sampling)
-        return self._run(requests, made)
+        given: dict[int, Tokens] = {}
+        if self._engines.first is not None:
+            check_prompts(self._engines.first.vocabulary, requests, prompts)
+            given = dict(enumerate(prompts))
+        return self._run(requests, given)
 
     async def arun(
         self, prompts: Sequence[int | Sequence[int] | npt.NDArray[np.integer]], **columns: Any
@@ -274,6 +217,11 @@ class Runtime:
         finally:
             close: Callable[[], None] = groups.close  # type: ignore[attr-defined]
             await asyncio.to_thread(close)
+
+    @property
+    def losses(self) -> list[Loss]:
+        """Devices that were lost in the present or last run, of several."""
+        return [loss for report in self.devices for loss in report.losses]
 
     @property
     def trajectories(self) -> Trajectories:
@@ -304,90 +252,63 @@ class Runtime:
             raise ValueError("expected a run; call run() first")
         return self._core.usage
 
-    def _run(self, requests: Records, made: TokenRun | None) -> Iterator[Group]:
+    def close(self) -> None:
+        """Close the engines that were opened by name; devices and other engines are the caller's.
+
+        A second call does nothing; behind it no run can begin.
+        """
+        self._engines.close()
+
+    def __enter__(self) -> Runtime:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _run(self, requests: Records, prompts: dict[int, Tokens]) -> Iterator[Group]:
         self._check_free()
         core = self._open_core(self.config, requests)
-        self.requests, self._core = requests, core
-        self._groups = groups = Groups(self.config, requests, made)
-        seen = 0
-        # Closed in the reverse order, each whatever the others raise.
-        with ExitStack() as closing:
-            _busy.add(id(self._device))
-            closing.callback(_busy.discard, id(self._device))
-            for watcher in self._watchers:
-                closing.push(watcher.ended)
-                watcher.started(core, self.config, requests)
-            lane = WindowLane(self._device, **self._lane_options)
-            closing.callback(lane.close)
-            scoring = self._scoring()
-            closing.callback(scoring.close)
-            closing.callback(lambda: None if core.finished else core.abandon())
-            while not core.finished:
-                step = core.step(*self._due(core, lane, scoring))
-                records = core.log(seen)
-                seen += len(records)
-                lines = step.lines
-                if made is not None:
-                    made.process(records)
-                    lines = made.address(lines)
-                if len(lines):
-                    lane.submit(lines)
-                    for watcher in self._watchers:
-                        watcher.submitted(lines)
-                if len(step.requests):
-                    scoring.send(self._batch(requests, step, made))
-                for watcher in self._watchers:
-                    watcher.ticked()
-                yield from groups.add(records)
-        if failed := groups.failed():
-            raise self._scorer_error(failed, scoring.failure) from scoring.failure
+        pool = self._pool(requests, prompts) if self._several else None
+        made: Maker | None = None
+        open_lane: Callable[[], Lane]
+        if pool is None:
+            open_lane = functools.partial(WindowLane, self._devices[0], **self._lane_options)
+            if (engine := self._engines.first) is not None:
+                made = TokenRun(engine, self.config, requests, prompts, self._sampling)
+        else:
+            open_lane = functools.partial(PoolLane, pool, requests)
+            made = PoolTokens(pool) if self._engines.first is not None else None
+        groups = Groups(self.config, requests, made)
+        self.requests, self._core, self._groups = requests, core, groups
+        self.devices = pool.reports if pool else []
+        run = Run(
+            self.config, requests, core, groups, open_lane, self._scoring, made, self._watchers
+        )
+        names = {id(device) for device in self._devices}
+        _busy.update(names)
+        try:
+            yield from run.ticks()
+        finally:
+            _busy.difference_update(names)
+            for loss in self.losses:
+                warnings.warn(str(loss), DeviceLostWarning, stacklevel=1)
+
+    def _pool(self, requests: Records, prompts: dict[int, Tokens]) -> DevicePool:
+        """The devices with what each is to run; nothing is run yet."""
+        plan = Plan.of(self.config, self._open_core, self._sampling, self._lane_options)
+        engines = self._engines.for_each(len(self._devices))
+        workers = [
+            DeviceWorker(device, engine, plan)
+            for device, engine in zip(self._devices, engines, strict=True)
+        ]
+        at_once = self._at_once or fitting(plan.config, requests, len(workers))
+        return DevicePool(workers, plan.config, requests, shares_of(requests, prompts, at_once))
 
     def _check_free(self) -> None:
-        if id(self._device) in _busy:
+        if self._engines.closed:
+            raise HostError("expected a runtime that is open; this one was closed, make a new one")
+        if any(id(device) in _busy for device in self._devices):
             raise HostError(
                 "expected a device without a run, got one whose run has not ended; take its groups "
                 "to the end or close() it"
             )
-
-    def _due(
-        self, core: RolloutCore, lane: WindowLane, scoring: Scoring
-    ) -> tuple[Lines | None, list[int] | None]:
-        """What the next tick consumes, once it is there."""
-        lines, scores = core.due
-        taken = lane.take() if lines else None
-        if taken is not None:
-            for watcher in self._watchers:
-                watcher.taken(taken)
-        return taken, scoring.receive() if scores else []
-
-    @staticmethod
-    def _batch(requests: Records, step: CoreStep, made: TokenRun | None) -> list[ScoreRequest]:
-        rows = requests[step.requests][["group", "sample", "prompt_tokens"]].tolist()
-        numbers, lengths, final = step.requests.tolist(), step.lengths.tolist(), step.final.tolist()
-        return [
-            ScoreRequest(
-                number,
-                group,
-                sample,
-                prompt,
-                length,
-                last,
-                None if made is None else made.tokens_so_far(number, length),
-            )
-            for number, (group, sample, prompt), length, last in zip(
-                numbers, rows, lengths, final, strict=True
-            )
-        ]
-
-    def _scorer_error(self, failed: tuple[int, ...], cause: Exception | None) -> ScorerError:
-        names = [
-            f"group {self.requests['group'][number]} sample {self.requests['sample'][number]}"
-            for number in failed[:_NAMED]
-        ]
-        if len(failed) > _NAMED:
-            names.append(f"and {len(failed) - _NAMED} more")
-        return ScorerError(
-            f"the scorer failed for {len(failed)} rollouts ({', '.join(names)}): "
-            f"{type(cause).__name__}: {cause}; the others have ended as usual",
-            failed,
-        )

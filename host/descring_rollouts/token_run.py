@@ -8,7 +8,7 @@ gives the same tokens [REC-005].
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,8 +26,7 @@ from descring_model.rollouts.windows import DECODE, PREFILL
 
 from descring_rollouts.block_maps import BlockMaps
 from descring_rollouts.engines import Sampling
-
-Tokens = npt.NDArray[np.uint32]
+from descring_rollouts.prompts import Tokens
 
 _EVENT = rollouts.EVENT
 _FOLLOWED = ("NODE", "ADMIT", "STATE", "COPY", "LINE", "COMPLETION", "RELEASE", "NODE_FREE")
@@ -36,6 +35,36 @@ _DONE = rollouts.STATE["DONE"]
 _BLOCK_TOKENS = contract.BLOCK_TOKENS
 _LOW = rollouts.NONE
 _SLOT = next(item for item in rollouts.USER_DATA if item.name == "SLOT")
+
+
+class Layout:
+    """Where a run's blocks, records, states, tokens and maps are in its arena.
+
+    Attributes:
+        first: offset of the first record, behind the blocks.
+        stride: bytes from a slot's record to the next one's.
+        places: of each part, the offset from its record.
+        size: bytes of the arena.
+    """
+
+    def __init__(self, config: Records, requests: Records) -> None:
+        """Lay out a run of ``requests``."""
+        longest = int(requests["max_tokens"].max(initial=1))
+        needed = -(-requests["max_tokens"].astype(np.int64) // _BLOCK_TOKENS)
+        needed += -(-requests["prompt_tokens"].astype(np.int64) // _BLOCK_TOKENS)
+        self.first = min(int(config["kv_blocks"][0]), int(needed.sum())) * contract.BLOCK_BYTES
+        sizes = {
+            "record": contract.RECORD_BYTES,
+            "state": contract.STATE_BYTES,
+            "tokens": 4 * longest,
+            "blocks": 4 * -(-longest // _BLOCK_TOKENS),
+        }
+        self.places: dict[str, int] = {}
+        self.stride = 0
+        for name, size in sizes.items():
+            self.places[name] = self.stride
+            self.stride += padded(size)
+        self.size = self.first + min(int(config["slots"][0]), len(requests)) * self.stride
 
 
 @dataclass
@@ -61,10 +90,11 @@ class TokenRun:
         engine: Engine,
         config: Records,
         requests: Records,
-        prompts: Sequence[Tokens],
+        prompts: Sequence[Tokens] | Mapping[int, Tokens],
         sampling: Sampling,
+        arena: npt.NDArray[np.uint8] | None = None,
     ) -> None:
-        """Make an arena.
+        """Lay out an arena.
 
         Args:
             engine: makes the tokens.
@@ -72,27 +102,13 @@ class TokenRun:
             requests: ``(n,)`` of REQUEST_DTYPE.
             prompts: the tokens of each group, by its number.
             sampling: of every rollout.
+            arena: of the engine, ``Layout.size`` bytes or more, with any content; None: a new one.
         """
         self._engine, self._requests, self._prompts = engine, requests, prompts
         self._members = sampling.members()
-        longest = int(requests["max_tokens"].max(initial=1))
-        needed = -(-requests["max_tokens"].astype(np.int64) // _BLOCK_TOKENS)
-        needed += -(-requests["prompt_tokens"].astype(np.int64) // _BLOCK_TOKENS)
-        blocks = min(int(config["kv_blocks"][0]), int(needed.sum()))
-        slots = min(int(config["slots"][0]), len(requests))
-        sizes = {
-            "record": contract.RECORD_BYTES,
-            "state": contract.STATE_BYTES,
-            "tokens": 4 * longest,
-            "blocks": 4 * -(-longest // _BLOCK_TOKENS),
-        }
-        self._places: dict[str, int] = {}
-        self._stride = 0
-        for name, size in sizes.items():
-            self._places[name] = self._stride
-            self._stride += padded(size)
-        self._first = blocks * contract.BLOCK_BYTES
-        self._arena = engine.new_arena(self._first + slots * self._stride)
+        layout = Layout(config, requests)
+        self._places, self._stride, self._first = layout.places, layout.stride, layout.first
+        self._arena = engine.new_arena(layout.size) if arena is None else arena
         self._kv = kv_blocks(self._arena[: self._first])
         self._maps = BlockMaps()
         self._rollouts: dict[int, _Rollout] = {}

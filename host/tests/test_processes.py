@@ -75,6 +75,19 @@ def server() -> Iterator[_Server]:
     running.end()
 
 
+@pytest.mark.parametrize("wait_s", [1e-6, 0.002, 0.03, 0.2])
+def test_a_poll_of_any_length_notices_that_the_worker_is_gone(wait_s: float) -> None:
+    """Also one that is over before it would look at the peer; lines are in flight."""
+    with CpuDevice(1 << 20, process=True) as device:
+        queue = CommandQueue(device, cmd_slots=64, timeout_s=0.5)
+        os.kill(device.peer.pid, signal.SIGSTOP)
+        queue.submit(streams.generate(3, seed=2, profile="decode"))
+        os.kill(device.peer.pid, signal.SIGKILL)
+        eventually(lambda: not _alive(device), "the dead process is reaped")
+        with pytest.raises(PeerDied, match="restart a worker"):
+            queue.poll(timeout_s=wait_s)
+
+
 def test_a_killed_worker_is_noticed_and_its_successor_carries_on() -> None:
     """[RING-006] [RING-007]: the error names the index; nothing is lost, nothing runs twice."""
     lines = streams.generate(3000, seed=21, profile="decode")

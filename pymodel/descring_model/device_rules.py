@@ -114,6 +114,16 @@ DEVICE_RULES: tuple[Rule, ...] = (
         (SHELL,),
     ),
     Rule(
+        "DB-008",
+        7,
+        "The registers are words of 32 bits, and a host accesses each by itself. Where a bus makes "
+        "two accesses out of one of 64 bits, the lower address first, each has its own effect: a "
+        "read of 0x50 reads CNT_TOKENS_LO too, which captures the high word, and a read of 0x58 "
+        "then returns it; a write to 0x48 writes IRQ_STATUS and IRQ_MASK. CNT_TOKENS is not at a "
+        "multiple of 8, so no single access of 64 bits reads it.",
+        (RTL,),
+    ),
+    Rule(
         "IRQ-001",
         7,
         "An event sets its bit of IRQ_STATUS, writing 1 clears it, and an event at the same "

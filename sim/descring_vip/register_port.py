@@ -44,9 +44,11 @@ class RegisterMaster(_Port):
     a read's response and the next access share a cycle.
     """
 
-    def __init__(self, dut: HierarchyObject, timebase: Timebase) -> None:
+    def __init__(self, dut: HierarchyObject, timebase: Timebase, *, rest: int = 0) -> None:
+        """``rest``: cycles without an access that the design wants after each write."""
         super().__init__(dut, timebase)
         self._edge = RisingEdge(timebase.clock)
+        self._rest = rest
         self._busy = False
         self._release()
 
@@ -59,7 +61,8 @@ class RegisterMaster(_Port):
         return (await self.run([Access(address)]))[0]
 
     async def run(self, accesses: Iterable[Access]) -> list[int]:
-        """Make ``accesses`` in consecutive cycles; the responses of the reads, in order.
+        """Make ``accesses`` in consecutive cycles, with a rest after each write if the design wants
+        one; the responses of the reads, in order.
 
         Raises:
             AssertionError: a read gets no response in the cycle after it.
@@ -80,6 +83,10 @@ class RegisterMaster(_Port):
                 if reading is not None:
                     answers.append(self._answer(reading))
                 reading = access if access.value is None else None
+                if access.value is not None and self._rest:
+                    self._release()
+                    for _ in range(self._rest):
+                        await self._edge
             self._release()
             if reading is not None:
                 await self._edge

@@ -16,6 +16,7 @@ import mmap
 import os
 import random
 import resource
+import shutil
 import signal
 import sys
 import tempfile
@@ -23,18 +24,22 @@ import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import fst_samples
 import numpy as np
 from descring_model import line_bytes, program, streams
+from descring_sim.campaign import soak_journal
 from descring_sim.campaign.seeds import Campaign, State
 from descring_sim.cli import main as cli
 from descring_sim.conform.duts import find
 from descring_sim.conform.records import to_record
 from descring_sim.conform.status import Failure, LineDiff, Status, TestResult
 from descring_sim.faults import report as fault_report
+from descring_sim.mutation import session
 from descring_sim.replay import cosim
 from descring_sim.support import paths
+from descring_sim.support.mutant import Mutant
 
 MEMORY = 384 << 20
 """Bytes that a command may add to the 128 MiB or so of Python and all libraries."""
@@ -104,6 +109,44 @@ def _npy(array: np.ndarray) -> bytes:
     return file.getvalue()
 
 
+_FAULTS = {
+    **{"commit": "c", "simulator": "icarus", "kind": "k", "seed": 1, "first": 0, "seeds": 2},
+    "counts": {"a": 1},
+}
+_SOAK = {
+    **{"simulator": "icarus", "suite": "s", "digest": "d", "seeds": [1, 2], "cases": 3},
+    **{"matched": 4, "wall_s": 0.5},
+    "failures": [{"seed": 1, "case": "c", "text": "t", "rerun": "r", "log": "l"}],
+}
+_SESSIONS = b'{"version": 1, "sessions": {"all": {"first": 5, "seeds": 2, "finished": false}}}'
+_VERDICT = {"contents": "c", "name": "m", "status": "killed", "by": "b", "seconds": "1.5"}
+
+
+def _lines(entry: dict[str, Any]) -> bytes:
+    """A journal of three entries."""
+    return (json.dumps(entry) + "\n").encode() * 3
+
+
+def _soak(path: Path) -> soak_journal.Journal:
+    """The state of a soak of which ``path`` is a file, in a folder of its own."""
+    folder = path.parent / "soak"
+    folder.mkdir(exist_ok=True)
+    name = "journal.jsonl" if path.suffix == ".jsonl" else "sessions.json"
+    shutil.copyfile(path, folder / name)
+    return soak_journal.Journal(folder)
+
+
+def _verdicts(path: Path) -> int:
+    """What a run over mutants has noted; nothing is tried."""
+    session.Resumed(_NoRunner(), path, "c")
+    return 0
+
+
+class _NoRunner:
+    def try_mutant(self, mutant: Mutant) -> session.Verdict:
+        raise AssertionError(mutant.name)
+
+
 def readers(folder: Path) -> list[Reader]:
     """Every kind of file that a command reads; ``folder`` gets what they are read together with."""
     lines = streams.generate(20, seed=1)
@@ -113,21 +156,6 @@ def readers(folder: Path) -> list[Reader]:
     root = paths.checkout_root()
     assert root is not None
     described = sorted((root / "examples" / "conform").glob("*/*.toml"))
-    journal = "".join(
-        json.dumps(
-            {
-                "commit": "c",
-                "simulator": "icarus",
-                "kind": "k",
-                "seed": 1,
-                "first": n,
-                "seeds": 2,
-                "counts": {"a": 1},
-            }
-        )
-        + "\n"
-        for n in range(3)
-    )
     waves = [fst_samples.write(folder / f"{name}.fst", name) for name in fst_samples.LAYOUTS]
     samples = (_npy(lines), _npy(line_bytes(lines)), _npy(np.asfortranarray(line_bytes(lines))))
     return [
@@ -149,10 +177,13 @@ def readers(folder: Path) -> list[Reader]:
         ),
         Reader(
             "journal",
-            (journal.encode(),),
+            (_lines(_FAULTS),),
             ".jsonl",
             lambda path: fault_report.read_journal(path, "c") and 0,
         ),
+        Reader("soak", (_lines(_SOAK),), ".jsonl", lambda path: _soak(path).records() and 0),
+        Reader("sessions", (_SESSIONS,), ".json", lambda path: _soak(path).session("all") and 0),
+        Reader("verdicts", (_lines(_VERDICT),), ".jsonl", _verdicts),
         Reader(
             "summary",
             (b'{"done": 3, "reward": 2, "halted": false, "cycles": 90}',),

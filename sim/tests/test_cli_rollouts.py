@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from descring_host import open_device
+from descring_host import HostError, open_device
 from descring_model.rollouts.kv import Arena
 from descring_model.rollouts.records import read_log
 from descring_rollouts import Runtime
@@ -146,6 +146,11 @@ def test_a_log_that_ends_early_differs(tmp_path: Path) -> None:
         (["--new-tokens", "9:3"], "expected 0 <= LOW <= HIGH"),
         (["--prompt-tokens", "many"], "expected N or LOW:HIGH, got 'many'"),
         (["--prompt-tokens", "0"], "expected at least 1 prompt token"),
+        (["--devices", "cpu,,model"], "--devices: expected NAME,NAME,..., got 'cpu,,model'"),
+        (["--devices", "cpu,fpga"], "expected a backend out of model, cpu"),
+        (["--devices", "cpu,cpu", "--trace", "x"], "--trace: expected one device"),
+        (["--device-logs", "."], "--device-logs: expected --devices with it"),
+        (["--devices", "cpu,cpu", "--device-logs", "no/folder"], "no/folder"),
         (["--npz", "same", "--json", "same"], "got one name twice"),
         (["--npz", "no/such/folder"], "no/such/folder"),
     ],
@@ -215,6 +220,59 @@ def test_tokens_are_those_of_the_options(tmp_path: Path) -> None:
     ended = [row[5:] for row in texts[3] if 3 in row[5:-1]]
     assert ended
     assert all(set(row[row.index(3) :]) == {3} for row in ended)
+
+
+def test_devices_give_the_files_of_one(tmp_path: Path) -> None:
+    """[LOG-004] [COW-010] Byte by byte; each device names what it did and has a log of its own."""
+    making = ("--engine", "native", "--scorer", "2", "--boundary-rewards")
+    for name, where in {"one": ("--backend", "model"), "more": ("--devices", "cpu,model")}.items():
+        folder = tmp_path / name
+        folder.mkdir()
+        files = [
+            part
+            for output in ("log", "npz", "json")
+            for part in (f"--{output}", str(folder / output))
+        ]
+        more = ("--device-logs", str(folder), "--report", str(folder / "report"))
+        text = succeed(
+            "rollouts", *SMALL, *making, *where, *files, *(more if name == "more" else ())
+        )
+    for output in ("log", "npz", "json"):
+        assert (tmp_path / "one" / output).read_bytes() == (tmp_path / "more" / output).read_bytes()
+    said = re.findall(r"^device (\d) \((cpu|model)\): (\d) groups, (\d+) rollouts", text, re.M)
+    assert [row[:2] for row in said] == [("0", "cpu"), ("1", "model")]
+    assert sum(int(row[2]) for row in said) == 5
+    report = (tmp_path / "more" / "report").read_text()
+    for number, name, groups, rollouts in said:
+        assert f"| {number}: {name} | {groups} | {rollouts} | " in report
+        records, _ = read_log((tmp_path / "more" / f"device-{number}.evlog").read_bytes())
+        named = records["rollout"][records["rollout"] < 15]
+        assert len(np.unique(named)) == int(rollouts)
+
+
+def test_a_lost_device_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One line on stderr; exit code 0, and the files are those of a run in which none was lost."""
+    from descring_rollouts.shares import DeviceWorker
+
+    succeed("rollouts", *SMALL, "--log", str(tmp_path / "whole"))
+    work = DeviceWorker.run
+
+    def fails(self: DeviceWorker, *arguments: Any) -> Any:
+        if self.name == "ModelDevice":
+            raise HostError("the cable is out")
+        return work(self, *arguments)
+
+    monkeypatch.setattr(DeviceWorker, "run", fails)
+    command = ["rollouts", *SMALL, "--devices", "model,cpu", "--log", str(tmp_path / "log")]
+    result = CliRunner().invoke(cli, command, catch_exceptions=False)
+    assert result.exit_code == 0
+    assert re.fullmatch(
+        r"device 0 \(ModelDevice\) was lost: HostError: the cable is out; groups [\d, ]+ were run "
+        r"again\n",
+        result.stderr,
+    )
+    assert "device 0 (model): 0 groups, 0 rollouts, 0 tokens in 0 legs, lost\n" in result.stdout
+    assert (tmp_path / "log").read_bytes() == (tmp_path / "whole").read_bytes()
 
 
 def test_options_of_an_engine_need_one(capsys: pytest.CaptureFixture[str]) -> None:

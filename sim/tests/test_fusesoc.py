@@ -18,7 +18,7 @@ import yaml
 from descring_sim.cosim import simulators
 from descring_sim.gen import fusesoc_core, ports_doc
 from descring_sim.hdl import filelist
-from descring_sim.support import paths
+from descring_sim.support import paths, plain_paths
 
 CORE = "descring.core"
 TOPS = {
@@ -54,6 +54,7 @@ def core(tmp_path: Path) -> Path:
 
 def _fusesoc(core: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     env = {**simulators.environment(), "XDG_CONFIG_HOME": str(core), "XDG_DATA_HOME": str(core)}
+    env["MAKEFLAGS"] = plain_paths.make_flags(core)
     tool = Path(sys.executable).parent / "fusesoc"
     return subprocess.run(
         [tool, "--cores-root", core, "run", "--build-root", core.parent / "build", *arguments],
@@ -139,6 +140,14 @@ def test_the_first_run_passes_in_icarus(core: Path, workers: int) -> None:
     """The testbench without Python sees the lines, interrupt and counters of the contract."""
     done = _fusesoc(core, "--target", "sim", "descring", "--WorkerCount", str(workers))
     assert done.returncode == 0, done.stderr
+    assert PASSED in done.stdout + done.stderr
+
+
+@pytest.mark.nightly
+def test_the_first_run_passes_in_verilator(core: Path) -> None:
+    """The same testbench, compiled; a minute for what Icarus shows already."""
+    done = _fusesoc(core, "--target", "sim_verilator", "descring", "--WorkerCount", "1")
+    assert done.returncode == 0, done.stdout + done.stderr
     assert PASSED in done.stdout + done.stderr
 
 

@@ -144,7 +144,7 @@ def test_waves_are_written_and_named(tmp_path: Path, descring: Command) -> None:
 FAULTS = {
     "doorbell is lost": (
         "mmio_regs.sv",
-        "cmd_tail_q <= reg_wdata_i;",
+        "cmd_tail_q <= new_index;",
         "cmd_tail_q <= cmd_tail_q;",
         r"no completion for 4128 cycles; 0 completions of 20 lines taken, 20 lines written, "
         r"20 published, .*CMD_HEAD=0x0 CMD_TAIL=0x0 DONE_HEAD=0x0 DONE_TAIL=0x0",

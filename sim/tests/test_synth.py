@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from descring_sim.signoff import timing
 from descring_sim.signoff.synth import SynthesisProblem, main, synthesise
+from descring_sim.support.errors import SimulationError
 
 PORTS = "input logic clk_i, input logic a, input logic b, output logic q"
 SOUND = "logic [7:0] n; always_ff @(posedge clk_i) n <= n + {7'd0, a ^ b}; assign q = n[7];"
@@ -48,3 +50,43 @@ def test_command_fails_on_a_latch_and_on_an_unknown_module(tmp_path: Path) -> No
     result = CliRunner().invoke(main, ["blocc", "--rtl", rtl])
     assert result.exit_code == 2
     assert "no module blocc" in result.output and "expected some of block" in result.output
+
+
+SUMS = "logic [23:0] n, m; always_ff @(posedge clk_i) {body} assign q = m[23];"
+ONE_SUM = SUMS.format(body="begin n <= n + {23'd0, a}; m <= m + n; end")
+TWO_SUMS = SUMS.format(body="begin n <= n + {23'd0, a}; m <= (m ^ (m + n)) + n; end")
+
+
+def test_timing_sees_the_second_sum_of_a_cycle(tmp_path: Path) -> None:
+    """Two sums in a row take longer than one, and carry chains are on the path."""
+    delays = []
+    for number, body in enumerate((ONE_SUM, TWO_SUMS)):
+        (tmp_path / str(number)).mkdir()
+        rtl = _module(tmp_path / str(number), body)
+        path = timing.estimate("block", rtl, tmp_path / "out")
+        assert path.module == "block" and path.cells > 1
+        delays.append(path.delay_ps)
+    assert 500 < delays[0] < delays[1] - 500
+
+
+def test_timing_names_the_signals_of_the_path() -> None:
+    """From the start to the end, without those that the tool invented."""
+    report = (
+        "Latest arrival time in 'block' is 900:\n     900 $ff$1 (FDRE.D)\n           \\sum [3]\n"
+        "     900 $lut$2 (LUT2.I0->O)\n       0   \\a [6] (<primary input>)\n\nArrival histogram:\n"
+    )
+    path = timing.worst_path("block", report)
+    assert (path.delay_ps, path.cells, path.signals) == (900, 1, ("a", "sum"))
+    with pytest.raises(SimulationError, match="expected a latest arrival time, got none"):
+        timing.worst_path("block", "no paths")
+
+
+def test_page_has_the_figures_of_both_commits() -> None:
+    """Before and after in one line; a module that is new has no figure before."""
+    now = [timing.TimingPath("block", 900, 1, ("a", "sum")), timing.TimingPath("new", 80, 1, ())]
+    before = {"block": timing.TimingPath("block", 1800, 2, ())}
+    page = timing.page(now, before, modules=["block"], revision="abc1234", commit="def5678")
+    assert "--write --against abc1234 block`" in page
+    assert "| block | 1.80 | 0.90 | 1 | `a`, `sum` |" in page
+    assert "| new | - | 0.08 | 1 |" in page
+    assert "commit def5678" in page and "Before is commit abc1234" in page

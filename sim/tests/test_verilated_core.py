@@ -157,7 +157,7 @@ def test_a_hang_is_bounded_and_shown(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, descring: Command
 ) -> None:
     """It names indices, cycle and seed, and the waves of the cycles before it."""
-    rtl = broken_rtl(tmp_path, "mmio_regs.sv", "cmd_tail_q <= reg_wdata_i;", "cmd_tail_q <= '0;")
+    rtl = broken_rtl(tmp_path, "mmio_regs.sv", "cmd_tail_q <= new_index;", "cmd_tail_q <= '0;")
     monkeypatch.setattr(paths, "rtl_dir", lambda: rtl)
     np.save(tmp_path / "in.npy", streams.generate(20, seed=3, profile="nop"))
     result = descring(

@@ -55,7 +55,7 @@ def test_a_view_shows_rings_states_and_fields(verilated_wave: Path) -> None:
         "u_mmio_regs.cmd_tail_q",
     } <= rings
     assert len(view["states"]) == WORKERS
-    decoded = {s.name for s in view["fields"] if s.scope.endswith("gen_worker[1].u_worker.line_q")}
+    decoded = {s.name for s in view["fields"] if s.scope.endswith("u_worker_pool.completion")}
     assert decoded == set(contract.FIELD)
 
 

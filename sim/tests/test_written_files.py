@@ -24,6 +24,7 @@ IN_PLACE = {
     "replay/cosim.py": "requests to a simulator, in the folder of its run",
     "signoff/coverage.py": "counts in the folder of a run, from which the pages are made",
     "signoff/synth.py": "the script of a tool, in a folder of its own",
+    "signoff/timing.py": "the script of a tool, in a folder of its own",
     "support/mutant.py": "mutated sources, in a folder of their own",
     "verilated/build.py": "a source of a build, which is renamed when it is whole",
 }

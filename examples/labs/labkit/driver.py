@@ -93,29 +93,39 @@ def undisturbed() -> Iterator[None]:
         os.sched_setscheduler(0, *before)
 
 
+def undisturbed_output(command: Sequence[str], timeout_s: float = _TIMEOUT_S) -> str:
+    """What a native program prints.
+
+    Raises:
+        NotObservableError: it ended with exit code 3 and a reason.
+        LabError: it failed, or took too long.
+    """
+    try:
+        with undisturbed():
+            done = subprocess.run(
+                command, capture_output=True, text=True, timeout=timeout_s, check=False
+            )
+    except subprocess.TimeoutExpired as error:
+        raise LabError(f"{command[0]}: no result within {timeout_s:.0f} s") from error
+    if done.returncode == int(Verdict.NOT_OBSERVABLE):
+        raise NotObservableError(done.stderr.strip())
+    if done.returncode:
+        raise LabError(
+            f"expected exit code 0, got {done.returncode} of {' '.join(command)}\n{done.stderr}"
+        )
+    return done.stdout
+
+
 def run_native(program: Path, variants: Sequence[str]) -> dict[str, float]:
     """Start ``program`` with the variants; their values.
 
     Raises:
-        NotObservableError: it ended with exit code 3 and a reason.
-        LabError: it failed, or printed something else.
+        NotObservableError, LabError: as above, or it printed something else.
     """
-    command = [str(program), *variants]
-    try:
-        with undisturbed():
-            done = subprocess.run(
-                command, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False
-            )
-    except subprocess.TimeoutExpired as error:
-        raise LabError(f"{program.name}: no result within {_TIMEOUT_S:.0f} s") from error
-    if done.returncode == int(Verdict.NOT_OBSERVABLE):
-        raise NotObservableError(done.stderr.strip())
-    pairs = [line.rsplit(" ", 1) for line in done.stdout.splitlines()]
-    if done.returncode or [name for name, _ in pairs] != list(variants):
-        raise LabError(
-            f"expected a value of each of {', '.join(variants)}, got exit code {done.returncode} "
-            f"of {' '.join(command)}\n{done.stdout}{done.stderr}"
-        )
+    out = undisturbed_output([str(program), *variants])
+    pairs = [line.rsplit(" ", 1) for line in out.splitlines()]
+    if [name for name, _ in pairs] != list(variants):
+        raise LabError(f"expected a value of each of {', '.join(variants)}, got\n{out}")
     return {name: float(value) for name, value in pairs}
 
 
@@ -174,26 +184,39 @@ def measure(lab: Lab, repetitions: int, seed: int, replace: Mapping[str, str]) -
     return outcome
 
 
-def report(lab: Lab, outcome: Outcome, folder: Path, details: Mapping[str, Any]) -> None:
-    """Print the verdict; write results and picture."""
+def publish(
+    name: str,
+    outcome: Outcome,
+    figures: Sequence[results.Figure],
+    details: Mapping[str, Any],
+    draw: Callable[[str], str],
+    folder: Path,
+) -> None:
+    """Print the verdict; write results, and the picture that ``draw`` makes with a note."""
     for line in outcome.lines:
         print(line)
-    print(f"{lab.name}: {outcome.verdict}: {outcome.reason}", flush=True)
-    if not outcome.samples:
+    print(f"{name}: {outcome.verdict}: {outcome.reason}", flush=True)
+    if not figures:
         return
     origin = results.origin("examples/labs", "bench", "host/native")
-    measured = results.Results(
-        lab.name,
-        results.figures_of(outcome.samples, lab.unit, "lower"),
-        origin,
-        {"verdict": str(outcome.verdict), "reason": outcome.reason, **details},
-    )
+    judged = {"verdict": str(outcome.verdict), "reason": outcome.reason}
+    measured = results.Results(name, tuple(figures), origin, {**judged, **details})
     note = f"{outcome.verdict}; {origin['processor']}, {origin['date']}, commit {origin['commit']}"
-    rows = [(name, outcome.samples[name], outcome.predicted.get(name)) for name in lab.variants]
     folder.mkdir(parents=True, exist_ok=True)
-    picture, data = folder / f"{lab.name}.svg", folder / f"{lab.name}.json"
-    files.write_files({picture: chart.dots(lab.title, note, lab.unit, rows), data: measured.text()})
-    print(f"{lab.name}: picture {picture}, samples {data}", file=sys.stderr)
+    picture, data = folder / f"{name}.svg", folder / f"{name}.json"
+    files.write_files({picture: draw(note), data: measured.text()})
+    print(f"{name}: picture {picture}, samples {data}", file=sys.stderr)
+
+
+def report(lab: Lab, outcome: Outcome, folder: Path, details: Mapping[str, Any]) -> None:
+    """Publish a lab whose samples are of one unit, as rows of dots."""
+
+    def draw(note: str) -> str:
+        rows = [(name, outcome.samples[name], outcome.predicted.get(name)) for name in lab.variants]
+        return chart.dots(lab.title, f"{note}; mark: predicted", lab.unit, rows)
+
+    figures = results.figures_of(outcome.samples, lab.unit, "lower")
+    publish(lab.name, outcome, figures, details, draw, folder)
 
 
 def _replacement(text: str) -> tuple[str, str]:
@@ -215,12 +238,6 @@ def options(description: str | None) -> argparse.ArgumentParser:
     parser.add_argument(
         "--out", type=Path, help="folder of picture and samples; default: build/labs"
     )
-    return parser
-
-
-def main(lab: Lab, description: str | None) -> None:
-    """Run ``lab`` as a program and end the process."""
-    parser = options(description)
     parser.add_argument(
         "--replace",
         action="append",
@@ -229,18 +246,32 @@ def main(lab: Lab, description: str | None) -> None:
         metavar="VARIANT=OTHER",
         help="measure OTHER in the place of VARIANT, to see the verdict change",
     )
+    return parser
+
+
+def chosen_options(
+    parser: argparse.ArgumentParser, variants: Sequence[str]
+) -> tuple[argparse.Namespace, dict[str, Any]]:
+    """The options of a run, checked; and those that its results name."""
     chosen = parser.parse_args()
-    replace = dict(chosen.replace)
-    unknown = sorted({*replace, *replace.values()} - set(lab.variants))
+    chosen.replace = dict(chosen.replace)
+    unknown = sorted({*chosen.replace, *chosen.replace.values()} - set(variants))
     if unknown:
-        parser.error(f"--replace: expected variants of {', '.join(lab.variants)}, got {unknown}")
+        parser.error(f"--replace: expected variants of {', '.join(variants)}, got {unknown}")
     if chosen.repetitions < 3 or chosen.seed < 0:
         parser.error("expected --repetitions from 3 and --seed from 0")
+    chosen.out = chosen.out or paths.build_dir() / "labs"
+    named = {"seed": chosen.seed, "repetitions": chosen.repetitions, "replaced": chosen.replace}
+    return chosen, named
+
+
+def main(lab: Lab, description: str | None) -> None:
+    """Run ``lab`` as a program and end the process."""
+    chosen, named = chosen_options(options(description), lab.variants)
 
     def work() -> int:
-        outcome = measure(lab, chosen.repetitions, chosen.seed, replace)
-        details = {"seed": chosen.seed, "repetitions": chosen.repetitions, "replaced": replace}
-        report(lab, outcome, chosen.out or paths.build_dir() / "labs", details)
+        outcome = measure(lab, chosen.repetitions, chosen.seed, chosen.replace)
+        report(lab, outcome, chosen.out, named)
         return int(outcome.verdict)
 
     run_program(lab.name, work)

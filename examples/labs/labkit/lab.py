@@ -18,7 +18,7 @@ from descring_sim.bench import statistics
 from descring_sim.bench.statistics import Interval
 
 Samples = Mapping[str, Sequence[float]]
-Medians = Mapping[str, float]
+Values = Mapping[str, float]
 
 
 class Verdict(enum.IntEnum):
@@ -38,13 +38,16 @@ class NotObservableError(Exception):
 
 @dataclass(frozen=True)
 class Claim:
-    """median(above) / median(below) lies between two bounds, and near what is predicted.
+    """above / below lies between two bounds, and near what is predicted.
+
+    It is the median over the repetitions, and so is the prediction: each is computed from what was
+    measured in one repetition, since the machine's speed can change from one to the next.
 
     Attributes:
         text: the claim as a sentence.
         above, below: variants.
         at_least, at_most: the whole interval of the ratio must lie between them.
-        predict: the ratio from medians of other variants; None where only the bounds count.
+        predict: the ratio from values of other variants; None where only the bounds count.
         within: least and greatest quotient of measured and predicted ratio.
     """
 
@@ -53,7 +56,7 @@ class Claim:
     below: str
     at_least: float
     at_most: float = math.inf
-    predict: Callable[[Medians], float] | None = None
+    predict: Callable[[Values], float] | None = None
     within: tuple[float, float] = (0.5, 2.0)
 
 
@@ -97,7 +100,11 @@ def judge_claim(claim: Claim, samples: Samples) -> Judged:
     good = claim.at_least <= found.low and found.high <= claim.at_most
     predicted = None
     if claim.predict is not None:
-        predicted = claim.predict({name: float(np.median(v)) for name, v in samples.items()})
+        each = (
+            dict(zip(samples, values, strict=True))
+            for values in zip(*samples.values(), strict=True)
+        )
+        predicted = float(np.median([claim.predict(values) for values in each]))
         low, high = claim.within
         good = good and low <= found.value / predicted <= high
     return Judged(claim, found, predicted, good)

@@ -32,12 +32,14 @@ class LabError(DescringError):
 class Loop:
     """What the innermost loop of a function must contain, and what not: regular expressions.
 
-    ``needs`` must occur in this order. Instructions are written as objdump prints them (AT&T).
+    ``needs`` must occur in this order. Instructions are written as objdump prints them (AT&T). With
+    ``whole`` the function itself is what is repeated.
     """
 
     function: str
     needs: tuple[str, ...]
     lacks: tuple[str, ...] = ()
+    whole: bool = False
 
 
 def tool(*names: str) -> str:
@@ -77,15 +79,19 @@ def build(name: str, sources: Sequence[Path], *flags: str) -> Path:
     return program
 
 
+def instructions(listing: str) -> list[tuple[int, str]]:
+    """Address and text of each instruction of a listing of objdump."""
+    found = map(_LINE.match, listing.splitlines())
+    return [(int(item[1], 16), item[2]) for item in found if item]
+
+
 def loop_of(listing: str) -> list[str]:
     """The instructions of the innermost loops of a listing of objdump, in order.
 
     A loop is what lies between a jump backwards and its target; one that contains another is not
     innermost.
     """
-    lines = [
-        (int(found[1], 16), found[2]) for found in map(_LINE.match, listing.splitlines()) if found
-    ]
+    lines = instructions(listing)
     spans = []
     for address, text in lines:
         jump = _JUMP.search(text)
@@ -115,6 +121,8 @@ def check_loops(program: Path, loops: Sequence[Loop]) -> dict[str, list[str]]:
         command = [objdump, "-d", "--no-show-raw-insn", f"--disassemble={loop.function}"]
         done = subprocess.run([*command, str(program)], capture_output=True, text=True, check=False)
         body = loop_of(done.stdout)
+        if loop.whole:
+            body = [text for _, text in instructions(done.stdout)]
         shown = "\n  ".join(body) or "no loop"
         at = 0
         for pattern in loop.needs:

@@ -113,7 +113,8 @@ PyObject *fq_poll(fast_queue_t *self, PyObject *const *given, Py_ssize_t count) 
     ready = hq_wait(queue, ring, (int64_t)(piece_s * 1e9));
     Py_END_ALLOW_THREADS
     if (ready <= 0) {
-      PyObject *left = PyFloat_FromDouble(timeout_s - piece_s);
+      // Never 0, with which it would not look whether the device is gone.
+      PyObject *left = PyFloat_FromDouble(timeout_s > piece_s ? timeout_s - piece_s : 1e-9);
       if (!left) {
         return NULL;
       }

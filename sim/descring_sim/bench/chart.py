@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The one plotter of measurements: samples, median and interval of each figure, as SVG."""
+"""The one plotter of measurements: samples with median and interval, and tables, as SVG."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import numpy as np
 
 from descring_sim.bench import statistics
 
+_CELL = 23
 _WIDTH, _ROW, _TOP, _BOTTOM, _RIGHT = 960, 30, 58, 46, 30
 _LETTER = 7.0
 _SHOWN = 400
@@ -19,8 +20,10 @@ _STYLE = """\
 text { font: 13px sans-serif; fill: #1f2933 } .title { font-size: 16px; font-weight: bold }
 .grid { stroke: #d5dbe1 } .sample { fill: #1a7f8e; fill-opacity: .3 } .median { fill: #0b4f5a }
 .interval { stroke: #0b4f5a; stroke-width: 3 } .mark { stroke: #c2410c; stroke-width: 2 }
-.paper { fill: #ffffff }"""
+.paper { fill: #ffffff } .good { fill: #d9efe3 } .some { fill: #fdf0d0 }
+.bad { fill: #f7c9c2 }"""
 
+Cell = tuple[str, str]
 Row = tuple[str, Sequence[float], float | None]
 """Name, samples above 0, and a predicted value or None."""
 
@@ -30,6 +33,36 @@ def _decades(low: float, high: float) -> list[float]:
     first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
     found = [m * 10.0**p for p in range(first, last + 1) for m in (1, 2, 5)]
     return [value for value in found if low <= value <= high]
+
+
+def _head(title: str, note: str, height: float) -> list[str]:
+    return [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" '
+        f'role="img" aria-label="{escape(title)}">',
+        f"<style>{_STYLE}</style>",
+        f'<rect class="paper" width="{_WIDTH}" height="{height}"/>',
+        f'<text class="title" x="16" y="24">{escape(title)}</text>',
+        f'<text x="16" y="44">{escape(note)}</text>',
+    ]
+
+
+def table(title: str, note: str, head: Sequence[str], rows: Sequence[Sequence[Cell]]) -> str:
+    """Return an SVG with a table; a cell is a text and a colour: none, good, some or bad."""
+    first = 24 + _LETTER * max(len(row[0][0]) for row in rows)
+    step = (_WIDTH - first - 16) / max(len(head) - 1, 1)
+    parts = _head(title, note, _TOP + _CELL * (len(rows) + 1) + 12)
+    for number, row in enumerate([[(text, "") for text in head], *rows]):
+        y = _TOP + _CELL * number
+        for column, (text, colour) in enumerate(row):
+            x = 16 if column == 0 else first + step * (column - 1)
+            if colour:
+                parts.append(
+                    f'<rect class="{colour}" x="{x:.0f}" y="{y + 1}" width="{step - 4:.0f}" '
+                    f'height="{_CELL - 2}"/>'
+                )
+            at = x + (8 if column else 0)
+            parts.append(f'<text x="{at:.0f}" y="{y + 16}">{escape(text)}</text>')
+    return "\n".join([*parts, "</svg>"]) + "\n"
 
 
 def dots(title: str, note: str, unit: str, rows: Sequence[Row]) -> str:
@@ -55,14 +88,7 @@ def dots(title: str, note: str, unit: str, rows: Sequence[Row]) -> str:
         share = math.log(value / low) / math.log(high / low)
         return left + share * (_WIDTH - left - _RIGHT)
 
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {bottom + _BOTTOM}" '
-        f'role="img" aria-label="{escape(title)}">',
-        f"<style>{_STYLE}</style>",
-        f'<rect class="paper" width="{_WIDTH}" height="{bottom + _BOTTOM}"/>',
-        f'<text class="title" x="16" y="24">{escape(title)}</text>',
-        f'<text x="16" y="44">{escape(note)}</text>',
-    ]
+    parts = _head(title, note, bottom + _BOTTOM)
     taken = -math.inf
     for value in _decades(low, high):
         at = x(value)

@@ -13,6 +13,7 @@ from typing import Any
 from descring_sim.support import journal
 from descring_sim.support.errors import SimulationError
 from descring_sim.support.files import write_files
+from descring_sim.support.typed import check_types
 
 VERSION = 1
 
@@ -68,7 +69,7 @@ class Journal:
         """Return the session called ``name``, None if there is none."""
         entry = self._read_sessions().get(name)
         try:
-            return None if entry is None else Session(**entry)
+            return None if entry is None else check_types(Session(**entry))
         except TypeError as error:
             raise self._foreign(self._sessions, error) from error
 
@@ -113,5 +114,5 @@ class Journal:
 
 
 def _record(data: dict[str, Any]) -> Record:
-    failures = tuple(Failure(**failure) for failure in data.pop("failures"))
-    return Record(**data | {"seeds": tuple(data["seeds"]), "failures": failures})
+    failures = tuple(check_types(Failure(**failure)) for failure in data.pop("failures"))
+    return check_types(Record(**data | {"seeds": tuple(data["seeds"]), "failures": failures}))

@@ -11,7 +11,9 @@ from descring_sim.support.lazy_group import LazyGroup
 COMMANDS = {
     "words": ("signoff.words:main", "Check the wording against sim/words.toml."),
     "elaborate": ("signoff.lint:main", "Elaborate each RTL module alone, without a warning."),
+    "lint-others": ("signoff.more_lint:main", "slang -Weverything and verible over the RTL."),
     "synth": ("signoff.synth:main", "Synthesise RTL modules: cells, flip-flops, logic depth."),
+    "pnr": ("signoff.pnr:main", "Place and route RTL modules: clock and critical path by seed."),
     "coverage": ("signoff.coverage:main", "Coverage of the RTL by its testbenches."),
     "formal": ("formal.__main__:main", "Prove the properties in formal/."),
     "mutants": ("mutation.rtl:main", "Mutate the RTL; the testbenches must kill each mutant."),

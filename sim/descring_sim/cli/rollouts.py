@@ -6,6 +6,7 @@ from __future__ import annotations
 import secrets
 import shlex
 import time
+import warnings
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -17,12 +18,10 @@ from descring_model.engine.contract import VOCABULARY, VOCABULARY_MAX
 from descring_model.engine.interface import EngineError
 from descring_model.rollouts import contract
 
+from descring_sim.cli.rollout_devices import Places, device_logs, named_devices, open_places
 from descring_sim.support.errors import SimulationError
 from descring_sim.support.files import outputs, write_files
 from descring_sim.support.progress import progress_bar
-
-MEMORY = 4 << 20
-"""Bytes of the device's window: three of the greatest rings fit."""
 
 _SAMPLING = ("vocabulary", "temperature", "top_k", "top_p", "eos")
 """Options that need an engine."""
@@ -87,6 +86,11 @@ def _file(option: str, text: str) -> Callable[[_Command], _Command]:
 
 @click.command()
 @click.option("--backend", default="model", show_default=True, metavar="NAME")
+@click.option(
+    "--devices",
+    metavar="NAME,NAME,...",
+    help="Several devices in place of --backend, as cpu,cpu,model; the outcome is the same.",
+)
 @click.option("--prompts", type=click.IntRange(1), default=16, show_default=True)
 @click.option("--samples", type=click.IntRange(1), default=4, show_default=True, help="A prompt.")
 @click.option(
@@ -142,21 +146,31 @@ def _file(option: str, text: str) -> Callable[[_Command], _Command]:
 @_file("--log", "Write the event log.")
 @_file("--npz", "Write the trajectories as arrays.")
 @_file("--json", "Write the trajectories as JSON lines.")
+@_file("--device-logs", "Write the event log of each of several devices into this folder.")
 @_file("--report", "Write a report: a page where FILE ends in .html, else the numbers as Markdown.")
 @_file("--trace", "Write when everything happened, as a Perfetto file (native core).")
-def rollouts(backend: str, **options: Any) -> None:
+def rollouts(backend: str, devices: str | None, **options: Any) -> None:
     """Run rollouts on a backend of open_device() and print what they did.
 
     The outcome depends on the options alone: the event log has the same bytes on every backend,
     and with --engine the tokens are the same with every engine. They are in --npz and --json.
+    With --devices each device runs some of the groups, and the bytes are still the same; what a
+    device that is lost was running is run again on the others.
     """
     # Imported late: the runtime refuses to be imported while its native core is stale.
-    from descring_host import HostError, open_device
+    from descring_host import HostError
+    from descring_rollouts import DeviceLostWarning
     from descring_rollouts.live import LivePage
     from descring_rollouts.metrics import MetricsServer
 
     named = {name: options.pop(name) for name in ("log", "npz", "json", "report", "trace")}
-    targets = [path for path in named.values() if path is not None]
+    if devices is not None and named["trace"] is not None:
+        raise click.UsageError("--trace: expected one device, got --devices; trace each by itself")
+    folder = options.pop("device_logs")
+    if folder is not None and devices is None:
+        raise click.UsageError("--device-logs: expected --devices with it; --log has all of one")
+    logs = device_logs(folder, len(named_devices(devices)) if devices else 0)
+    targets = [path for path in named.values() if path is not None] + logs
     if len({path.resolve() for path in targets}) != len(targets):
         raise click.UsageError("expected a file for each output, got one name twice")
     with outputs(*targets):
@@ -164,29 +178,44 @@ def rollouts(backend: str, **options: Any) -> None:
     seed = options.pop("seed")
     seed = secrets.randbelow(2**32) if seed is None else seed
     port = options.pop("metrics")
+    label = devices or backend
     try:
-        page = LivePage(f"{backend} {options['policy']}")
+        page = LivePage(f"{label[:40]} {options['policy']}")
         with ExitStack() as opened:
+            opened.enter_context(warnings.catch_warnings())
+            warnings.simplefilter("ignore", DeviceLostWarning)  # said below
             if port is not None:
                 server = opened.enter_context(MetricsServer(page, port))
                 click.echo(f"metrics: {server.url}", err=True)
-            device = opened.enter_context(open_device(backend, memory=MEMORY))
-            observed = _Observed(page, named["report"], named["trace"], device, options["core"])
-            contents, text = _run(device, seed, options, observed, _command(backend, seed, options))
+            places = open_places(opened, backend, devices)
+            observed = _Observed(page, named["report"], named["trace"], places.one, options["core"])
+            command = _command(backend, devices, seed, options)
+            contents, text, reports = _run(opened, places, seed, options, observed, command)
     except (EngineError, HostError, ValueError) as error:
         raise SimulationError(str(error)) from error
-    write_files({path: contents[name] for name, path in named.items() if path is not None})
-    click.echo(f"{backend}: {text}")
+    written = {path: contents[name] for name, path in named.items() if path is not None}
+    written.update(
+        {path: report.log_file() for path, report in zip(logs, reports, strict=bool(logs))}
+    )
+    write_files(written)
+    for report in reports:
+        for loss in report.losses:
+            click.echo(f"{loss}", err=True)
+    click.echo(f"{places.label}: {text}")
     for path in targets:
         click.echo(f"{path}: written")
 
 
-_OUTPUTS = frozenset({"log", "npz", "json", "report", "trace", "metrics", "seed", "backend"})
+_OUTPUTS = frozenset(
+    {"log", "npz", "json", "report", "trace", "metrics", "seed", "backend", "devices"}
+    | {"device_logs"}
+)
 
 
-def _command(backend: str, seed: int, options: dict[str, Any]) -> str:
+def _command(backend: str, devices: str | None, seed: int, options: dict[str, Any]) -> str:
     """The command that runs the same again."""
-    words = ["descring", "rollouts", "--backend", backend, "--seed", str(seed)]
+    where = ["--backend", backend] if devices is None else ["--devices", devices]
+    words = ["descring", "rollouts", *where, "--seed", str(seed)]
     for item in rollouts.params:
         name = str(item.name)
         value = options.get(name)
@@ -224,17 +253,26 @@ class _Observed:
         wants_page = report is not None and report.suffix.lower() in (".html", ".htm")
         self.samples = Samples() if wants_page else None
         # A page of the golden model's core goes without; a file that is asked for does not.
-        traced = trace is not None or (wants_page and core == "native")
+        # Of several devices each has times of its own.
+        traced = trace is not None or (wants_page and core == "native" and device is not None)
         self.trace = Trace(device) if traced else None
         self.wants_file = trace is not None
         self.watchers = [item for item in (page, self.samples, self.trace) if item is not None]
 
 
 def _run(
-    device: Any, seed: int, options: dict[str, Any], observed: _Observed, command: str
-) -> tuple[dict[str, str | bytes], str]:
-    """Run all; the contents of every output by its option, and the text for the terminal."""
-    from descring_rollouts import Runtime, Sampling, open_engine
+    opened: ExitStack,
+    places: Places,
+    seed: int,
+    options: dict[str, Any],
+    observed: _Observed,
+    command: str,
+) -> tuple[dict[str, str | bytes], str, list[Any]]:
+    """Run all; the contents of every output by its option, the text for the terminal, and what
+
+    each of several devices did.
+    """
+    from descring_rollouts import Runtime, Sampling
     from descring_rollouts.core import Core
     from descring_rollouts.model_core import ModelCore
     from descring_rollouts.summary import summarise
@@ -248,20 +286,18 @@ def _run(
     new = rng.integers(low, high, size=(prompts, samples), endpoint=True)
     given: list[Any] = lengths
     making: dict[str, Any] = {}
+    vocabulary = options["vocabulary"] or VOCABULARY
     asked = {name: options[name] for name in _SAMPLING if options[name] is not None}
     if options["engine"] is not None:
-        vocabulary = asked.pop("vocabulary", VOCABULARY)
-        making = {
-            "engine": open_engine(options["engine"], vocabulary),
-            "sampling": Sampling(seed=seed, **asked),
-        }
+        asked.pop("vocabulary", None)
+        making = {"sampling": Sampling(seed=seed, **asked)}
         tokens = np.random.default_rng([seed, 1])
         given = [tokens.integers(0, vocabulary, length) for length in lengths]
     elif asked:
         option = next(iter(asked)).replace("_", "-")
         raise click.UsageError(f"--{option}: expected --engine with it; add --engine NAME")
     runtime = Runtime(
-        device,
+        **places.arguments(opened, options["engine"], vocabulary),
         policy=options["policy"],
         scorer=options["scorer"],
         share=not options["no_share"],
@@ -283,7 +319,7 @@ def _run(
     title = f"Rollouts, {options['policy']}, seed {seed}"
     report: str
     if observed.samples is None:
-        report = summary.markdown(title)
+        report = summary.markdown(title) + places.markdown(runtime)
     else:
         from descring_sim.rollout_report.page import to_page
 
@@ -306,11 +342,12 @@ def _run(
         from descring_rollouts.perfetto_file import perfetto_bytes
 
         contents["trace"] = perfetto_bytes(observed.trace)
-    text = f"{summary.line()}\n{_first_tokens(trajectories)}seed {seed}, {seconds:.1f} s"
+    told = f"{summary.line()}\n{places.lines(runtime)}{_first_tokens(trajectories)}"
+    text = f"{told}seed {seed}, {seconds:.1f} s"
     lost = sum(observed.trace.overwritten.values()) if observed.trace else 0
     if lost:
         text += f"\ntrace: {lost} events were overwritten; trace fewer rollouts to keep all"
-    return contents, text
+    return contents, text, runtime.devices
 
 
 def _first_tokens(trajectories: Any) -> str:

@@ -20,6 +20,7 @@ from descring_sim.conform.capabilities import Capabilities
 from descring_sim.conform.dut import Description
 from descring_sim.conform.records import from_record, to_record
 from descring_sim.conform.status import TestResult
+from descring_sim.support.typed import check_types
 
 FRAME_MAX = 32 << 20
 """Bytes of the longest message."""
@@ -95,25 +96,10 @@ def _from_body(body: Any) -> Message:
         if kind not in _PLAIN:
             raise MessageError(f"a message of the kind {kind[:40]!r}")
         message: Message = _PLAIN[kind](**values)
-        _check_types(message)
+        check_types(message)
         return message
     except (TypeError, ValueError, KeyError, AttributeError, RecursionError) as error:
         raise MessageError(f"a message that does not hold what it should: {error}") from None
-
-
-_TYPES: dict[str, tuple[type, ...]] = {
-    "str": (str,),
-    "bool": (bool,),
-    "int": (int,),
-    "float": (int, float),
-}
-
-
-def _check_types(message: Any) -> None:
-    for field in fields(message):
-        wanted = _TYPES.get(str(field.type))
-        if wanted is not None and not isinstance(getattr(message, field.name), wanted):
-            raise TypeError(f"{field.name} is no {field.type}")
 
 
 def _description(values: dict[str, Any]) -> Description:
@@ -126,7 +112,7 @@ def _description(values: dict[str, Any]) -> Description:
             claims[field.name] = tuple(value)
     tools = tuple((str(name), str(version)) for name, version in values["tools"])
     found = Description(**{**values, "capabilities": Capabilities(**claims), "tools": tools})
-    _check_types(found)
+    check_types(found)
     hash(found)
     return found
 

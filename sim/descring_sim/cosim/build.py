@@ -19,8 +19,8 @@ from descring_sim.waves import window
 
 BUILD_TIMEOUT_S = 900.0
 
-# What a testbench reaches: ports, and what else the top itself declares. cocotb's runner makes every
-# signal of the hierarchy public, which Verilator then keeps and the C++ compiler pays for.
+# What a testbench reaches: ports, and what else the top itself declares. cocotb's runner makes
+# every signal of the hierarchy public, which Verilator then keeps and the C++ compiler pays for.
 _PUBLIC = '`verilator_config\npublic_flat_rw -module "{top}" -var "*"\n'
 
 Parameters = Mapping[str, int | str]

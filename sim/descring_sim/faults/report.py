@@ -14,6 +14,7 @@ from descring_sim.support import provenance
 from descring_sim.support.files import write_files
 from descring_sim.support.journal import Journal
 from descring_sim.support.markdown import table
+from descring_sim.support.typed import check_types
 
 FOLDERS = ("rtl", "sim", "cocotb_tests", "pymodel", "host")
 """What the outcome depends on."""
@@ -51,8 +52,11 @@ def read_journal(journal: Path, commit: str) -> dict[Chunk, Counter[str]]:
     """
 
     def parse(entry: Any) -> tuple[str, Chunk, Counter[str]]:
-        chunk = Chunk(*(entry[name] for name in Chunk._fields))
-        return entry["commit"], chunk, Counter(entry["counts"])
+        chunk = check_types(Chunk(*(entry[name] for name in Chunk._fields)))
+        counts = dict(entry["counts"])
+        if not all(type(count) is int for count in counts.values()):
+            raise TypeError("counts that are no numbers")
+        return entry["commit"], chunk, Counter(counts)
 
     found = _journal(journal).read(parse)
     return {chunk: counts for at, chunk, counts in found if at == commit}

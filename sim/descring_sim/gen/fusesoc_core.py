@@ -86,7 +86,7 @@ targets:
     flow_options:
       tool: verilator
       mode: binary
-      verilator_options: [--timing, --assert, --timescale 1ns/1ps]
+      verilator_options: [--timing, --assert, --timescale 1ns/1ps, -CFLAGS -std=gnu++20]
 
   synth:
     description: Synthesis out of context by Vivado; --part names another device

@@ -14,7 +14,7 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, Literal, NamedTuple, Protocol, TypeVar
+from typing import Any, Generic, Literal, NamedTuple, Protocol, TypeVar, get_args
 
 import click
 from descring_model.program import DescringError
@@ -24,6 +24,7 @@ from descring_sim.support.errors import SimulationError
 from descring_sim.support.files import write_files
 from descring_sim.support.journal import Journal
 from descring_sim.support.mutant import Mutant, MutantError, load
+from descring_sim.support.typed import check_types
 
 Status = Literal["killed", "equivalent", "survived", "invalid"]
 
@@ -156,8 +157,10 @@ class Resumed:
         self._journal.read(self._know)
 
     def _know(self, entry: Any) -> None:
+        if entry["status"] not in get_args(Status):
+            raise ValueError("a status that is none")
         if entry["contents"] == self._contents:
-            found = Finding(entry["status"], entry["by"], float(entry["seconds"]))
+            found = check_types(Finding(entry["status"], entry["by"], float(entry["seconds"])))
             self._known[entry["name"]] = found
 
     def try_mutant(self, mutant: Mutant) -> Verdict:

@@ -42,6 +42,7 @@ LEXERS = {
     ".toml": "toml",
     ".txt": "ini",
     ".v": "verilog",
+    ".verible_lint": "bash",  # comments alone
     ".xdc": "tcl",
     ".yaml": "yaml",
     ".yml": "yaml",

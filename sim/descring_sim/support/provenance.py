@@ -54,6 +54,26 @@ def contents(*folders: str) -> str | None:
     return " ".join(_ours("rev-parse", "--short", f"HEAD:{folder}") for folder in folders)
 
 
+def archive(revision: str, folder: str) -> bytes:
+    """``folder`` at the commit ``revision``, as a tar archive.
+
+    Raises:
+        SimulationError: git has no such commit, or no such folder in it.
+    """
+    root = paths.checkout_root()
+    done = subprocess.run(
+        ["git", "-C", str(root), "archive", "--format=tar", revision, "--", folder],
+        env=environment.git(),
+        capture_output=True,
+        timeout=_TIMEOUT_S,
+        check=False,
+    )
+    if done.returncode:
+        said = " ".join(done.stderr.decode(errors="replace").split())
+        raise SimulationError(f"expected a commit with {folder}, got {revision}: {said}")
+    return done.stdout
+
+
 def today() -> datetime.date:
     """The date, in UTC."""
     return datetime.datetime.now(datetime.UTC).date()

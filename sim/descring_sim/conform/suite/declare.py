@@ -21,6 +21,7 @@ DeviceBody = Callable[["Bench"], None]
 NOT_APPLICABLE = {
     "DESC-024": "binds the host: what submit_decode writes; no device can break it",
     "DB-005": "binds the host: the order of its stores; no device can break it",
+    "DB-008": "binds the bus before the device, which gets accesses of 32 bits alone",
 }
 """Rules that no implementation of a device can obey or break, with the reason."""
 

@@ -136,8 +136,9 @@ def _campaign(
             mutants = [mutant for mutant in mutants if progress.of(mutant) is not None]
         started = time.monotonic()
         results = campaign.run(mutants, judge, judged, progress, jobs)
-        seconds = time.monotonic() - started
-        click.echo(f"\n{kind}: {campaign.score(results)}, in {seconds:.0f} s")
+        elapsed = time.monotonic() - started
+        seconds = sum(result.seconds for result in results)  # those of earlier runs too
+        click.echo(f"\n{kind}: {campaign.score(results)}, in {elapsed:.0f} s")
         if write:
             found = report.entry(results, sample=sample, seed=seed, seconds=seconds)
             report.write(root / "docs" / "results", kind, found)

@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where ``descring rollouts`` runs: one device, several, or machines of a Ray cluster."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+MEMORY = 4 << 20
+"""Bytes of a device's window: three of the greatest rings fit."""
+
+
+@dataclass(frozen=True)
+class Places:
+    """The devices of a run.
+
+    Attributes:
+        label: what runs, for people.
+        one: a single device, which is not one of several.
+        several: devices in its place, or those of other machines.
+        names: of the several.
+    """
+
+    label: str
+    one: Any = None
+    several: tuple[Any, ...] = ()
+    names: tuple[str, ...] = ()
+
+    def arguments(self, opened: ExitStack, engine: str | None, vocabulary: int) -> dict[str, Any]:
+        """For the runtime: devices, and an engine for each, open for as long as ``opened``."""
+        from descring_rollouts import open_engine
+
+        found: dict[str, Any] = {"devices": self.several} if self.several else {"device": self.one}
+        if engine is not None:
+            engines = [open_engine(engine, vocabulary) for _ in self.several or (self.one,)]
+            for item in engines:
+                opened.callback(item.close)
+            found["engine"] = engines if self.several else engines[0]
+        return found
+
+    def lines(self, runtime: Any) -> str:
+        """A line for each of several devices: what it has done."""
+        return "".join(
+            f"device {report.number} ({self.names[report.number]}): {len(report.groups)} groups, "
+            f"{summary.rollouts} rollouts, {summary.tokens} tokens in {summary.legs} legs"
+            f"{', lost' * bool(report.losses)}\n"
+            for report in runtime.devices
+            for summary in [report.summary]
+        )
+
+    def markdown(self, runtime: Any) -> str:
+        """The same as a table; empty for one device."""
+        if not self.several:
+            return ""
+        rows = [
+            "",
+            "## Devices",
+            "",
+            "| device | groups | rollouts | tokens | legs | windows | lost |",
+        ]
+        rows.append("|---|---|---|---|---|---|---|")
+        for report in runtime.devices:
+            found = report.summary
+            numbers = (len(report.groups), found.rollouts, found.tokens, found.legs, found.windows)
+            lost = "; ".join(str(loss.error) for loss in report.losses)
+            cells = " | ".join(map(str, numbers))
+            rows.append(f"| {report.number}: {self.names[report.number]} | {cells} | {lost} |")
+        return "\n".join(rows) + "\n"
+
+
+def named_devices(devices: str) -> tuple[str, ...]:
+    """The names of ``--devices``; ``click.UsageError`` where one is empty."""
+    names = tuple(name.strip() for name in devices.split(","))
+    if not all(names):
+        raise click.UsageError(f"--devices: expected NAME,NAME,..., got {devices!r}")
+    return names
+
+
+def open_places(opened: ExitStack, backend: str, devices: str | None) -> Places:
+    """Open the devices for as long as ``opened``.
+
+    Raises:
+        ValueError, HostError: of :func:`descring_host.open_device`.
+    """
+    from descring_host import open_device
+
+    if devices is None:
+        return Places(backend, opened.enter_context(open_device(backend, memory=MEMORY)))
+    names = named_devices(devices)
+    several = tuple(opened.enter_context(open_device(name, memory=MEMORY)) for name in names)
+    return Places(",".join(names), several=several, names=names)
+
+
+def device_logs(folder: Path | None, count: int) -> list[Path]:
+    """The files of ``--device-logs``."""
+    if folder is None:
+        return []
+    return [folder / f"device-{number}.evlog" for number in range(count)]
