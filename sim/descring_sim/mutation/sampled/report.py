@@ -21,9 +21,9 @@ KINDS = {"rtl": "RTL", "c": "C"}
 _HEAD = """\
 # Drawn mutants
 
-Mutants that no author chose: a tool draws them with a seed from all that it can change. `make mutation
-SAMPLE=n SEED=s` runs the campaigns, and the same command continues what was stopped. How each
-works: [Drawn mutants](../how-to/draw-mutants.md).
+Mutants that no author chose: a tool draws them with a seed from all that it can change.
+`make mutation SAMPLE=n SEED=s` runs the campaigns, and the same command continues what was
+stopped. How each works: [Drawn mutants](../how-to/draw-mutants.md).
 
 """
 
