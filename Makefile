@@ -17,11 +17,12 @@ ROTATE ?=
 FULL ?=
 WAVES ?=
 WAVE_CYCLES ?=
+WB2AXIP ?=
 # How many simulations run at a time.
 JOBS ?= $(shell nproc)
 
 # A recipe reads them as shell variables, so that no character of theirs is special.
-export SIM TEST CONFIG SEED SEEDS ROTATE FULL WAVES WAVE_CYCLES JOBS
+export SIM TEST CONFIG SEED SEEDS ROTATE FULL WAVES WAVE_CYCLES WB2AXIP JOBS
 
 # What is exported for other programs (PYTEST_ADDOPTS, GIT_DIR, CDPATH, ...) reaches no recipe.
 FOREIGN := sim/descring_sim/support/foreign_variables.txt
@@ -141,6 +142,10 @@ mutation: setup  ## draw SAMPLE mutants each of RTL and C by a seed; the same co
 .PHONY: formal
 formal: setup  ## prove the properties in formal/ for all inputs
 	@$(BIN)/descring dev formal --jobs "$$JOBS"
+
+.PHONY: formal-axi
+formal-axi: setup  ## prove the AXI4-Lite port by the properties of ZipCPU's wb2axip: WB2AXIP=/path/to/wb2axip
+	@$(BIN)/descring dev formal-axi $${WB2AXIP:+--wb2axip "$$WB2AXIP"}
 
 .PHONY: formal-mutants
 formal-mutants: setup  ## mutate the RTL; the proofs must kill every mutant
