@@ -9,6 +9,7 @@ from descring_sim.support import paths
 from descring_sim.support.lazy_group import LazyGroup
 
 COMMANDS = {
+    "bench": ("bench.main:main", "List, run, compare and draw benchmarks."),
     "words": ("signoff.words:main", "Check the wording against sim/words.toml."),
     "elaborate": ("signoff.lint:main", "Elaborate each RTL module alone, without a warning."),
     "lint-others": ("signoff.more_lint:main", "slang -Weverything and verible over the RTL."),
