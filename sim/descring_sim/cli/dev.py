@@ -9,6 +9,7 @@ from descring_sim.support import paths
 from descring_sim.support.lazy_group import LazyGroup
 
 COMMANDS = {
+    "bench": ("bench.main:main", "List, run, compare and draw benchmarks."),
     "words": ("signoff.words:main", "Check the wording against sim/words.toml."),
     "elaborate": ("signoff.lint:main", "Elaborate each RTL module alone, without a warning."),
     "lint-others": ("signoff.more_lint:main", "slang -Weverything and verible over the RTL."),
@@ -27,6 +28,10 @@ COMMANDS = {
     "mutants-cuda": (
         "mutation.cuda:main",
         "Mutate the CUDA kernels; runs on the CPU must kill each.",
+    ),
+    "mutation": (
+        "mutation.sampled.command:main",
+        "Draw mutants by a seed; suites and proofs must kill each.",
     ),
     "conform-proof": (
         "conform.proof.__main__:main",
