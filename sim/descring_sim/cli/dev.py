@@ -29,6 +29,10 @@ COMMANDS = {
         "mutation.cuda:main",
         "Mutate the CUDA kernels; runs on the CPU must kill each.",
     ),
+    "mutation": (
+        "mutation.sampled.command:main",
+        "Draw mutants by a seed; suites and proofs must kill each.",
+    ),
     "conform-proof": (
         "conform.proof.__main__:main",
         "Try wrong implementations on the conformance kit.",
