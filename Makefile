@@ -17,11 +17,12 @@ ROTATE ?=
 FULL ?=
 WAVES ?=
 WAVE_CYCLES ?=
+WB2AXIP ?=
 # How many simulations run at a time.
 JOBS ?= $(shell nproc)
 
 # A recipe reads them as shell variables, so that no character of theirs is special.
-export SIM TEST CONFIG SEED SEEDS ROTATE FULL WAVES WAVE_CYCLES JOBS
+export SIM TEST CONFIG SEED SEEDS ROTATE FULL WAVES WAVE_CYCLES WB2AXIP JOBS
 
 # What is exported for other programs (PYTEST_ADDOPTS, GIT_DIR, CDPATH, ...) reaches no recipe.
 FOREIGN := sim/descring_sim/support/foreign_variables.txt
@@ -126,9 +127,25 @@ requirements: setup  ## fail if a rule of the contract lacks a required test
 mutants: setup  ## mutate the RTL; the testbenches must kill every mutant
 	@$(BIN)/descring dev mutants
 
+# How many mutants of each kind `make mutation` draws.
+SAMPLE ?= 60
+export SAMPLE
+
+.PHONY: mutation
+mutation: setup  ## draw SAMPLE mutants each of RTL and C by a seed; the same command continues it: SAMPLE= SEED=
+	@failed=; for kind in rtl c; do \
+		$(BIN)/descring dev mutation "$$kind" --sample "$$SAMPLE" --seed "$${SEED:-1}" --jobs "$$JOBS" \
+			|| failed+=" $$kind"; \
+	done; \
+	[ -z "$$failed" ] || { echo "mutation:$$failed" >&2; exit 1; }
+
 .PHONY: formal
 formal: setup  ## prove the properties in formal/ for all inputs
 	@$(BIN)/descring dev formal --jobs "$$JOBS"
+
+.PHONY: formal-axi
+formal-axi: setup  ## prove the AXI4-Lite port by the properties of ZipCPU's wb2axip: WB2AXIP=/path/to/wb2axip
+	@$(BIN)/descring dev formal-axi $${WB2AXIP:+--wb2axip "$$WB2AXIP"}
 
 .PHONY: formal-mutants
 formal-mutants: setup  ## mutate the RTL; the proofs must kill every mutant
@@ -145,7 +162,7 @@ pnr: setup  ## place and route every RTL module, SEEDS seeds each: clock, critic
 # What takes too long for `make test`; one target after the other.
 NIGHTLY := campaign ci-snippet conform-proof doc-commands docs engine-compare faults formal formal-mutants \
 	guard host-interrupts host-models host-sanitize host-soak labs-ordering mutants mutants-cuda \
-	mutants-model pnr reader-fuzz rollouts-stress soak synth test
+	mutants-model pnr reader-fuzz rollouts-stress soak synth test mutation
 
 .PHONY: nightly
 nightly:  ## everything in full, with a seed that is drawn and printed

@@ -172,7 +172,7 @@ def main() -> int:
     first: npt.NDArray[np.uint8] | None = None
     with CudaEngine(machine=machine) as engine:
         for run in ways.values():
-            found = run(engine, arena)[2]  # once without looking at the time
+            found = run(engine, arena)[2]  # once without measuring
             if first is None:
                 first = found
                 arena.check_golden(found)

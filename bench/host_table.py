@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT / part) for part in ("pymodel", "host", "bench")]
+sys.path[:0] = [str(ROOT / part) for part in ("pymodel", "host", "sim", "bench")]
 
 Row = dict[str, Any]
 PEER = "peer's SPSC queue, one way"
@@ -308,7 +308,20 @@ def main() -> None:
     result |= {"peer": peer, "table": table(rows, peer), "rows": rows}
     print(text(result))
     if options.json:
-        options.json.write_text(json.dumps(result, indent=1) + "\n")
+        from descring_sim.bench import results
+
+        figures = results.figures_of_rows(
+            rows,
+            {
+                "lines_per_s": ("lines/s", "higher"),
+                "p50_ns": ("ns", "lower"),
+                "p99_ns": ("ns", "lower"),
+                "mean_ns": ("ns", "lower"),
+            },
+            ("what", "batch"),
+        )
+        origin = results.origin("host", "bench")
+        results.write(options.json, results.Results("host_table", figures, origin, result))
 
 
 if __name__ == "__main__":

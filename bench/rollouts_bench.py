@@ -13,7 +13,6 @@ On a machine at other work --realtime schedules what is measured before everythi
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import statistics
 import time
@@ -23,13 +22,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from common.stamp import stamp
 from descring_host import CommandQueue, open_device
 from descring_model.rollouts import contract, records
 from descring_rollouts.core import Core
+from descring_sim.bench import results
 from host_bench import native_program, report
 
 Row = dict[str, Any]
+QUANTITIES: dict[str, tuple[str, results.Better]] = {
+    "ns": ("ns", "lower"),
+    "lines_per_s": ("lines/s", "higher"),
+    "legs_per_s": ("legs/s", "higher"),
+}
 
 PROMPT, LONGEST, SAMPLES = 64, 320, 16
 """Of a run: tokens of a prompt, of a whole rollout, and samples of a prompt."""
@@ -197,13 +201,15 @@ def main() -> None:
         parser.error("expected operations >= 10000, lines >= 1, rounds >= 1")
     if not 16 <= options.rollouts <= 1 << 24:
         parser.error("expected rollouts from 16 to 2^24")
-    origin = stamp("host", "bench", "pymodel")
-    rows = merge(measure(options))
+    origin = results.origin("host", "bench", "pymodel")
+    raw = measure(options)
+    rows = merge(raw)
     judged = judge(rows)
     print(table(rows, judged))
     if options.json:
-        result = {**origin, "realtime": options.realtime, "aims": judged, "rows": rows}
-        options.json.write_text(json.dumps(result, indent=1) + "\n")
+        figures = results.figures_of_rows(raw, QUANTITIES)
+        details = {"realtime": options.realtime, "aims": judged, "rows": rows}
+        results.write(options.json, results.Results("rollouts_bench", figures, origin, details))
 
 
 if __name__ == "__main__":

@@ -10,6 +10,9 @@
 // axil_slave -> mmio_regs -> run_control; desc_fetch -> desc_pipeline -> comp_writer. The read
 // channels belong to desc_fetch, the write channels to comp_writer. AXI ports keep the standard's
 // names, without a suffix for the direction.
+//
+// In reset every valid and every ready is low, from the moment rst_ni falls. Behind it, reset_fence
+// drops what the memory still returns for requests from before.
 `default_nettype none
 `include "hw_macros.svh"
 
@@ -124,6 +127,44 @@ module rl_runtime_axi
   logic post, post_error, announce, stall;
   logic [31:0] post_tokens;
 
+  // Valids and readys as the blocks drive them, in reset too.
+  logic ar_valid, aw_valid, w_valid, r_valid, b_valid, r_ready, b_ready;
+  logic s_aw_ready, s_w_ready, s_ar_ready, s_b_valid, s_r_valid;
+  /* verilator lint_off UNUSEDSIGNAL */
+  // The IDs of the blocks are constant; reset_fence has those of the bus.
+  logic [IdWidth-1:0] ar_id, aw_id;
+  /* verilator lint_on UNUSEDSIGNAL */
+  logic [IdWidth-1:0] bus_id;
+
+  assign m_axi_arvalid  = ar_valid && rst_ni;
+  assign m_axi_awvalid  = aw_valid && rst_ni;
+  assign m_axi_wvalid   = w_valid && rst_ni;
+  assign m_axi_arid     = bus_id;
+  assign m_axi_awid     = bus_id;
+  assign s_axil_awready = s_aw_ready && rst_ni;
+  assign s_axil_wready  = s_w_ready && rst_ni;
+  assign s_axil_arready = s_ar_ready && rst_ni;
+  assign s_axil_bvalid  = s_b_valid && rst_ni;
+  assign s_axil_rvalid  = s_r_valid && rst_ni;
+
+  reset_fence #(
+      .IdWidth(IdWidth)
+  ) u_reset_fence (
+      .clk_i       (clk_i),
+      .rst_ni      (rst_ni),
+      .id_o        (bus_id),
+      .m_axi_rvalid(m_axi_rvalid),
+      .m_axi_rid   (m_axi_rid),
+      .m_axi_rready(m_axi_rready),
+      .rvalid_o    (r_valid),
+      .rready_i    (r_ready),
+      .m_axi_bvalid(m_axi_bvalid),
+      .m_axi_bid   (m_axi_bid),
+      .m_axi_bready(m_axi_bready),
+      .bvalid_o    (b_valid),
+      .bready_i    (b_ready)
+  );
+
   assign bus_idle   = fetch_idle && write_idle;
   assign core_rst_n = rst_ni && !(soft_reset && bus_idle);
 
@@ -133,21 +174,21 @@ module rl_runtime_axi
       .s_axil_awaddr (s_axil_awaddr),
       .s_axil_awprot (s_axil_awprot),
       .s_axil_awvalid(s_axil_awvalid),
-      .s_axil_awready(s_axil_awready),
+      .s_axil_awready(s_aw_ready),
       .s_axil_wdata  (s_axil_wdata),
       .s_axil_wstrb  (s_axil_wstrb),
       .s_axil_wvalid (s_axil_wvalid),
-      .s_axil_wready (s_axil_wready),
+      .s_axil_wready (s_w_ready),
       .s_axil_bresp  (s_axil_bresp),
-      .s_axil_bvalid (s_axil_bvalid),
+      .s_axil_bvalid (s_b_valid),
       .s_axil_bready (s_axil_bready),
       .s_axil_araddr (s_axil_araddr),
       .s_axil_arprot (s_axil_arprot),
       .s_axil_arvalid(s_axil_arvalid),
-      .s_axil_arready(s_axil_arready),
+      .s_axil_arready(s_ar_ready),
       .s_axil_rdata  (s_axil_rdata),
       .s_axil_rresp  (s_axil_rresp),
-      .s_axil_rvalid (s_axil_rvalid),
+      .s_axil_rvalid (s_r_valid),
       .s_axil_rready (s_axil_rready),
       .reg_valid_o   (reg_valid),
       .reg_write_o   (reg_write),
@@ -248,7 +289,7 @@ module rl_runtime_axi
       .data_o       (fetch_data),
       .index_o      (fetch_index),
       .error_o      (fetch_error),
-      .m_axi_arid   (m_axi_arid),
+      .m_axi_arid   (ar_id),
       .m_axi_araddr (m_axi_araddr),
       .m_axi_arlen  (m_axi_arlen),
       .m_axi_arsize (m_axi_arsize),
@@ -256,14 +297,14 @@ module rl_runtime_axi
       .m_axi_arlock (m_axi_arlock),
       .m_axi_arcache(m_axi_arcache),
       .m_axi_arprot (m_axi_arprot),
-      .m_axi_arvalid(m_axi_arvalid),
+      .m_axi_arvalid(ar_valid),
       .m_axi_arready(m_axi_arready),
       .m_axi_rid    (m_axi_rid),
       .m_axi_rdata  (m_axi_rdata),
       .m_axi_rresp  (m_axi_rresp),
       .m_axi_rlast  (m_axi_rlast),
-      .m_axi_rvalid (m_axi_rvalid),
-      .m_axi_rready (m_axi_rready)
+      .m_axi_rvalid (r_valid),
+      .m_axi_rready (r_ready)
   );
 
   desc_pipeline #(
@@ -334,7 +375,7 @@ module rl_runtime_axi
       .repaired_o     (write_repaired),
       .drained_o      (write_drained),
       .bus_idle_o     (write_idle),
-      .m_axi_awid     (m_axi_awid),
+      .m_axi_awid     (aw_id),
       .m_axi_awaddr   (m_axi_awaddr),
       .m_axi_awlen    (m_axi_awlen),
       .m_axi_awsize   (m_axi_awsize),
@@ -342,17 +383,17 @@ module rl_runtime_axi
       .m_axi_awlock   (m_axi_awlock),
       .m_axi_awcache  (m_axi_awcache),
       .m_axi_awprot   (m_axi_awprot),
-      .m_axi_awvalid  (m_axi_awvalid),
+      .m_axi_awvalid  (aw_valid),
       .m_axi_awready  (m_axi_awready),
       .m_axi_wdata    (m_axi_wdata),
       .m_axi_wstrb    (m_axi_wstrb),
       .m_axi_wlast    (m_axi_wlast),
-      .m_axi_wvalid   (m_axi_wvalid),
+      .m_axi_wvalid   (w_valid),
       .m_axi_wready   (m_axi_wready),
       .m_axi_bid      (m_axi_bid),
       .m_axi_bresp    (m_axi_bresp),
-      .m_axi_bvalid   (m_axi_bvalid),
-      .m_axi_bready   (m_axi_bready)
+      .m_axi_bvalid   (b_valid),
+      .m_axi_bready   (b_ready)
   );
 
 `ifndef SYNTHESIS

@@ -100,6 +100,11 @@ void measure_arena(uint32_t rounds);
 void measure_tree(uint32_t rounds);
 void measure_policies(uint32_t rounds);
 void measure_trace(uint32_t rounds);
+struct hw_trace_ring;
+struct hw_trace_ring *open_trace(void);  // a ring of 65536 events, for free()
+
+// kv.c: layouts of KV blocks, fetching ahead, shared and copied prefixes.
+void measure_kv(uint32_t rounds);
 
 // pipeline.c: whole runs and windows; reference_pipeline.c: the reference's own.
 void measure_windows(uint32_t lines);

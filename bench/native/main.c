@@ -2,7 +2,7 @@
 //
 // Native measurements of the host runtime, as rows of JSON. bench/host_bench.py and
 // bench/rollouts_bench.py repeat this; by hand: host_native rings LINES | queue LINES | latency SAMPLES |
-// wake SAMPLES | rollouts ROUNDS | windows LINES | pipeline ROLLOUTS.
+// wake SAMPLES | rollouts ROUNDS | windows LINES | pipeline ROLLOUTS | kv ROUNDS.
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -40,10 +40,12 @@ int main(int count, char **arguments) {
     measure_windows(size);
   } else if (strcmp(what, "pipeline") == 0 && size >= 16 && size <= 1u << 24) {
     measure_pipeline(size);
+  } else if (strcmp(what, "kv") == 0 && size > 0) {
+    measure_kv(size);
   } else {
     fprintf(stderr, "usage: host_native rings LINES | queue LINES | one LINES | latency SAMPLES |"
                     " wake SAMPLES |"
-                    " rollouts ROUNDS | windows LINES | pipeline ROLLOUTS\n");
+                    " rollouts ROUNDS | windows LINES | pipeline ROLLOUTS | kv ROUNDS\n");
     return 2;
   }
   return 0;

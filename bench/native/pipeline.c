@@ -22,7 +22,8 @@ void measure_windows(uint32_t lines) {
   }
 }
 
-static double run(uint32_t rollouts, uint32_t window, uint32_t depth, uint32_t options, int keep_log) {
+static double run(uint32_t rollouts, uint32_t window, uint32_t depth, uint32_t options, int keep_log,
+                  int traced) {
   const hwr_config_t config = {.slots = SLOTS,
                                .decode_credits = HWR_NONE,
                                .reward_credits = HWR_NONE,
@@ -54,6 +55,15 @@ static double run(uint32_t rollouts, uint32_t window, uint32_t depth, uint32_t o
     fail("no memory for a run", rollouts);
   }
   bench_t bench = open_bench(LOG2, IN_THREAD);
+  hw_trace_ring_t *rings[2] = {NULL, NULL};
+  if (traced) {
+    rings[0] = open_trace();
+    rings[1] = open_trace();
+    hr_pipe_trace(pipe, rings[0]);
+    if (hd_trace(bench.device, 0, rings[1])) {
+      fail("no trace of the worker", 0);
+    }
+  }
   const double start = seconds();
   error = hr_pipe_run(pipe, bench.queue, UINT64_MAX, PATIENCE_NS);
   const double took = seconds() - start;
@@ -66,6 +76,13 @@ static double run(uint32_t rollouts, uint32_t window, uint32_t depth, uint32_t o
     fail("the run did not end as it must", (uint32_t)-error);
   }
   close_bench(&bench);
+  for (int at = 0; at < 2 && traced; ++at) {
+    // An event of each leg at least, in the pipeline and in the worker.
+    if (rings[at]->head.written < pipe->counter[HWR_COUNTER_LEGS]) {
+      fail("events are missing", (uint32_t)rings[at]->head.written);
+    }
+    free(rings[at]);
+  }
   hr_pipe_close(pipe);
   free(requests);
   return rate;
@@ -76,12 +93,13 @@ static void print_legs(const char *what, const char *detail, double legs_per_s) 
 }
 
 void measure_pipeline(uint32_t rollouts) {
-  run(rollouts / 8 + 1, 256, 2, 0, 0);  // warms up
-  print_legs("pipeline", "windows of 256, depth 2", run(rollouts, 256, 2, 0, 0));
-  print_legs("pipeline", "windows of 32, depth 8", run(rollouts, 32, 8, 0, 0));
-  print_legs("pipeline, log kept", "windows of 256, depth 2", run(rollouts, 256, 2, 0, 1));
+  run(rollouts / 8 + 1, 256, 2, 0, 0, 0);  // warms up
+  print_legs("pipeline", "windows of 256, depth 2", run(rollouts, 256, 2, 0, 0, 0));
+  print_legs("pipeline", "windows of 32, depth 8", run(rollouts, 32, 8, 0, 0, 0));
+  print_legs("pipeline, log kept", "windows of 256, depth 2", run(rollouts, 256, 2, 0, 1, 0));
+  print_legs("pipeline, traced", "windows of 256, depth 2", run(rollouts, 256, 2, 0, 0, 1));
   print_legs("pipeline, tags written and read", "windows of 256, depth 2",
-             run(rollouts, 256, 2, HWR_OPTION_CHECK_KV, 0));
+             run(rollouts, 256, 2, HWR_OPTION_CHECK_KV, 0, 0));
   print_legs("the reference's pipeline", "batches of 32",
              reference_pipeline(rollouts, PROMPT, LONGEST));
 }

@@ -390,13 +390,14 @@ static double measure_shared_trace(uint32_t rounds) {
   return took;
 }
 
-void measure_trace(uint32_t rounds) {
-  hw_trace_ring_t *ring = aligned_alloc(64, sizeof *ring + TRACED * sizeof(hwr_trace_t));
-  if (!ring) {
-    fail("no memory", 0);
-  }
-  memset(ring, 0, sizeof *ring + TRACED * sizeof(hwr_trace_t));
+hw_trace_ring_t *open_trace(void) {
+  hw_trace_ring_t *ring = zeroed(sizeof *ring + TRACED * sizeof(hwr_trace_t));
   ring->head.mask = TRACED - 1;
+  return ring;
+}
+
+void measure_trace(uint32_t rounds) {
+  hw_trace_ring_t *ring = open_trace();
   const double start = cpu_seconds();
   for (uint32_t round = 0; round < rounds; ++round) {
     hw_trace(ring, HWR_TRACE_POSTED, round, round & 0xFFFFFFu, HW_OPCODE_DECODE, HWR_CLOCK_HOST, 0);

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import cocotb
 from cocotb.handle import HierarchyObject
 from descring_vip.axi.memory import Latency
@@ -233,4 +235,55 @@ async def test_reset_pin_at_any_moment(dut: HierarchyObject, modes: int) -> None
     await tb.settle()
     await tb.enable(modes)
     await tb.serve(tb.stream(40))
+    await tb.finish()
+
+
+@cocotb.test()
+@cocotb.parametrize(owes=["reads", "responses"])
+async def test_reset_of_the_device_alone(dut: HierarchyObject, owes: str) -> None:
+    """[LIFE-001] [RING-001] What the memory owes from before a reset has no effect after it.
+
+    The data of the old reads are those of the old lines, and arrive while new lines are read.
+    """
+    tb = ShellTestbench(dut, layout=Layout(cmd=6, done=6))
+    tb.bus.read_early = True
+    await tb.start()
+    owed = 0
+    for moment in range(tb.share(6, least=2)):
+        reads = owes == "reads"
+        tb.bus.read_latency = Latency(90, 90) if reads else Latency()
+        tb.bus.write_latency = Latency() if reads else Latency(90, 90)
+        await tb.enable(0)
+        await tb.submit(tb.decodes([1] * 16))
+        seen = tb.bus.reads if reads else tb.bus.writes
+        count = len(seen)
+        await tb.until(lambda seen=seen, count=count: len(seen) > count, 400, "a request")
+        await tb.time.cycles(moment)
+        await tb.until(lambda: not tb.bus.half_written, 100, "whole write bursts")
+        await tb.reset_alone()
+        tb.bus.read_latency = Latency()
+        await tb.enable(0)
+        await tb.serve(tb.decodes([2] * 9))
+        owed = tb.owed
+    tb.scoreboard.writes.check("whether the bus owed anything", expected=1, actual=int(owed > 0))
+    await tb.finish()
+
+
+@cocotb.test()
+async def test_reset_lowers_valids_and_readys_at_once(dut: HierarchyObject) -> None:
+    """[LIFE-001] From the moment of the reset on, not from the edge after it.
+
+    At rest, and while a read request is valid that the bus does not accept.
+    """
+    tb = ShellTestbench(dut)
+    await tb.start()
+    await tb.lowered_by_reset()
+    tb.bus.pause(ar=itertools.repeat((0, 1)))
+    await tb.enable(0)
+    await tb.submit(tb.decodes([1] * 16))
+    await tb.time.cycles(30)
+    await tb.lowered_by_reset(from_high="m_axi_arvalid")
+    tb.bus.pause(ar=None)
+    await tb.enable(0)
+    await tb.serve(tb.decodes([3] * 8))
     await tb.finish()

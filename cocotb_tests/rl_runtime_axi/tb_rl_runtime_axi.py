@@ -6,7 +6,7 @@ from __future__ import annotations
 import cocotb
 import numpy as np
 from cocotb.handle import HierarchyObject
-from cocotb.triggers import RisingEdge
+from cocotb.triggers import ReadOnly, RisingEdge
 from descring_model import contract, line_bytes, ring_log2
 from descring_model.lines import Lines
 from descring_vip.axi.lite import AxilHost, AxilMonitor
@@ -38,6 +38,20 @@ _OUTPUTS = (
 _SETTLE_CYCLES = 5_000
 _PROGRESS_CYCLES = 3_000
 _QUIET_CYCLES = 40
+
+
+_HANDSHAKES = (
+    *(f"m_axi_{name}valid" for name in ("aw", "w", "ar")),
+    *(f"m_axi_{name}ready" for name in ("b", "r")),
+    *(f"s_axil_{name}ready" for name in ("aw", "w", "ar")),
+    *(f"s_axil_{name}valid" for name in ("b", "r")),
+)
+"""The valids and readys that the design drives."""
+
+_OWED = frozenset(
+    f"AXI4_ERRS_{rule}" for rule in ("RID", "BID", "RVALID_RESET", "BVALID_RESET", "BRESP_AW")
+)
+"""What a bus breaks that was not reset with its master."""
 
 
 class ShellTestbench(Stimulus, Testbench):
@@ -91,6 +105,8 @@ class ShellTestbench(Stimulus, Testbench):
             self.add_checker(AxiMonitor(dut, self.time, "m_axi")),
             self.add_checker(AxiMonitor(dut, self.time, "s_axil", lite=True)),
         ]
+        self._bus_stays = False
+        self._handshakes = {name: bit(dut, name) for name in _HANDSHAKES}
         self._interrupts = cocotb.start_soon(self._watch_interrupt())
         self.pause(idle, ready)
         self._forget()
@@ -122,9 +138,41 @@ class ShellTestbench(Stimulus, Testbench):
         self.heads = dict.fromkeys(("DONE", "REWARD"), self.scoreboard.first_index)
         self.taken = 0
 
+    async def reset_alone(self) -> None:
+        """Reset the device and not the bus, which returns what it owes later on."""
+        self._protocol[0].tolerated = _OWED
+        self._bus_stays = True
+        await self.reset()
+        self._bus_stays = False
+
+    @property
+    def owed(self) -> int:
+        """Responses that no request since the last reset asked for."""
+        return sum(self._protocol[0].violations[rule] for rule in _OWED)
+
+    async def lowered_by_reset(self, *, from_high: str | None = None) -> None:
+        """Reset, and check the handshake outputs before the next edge and until it ends.
+
+        The output ``from_high`` must be high before.
+        """
+        # The bus learns of the reset only afterwards.
+        self._protocol[0].tolerated = _OWED
+        await self.time.cycles(1)
+        if from_high is not None:
+            high = is_high(self._handshakes[from_high])
+            self.scoreboard.writes.check(f"{from_high} before", expected=1, actual=int(high))
+        self.time.reset_n.value = 0
+        for _ in range(3):
+            await ReadOnly()
+            high = [name for name, handle in self._handshakes.items() if is_high(handle)]
+            self.scoreboard.writes.check(f"{high} high in reset", expected=0, actual=len(high))
+            await self.time.edge()
+        await self.reset()
+
     def on_reset(self) -> None:
-        """A model fresh from reset, and a bus that has forgotten everything."""
-        self.bus.reset()
+        """A model fresh from reset, and a bus that has forgotten everything, unless it stays."""
+        if not self._bus_stays:
+            self.bus.reset()
         self.host.release()
         self.bus.memory = self.memory
         self.bus.faults.ranges.clear()

@@ -55,6 +55,8 @@ async def test_decode_at_every_carry(dut: HierarchyObject) -> None:
     for power in (1 << bit for bit in range(1, 32)):
         pairs += itertools.product([power - 3, power - 2, power - 1], [power, power + 1, power + 2])
         pairs += [(power + 1, 2 * power - 1), (power - 2, _U32_MAX)]
+        # On the way the lengths agree with the limit in every bit below this one.
+        pairs += [(3, power + 9)]
     top = [_U32_MAX - distance for distance in (0, 1, 2, 15, 30, 31, 32, 33, 34, 63, 64, 65)]
     pairs += itertools.product(top, top)
     tb.send(jobs("DECODE", [(first % 2**32, limit % 2**32) for first, limit in pairs]))

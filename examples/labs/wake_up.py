@@ -38,12 +38,14 @@ LAB = Lab(
             *(FUTEX, POLL),
             at_least=3.0,
             predict=predicted,
+            within=(0.4, 2.5),
         ),
         Claim(
             "so does an eventfd",
             *(EVENTFD, POLL),
             at_least=3.0,
             predict=predicted,
+            within=(0.4, 2.5),
         ),
         Claim(
             "sched_yield in a loop sleeps no deeper than a poll: no interrupt is needed",

@@ -86,8 +86,10 @@ def check_devices(device: Any, devices: Any) -> tuple[Any, ...]:
         found = tuple(devices)
         if not found:
             raise ValueError("devices: expected one or more, got none")
+    here = ("read32", "write32", "wait")
     for item in found:
-        if not all(callable(getattr(item, name, None)) for name in ("read32", "write32", "wait")):
+        elsewhere = devices is not None and callable(getattr(item, "worker", None))
+        if not elsewhere and not all(callable(getattr(item, name, None)) for name in here):
             raise ValueError(f"device: expected one of open_device(), got {item!r}")
     for place, item in enumerate(found):
         if any(item is other for other in found[:place]):

@@ -35,7 +35,7 @@ from descring_rollouts.pool import DevicePool, DeviceReport, Loss, PoolLane, Poo
 from descring_rollouts.prompts import Tokens, check_prompts, prompt_tokens
 from descring_rollouts.requests import make_requests
 from descring_rollouts.scorers import ScoreBatch, Scoring, Where
-from descring_rollouts.shares import DeviceWorker, Plan, shares_of
+from descring_rollouts.shares import DeviceWorker, Elsewhere, Plan, shares_of
 from descring_rollouts.shares import groups_at_once as fitting
 from descring_rollouts.token_run import TokenRun
 from descring_rollouts.watch import Watcher
@@ -65,7 +65,7 @@ class Runtime:
         self,
         device: Device | None = None,
         *,
-        devices: Sequence[Device] | None = None,
+        devices: Sequence[Device | Elsewhere] | None = None,
         groups_at_once: int | None = None,
         policy: str = "FIFO",
         scorer: int | ScoreBatch = contract.SCORER_OP_010,
@@ -88,9 +88,10 @@ class Runtime:
 
         Args:
             device: from :func:`descring_host.open_device`, or anything like it.
-            devices: several, of any kinds, in its place. Each is given groups as it gets through
-                with them; log and trajectories have the bytes of a run on one device. A device
-                that is lost has its groups run again on the others: :attr:`losses` and a
+            devices: several, of any kinds, in its place, also
+                :class:`~descring_rollouts.shares.Elsewhere`. Each is given groups as it gets
+                through with them; log and trajectories have the bytes of a run on one device. A
+                device that is lost has its groups run again on the others: :attr:`losses` and a
                 ``DeviceLostWarning`` name it.
             groups_at_once: how many groups each of several devices is given at a time; None: what
                 fills its slots.
@@ -298,7 +299,9 @@ class Runtime:
         plan = Plan.of(self.config, self._open_core, self._sampling, self._lane_options)
         engines = self._engines.for_each(len(self._devices))
         workers = [
-            DeviceWorker(device, engine, plan)
+            device.worker(plan)
+            if isinstance(device, Elsewhere)
+            else DeviceWorker(device, engine, plan)
             for device, engine in zip(self._devices, engines, strict=True)
         ]
         at_once = self._at_once or fitting(plan.config, requests, len(workers))

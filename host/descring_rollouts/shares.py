@@ -6,7 +6,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -165,6 +165,15 @@ class Worker(Protocol):
 
     def close(self) -> None:
         """No share will follow."""
+        ...
+
+
+@runtime_checkable
+class Elsewhere(Protocol):
+    """A device that is not this process's: in another process, or on another machine."""
+
+    def worker(self, plan: Plan) -> Worker:
+        """What runs shares there."""
         ...
 
 

@@ -157,6 +157,35 @@ def read(path: Path) -> Results:
     return Results(program, found, parts[0], parts[1])
 
 
+def figures_of_rows(
+    rows: Sequence[Mapping[str, Any]],
+    quantities: Mapping[str, tuple[str, Better]],
+    labels: Sequence[str] = ("what", "case"),
+) -> tuple[Figure, ...]:
+    """Figures of raw rows, one for each row of a round: rows with the same labels are its samples.
+
+    Args:
+        rows: each with its labels, and values above 0 by the name of a quantity.
+        quantities: unit and direction of each quantity; what else a row has is left out.
+        labels: what names a figure; a row may lack some.
+    """
+    found: dict[tuple[str, str], list[float]] = {}
+    for row in rows:
+        name = ", ".join(str(row[label]) for label in labels if label in row)
+        for quantity in quantities:
+            if quantity in row:
+                found.setdefault((name, quantity), []).append(float(row[quantity]))
+    several = {name for name, _ in found if sum(other == name for other, _ in found) > 1}
+    return tuple(
+        Figure(
+            f"{name}, {quantity}" if name in several else name,
+            *quantities[quantity],
+            tuple(values),
+        )
+        for (name, quantity), values in found.items()
+    )
+
+
 def figures_of(
     samples: Mapping[str, Sequence[float]], unit: str, better: Better
 ) -> tuple[Figure, ...]:

@@ -3,19 +3,12 @@
 
 from __future__ import annotations
 
-import importlib
-import os
 from collections.abc import Iterator
 from typing import Any
 
 from descring_sim.campaign.seeds import Campaign, Shards, run_shard
 from descring_sim.conform.errors import ConformError
-
-RETRIES = 5
-"""How often a shard is started again when the process or machine that ran it is lost."""
-
-LOCAL = "local"
-"""The address that means: a cluster of this machine alone, for as long as the campaign runs."""
+from descring_sim.support.ray_cluster import RETRIES, import_ray, join
 
 
 def ray_shards(address: str) -> Shards:
@@ -24,25 +17,12 @@ def ray_shards(address: str) -> Shards:
     Raises:
         ConformError: Ray is not installed, or there is no cluster.
     """
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    try:
-        # By name, so that the type checker does not read all of Ray.
-        ray: Any = importlib.import_module("ray")
-    except ImportError as error:
-        raise ConformError(
-            "--ray needs Ray; install it with: pip install 'descring[ray]'"
-        ) from error
+    ray = import_ray(ConformError)
 
     def run(
         campaign: Campaign, shards: list[tuple[int, ...]], jobs: int
     ) -> Iterator[tuple[tuple[int, ...], Any]]:
-        try:
-            if address == LOCAL:
-                ray.init(num_cpus=jobs, include_dashboard=False, log_to_driver=False)
-            else:
-                ray.init(address=address, log_to_driver=False)
-        except (ConnectionError, RuntimeError, ValueError) as error:
-            raise ConformError(f"--ray {address}: no cluster: {error}") from error
+        join(ray, address, jobs, ConformError)
         remote = ray.remote(num_cpus=1, max_retries=RETRIES)(run_shard)
         try:
             pending = {remote.remote(campaign, shard): shard for shard in shards}

@@ -9,6 +9,7 @@ from descring_sim.support import paths
 from descring_sim.support.lazy_group import LazyGroup
 
 COMMANDS = {
+    "bench": ("bench.main:main", "List, run, compare and draw benchmarks."),
     "words": ("signoff.words:main", "Check the wording against sim/words.toml."),
     "elaborate": ("signoff.lint:main", "Elaborate each RTL module alone, without a warning."),
     "lint-others": ("signoff.more_lint:main", "slang -Weverything and verible over the RTL."),
@@ -16,6 +17,7 @@ COMMANDS = {
     "pnr": ("signoff.pnr:main", "Place and route RTL modules: clock and critical path by seed."),
     "coverage": ("signoff.coverage:main", "Coverage of the RTL by its testbenches."),
     "formal": ("formal.__main__:main", "Prove the properties in formal/."),
+    "formal-axi": ("signoff.formal_axi:main", "Prove the AXI4-Lite port by properties of others."),
     "mutants": ("mutation.rtl:main", "Mutate the RTL; the testbenches must kill each mutant."),
     "mutants-formal": ("mutation.formal:main", "Mutate the RTL; the proofs must kill each mutant."),
     "mutants-host": ("mutation.host:main", "Mutate the host runtime; its suite must kill each."),
@@ -26,6 +28,10 @@ COMMANDS = {
     "mutants-cuda": (
         "mutation.cuda:main",
         "Mutate the CUDA kernels; runs on the CPU must kill each.",
+    ),
+    "mutation": (
+        "mutation.sampled.command:main",
+        "Draw mutants by a seed; suites and proofs must kill each.",
     ),
     "conform-proof": (
         "conform.proof.__main__:main",

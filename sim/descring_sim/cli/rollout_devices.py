@@ -23,12 +23,14 @@ class Places:
         one: a single device, which is not one of several.
         several: devices in its place, or those of other machines.
         names: of the several.
+        elsewhere: they have engines of their own.
     """
 
     label: str
     one: Any = None
     several: tuple[Any, ...] = ()
     names: tuple[str, ...] = ()
+    elsewhere: bool = False
 
     def arguments(self, opened: ExitStack, engine: str | None, vocabulary: int) -> dict[str, Any]:
         """For the runtime: devices, and an engine for each, open for as long as ``opened``."""
@@ -36,10 +38,11 @@ class Places:
 
         found: dict[str, Any] = {"devices": self.several} if self.several else {"device": self.one}
         if engine is not None:
-            engines = [open_engine(engine, vocabulary) for _ in self.several or (self.one,)]
+            here = self.several[:1] if self.elsewhere else self.several or (self.one,)
+            engines = [open_engine(engine, vocabulary) for _ in here]
             for item in engines:
                 opened.callback(item.close)
-            found["engine"] = engines if self.several else engines[0]
+            found["engine"] = engines if len(engines) > 1 else engines[0]
         return found
 
     def lines(self, runtime: Any) -> str:
@@ -80,14 +83,30 @@ def named_devices(devices: str) -> tuple[str, ...]:
     return names
 
 
-def open_places(opened: ExitStack, backend: str, devices: str | None) -> Places:
+def open_places(
+    opened: ExitStack,
+    backend: str,
+    devices: str | None,
+    ray: str | None,
+    engine: str | None,
+    vocabulary: int,
+) -> Places:
     """Open the devices for as long as ``opened``.
 
     Raises:
         ValueError, HostError: of :func:`descring_host.open_device`.
+        SimulationError: there is no such cluster.
     """
     from descring_host import open_device
 
+    if ray is not None:
+        from descring_sim.campaign.rollout_actors import ray_devices
+
+        names = (backend,) if devices is None else named_devices(devices)
+        found = opened.enter_context(
+            ray_devices(ray, names, memory=MEMORY, engine=engine, vocabulary=vocabulary)
+        )
+        return Places(f"ray {','.join(names)}", several=tuple(found), names=names, elsewhere=True)
     if devices is None:
         return Places(backend, opened.enter_context(open_device(backend, memory=MEMORY)))
     names = named_devices(devices)

@@ -91,6 +91,11 @@ def _file(option: str, text: str) -> Callable[[_Command], _Command]:
     metavar="NAME,NAME,...",
     help="Several devices in place of --backend, as cpu,cpu,model; the outcome is the same.",
 )
+@click.option(
+    "--ray",
+    metavar="ADDRESS",
+    help="Run each device on the Ray cluster at ADDRESS; local starts one on this machine.",
+)
 @click.option("--prompts", type=click.IntRange(1), default=16, show_default=True)
 @click.option("--samples", type=click.IntRange(1), default=4, show_default=True, help="A prompt.")
 @click.option(
@@ -149,7 +154,7 @@ def _file(option: str, text: str) -> Callable[[_Command], _Command]:
 @_file("--device-logs", "Write the event log of each of several devices into this folder.")
 @_file("--report", "Write a report: a page where FILE ends in .html, else the numbers as Markdown.")
 @_file("--trace", "Write when everything happened, as a Perfetto file (native core).")
-def rollouts(backend: str, devices: str | None, **options: Any) -> None:
+def rollouts(backend: str, devices: str | None, ray: str | None, **options: Any) -> None:
     """Run rollouts on a backend of open_device() and print what they did.
 
     The outcome depends on the options alone: the event log has the same bytes on every backend,
@@ -164,12 +169,13 @@ def rollouts(backend: str, devices: str | None, **options: Any) -> None:
     from descring_rollouts.metrics import MetricsServer
 
     named = {name: options.pop(name) for name in ("log", "npz", "json", "report", "trace")}
-    if devices is not None and named["trace"] is not None:
-        raise click.UsageError("--trace: expected one device, got --devices; trace each by itself")
+    several = devices is not None or ray is not None
+    if several and named["trace"] is not None:
+        raise click.UsageError("--trace: expected one device, got several; trace each by itself")
     folder = options.pop("device_logs")
-    if folder is not None and devices is None:
+    if folder is not None and not several:
         raise click.UsageError("--device-logs: expected --devices with it; --log has all of one")
-    logs = device_logs(folder, len(named_devices(devices)) if devices else 0)
+    logs = device_logs(folder, len(named_devices(devices or backend)))
     targets = [path for path in named.values() if path is not None] + logs
     if len({path.resolve() for path in targets}) != len(targets):
         raise click.UsageError("expected a file for each output, got one name twice")
@@ -183,13 +189,20 @@ def rollouts(backend: str, devices: str | None, **options: Any) -> None:
         page = LivePage(f"{label[:40]} {options['policy']}")
         with ExitStack() as opened:
             opened.enter_context(warnings.catch_warnings())
-            warnings.simplefilter("ignore", DeviceLostWarning)  # said below
+            warnings.simplefilter("ignore", DeviceLostWarning)  # printed below
             if port is not None:
                 server = opened.enter_context(MetricsServer(page, port))
                 click.echo(f"metrics: {server.url}", err=True)
-            places = open_places(opened, backend, devices)
+            places = open_places(
+                opened,
+                backend,
+                devices,
+                ray,
+                options["engine"],
+                options["vocabulary"] or VOCABULARY,
+            )
             observed = _Observed(page, named["report"], named["trace"], places.one, options["core"])
-            command = _command(backend, devices, seed, options)
+            command = _command(backend, devices, ray, seed, options)
             contents, text, reports = _run(opened, places, seed, options, observed, command)
     except (EngineError, HostError, ValueError) as error:
         raise SimulationError(str(error)) from error
@@ -208,13 +221,16 @@ def rollouts(backend: str, devices: str | None, **options: Any) -> None:
 
 _OUTPUTS = frozenset(
     {"log", "npz", "json", "report", "trace", "metrics", "seed", "backend", "devices"}
-    | {"device_logs"}
+    | {"device_logs", "ray"}
 )
 
 
-def _command(backend: str, devices: str | None, seed: int, options: dict[str, Any]) -> str:
+def _command(
+    backend: str, devices: str | None, ray: str | None, seed: int, options: dict[str, Any]
+) -> str:
     """The command that runs the same again."""
     where = ["--backend", backend] if devices is None else ["--devices", devices]
+    where += [] if ray is None else ["--ray", ray]
     words = ["descring", "rollouts", *where, "--seed", str(seed)]
     for item in rollouts.params:
         name = str(item.name)

@@ -190,6 +190,7 @@ def run(
     build_root: Path | None = None,
     run_dir: Path | None = None,
     extra_env: Mapping[str, str] | None = None,
+    plusargs: Sequence[str] = (),
     timeout_s: float = DEFAULT_TIMEOUT_S,
     coverage: bool = False,
 ) -> RunResult:
@@ -212,6 +213,7 @@ def run(
         build_root: where builds, logs and waves go; ``build/sim`` when None.
         run_dir: where this run's files go; a folder below ``build_root`` when None.
         extra_env: more environment variables for the simulator.
+        plusargs: more of them for the simulator.
         timeout_s: wall-clock limit, after which the simulator is killed.
         coverage: count coverage, into ``coverage.dat`` in the run's folder (Verilator only).
 
@@ -259,6 +261,7 @@ def run(
                 run_dir=run_dir,
                 waves=wave_file,
                 waves_from_ns=waves_from_ns,
+                plusargs=plusargs,
             ),
             file=run_dir / "run.json",
             log=files["sim.log"],
@@ -300,6 +303,7 @@ def specification(
     run_dir: Path,
     waves: Path | None,
     waves_from_ns: float = 0.0,
+    plusargs: Sequence[str] = (),
 ) -> dict[str, object]:
     """Return what :mod:`descring_sim.cosim.child` is told of a run in ``run_dir``."""
     wave_args, wave_plusargs = simulator.wave_options(waves, waves_from_ns) if waves else ([], [])
@@ -313,7 +317,7 @@ def specification(
             "test_filter": test_filter,
             "seed": seed,
             "test_args": wave_args,
-            "plusargs": simulator.plusargs(seed) + wave_plusargs,
+            "plusargs": [*simulator.plusargs(seed), *wave_plusargs, *plusargs],
             "waves": waves is not None,
             "build_dir": str(product.directory),
             "test_dir": str(run_dir),

@@ -72,11 +72,13 @@ class HostMutantRunner(CopyRunner):
         source: the folder to break a copy of, with the suite in ``tests``.
         root: where the copies go.
         suite: what the runs of its mutants begin with.
+        marks: pytest's ``-m``, empty for all tests.
     """
 
     source: Path = field(default_factory=host_dir)
     root: Path = field(default_factory=lambda: paths.build_dir() / "mutants" / "host")
     suite: str = "host"
+    marks: str = ""
     _broken: Once[tuple[str, str | None], bool] = field(default_factory=Once)
 
     def sources(self) -> dict[str, Path]:
@@ -85,15 +87,34 @@ class HostMutantRunner(CopyRunner):
 
     def judge(self, mutant: Mutant, home: Path, source: Path) -> Finding:
         """Run the mutant's test files until a test fails."""
+        self.prepare(home, source)
+        for run in mutant.runs:
+            killer = self.killer(home, run)
+            if killer is not None:
+                return Finding("killed", killer)
+        return nothing_found(mutant)
+
+    def prepare(self, home: Path, source: Path) -> None:
+        """Build what depends on the changed file ``source`` of the copy ``home``.
+
+        Raises:
+            MutantError: it does not build.
+        """
         if source.suffix in (".c", ".h"):
             self._build(home)
-        for run in mutant.runs:
-            failure = self._first_failure(home, run)
-            if failure is not None:
-                if self._fails_anyway(run, failure):
-                    raise MutantError(f"fails on the unchanged sources too: {failure}")
-                return Finding("killed", str(failure))
-        return nothing_found(mutant)
+
+    def killer(self, home: Path, run: Run) -> str | None:
+        """Return which test of ``run`` fails in the copy ``home`` alone, None where none does.
+
+        Raises:
+            MutantError: it fails on the unchanged sources too, or there is no such test.
+        """
+        failure = self._first_failure(home, run)
+        if failure is None:
+            return None
+        if self._fails_anyway(run, failure):
+            raise MutantError(f"fails on the unchanged sources too: {failure}")
+        return str(failure)
 
     @staticmethod
     def _build(home: Path) -> None:
@@ -131,6 +152,7 @@ class HostMutantRunner(CopyRunner):
         command = [sys.executable, "-m", "pytest", "--import-mode=importlib", "-q", "-x"]
         command += ["-p", "no:cacheprovider", "--tb=line", f"{file}::{test}" if test else str(file)]
         command += ["-k", run.case] if run.case and not test else []
+        command += ["-m", self.marks] if self.marks else []
         path = [str(home), *filter(None, [os.environ.get("PYTHONPATH")])]
         environment = {
             **tool_environment.tools(),

@@ -116,6 +116,16 @@ class AxiFaults:
         return OKAY
 
 
+class _DueBeat(NamedTuple):
+    """A beat of read data, from which cycle on it may be returned; its data if read early."""
+
+    cycle: int
+    address: int
+    last: int
+    id: int
+    early: tuple[int, int] | None
+
+
 class AxiMemory:
     """Serves the read or the write channels of an AXI4 master, or both.
 
@@ -131,6 +141,7 @@ class AxiMemory:
             seen, count from there.
         faults: which accesses fail.
         read_latency: of reads; ``write_latency`` likewise.
+        read_early: data are read with the request rather than as they are returned.
         write_late: data reach the memory with the response rather than with the last beat.
         reads: the bursts that were read; ``writes`` those that were written.
         on_write: is told of each beat that reaches the memory.
@@ -153,6 +164,7 @@ class AxiMemory:
         self.faults = AxiFaults()
         self.read_latency = Latency()
         self.write_latency = Latency()
+        self.read_early = False
         self.write_late = False
         self.on_write: Callable[[Written], None] | None = None
         self.on_response: Callable[[Response], None] | None = None
@@ -189,7 +201,7 @@ class AxiMemory:
         self.stop()
         self.reads: list[Burst] = []
         self.writes: list[Burst] = []
-        self._read_due: deque[tuple[int, int, int, int, int]] = deque()
+        self._read_due: deque[_DueBeat] = deque()
         self._last_due = {"r": 0, "b": 0}
         self._addresses: deque[Burst] = deque()
         self._beats: deque[tuple[int, int]] = deque()
@@ -204,6 +216,11 @@ class AxiMemory:
         self._tasks += [
             cocotb.start_soon(self._rouse(name)) for name in self._gates if name in _TAKEN
         ]
+
+    @property
+    def half_written(self) -> bool:
+        """Whether a write burst has its address and not all of its data, or the other way round."""
+        return bool(self._addresses or self._beats)
 
     def stop(self) -> None:
         """Serve nothing any more."""
@@ -288,13 +305,15 @@ class AxiMemory:
             due = self._due("r", now, self.read_latency)
             for line in range(burst.lines):
                 address = burst.address + line * self.width
-                self._read_due.append((due, address, int(line == burst.lines - 1), burst.id, line))
+                early = self._read(address) if self.read_early else None
+                last = int(line == burst.lines - 1)
+                self._read_due.append(_DueBeat(due, address, last, burst.id, early))
         if self._gone("r"):
             gate = self._gates["r"].step()
-            offered = bool(self._read_due) and self._read_due[0][0] <= now + 1 and gate
+            offered = bool(self._read_due) and self._read_due[0].cycle <= now + 1 and gate
             if offered:
-                _, address, last, number, _ = self._read_due.popleft()
-                data, response = self._read(address)
+                _, address, last, number, early = self._read_due.popleft()
+                data, response = early or self._read(address)
                 if self.on_response is not None:
                     self.on_response(Response(Burst(address, 1, number), response, write=False))
                 for name, value in (("data", data), ("resp", response), ("last", last)):

@@ -1,0 +1,219 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A campaign over drawn mutants: a journal to continue from, judgements, results."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, get_args
+
+import click
+
+from descring_sim.mutation.sampled.judgements import Judgement
+from descring_sim.support import suggest
+from descring_sim.support.errors import SimulationError
+from descring_sim.support.journal import Journal
+
+Status = Literal["killed", "equivalent", "judged", "survived", "invalid"]
+"""Killed; equivalent by proof; judged equivalent in writing; survived; or no program at all."""
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """A drawn mutant.
+
+    Attributes:
+        name: short, and the same for the same mutation of the same source.
+        module: the module or file that is changed.
+        place: file and line.
+        source: the line, as it is in the source.
+        change: what is changed, in the words of the tool; judgements name it.
+        bit: which bit is changed, None where the change has none.
+        text: everything about it, for people.
+    """
+
+    name: str
+    module: str
+    place: str
+    source: str
+    change: str
+    bit: int | None
+    text: str
+
+
+class Found(NamedTuple):
+    """What trying a mutant has found: status, the tier that told, and which test or why."""
+
+    status: Status
+    tier: str
+    by: str
+
+
+@dataclass(frozen=True)
+class Result:
+    """A mutant, what was found, and the seconds that it took."""
+
+    mutant: Sampled
+    status: Status
+    tier: str
+    by: str
+    seconds: float
+
+    @property
+    def good(self) -> bool:
+        """Whether nothing is left to do about it."""
+        return self.status in ("killed", "equivalent", "judged")
+
+
+Judge = Callable[[Sampled], Found]
+
+
+class Progress:
+    """The journal of a campaign: what is known of mutants of the same sources and tests."""
+
+    def __init__(
+        self, path: Path, contents: str, settled: Callable[[Found], bool] = lambda found: True
+    ) -> None:
+        """Read ``path``, if there is one.
+
+        Args:
+            path: the journal.
+            contents: names sources and tests; what is known of others does not count.
+            settled: whether a result still counts, or its mutant is to be tried again.
+
+        Raises:
+            SimulationError: a line of it is none that this class writes.
+        """
+        self._journal = Journal(path, "the result of a mutant")
+        self._contents = contents
+        self._settled = settled
+        self._known: dict[str, tuple[Found, float]] = {}
+        self._journal.read(self._know)
+
+    def _know(self, entry: Any) -> None:
+        found = Found(entry["status"], str(entry["tier"]), str(entry["by"]))
+        if found.status not in get_args(Status):
+            raise ValueError(f"no status {found.status}")
+        if str(entry["contents"]) == self._contents and self._settled(found):
+            self._known[str(entry["name"])] = (found, float(entry["seconds"]))
+
+    def of(self, mutant: Sampled) -> Result | None:
+        """Return the known result of ``mutant``."""
+        if mutant.name not in self._known:
+            return None
+        found, seconds = self._known[mutant.name]
+        return Result(mutant, found.status, found.tier, found.by, seconds)
+
+    def add(self, result: Result) -> None:
+        """Note a result."""
+        entry = {"contents": self._contents, "name": result.mutant.name, "status": result.status}
+        entry |= {"tier": result.tier, "by": result.by, "seconds": str(round(result.seconds, 1))}
+        self._journal.add(entry)
+
+
+def chosen(mutants: Sequence[Sampled], only: Sequence[str]) -> list[Sampled]:
+    """Return those of ``mutants`` that ``only`` names, all where it is empty.
+
+    Raises:
+        click.UsageError: there is no such mutant in the sample.
+    """
+    known = {mutant.name for mutant in mutants}
+    for name in only:
+        if name not in known:
+            near = ", ".join(suggest.near(name, known))
+            raise click.UsageError(
+                f"--only: the sample has no mutant {name!r}; near: {near}; a mutant is drawn again "
+                "by the --sample and --seed of its run, from the same sources"
+            )
+    return [mutant for mutant in mutants if not only or mutant.name in only]
+
+
+def run(
+    mutants: Sequence[Sampled],
+    judge: Judge,
+    judgements: Sequence[Judgement],
+    progress: Progress,
+    jobs: int,
+) -> list[Result]:
+    """Try what is not known yet, ``jobs`` at a time; print each, return all in order.
+
+    Raises:
+        SimulationError: nothing can be found out, as a suite fails on the unchanged sources.
+    """
+    started = time.monotonic()
+    results: dict[str, Result] = {}
+
+    def attempt(mutant: Sampled) -> Result:
+        began = time.monotonic()
+        found = judge(mutant)
+        result = Result(mutant, *found, seconds=time.monotonic() - began)
+        if result.status != "invalid":
+            progress.add(result)
+        return result
+
+    def note(result: Result) -> None:
+        results[result.mutant.name] = judged = _judged(result, judgements)
+        done, total = len(results), len(mutants)
+        click.echo(
+            f"[{done:{len(str(total))}}/{total}] {time.monotonic() - started:5.0f} s "
+            f"{judged.status:<10} {judged.mutant.name:<28} {judged.mutant.place} "
+            f"{judged.mutant.change}: {judged.tier}, {judged.by}"
+        )
+
+    left = []
+    for mutant in mutants:
+        known = progress.of(mutant)
+        if known is None:
+            left.append(mutant)
+        else:
+            note(known)
+    with ThreadPoolExecutor(jobs) as pool:
+        tries = [pool.submit(attempt, mutant) for mutant in left]
+        try:
+            for done in as_completed(tries):
+                note(done.result())
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+    return [results[mutant.name] for mutant in mutants]
+
+
+def _judged(result: Result, judgements: Sequence[Judgement]) -> Result:
+    if result.status != "survived":
+        return result
+    mutant = result.mutant
+    for judgement in judgements:
+        if judgement.matches(mutant.module, mutant.source, mutant.change, mutant.bit):
+            return replace(result, status="judged", tier="judgement", by=judgement.reason)
+    return result
+
+
+def contradicted(results: Sequence[Result], judgements: Sequence[Judgement]) -> list[str]:
+    """Return a sentence for each mutant that is killed although it was judged equivalent."""
+    return [
+        f"{judgement.where}: judged equivalent, and {mutant.name} ({mutant.text}) is killed by "
+        f"{result.by}; remove or narrow the entry"
+        for result in results
+        if result.status == "killed"
+        for mutant in [result.mutant]
+        for judgement in judgements
+        if judgement.matches(mutant.module, mutant.source, mutant.change, mutant.bit)
+    ]
+
+
+def score(results: Sequence[Result]) -> str:
+    """Return the result in one line."""
+    counts = Counter(result.status for result in results)
+    parts = [f"{counts['killed']} of {len(results)} mutants killed"]
+    parts += [f"{counts[s]} {s}" for s in get_args(Status)[1:] if counts[s]]
+    return ", ".join(parts)
+
+
+def require(condition: bool, text: str) -> None:
+    """Raise a SimulationError with ``text`` unless ``condition`` holds."""
+    if not condition:
+        raise SimulationError(text)

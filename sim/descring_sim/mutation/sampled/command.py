@@ -1,0 +1,226 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``descring dev mutation rtl|c``: draw mutants, try them, report.
+
+A sample is drawn with a seed from the present sources; results are noted in
+``build/mutation/<kind>.jsonl``, and the same command continues.
+
+Exit codes: 0 each mutant is killed, or equivalent by proof or in writing; 1 one survived, or was
+killed although it is judged equivalent; 2 an error in what was asked for, a damaged journal, or a
+suite that fails on the unchanged sources.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from descring_sim.formal.tasks import formal_dir
+from descring_sim.mutation.sampled import campaign, judgements, report
+from descring_sim.mutation.sampled.c_changes import changes
+from descring_sim.mutation.sampled.campaign import Found, Judge, Progress, Sampled
+from descring_sim.mutation.sampled.rtl import TIERS, RtlJudge
+from descring_sim.mutation.sampled.suites import Area, SuiteJudge
+from descring_sim.support import build_cache, paths
+from descring_sim.support.errors import SimulationError
+
+DEFAULT_SAMPLE = 60
+DEFAULT_SEED = 1
+
+Drawn = tuple[list[Sampled], Judge]
+
+
+def _options(command: Callable[..., None]) -> Callable[..., None]:
+    for option in reversed(
+        (
+            click.option(
+                "--sample",
+                type=click.IntRange(1, 100000),
+                default=DEFAULT_SAMPLE,
+                show_default=True,
+                help="How many mutants to draw.",
+            ),
+            click.option(
+                "--seed",
+                type=click.IntRange(0, 2**31 - 1),
+                default=DEFAULT_SEED,
+                show_default=True,
+                help="Of the sample.",
+            ),
+            click.option("--jobs", type=click.IntRange(1, 64), default=2, show_default=True),
+            click.option(
+                "--module",
+                "modules",
+                multiple=True,
+                metavar="NAME",
+                help="Draw from this module or file only; may be repeated.",
+            ),
+            click.option(
+                "--only",
+                multiple=True,
+                metavar="ID",
+                help="Try this mutant of the sample only; may be repeated.",
+            ),
+            click.option(
+                "--list", "list_only", is_flag=True, help="Print the sample, try nothing."
+            ),
+            click.option(
+                "--known", is_flag=True, help="Try nothing; report what was tried before."
+            ),
+            click.option(
+                "--write", is_flag=True, help="Write docs/results/mutation.md and .json too."
+            ),
+        )
+    ):
+        command = option(command)
+    return command
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def main() -> None:
+    """Draw mutants by a seed and try them; the suites and proofs must kill each."""
+
+
+def _root() -> Path:
+    root = paths.checkout_root()
+    if root is None:
+        raise click.UsageError("mutants belong to a checkout of descring, not to a wheel")
+    return root
+
+
+def contents(*folders: Path) -> str:
+    """Return a name for all that lies in ``folders``, Python's caches left out."""
+    files = sorted(
+        path
+        for folder in folders
+        for path in folder.rglob("*")
+        if path.is_file() and path.suffix in (".sv", ".svh", ".sby", ".py", ".c", ".h", ".toml")
+    )
+    return build_cache.key([str(path.name) for path in files], files)
+
+
+def _campaign(
+    kind: str,
+    draw: Callable[[], Drawn],
+    source_of: Callable[[str], Path],
+    folders: tuple[Path, ...],
+    *,
+    sample: int,
+    seed: int,
+    jobs: int,
+    only: tuple[str, ...],
+    list_only: bool,
+    write: bool,
+    known: bool,
+    settled: Callable[[Found], bool] = lambda found: True,
+) -> None:
+    root = _root()
+    if write and only:
+        raise click.UsageError("--write wants the whole sample; leave --only out")
+    try:
+        judged = judgements.load(root / "sim" / "mutants" / "sampled" / f"{kind}.toml", source_of)
+        progress = Progress(
+            paths.build_dir() / "mutation" / f"{kind}.jsonl", contents(*folders), settled
+        )
+        drawn, judge = draw()
+        mutants = campaign.chosen(drawn, only)
+        if list_only:
+            for mutant in mutants:
+                click.echo(f"{mutant.name:<28} {mutant.text}")
+            return
+        if known:
+            mutants = [mutant for mutant in mutants if progress.of(mutant) is not None]
+        started = time.monotonic()
+        results = campaign.run(mutants, judge, judged, progress, jobs)
+        elapsed = time.monotonic() - started
+        seconds = sum(result.seconds for result in results)  # those of earlier runs too
+        click.echo(f"\n{kind}: {campaign.score(results)}, in {elapsed:.0f} s")
+        if write:
+            found = report.entry(results, sample=sample, seed=seed, seconds=seconds)
+            report.write(root / "docs" / "results", kind, found)
+    except SimulationError as error:
+        click.echo(f"error: {error}", err=True)
+        sys.exit(2)
+    contradictions = campaign.contradicted(results, judged)
+    for text in contradictions:
+        click.echo(text, err=True)
+    bad = [result for result in results if not result.good]
+    for result in bad:
+        again = report.rerun(kind, result.mutant.name, sample, seed)
+        click.echo(
+            f"{result.status}: {result.mutant.name}: {result.mutant.text}: {result.by}\n"
+            f"  line:  {result.mutant.source}\n  again: .venv/bin/{again}",
+            err=True,
+        )
+    if bad or contradictions:
+        sys.exit(1)
+
+
+def _modules(known: list[str], wanted: tuple[str, ...]) -> list[str]:
+    for name in wanted:
+        if name not in known:
+            raise click.UsageError(f"--module: expected one of {', '.join(known)}, got {name!r}")
+    return [name for name in known if not wanted or name in wanted]
+
+
+@main.command()
+@_options
+@click.option(
+    "--until",
+    type=click.Choice(TIERS),
+    default=TIERS[-1],
+    show_default=True,
+    help="The last tier that is tried.",
+)
+def rtl(
+    sample: int, seed: int, jobs: int, modules: tuple[str, ...], only: tuple[str, ...],
+    list_only: bool, write: bool, known: bool, until: str,
+) -> None:  # fmt: skip
+    """Mutate the netlists of the RTL: testbenches, SAT, the device's testbenches, proofs."""
+    rtl_dir, tests_dir = paths.rtl_dir().resolve(), paths.cocotb_tests_dir().resolve()
+    out = paths.build_dir() / "mutation" / "rtl"
+
+    def settled(found: Found) -> bool:
+        """A survivor of fewer tiers is tried again."""
+        return found.status != "survived" or TIERS.index(found.tier) >= TIERS.index(until)
+
+    def draw() -> Drawn:
+        judge = RtlJudge(rtl_dir, tests_dir, out, seed, formal_dir(), until)
+        return judge.draw(_modules(judge.modules(), modules), sample), judge.judge
+
+    _campaign(
+        "rtl",
+        draw,
+        lambda module: rtl_dir / f"{module}.sv",
+        (rtl_dir, tests_dir, formal_dir(), _root() / "pymodel"),
+        sample=sample, seed=seed, jobs=jobs, only=only, list_only=list_only, write=write,
+        known=known,
+        settled=settled,
+    )  # fmt: skip
+
+
+@main.command()
+@_options
+def c(seed: int, modules: tuple[str, ...], **arguments: Any) -> None:
+    """Mutate the native core and the worker's header by the classic operators; its suite runs."""
+    root = _root()
+    judge = SuiteJudge((native_core(root),), changes, paths.build_dir() / "mutation" / "c", seed)
+
+    def draw() -> Drawn:
+        return judge.draw(_modules(judge.files(), modules), arguments["sample"]), judge.judge
+
+    folders = (root / "pymodel", root / "host")
+    _campaign("c", draw, judge.source_of, folders, seed=seed, **arguments)
+
+
+def native_core(root: Path) -> Area:
+    """The C sources that are mutated, with their suite."""
+    home = root / "host"
+    found = [*home.glob("native/*.c"), *home.glob("native/rollouts/*.c")]
+    found.append(home / "include" / "hw_worker.h")
+    files = tuple(sorted(str(path.relative_to(home)) for path in found))
+    return Area(home, "host", files, root / "sim" / "mutants" / "host")

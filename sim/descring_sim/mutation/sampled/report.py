@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``docs/results/mutation.json`` and ``mutation.md``: the last written campaign of each kind."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, get_args
+
+from descring_sim.mutation.sampled.campaign import Result, Status
+from descring_sim.support import provenance
+from descring_sim.support.errors import SimulationError
+from descring_sim.support.files import write_files
+from descring_sim.support.markdown import table
+
+KINDS = {"rtl": "RTL", "c": "C"}
+
+_HEAD = """\
+# Drawn mutants
+
+Mutants that no author chose: a tool draws them with a seed from all that it can change.
+`make mutation SAMPLE=n SEED=s` runs the campaigns, and the same command continues what was
+stopped. How each works: [Drawn mutants](../how-to/draw-mutants.md).
+
+"""
+
+
+def rerun(kind: str, name: str, sample: int, seed: int) -> str:
+    """Return the command that tries one mutant again."""
+    return f"descring dev mutation {kind} --sample {sample} --seed {seed} --only {name}"
+
+
+def entry(results: Sequence[Result], *, sample: int, seed: int, seconds: float) -> dict[str, Any]:
+    """Return what the JSON file has of a campaign."""
+    return {
+        "sample": sample,
+        "seed": seed,
+        "seconds": round(seconds),
+        "date": str(provenance.today()),
+        "commit": provenance.commit("rtl", "host", "pymodel", "sim", "cocotb_tests", "formal"),
+        "machine": provenance.machine(),
+        "mutants": [
+            asdict(result.mutant)
+            | {"status": result.status, "tier": result.tier, "by": result.by}
+            | {"seconds": round(result.seconds, 1)}
+            for result in results
+        ],
+    }
+
+
+def _counts(mutants: Sequence[Mapping[str, Any]]) -> str:
+    """The table of one campaign by module."""
+    tiers = [*dict.fromkeys(m["tier"] for m in mutants if m["status"] == "killed")]
+    statuses = [s for s in get_args(Status) if s != "killed"]
+    of: dict[str, Counter[str]] = defaultdict(Counter)
+    for mutant in mutants:
+        what = f"by {mutant['tier']}" if mutant["status"] == "killed" else mutant["status"]
+        for row in (mutant["module"], "all"):
+            of[row].update({"drawn": 1, what: 1})
+            of[row]["seconds"] += round(mutant["seconds"])
+    columns = ["drawn", *(f"by {tier}" for tier in tiers), *statuses, "seconds"]
+    head = ["module", *(f"killed {c}" if c.startswith("by ") else c for c in columns)]
+    rows = [*sorted(row for row in of if row != "all"), "all"]
+    return table(head, ([row, *(str(of[row][c]) for c in columns)] for row in rows))
+
+
+def _section(kind: str, found: Mapping[str, Any]) -> str:
+    mutants = found["mutants"]
+    lines = [
+        f"## {KINDS[kind]}",
+        "",
+        f"{len(mutants)} of {found['sample']} mutants, seed {found['seed']}, {found['date']}, "
+        f"commit {found['commit']}, {found['machine']}; {found['seconds']} s.",
+        "",
+        _counts(mutants).rstrip("\n"),
+        "",
+    ]
+    for status, title in (
+        ("survived", "Survivors"),
+        ("judged", "Judged equivalent"),
+        ("equivalent", "Proven equivalent"),
+    ):
+        rows = [m for m in mutants if m["status"] == status]
+        if not rows:
+            continue
+        lines += [f"### {title} ({KINDS[kind]})", ""]
+        for mutant in rows:
+            lines.append(
+                f"- `{mutant['name']}`, {mutant['place']}: `{mutant['source']}`; {mutant['text']}"
+            )
+            if status == "survived":
+                command = rerun(kind, mutant["name"], found["sample"], found["seed"])
+                lines.append(f"    - again: `{command}`")
+            elif status == "judged":
+                lines.append(f"    - {mutant['by']}")
+        lines.append("")
+    return "\n".join(lines)
+
+
+def page(data: Mapping[str, Any]) -> str:
+    """Return the page of the campaigns in ``data``."""
+    return _HEAD + "\n".join(_section(kind, data[kind]) for kind in KINDS if kind in data)
+
+
+def write(folder: Path, kind: str, found: Mapping[str, Any]) -> None:
+    """Put a campaign into ``mutation.json`` in ``folder``, and write the page again.
+
+    Raises:
+        SimulationError: the present file is none of ours.
+    """
+    file = folder / "mutation.json"
+    data: dict[str, Any] = {}
+    if file.is_file():
+        try:
+            data = dict(json.loads(file.read_text(encoding="utf-8")))
+        except ValueError as error:
+            raise SimulationError(f"{file}: expected JSON ({error}); remove the file") from error
+    data[kind] = found
+    text = json.dumps(data, indent=1) + "\n"
+    write_files({file: text, folder / "mutation.md": page(data)})

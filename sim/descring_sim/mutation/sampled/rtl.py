@@ -1,0 +1,246 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Drawn mutants of the RTL, and the tiers that each meets until one kills it.
+
+The quick cases of the module's own testbench; the comparison with the original by SAT, where an
+equivalent one ends; the quick cases of the whole device; the proof of the module. A module without
+a testbench of its own is mutated in the smallest one that has it. One build of a configuration has
+the mutants of all its modules, and a plusarg selects one of them.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from descring_sim.cosim import block as blocks
+from descring_sim.cosim import runner
+from descring_sim.cosim.block import Block
+from descring_sim.cosim.runner import RunResult
+from descring_sim.hdl import filelist
+from descring_sim.mutation.sampled import equivalence, netlist, proof
+from descring_sim.mutation.sampled.campaign import Found, Sampled, require
+from descring_sim.mutation.sampled.netlist import PLUSARG, Mutation, Target
+from descring_sim.mutation.session import Once
+from descring_sim.support.errors import SimulationError
+
+SIMULATOR = "verilator"
+"""A netlist has no X that a testbench could see sooner; docs/results/mutation.md has the times."""
+
+LAST = ("rl_runtime_mmio", "rl_runtime_axi")
+"""The tops that what survives its own testbench meets: the whole device."""
+
+TIERS = ("testbench", "SAT", "device", "proof")
+
+LEAST_S = 120.0
+PATIENCE = 10.0
+"""A run that takes this many times as long as without a mutant, and :data:`LEAST_S`, has no end."""
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A block in one configuration of the quick tier."""
+
+    block: Block = field(hash=False, compare=False, repr=False)
+    cases: tuple[str, ...]
+    config: str
+
+    @property
+    def label(self) -> str:
+        """What people know it by."""
+        return f"{self.cases[0].partition('.')[0]}@{self.config}"
+
+
+def benches(tests_dir: Path, simulator: str) -> list[Bench]:
+    """Return what the quick tier has on ``simulator`` for the project's own RTL."""
+    return [
+        Bench(block, block.cases, config)
+        for file in sorted(tests_dir.glob("*/test_*.py"))
+        for block in blocks.blocks_of(file)
+        if block.rtl_dir is None
+        for config in block.configs
+        if block.in_quick(simulator, config)
+    ]
+
+
+@dataclass
+class RtlJudge:
+    """Draws mutants of the modules in ``rtl_dir`` and judges them.
+
+    Attributes:
+        rtl_dir: the sources.
+        tests_dir: the testbenches.
+        out: where netlists, builds and logs go.
+        seed: of the sample and of every simulation.
+        formal_dir: the proofs.
+        until: the last of :data:`TIERS` that is tried.
+        simulator: that the cases run on.
+        last: tops of the second tier.
+    """
+
+    rtl_dir: Path
+    tests_dir: Path
+    out: Path
+    seed: int
+    formal_dir: Path
+    until: str = "proof"
+    simulator: str = SIMULATOR
+    last: Sequence[str] = LAST
+    _mutations: dict[str, Mutation] = field(default_factory=dict)
+    _of_top: dict[str, list[Mutation]] = field(default_factory=dict)
+    _once: Once[tuple[str, Bench], float] = field(default_factory=Once)
+
+    def __post_init__(self) -> None:
+        """Find the testbenches."""
+        self.benches = benches(self.tests_dir, self.simulator)
+
+    def modules(self) -> list[str]:
+        """Return the modules that a testbench has."""
+        return [name for name in filelist.modules(self.rtl_dir) if self.top_of(name) is not None]
+
+    def top_of(self, module: str) -> str | None:
+        """Return the top in whose testbench ``module`` is mutated, None where none has it."""
+        tops = dict.fromkeys(bench.block.top for bench in self.benches)
+        if module in tops:
+            return module
+        sizes = {
+            top: len(filelist.collect(self.rtl_dir, top).sources)
+            for top in tops
+            if self._contains(top, module)
+        }
+        return min(sizes, key=lambda top: sizes[top]) if sizes else None
+
+    def _contains(self, top: str, module: str) -> bool:
+        return Target(self.rtl_dir, top, ()).contains(module)
+
+    def _target(self, bench: Bench) -> Target:
+        return Target.of(self.rtl_dir, bench.block.top, bench.block.configs[bench.config])
+
+    def _benches_of(self, top: str) -> list[Bench]:
+        return [bench for bench in self.benches if bench.block.top == top]
+
+    def draw(self, modules: Sequence[str], sample: int) -> list[Sampled]:
+        """Return ``sample`` mutants, as many of each module as of every other, or all it has."""
+        drawn = []
+        for number, module in enumerate(modules):
+            count = sample // len(modules) + (number < sample % len(modules))
+            top = self.top_of(module)
+            if top is None or not count:
+                continue
+            target = self._target(self._benches_of(top)[0])
+            lines = (self.rtl_dir / f"{module}.sv").read_text(encoding="utf-8").splitlines()
+            for mutation in netlist.draw(target, module, count, self.seed, self.out):
+                self._mutations[mutation.name] = mutation
+                drawn.append(
+                    Sampled(
+                        mutation.name,
+                        module,
+                        f"{module}.sv:{mutation.line}",
+                        lines[mutation.line - 1].strip(),
+                        mutation.change,
+                        mutation.bit,
+                        str(mutation),
+                    )
+                )
+        return drawn
+
+    def judge(self, mutant: Sampled) -> Found:
+        """Try ``mutant``, which :meth:`draw` has returned, tier by tier.
+
+        Raises:
+            SimulationError: a testbench fails on the unchanged netlist too.
+        """
+        mutation = self._mutations[mutant.name]
+        top = self.top_of(mutation.module)
+        require(top is not None, f"no testbench has {mutation.module}")
+        own = self._benches_of(str(top))
+        by = self._killer(mutation, own)
+        if by is not None:
+            return Found("killed", "testbench", by)
+        if self.until == "testbench":
+            return Found("survived", self.until, f"{len(own)} runs pass")
+        if all(self._equal(mutation, bench) for bench in self._configurations(own, mutation)):
+            return Found("equivalent", "SAT", "equal outputs and next state for all inputs")
+        if self.until == "SAT":
+            return Found("survived", self.until, f"{len(own)} runs pass, not proven equivalent")
+        last = [
+            bench
+            for name in self.last
+            if name != top and self._contains(name, mutation.module)
+            for bench in self._benches_of(name)
+        ]
+        by = self._killer(mutation, last)
+        if by is not None:
+            return Found("killed", "device", by)
+        if self.until == "proof":
+            by = proof.killer(mutation, self.formal_dir, self.rtl_dir, self.out)
+            if by is not None:
+                return Found("killed", "proof", by)
+        return Found("survived", self.until, f"{len(own) + len(last)} runs pass")
+
+    def _configurations(self, own: Sequence[Bench], mutation: Mutation) -> Iterator[Bench]:
+        """One bench of each configuration that has the mutation."""
+        seen = set()
+        for bench in own:
+            target = self._target(bench)
+            if target not in seen and netlist.resolve(netlist.design(target, self.out), mutation):
+                seen.add(target)
+                yield bench
+
+    def _equal(self, mutation: Mutation, bench: Bench) -> bool:
+        return equivalence.proven(self._target(bench), mutation, self.out)
+
+    def _all_of(self, top: str) -> list[Mutation]:
+        """All drawn mutations that a netlist of ``top`` has, in the order of the sample."""
+        if top not in self._of_top:
+            self._of_top[top] = [
+                mutation
+                for mutation in self._mutations.values()
+                if self._contains(top, mutation.module)
+                and (self.top_of(mutation.module) == top or top in self.last)
+            ]
+        return self._of_top[top]
+
+    def _killer(self, mutation: Mutation, own: Iterable[Bench]) -> str | None:
+        for bench in own:
+            mutations = self._all_of(bench.block.top)
+            number = mutations.index(mutation) + 1
+            rtl_dir, there = netlist.write(self._target(bench), mutations, self.out)
+            if mutation.name not in there:
+                continue
+            unchanged_s = self._once.get(
+                (str(rtl_dir), bench),
+                lambda b=bench, r=rtl_dir: self._unchanged(b, r),  # type: ignore[misc]
+            )
+            limit_s = max(LEAST_S, PATIENCE * unchanged_s)
+            result = self._run(bench, rtl_dir, number, limit_s)
+            if not result.ok:
+                return f"{bench.label}: {_why(result)}"
+        return None
+
+    def _unchanged(self, bench: Bench, rtl_dir: Path) -> float:
+        """Run ``bench`` without a mutant: it must pass, or nothing means anything."""
+        started = time.monotonic()
+        result = self._run(bench, rtl_dir, 0, bench.block.timeout_s)
+        if not result.ok:
+            raise SimulationError(
+                f"{bench.label} fails on the netlist without a mutant: {result.failure_text()}"
+            )
+        return time.monotonic() - started
+
+    def _run(self, bench: Bench, rtl_dir: Path, number: int, limit_s: float) -> RunResult:
+        own = {"simulator": self.simulator, "seed": self.seed % 2**31, "tier": "quick"}
+        own |= {"tests_dir": self.tests_dir, "build_root": self.out / "builds"}
+        own |= {"run_dir": self.out / "runs" / bench.label / f"{number}", "timeout_s": limit_s}
+        own |= {"plusargs": [f"+{PLUSARG}={number}"]}
+        own |= {"extra_env": {**bench.block.extra_env, "COCOTB_MAX_FAILURES": "1"}}
+        return runner.run(**bench.block.arguments(bench.config, rtl_dir) | own)
+
+
+def _why(result: RunResult) -> str:
+    failed = result.outcome.first_failed
+    if failed is None:
+        return "; ".join(result.outcome.problems)
+    lines = [line.strip() for line in failed.message.splitlines() if line.strip()]
+    return f"{failed.label}: {(lines or ['failed'])[-1][:100]}"

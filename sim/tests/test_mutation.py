@@ -1,0 +1,259 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Drawn mutants: what a campaign makes of them, and how it continues."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from descring_sim.mutation.sampled import campaign, command, judgements, report
+from descring_sim.mutation.sampled.c_changes import changes as c_changes
+from descring_sim.mutation.sampled.campaign import Found, Progress, Sampled
+from descring_sim.mutation.sampled.judgements import Judgement
+from descring_sim.mutation.sampled.suites import Area, SuiteJudge, tiers
+from descring_sim.support import paths
+from descring_sim.support.errors import SimulationError
+
+LINE = "full = head == tail;"
+
+
+def _sampled(name: str, bit: int | None = 3) -> Sampled:
+    return Sampled(name, "ring", "ring.sv:4", LINE, "$eq A inv", bit, f"{name} in ring")
+
+
+def _judgement(**other: object) -> Judgement:
+    given: dict[str, object] = {"where": "rtl.toml: entry 1", "module": "ring", "source": LINE}
+    given |= {"change": "$eq A inv", "reason": "the bit is always 0"}
+    return Judgement(**(given | other))  # type: ignore[arg-type]
+
+
+SURVIVED = Found("survived", "proof", "2 runs pass")
+KILLED = Found("killed", "testbench", "ring.test_full")
+
+
+def test_a_campaign_that_was_stopped_tries_only_what_is_left(tmp_path: Path) -> None:
+    """Each result is on disk before the next try; an invalid one is tried again."""
+    journal = tmp_path / "rtl.jsonl"
+    mutants = [_sampled(name) for name in ("a", "b", "c")]
+    tried: list[str] = []
+
+    def judge(mutant: Sampled) -> Found:
+        tried.append(mutant.name)
+        if mutant.name == "c" and len(tried) == 3:
+            raise SimulationError("stopped here")
+        return Found("invalid", "none", "does not build") if mutant.name == "a" else KILLED
+
+    with pytest.raises(SimulationError, match="stopped here"):
+        campaign.run(mutants, judge, (), Progress(journal, "sources"), 1)
+    results = campaign.run(mutants, judge, (), Progress(journal, "sources"), 1)
+    assert tried == ["a", "b", "c", "a", "c"]
+    assert [result.status for result in results] == ["invalid", "killed", "killed"]
+    # Other sources are other mutants.
+    campaign.run(mutants, judge, (), Progress(journal, "others"), 1)
+    assert tried[5:] == ["a", "b", "c"]
+
+
+def test_a_survivor_of_fewer_tiers_is_tried_again(tmp_path: Path) -> None:
+    """What it survived is in the journal."""
+    journal = tmp_path / "rtl.jsonl"
+    campaign.run([_sampled("a")], lambda _: SURVIVED, (), Progress(journal, "sources"), 1)
+    assert Progress(journal, "sources").of(_sampled("a")) is not None
+    deeper = Progress(journal, "sources", lambda found: found.status != "survived")
+    assert deeper.of(_sampled("a")) is None
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "no json",
+        json.dumps({"contents": "x"}),
+        json.dumps(
+            {
+                "contents": "x",
+                "name": "a",
+                "status": "dead",
+                "tier": "SAT",
+                "by": "-",
+                "seconds": "1",
+            }
+        ),
+    ],
+)
+def test_a_damaged_journal_is_an_error_with_its_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str
+) -> None:
+    """Exit code 2, nothing tried, and the file as it was."""
+    monkeypatch.setenv(paths.BUILD_DIR_VARIABLE, str(tmp_path))
+    journal = tmp_path / "mutation" / "c.jsonl"
+    journal.parent.mkdir()
+    journal.write_text(f"{line}\n")
+    done = CliRunner().invoke(command.main, ["c", "--sample", "1"])
+    assert done.exit_code == 2
+    assert f"{journal}:1: expected the result of a mutant" in done.output
+    assert journal.read_text() == f"{line}\n"
+
+
+def test_a_survivor_is_judged_by_line_change_and_bit() -> None:
+    """Nothing else of the mutant counts, so that edits elsewhere leave a judgement alone."""
+    judgement = _judgement(first=2, last=5)
+    assert judgement.matches("ring", f"  {LINE}", "$eq A inv", 5)
+    assert not judgement.matches("ring", LINE, "$eq A inv", 6)
+    assert not judgement.matches("ring", LINE, "$eq A const0", 5)
+    assert not judgement.matches("ring", "full = 0;", "$eq A inv", 5)
+    assert not judgement.matches("fifo", LINE, "$eq A inv", 5)
+    assert not judgement.matches("ring", LINE, "$eq A inv", None)
+    assert _judgement().matches("ring", LINE, "$eq A inv", None)
+
+
+def test_a_judgement_of_a_killed_mutant_is_wrong(tmp_path: Path) -> None:
+    """It excuses a survivor; a kill contradicts it."""
+    judged = [_judgement()]
+    progress = Progress(tmp_path / "rtl.jsonl", "sources")
+    found = {"a": SURVIVED, "b": KILLED}
+    mutants = [_sampled("a"), _sampled("b")]
+    results = campaign.run(mutants, lambda mutant: found[mutant.name], judged, progress, 1)
+    assert [result.status for result in results] == ["judged", "killed"]
+    (text,) = campaign.contradicted(results, judged)
+    assert "rtl.toml: entry 1" in text and "ring.test_full" in text
+
+
+@pytest.mark.parametrize(
+    ("entry", "problem"),
+    [
+        ('source = "gone"\nchange = "x"\nreason = "r"', "expected the line 'gone' in ring.sv"),
+        (f'source = "{LINE}"\nchange = "x"', "expected .*reason"),
+        (f'source = "{LINE}"\nchange = "x"\nreason = " "', "expected reason to be a text"),
+        (f'source = "{LINE}"\nchange = "x"\nreason = "r"\nbits = "5-4"', "expected bits as"),
+        (f'source = "{LINE}"\nchange = "x"\nreason = "r"\nwhy = "r"', "expected .*got .*why"),
+    ],
+)
+def test_a_wrong_judgement_is_an_error(tmp_path: Path, entry: str, problem: str) -> None:
+    """Also one whose line was edited since."""
+    (tmp_path / "ring.sv").write_text(f"  {LINE}\n")
+    file = tmp_path / "rtl.toml"
+    file.write_text(f'[[equivalent]]\nmodule = "ring"\n{entry}\n')
+    with pytest.raises(SimulationError, match=problem):
+        judgements.load(file, lambda module: tmp_path / f"{module}.sv")
+
+
+def test_the_projects_judgements_fit_its_sources() -> None:
+    """Each names a line that is there."""
+    root = paths.checkout_root()
+    assert root is not None
+    lists = root / "sim" / "mutants" / "sampled"
+    assert sorted(path.stem for path in lists.glob("*.toml")) == ["c", "rtl"]
+    judgements.load(lists / "rtl.toml", lambda module: root / "rtl" / f"{module}.sv")
+    judgements.load(lists / "c.toml", lambda name: root / name)
+
+
+C = """\
+// a < b
+#define LIMIT (a + 1)
+static int next(uint32_t *at, int a) {
+  puts("a < b");
+  *at = a + 0x10u;
+  count++;
+  if (a <= 3 && !at) {
+    return atomic_load_explicit(at, memory_order_acquire);
+  }
+  return -1;
+}
+"""
+
+
+def test_changes_of_c_are_those_of_its_code() -> None:
+    """No comment, string, directive, sign or pointer; each change once, of the text it names."""
+    found = {(change.kind, C[change.start : change.end], change.new) for change in c_changes(C)}
+    assert found == {
+        ("arithmetic", "+", "-"),
+        ("arithmetic", "++", "--"),
+        ("relational", "<=", "<"),
+        ("relational", "<=", ">"),
+        ("logical", "&&", "||"),
+        ("logical", "!", ""),
+        ("constant", "0x10u", "17u"),
+        ("constant", "0x10u", "0u"),
+        ("constant", "3", "4"),
+        ("constant", "3", "0"),
+        ("constant", "1", "2"),
+        ("constant", "1", "0"),
+        ("memory order", "memory_order_acquire", "memory_order_relaxed"),
+        ("statement deleted", 'puts("a < b");', ";"),
+        ("statement deleted", "*at = a + 0x10u;", ";"),
+        ("statement deleted", "count++;", ";"),
+    }
+
+
+def _toy(folder: Path) -> Area:
+    """A package with a suite that knows one of its two functions."""
+    home = folder / "toy"
+    (home / "tests").mkdir(parents=True)
+    (home / "calc.c").write_text("int more(int a) {\n  return a + 5;\n}\n")
+    (home / "tests" / "test_calc.py").write_text(
+        "from pathlib import Path\n"
+        "def test_sum():\n"
+        "    '''calc.c'''\n"
+        "    text = (Path(__file__).parents[1] / 'calc.c').read_text()\n"
+        "    assert 'a + ' in text\n"
+    )
+    (home / "tests" / "test_other.py").write_text("def test_nothing_of_it():\n    assert 1\n")
+    return Area(home, "toy", ("calc.c",), None)
+
+
+def test_a_toy_survivor_survives_and_a_toy_kill_is_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The suite sees the operator, and not the constant; both meet every test file."""
+    area = _toy(tmp_path)
+    assert tiers(area, "calc.c") == (["calc"], ["other"])
+    judge = SuiteJudge((area,), c_changes, tmp_path / "out", seed=1)
+    monkeypatch.setattr(judge._runner(area), "prepare", lambda home, source: None)
+    drawn = judge.draw(judge.files(), 3)
+    assert len(drawn) == 3
+    found = {mutant.change: judge.judge(mutant) for mutant in drawn}
+    assert found["arithmetic: + -> -"].status == "killed"
+    assert found["arithmetic: + -> -"].tier == "near tests"
+    assert "test_calc.test_sum" in found["arithmetic: + -> -"].by
+    assert found["constant: 5 -> 6"] == Found("survived", "none", "2 test files pass")
+    assert list((tmp_path / "out" / "toy").iterdir()) == []
+
+
+def test_a_sample_is_the_seeds_alone() -> None:
+    """The same seed draws the same mutants, another one others; each area has its share."""
+    root = paths.checkout_root()
+    assert root is not None
+    areas = (command.native_core(root),)
+
+    def names(seed: int) -> list[str]:
+        judge = SuiteJudge(areas, c_changes, Path("unused"), seed)
+        return [mutant.name for mutant in judge.draw(judge.files(), 40)]
+
+    assert len(set(names(1))) == 40
+    assert names(1) == names(1) != names(2)
+    kinds = {name.partition(":")[0] for name in _kinds(areas)}
+    assert {"memory order", "statement deleted", "relational", "arithmetic", "constant"} <= kinds
+
+
+def _kinds(areas: tuple[Area, ...]) -> list[str]:
+    judge = SuiteJudge(areas, c_changes, Path("unused"), 1)
+    return [mutant.change for mutant in judge.draw(judge.files(), 40)]
+
+
+def test_the_page_has_counts_survivors_and_how_to_try_them_again(tmp_path: Path) -> None:
+    """One kind does not replace another."""
+    progress = Progress(tmp_path / "rtl.jsonl", "sources")
+    found = {"a": SURVIVED, "b": KILLED, "c": Found("equivalent", "SAT", "equal")}
+    mutants = [_sampled(name) for name in found]
+    results = campaign.run(mutants, lambda mutant: found[mutant.name], (), progress, 1)
+    for kind in ("rtl", "c"):
+        report.write(tmp_path, kind, report.entry(results, sample=3, seed=9, seconds=7))
+    data = json.loads((tmp_path / "mutation.json").read_text())
+    assert [data[kind]["sample"] for kind in ("rtl", "c")] == [3, 3]
+    page = (tmp_path / "mutation.md").read_text()
+    assert "| ring | 3 | 1 | 1 | 0 | 1 | 0 |" in page
+    assert "`descring dev mutation rtl --sample 3 --seed 9 --only a`" in page
+    (tmp_path / "mutation.json").write_text("{")
+    with pytest.raises(SimulationError, match="expected JSON"):
+        report.write(tmp_path, "c", {})
