@@ -140,7 +140,7 @@ def share(batch: Batch, groups: list[npt.NDArray[np.intp]]) -> None:
             own = batch.blocks(place)
             if length % contract.BLOCK_TOKENS:
                 pages[own[full]] = pages[batch.blocks(leader)[full]]
-            pages[own[:full]] = np.nan  # nobody reads what is shared from here
+            pages[own[:full]] = np.nan  # no rollout reads what is shared from here
             own[:full] = batch.blocks(leader)[:full]
 
 

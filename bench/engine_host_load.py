@@ -3,7 +3,7 @@
 
 1024 rollouts run at once, and another takes the place of each that ends. Its time is from the
 moment at which the host hands it over until the host sees that it is done. The graph loop replays
-one step, and its host looks at the seats every four steps. The load is a spinning process for each
+one step, and its host reads the seats every four steps. The load is a spinning process for each
 CPU. All arenas must be equal byte for byte. Without a GPU it measures nothing.
 """
 

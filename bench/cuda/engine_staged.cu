@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The engine's attention with keys and values copied ahead into shared memory by cp.async: DEPTH planes
-// of a block (8 KiB, K or V) a warp are under way. Compiled behind the engine's own text. Each lane copies
+// of a block (8 KiB, K or V) a warp are in flight. Compiled behind the engine's own text. Each lane copies
 // what it will read itself, so that waiting for its own copies is enough.
 
 #define PLANE_PARTS (16 * 32)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether a record that came out of a file or another process holds what its class declares."""
+"""Whether a record from a file or another process holds what its class declares."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def check_types(record: _Record) -> _Record:
     """Return ``record``, a dataclass or NamedTuple, if its plain fields are of their types.
 
     Plain are ``str``, ``bool``, ``int``, ``float`` (an int will do) and a tuple of one of these;
-    fields of other types are not looked at. A bool is no number.
+    fields of other types are not checked. A bool is no number.
 
     Raises:
         TypeError: a field holds something else; it is named.
