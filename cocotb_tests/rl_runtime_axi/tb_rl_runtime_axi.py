@@ -115,7 +115,9 @@ class ShellTestbench(Stimulus, Testbench):
         rises = RisingEdge(self.irq)
         while True:
             await rises
-            self.scoreboard.interrupted()
+            # Before the first reset registers have any value, also those of the interrupt.
+            if is_high(self.time.reset_n):
+                self.scoreboard.interrupted()
 
     def pause(self, idle: Idle, ready: Ready) -> None:
         """Patterns of all ten channels: what the bus offers ``idle``, what it takes ``ready``."""

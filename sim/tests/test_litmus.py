@@ -165,6 +165,12 @@ def test_the_abstract_machine_agrees_with_the_axioms_on_random_programs(seed: in
     assert tso.outcomes(test, buffered=False) <= machine <= release_acquire.outcomes(test)
 
 
+def test_a_load_takes_its_own_threads_newest_store() -> None:
+    """Also while older ones to the same location wait in the buffer."""
+    test = Test("own", ((Store("x", 1), Store("x", 2), Load("r0", "x")),), ())
+    assert tso.outcomes(test) == release_acquire.outcomes(test) == {(("r0", 2),)}
+
+
 def test_the_generated_program_has_each_access_of_each_thread() -> None:
     """In the order of the test; what is stored of the loads stands behind them."""
     (test,) = [form for shape in SHAPES for form in forms(shape) if form.name == "MP swapped"]

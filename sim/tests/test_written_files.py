@@ -26,6 +26,7 @@ IN_PLACE = {
     "mutation/sampled/netlist.py": "the script and sources of a tool, in a build under its lock",
     "mutation/sampled/proof.py": "a copy of a proof, in a folder of its own",
     "mutation/sampled/suites.py": "mutated sources, in a folder of their own",
+    "signoff/formal_axi.py": "the task of a proof, in a folder of its own",
     "signoff/synth.py": "the script of a tool, in a folder of its own",
     "signoff/timing.py": "the script of a tool, in a folder of its own",
     "support/mutant.py": "mutated sources, in a folder of their own",

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from descring_model.program import run_program
 from descring_sim.bench import chart, results
-from descring_sim.support import files, paths
+from descring_sim.support import build_cache, files, paths
 
 from labkit.lab import (
     Claim,
@@ -80,17 +80,22 @@ class Outcome:
 
 @contextlib.contextmanager
 def undisturbed() -> Iterator[None]:
-    """Schedule this process, and what it starts, before others where the privilege permits it."""
+    """Schedule this process, and what it starts, before others where the privilege permits it.
+
+    One lab at a time. Threads of two programs that spin for each other could wait without end under
+    SCHED_FIFO, so they take turns.
+    """
     before = os.sched_getscheduler(0), os.sched_getparam(0)
-    try:
-        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
-    except PermissionError:  # on a quiet machine the figures are the same
-        yield
-        return
-    try:
-        yield
-    finally:
-        os.sched_setscheduler(0, *before)
+    with build_cache.locked(paths.build_dir() / "labs" / "locks" / "undisturbed"):
+        try:
+            os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
+        except PermissionError:  # on a quiet machine the figures are the same
+            yield
+            return
+        try:
+            yield
+        finally:
+            os.sched_setscheduler(0, *before)
 
 
 def undisturbed_output(command: Sequence[str], timeout_s: float = _TIMEOUT_S) -> str:
