@@ -7,7 +7,7 @@ import itertools
 
 import cocotb
 from cocotb.handle import HierarchyObject
-from descring_vip.axi.memory import Latency
+from descring_vip.axi.memory import Burst, Latency
 from descring_vip.stream.patterns import Idle, Ready
 from descring_vip.tier import sweep
 from mmio_regs.register_reference import (
@@ -238,6 +238,12 @@ async def test_reset_pin_at_any_moment(dut: HierarchyObject, modes: int) -> None
     await tb.finish()
 
 
+async def _another_of(tb: ShellTestbench, bursts: list[Burst]) -> None:
+    """Wait until the bus has seen one more of ``bursts``."""
+    count = len(bursts)
+    await tb.until(lambda: len(bursts) > count, 400, "a request")
+
+
 @cocotb.test()
 @cocotb.parametrize(owes=["reads", "responses"])
 async def test_reset_of_the_device_alone(dut: HierarchyObject, owes: str) -> None:
@@ -255,9 +261,7 @@ async def test_reset_of_the_device_alone(dut: HierarchyObject, owes: str) -> Non
         tb.bus.write_latency = Latency() if reads else Latency(90, 90)
         await tb.enable(0)
         await tb.submit(tb.decodes([1] * 16))
-        seen = tb.bus.reads if reads else tb.bus.writes
-        count = len(seen)
-        await tb.until(lambda seen=seen, count=count: len(seen) > count, 400, "a request")
+        await _another_of(tb, tb.bus.reads if reads else tb.bus.writes)
         await tb.time.cycles(moment)
         await tb.until(lambda: not tb.bus.half_written, 100, "whole write bursts")
         await tb.reset_alone()

@@ -161,8 +161,8 @@ class ShellTestbench(Stimulus, Testbench):
         self._protocol[0].tolerated = _OWED
         await self.time.cycles(1)
         if from_high is not None:
-            high = is_high(self._handshakes[from_high])
-            self.scoreboard.writes.check(f"{from_high} before", expected=1, actual=int(high))
+            before = int(is_high(self._handshakes[from_high]))
+            self.scoreboard.writes.check(f"{from_high} before", expected=1, actual=before)
         self.time.reset_n.value = 0
         for _ in range(3):
             await ReadOnly()

@@ -215,7 +215,7 @@ def test_bad_prompts_are_refused_at_once(prompts: Any, text: str) -> None:
         with pytest.raises(ValueError, match="requests: expected an array of REQUEST_DTYPE"):
             runtime.run_requests([1])  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="device: expected one of open_device"):
-        Runtime(None)  # type: ignore[arg-type]
+        Runtime(None)
 
 
 @pytest.mark.parametrize("backend", ["model", "cpu"])

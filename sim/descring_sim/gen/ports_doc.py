@@ -20,9 +20,6 @@ from descring_sim.support.markdown import GENERATED, table
 if TYPE_CHECKING:
     from pyslang import ast
 
-TOPS = ("rl_runtime_mmio", "rl_runtime_axi")
-"""The devices, which the page begins with; the other modules follow by name."""
-
 _INTRODUCTION = """\
 # Modules and ports
 
@@ -54,7 +51,8 @@ def render(root: Path) -> str:
     """
     rtl = root / "rtl"
     names = filelist.modules(rtl)
-    ordered = [*TOPS, *(name for name in names if name not in TOPS)]
+    # The devices first.
+    ordered = [*filelist.TOPS, *(name for name in names if name not in filelist.TOPS)]
     links = ", ".join(f"[`{name}`](#{name})" for name in ordered)
     return GENERATED + _INTRODUCTION + links + "\n\n" + "".join(_module(rtl, n) for n in ordered)
 

@@ -16,6 +16,9 @@ from pathlib import Path
 
 from descring_sim.support.errors import SimulationError
 
+TOPS = ("rl_runtime_mmio", "rl_runtime_axi")
+"""The two devices: what the others are parts of."""
+
 _COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
 _DEFINITION = re.compile(r"\b(module|package)\s+(?:automatic\s+|static\s+)?([A-Za-z_]\w*)")
 _INCLUDE = re.compile(r'`include\s+"([^"]+)"')

@@ -19,7 +19,6 @@ from pathlib import Path
 import click
 
 from descring_sim.formal import toolchain
-from descring_sim.gen.ports_doc import TOPS
 from descring_sim.hdl import filelist
 from descring_sim.support import environment, paths
 from descring_sim.support.click_program import run_module
@@ -89,7 +88,8 @@ def slang_warnings(rtl: Path) -> list[Warned]:
     from pyslang import analysis, driver
 
     files: dict[Path, None] = {}
-    tops = [name for name in TOPS if name in filelist.modules(rtl)] or filelist.modules(rtl)
+    modules = filelist.modules(rtl)
+    tops = [name for name in filelist.TOPS if name in modules] or modules
     for top in tops:
         files.update(dict.fromkeys(filelist.collect(rtl, top).sources))
     words = ["slang", "-Weverything", "-I", str(rtl)]
