@@ -125,15 +125,16 @@ module comp_writer
 
   // An index never passes its limit, so that no comparison by size is needed: for this index in bit
   // 0, for the next one in bit 1.
-  function automatic logic [1:0] is_full(input logic [31:0] index, input logic [SlotBits:0] limit);
+  function automatic logic [1:0] is_full(input logic [SlotBits:0] index,
+                                         input logic [SlotBits:0] limit);
     logic [SlotBits:0] left;
-    left = limit - index[SlotBits:0];
+    left = limit - index;
     is_full = {left == 17'd1, left == 17'd0};
   endfunction
 
   logic [1:0] done_fulls, reward_fulls;
-  assign done_fulls   = is_full(done_index_q, done_limit_q);
-  assign reward_fulls = is_full(reward_index_q, reward_limit_q);
+  assign done_fulls   = is_full(done_index_q[SlotBits:0], done_limit_q);
+  assign reward_fulls = is_full(reward_index_q[SlotBits:0], reward_limit_q);
   assign room         = !(to_reward_i ? reward_full_q : done_full_q);
 
   // The slot behind that of an index is not the next line of memory, or is in another page: for

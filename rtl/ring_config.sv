@@ -47,7 +47,9 @@ module ring_config
 
     // Whole lines from the base to the end of the window, less one; negative where there is none.
     // The bit below is the carry of one into a difference less one, for a window of whole lines.
+    /* verilator lint_off UNUSEDSIGNAL */
     logic [64:LineBits-1] room_q;
+    /* verilator lint_on UNUSEDSIGNAL */
     logic [63:LineBits] room;
     // The bits of a number of lines that count 2^k or more, for k in range.
     localparam int SizeBits = 17;

@@ -61,11 +61,11 @@ def test_a_cluster_that_is_not_there_is_one_line(
     import ray
 
     def refuse(**_: object) -> None:
-        raise ConnectionError("nothing answers")
+        raise ConnectionError("nothing responds")
 
     monkeypatch.setattr(ray, "init", refuse)
     assert run(["rollouts", "--ray", "127.0.0.1:1", "--prompts", "1"]) == 2
-    assert "--ray 127.0.0.1:1: no cluster: nothing answers" in capsys.readouterr().err
+    assert "--ray 127.0.0.1:1: no cluster: nothing responds" in capsys.readouterr().err
 
 
 def test_more_devices_than_cpus_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
