@@ -64,6 +64,8 @@ module nimbus_shell #(
 
   logic irq, rst_n;
   logic [63:0] awaddr, araddr;
+  // This memory has no IDs: its responses have that of the requests, which all carry one.
+  logic [3:0] awid, arid;
   logic [15:0] csr_awaddr, csr_araddr;
   logic [31:0] rdata;
 `ifdef NIMBUS_CSR_BASE
@@ -104,7 +106,7 @@ module nimbus_shell #(
       .s_axil_rresp  (CSR_RRESP),
       .s_axil_rvalid (CSR_RVALID),
       .s_axil_rready (CSR_RREADY),
-      .m_axi_awid    (),
+      .m_axi_awid    (awid),
       .m_axi_awaddr  (awaddr),
       .m_axi_awlen   (dram_awlen_o),
       .m_axi_awsize  (dram_awsize_o),
@@ -119,11 +121,11 @@ module nimbus_shell #(
       .m_axi_wlast   (dram_wend_o),
       .m_axi_wvalid  (dram_wvalid_o),
       .m_axi_wready  (dram_wready_i),
-      .m_axi_bid     (4'd0),
+      .m_axi_bid     (awid),
       .m_axi_bresp   (dram_bresp_i),
       .m_axi_bvalid  (dram_bvalid_i),
       .m_axi_bready  (dram_bready_o),
-      .m_axi_arid    (),
+      .m_axi_arid    (arid),
       .m_axi_araddr  (araddr),
       .m_axi_arlen   (dram_arlen_o),
       .m_axi_arsize  (dram_arsize_o),
@@ -133,7 +135,7 @@ module nimbus_shell #(
       .m_axi_arprot  (),
       .m_axi_arvalid (dram_arvalid_o),
       .m_axi_arready (dram_arready_i),
-      .m_axi_rid     (4'd0),
+      .m_axi_rid     (arid),
       .m_axi_rdata   (dram_rdata_i),
       .m_axi_rresp   (dram_rresp_i),
       .m_axi_rlast   (dram_rend_i),

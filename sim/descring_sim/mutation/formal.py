@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Applies the mutants of ``sim/mutants`` to a copy of the RTL; the proofs must kill every one.
 
-A mutant of ``<block>.sv`` is tried on the tasks of ``formal/<block>.sby`` that carry the tag
-``mutants``, until one does not pass. It is refuted when there is a counterexample, and refused
-when only the induction step fails: the proof does not go through, without a trace from reset that
-shows why. An entry with ``unproven = "reason"`` breaks what no property of the block states, and
-must pass.
+A mutant of ``<block>.sv``, or of a module that is proven within that block, is tried on the tasks
+of ``formal/<block>.sby`` that carry the tag ``mutants``, until one does not pass. It is refuted
+when there is a counterexample, and refused when only the induction step fails: the proof does not
+go through, without a trace from reset that shows why. An entry with ``unproven = "reason"`` breaks
+what no property of the block states, and must pass.
 
 Exit codes: 0 every mutant killed, 1 one survived or does not build, 2 an error in what was asked
 for.
@@ -34,6 +34,20 @@ REPORT = "report.txt"
 
 FEWEST = 30
 """Fewer mutants than this prove little about the properties."""
+
+
+PROVEN_WITHIN = {
+    "line_accept": "rollout_worker_fsm",
+    "line_finish": "rollout_worker_fsm",
+    "ring_config": "mmio_regs",
+}
+"""Modules without a proof of their own, and the block whose properties state what they do."""
+
+
+def block_of(file: str | Path) -> str:
+    """The block whose proof speaks of the module in ``file``."""
+    module = Path(file).stem
+    return PROVEN_WITHIN.get(module, module)
 
 
 def judge(mutant: Mutant, task: Task, outcome: Outcome) -> Finding:
@@ -75,7 +89,7 @@ class MutantRunner(CopyRunner):
         """
         seconds = 0.0
         found = Finding("invalid", f"no task with the tag {TAG}")
-        for task in tasks.read(home / "formal" / f"{source.stem}.sby"):
+        for task in tasks.read(home / "formal" / f"{block_of(source)}.sby"):
             if TAG not in task.tags:
                 continue
             outcome = proofs.run_once(task, home / "out", self.root / "outcomes")
@@ -100,7 +114,7 @@ def concerned(mutants: Sequence[Mutant]) -> list[Mutant]:
             mutant, equivalent=mutant.unproven or (None if mutant.refuted else mutant.equivalent)
         )
         for mutant in mutants
-        if Path(mutant.file).stem in blocks
+        if block_of(mutant.file) in blocks
     ]
 
 
