@@ -2,9 +2,11 @@
 """Helpers of the host runtime's tests."""
 
 import os
+import signal
 import time
 import uuid
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -51,6 +53,17 @@ def eventually(condition: Callable[[], bool], what: str) -> None:
     while not condition():
         assert time.monotonic() < deadline, f"never happened: {what}"
         time.sleep(0.001)
+
+
+def stop_process(process: int) -> None:
+    """SIGSTOP, and wait until each of its threads stands still."""
+
+    def still() -> bool:
+        tasks = [task.read_text() for task in Path(f"/proc/{process}/task").glob("*/stat")]
+        return all(text.rpartition(")")[2].split()[0] == "T" for text in tasks)
+
+    os.kill(process, signal.SIGSTOP)
+    eventually(still, f"process {process} stands still")
 
 
 def run_stream(queue: CommandQueue, lines: Lines, batch: int) -> tuple[Lines, Lines]:

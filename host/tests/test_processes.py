@@ -28,7 +28,7 @@ from descring_host.native import lib
 from descring_host.segment import PREFIX, SHM_FOLDER, Segment
 from descring_model import complete, contract, streams
 from descring_sim.cli import serve
-from host_support import PATIENCE_S, REG, assert_same, decode, eventually, shm_name
+from host_support import PATIENCE_S, REG, assert_same, decode, eventually, shm_name, stop_process
 
 NOTICE_S = 1.0
 """Within this time a death must be noticed; 50 ms are usual."""
@@ -80,7 +80,7 @@ def test_a_poll_of_any_length_notices_that_the_worker_is_gone(wait_s: float) -> 
     """Also one that is over before it would look at the peer; lines are in flight."""
     with CpuDevice(1 << 20, process=True) as device:
         queue = CommandQueue(device, cmd_slots=64, timeout_s=0.5)
-        os.kill(device.peer.pid, signal.SIGSTOP)
+        stop_process(device.peer.pid)
         queue.submit(streams.generate(3, seed=2, profile="decode"))
         os.kill(device.peer.pid, signal.SIGKILL)
         eventually(lambda: not _alive(device), "the dead process is reaped")

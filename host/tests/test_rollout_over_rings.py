@@ -4,7 +4,6 @@
 import os
 import signal
 import time
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,6 +22,7 @@ from descring_model.rollouts import contract, records
 from descring_model.rollouts.errors import RolloutError
 from descring_model.rollouts.rewards import ScoreRequest, token_rule
 from descring_rollouts.core import Core
+from host_support import stop_process
 from rollout_runs import make_config, make_requests, small_run, wide_run
 
 NONE = contract.NONE
@@ -79,18 +79,6 @@ def _token_rule(requests: records.Records, step: Any) -> list[int]:
     )
 
 
-def stop(process: int) -> None:
-    """SIGSTOP, and wait until each of its threads stands still."""
-    os.kill(process, signal.SIGSTOP)
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline:
-        tasks = [task.read_text() for task in Path(f"/proc/{process}/task").glob("*/stat")]
-        if all(text.rpartition(")")[2].split()[0] == "T" for text in tasks):
-            return
-        time.sleep(0.001)
-    raise AssertionError(f"process {process} does not stop")
-
-
 def test_a_run_goes_on_after_a_timeout() -> None:
     """Nothing is lost: the log is that of a run without one."""
     expected = small_run()
@@ -99,7 +87,7 @@ def test_a_run_goes_on_after_a_timeout() -> None:
     core = small_run()
     with CpuDevice(process=True) as device, CommandQueue(device) as queue:
         core.run(queue, ticks=2)
-        stop(device.peer.pid)
+        stop_process(device.peer.pid)
         try:
             with pytest.raises(QueueTimeout, match="window of tick"):
                 core.run(queue, timeout_s=0.05)
@@ -120,7 +108,7 @@ def test_a_window_that_has_returned_in_part_is_kept() -> None:
         deadline = time.monotonic() + 10
         while device.read32(DONE_TAIL) != 2 and time.monotonic() < deadline:
             time.sleep(0.001)
-        stop(device.peer.pid)
+        stop_process(device.peer.pid)
         try:
             with pytest.raises(QueueTimeout, match="window of tick"):
                 core.run(queue, timeout_s=0.05)
