@@ -7,13 +7,14 @@ contract's data, and not with what the generator meant to write.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from descring_model import contract
 
+from descring_sim.gen.readers import compare
 from descring_sim.support.errors import SimulationError
 
 if TYPE_CHECKING:
@@ -147,14 +148,4 @@ def problems(description: Path) -> list[str]:
         for node in top.descendants(unroll=True)
         if isinstance(node, RegNode)
     }
-    return [*found, *_differences(_expected(), actual)]
-
-
-def _differences(expected: Mapping[str, Register], actual: Mapping[str, Register]) -> Iterator[str]:
-    for name in [*expected, *(name for name in actual if name not in expected)]:
-        if name not in actual:
-            yield f"register {name}: expected {expected[name]}, found nothing of that name"
-        elif name not in expected:
-            yield f"register {name}: found {actual[name]}, the contract has none of that name"
-        elif expected[name] != actual[name]:
-            yield f"register {name}: expected {expected[name]}, found {actual[name]}"
+    return [*found, *compare("register", _expected(), actual)]

@@ -96,9 +96,10 @@ def _expected_c() -> Reading:
     return Reading({**expected.structs, RING: ring}, expected.constants)
 
 
-def _compare(
+def compare(
     what: str, expected: Mapping[str, object], actual: Mapping[str, object]
 ) -> Iterator[str]:
+    """A line for each name under which ``actual`` is not as ``expected``."""
     for name in [*expected, *(name for name in actual if name not in expected)]:
         if name not in actual:
             yield f"{what} {name}: expected {expected[name]}, found nothing of that name"
@@ -109,15 +110,15 @@ def _compare(
 
 
 def _differences(expected: Reading, actual: Reading) -> list[str]:
-    found = list(_compare("constant", expected.constants, actual.constants))
+    found = list(compare("constant", expected.constants, actual.constants))
     for name, struct in expected.structs.items():
         if name not in actual.structs:
             found.append(f"struct {name}: not found")
             continue
         other = actual.structs[name]
-        found += _compare(f"field {name}", struct.members, other.members)
+        found += compare(f"field {name}", struct.members, other.members)
         sizes = {"bits": struct.bits, "alignment": struct.alignment}
-        found += _compare(name, sizes, {"bits": other.bits, "alignment": other.alignment})
+        found += compare(name, sizes, {"bits": other.bits, "alignment": other.alignment})
     return found
 
 
