@@ -220,7 +220,7 @@ class DeviceWorker:
         )
 
     def _room(self, engine: Engine, size: int) -> npt.NDArray[np.uint8]:
-        """The arena, made anew only if it is too small: engines free theirs when closed."""
+        """The arena, made again only if it is too small: engines free theirs when closed."""
         if self._arena is None or len(self._arena) < size:
             self._arena = engine.new_arena(size)
         return self._arena

@@ -21,7 +21,6 @@ import numpy as np
 import pytest
 from descring_host import CpuDevice, Device, DeviceClosed, HostError, PeerDied, open_device
 from descring_host.errors import ArithmeticRefused
-from descring_model import contract as line_contract
 from descring_model.engine.interface import EngineError
 from descring_model.engine.model import ModelEngine
 from descring_model.rollouts import contract
@@ -41,10 +40,10 @@ from descring_rollouts.model_core import ModelCore
 from descring_rollouts.shares import ShareResult
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rollout_devices import Silent
 from rollout_scorers import bad_for_group_one
 
 NONE = contract.NONE
-REG = line_contract.OFFSET
 VOCABULARY = 64
 SAMPLING = Sampling(seed=77, temperature=0.9, top_p=0.95, eos=11)
 NATIVE = open_engine("native", VOCABULARY)
@@ -288,22 +287,6 @@ def test_any_device_can_be_closed_at_any_time(seed: int, at: int, at_once: int) 
         assert all(isinstance(loss.error, DeviceClosed) for loss in runtime.losses)
 
 
-class Silent:
-    """A device that accepts lines and never shows a completion."""
-
-    def __init__(self, device: Device) -> None:
-        self._device = device
-
-    def __getattr__(self, name: str) -> Any:
-        if name == "native_port":
-            raise AttributeError(name)
-        return getattr(self._device, name)
-
-    def read32(self, offset: int) -> int:
-        """Hold the done ring's tail at 0."""
-        return 0 if offset == REG["DONE_TAIL"] else int(self._device.read32(offset))
-
-
 def test_a_device_that_times_out_is_lost_and_closed() -> None:
     """[PIPE-013] [WIN-005] Its groups are run on the other, and it takes nothing more."""
     expected = usual()
@@ -335,10 +318,10 @@ def test_without_a_device_left_the_run_fails() -> None:
 @pytest.mark.parametrize(
     ("error", "kind"),
     [
-        (EngineError("BAD_SCORE", "planted"), EngineError),
-        (RolloutError("BAD_COMPLETION", "planted"), RolloutError),
-        (ArithmeticRefused("planted"), ArithmeticRefused),
-        (KeyError("planted"), KeyError),
+        (EngineError("BAD_SCORE", "injected"), EngineError),
+        (RolloutError("BAD_COMPLETION", "injected"), RolloutError),
+        (ArithmeticRefused("injected"), ArithmeticRefused),
+        (KeyError("injected"), KeyError),
     ],
 )
 def test_what_is_no_loss_ends_the_run(error: Exception, kind: type[Exception]) -> None:
@@ -350,7 +333,7 @@ def test_what_is_no_loss_ends_the_run(error: Exception, kind: type[Exception]) -
     with open_device("cpu") as first, open_device("model") as second:
         engines = [Acting(fail, 2), NATIVE]
         runtime = Runtime(devices=[first, second], engine=engines, **LIMITS)
-        with pytest.raises(kind, match="planted"):
+        with pytest.raises(kind, match="injected"):
             run(runtime, GIVEN, ASKED)
         assert runtime.losses == []
         assert runtime.usage().blocks == 0

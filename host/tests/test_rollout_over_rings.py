@@ -3,7 +3,6 @@
 
 import os
 import signal
-import time
 from typing import Any
 
 import numpy as np
@@ -22,7 +21,7 @@ from descring_model.rollouts import contract, records
 from descring_model.rollouts.errors import RolloutError
 from descring_model.rollouts.rewards import ScoreRequest, token_rule
 from descring_rollouts.core import Core
-from host_support import stop_process
+from host_support import eventually, stop_process
 from rollout_runs import make_config, make_requests, small_run, wide_run
 
 NONE = contract.NONE
@@ -79,6 +78,16 @@ def _token_rule(requests: records.Records, step: Any) -> list[int]:
     )
 
 
+def run_times_out(core: Core, device: CpuDevice, queue: CommandQueue) -> None:
+    """Run while the worker is stopped; it goes on afterwards."""
+    stop_process(device.peer.pid)
+    try:
+        with pytest.raises(QueueTimeout, match="window of tick"):
+            core.run(queue, timeout_s=0.05)
+    finally:
+        os.kill(device.peer.pid, signal.SIGCONT)
+
+
 def test_a_run_goes_on_after_a_timeout() -> None:
     """Nothing is lost: the log is that of a run without one."""
     expected = small_run()
@@ -87,12 +96,7 @@ def test_a_run_goes_on_after_a_timeout() -> None:
     core = small_run()
     with CpuDevice(process=True) as device, CommandQueue(device) as queue:
         core.run(queue, ticks=2)
-        stop_process(device.peer.pid)
-        try:
-            with pytest.raises(QueueTimeout, match="window of tick"):
-                core.run(queue, timeout_s=0.05)
-        finally:
-            os.kill(device.peer.pid, signal.SIGCONT)
+        run_times_out(core, device, queue)
         core.run(queue)
     assert core.log().tobytes() == expected.log().tobytes()
 
@@ -105,15 +109,8 @@ def test_a_window_that_has_returned_in_part_is_kept() -> None:
     core = wide_run()
     with CpuDevice(process=True) as device, CommandQueue(device, done_slots=2) as queue:
         core.run(queue, ticks=1)
-        deadline = time.monotonic() + 10
-        while device.read32(DONE_TAIL) != 2 and time.monotonic() < deadline:
-            time.sleep(0.001)
-        stop_process(device.peer.pid)
-        try:
-            with pytest.raises(QueueTimeout, match="window of tick"):
-                core.run(queue, timeout_s=0.05)
-        finally:
-            os.kill(device.peer.pid, signal.SIGCONT)
+        eventually(lambda: device.read32(DONE_TAIL) == 2, "two completions")
+        run_times_out(core, device, queue)
         assert core.usage.taken == 2
         core.run(queue, timeout_s=5)
     assert core.log().tobytes() == expected.log().tobytes()

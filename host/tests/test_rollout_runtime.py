@@ -21,6 +21,7 @@ from descring_model.rollouts.run import run as model_run
 from descring_rollouts import Runtime, ScorerError, make_requests
 from descring_rollouts.model_core import ModelCore
 from descring_rollouts.scorers import Scoring, Where
+from rollout_devices import Silent, Wrapped
 from rollout_scorers import (
     bad_for_group_one,
     dies_for_group_one,
@@ -304,26 +305,6 @@ def test_batches_behind_a_late_one_are_scored(where: Where, timeout_s: float) ->
     assert [scoring.receive() for _ in range(4)] == [[word], None, [word], [word]]
     assert f"within {timeout_s} s" in str(scoring.failure)
     scoring.close()
-
-
-class Wrapped:
-    """A device that passes everything on, through its registers only."""
-
-    def __init__(self, device: Device) -> None:
-        self._device = device
-
-    def __getattr__(self, name: str) -> Any:
-        if name == "native_port":
-            raise AttributeError(name)
-        return getattr(self._device, name)
-
-
-class Silent(Wrapped):
-    """Accepts lines and never shows a completion."""
-
-    def read32(self, offset: int) -> int:
-        """Hold the done ring's tail at 0."""
-        return 0 if offset == REG["DONE_TAIL"] else int(self._device.read32(offset))
 
 
 class Repeating(Wrapped):
