@@ -23,12 +23,11 @@ IN_PLACE = {
     "protocol/stream.py": "the standard library only; what a parent hands to its child",
     "replay/cosim.py": "requests to a simulator, in the folder of its run",
     "signoff/coverage.py": "counts in the folder of a run, from which the pages are made",
+    "formal/toolchain.py": "the script of a tool, in a folder of its own",
     "mutation/sampled/netlist.py": "the script and sources of a tool, in a build under its lock",
     "mutation/sampled/proof.py": "a copy of a proof, in a folder of its own",
     "mutation/sampled/suites.py": "mutated sources, in a folder of their own",
     "signoff/formal_axi.py": "the task of a proof, in a folder of its own",
-    "signoff/synth.py": "the script of a tool, in a folder of its own",
-    "signoff/timing.py": "the script of a tool, in a folder of its own",
     "support/mutant.py": "mutated sources, in a folder of their own",
     "verilated/build.py": "a source of a build, which is renamed when it is whole",
 }
