@@ -36,7 +36,7 @@ def product() -> list[Path]:
     """The product's queue and worker, and the rings of bench/."""
     core = [HOST / f"{name}.c" for name in CORE + MORE]
     names = ("bench", "rings", "queue", "reference_ring")
-    return [HERE / "lab.c", *core, *(BENCH / f"{name}.c" for name in names)]
+    return [HERE / "lab.c", HERE / "lab_queue.c", *core, *(BENCH / f"{name}.c" for name in names)]
 
 
 LAB = Lab(

@@ -38,4 +38,8 @@ double lab_together(lab_loop_t *first, void *for_first, lab_loop_t *second, void
 // ns of a turn of `loop` on the first CPU; below 0 if it was interrupted.
 double lab_alone(lab_loop_t *loop, void *argument, uint64_t turns);
 
+// ns of a line through the product's queue and back, so many a doorbell, the worker on the second CPU:
+// the fastest of a few passes. In lab_queue.c, which takes the product.
+double lab_queue(uint32_t batch);
+
 #endif  // LAB_H

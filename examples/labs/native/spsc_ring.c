@@ -4,7 +4,7 @@
 // A ring's run is short, and the first of them fetches its memory: the fastest of a few counts.
 #include "lab.h"
 
-enum { LINES = 20000, ROUNDS = 2000, PASSES = 3, LOG2 = 12 };
+enum { LINES = 20000, ROUNDS = 2000, PASSES = 3 };
 
 static double least(double (*measure)(void)) {
   double found = measure();
@@ -20,24 +20,13 @@ static double cached_once(void) { return 1e9 / ring_rate(RING_CACHED, LINES); }
 static double batched_once(void) { return 1e9 / ring_rate(RING_BATCHED, LINES); }
 static double trip_once(void) { return line_round_trip(ROUNDS); }
 
-static double ours(uint32_t batch) {
-  bench_t bench = open_bench(LOG2, IN_THREAD);
-  double found = 0;
-  for (int pass = 0; pass < PASSES; ++pass) {
-    const double took = 1e9 / there_and_back(bench.queue, LINES, batch, 1u << (LOG2 - 1));
-    found = pass == 0 || took < found ? took : found;
-  }
-  close_bench(&bench);
-  return found;
-}
-
 static double per_line(void) { return least(per_line_once); }
 static double per_line_again(void) { return least(per_line_once); }
 static double cached(void) { return least(cached_once); }
 static double batched(void) { return least(batched_once); }
 static double trip(void) { return least(trip_once); }
-static double ours_1(void) { return ours(1); }
-static double ours_64(void) { return ours(64); }
+static double ours_1(void) { return lab_queue(1); }
+static double ours_64(void) { return lab_queue(64); }
 
 int main(int count, char **arguments) {
   static const lab_variant_t variants[] = {
