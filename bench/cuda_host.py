@@ -9,6 +9,7 @@ import os
 import platform
 import re
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing import shared_memory
@@ -19,7 +20,8 @@ import numpy as np
 import numpy.typing as npt
 from descring_cuda import CudaDevice
 from descring_cuda.kernels import source
-from descring_host import CommandQueue
+from descring_cuda.machine import CupyMachine
+from descring_host import CommandQueue, DeviceError
 from descring_host.native import ffi
 from descring_model import DESC_DTYPE, Lines, complete, contract, streams
 
@@ -31,6 +33,15 @@ PERIOD = 4096
 MEMORY = 16 << 20
 CHECKED = contract.FLAG["CHECKED"]
 STOP = contract.OPCODE["STOP"]
+
+
+def machine_or_end(program: str) -> CupyMachine:
+    """The first GPU; without one ``program`` has nothing to measure and ends with exit code 0."""
+    try:
+        return CupyMachine()
+    except DeviceError as error:
+        print(f"bench/{program}: nothing measured: {error}", file=sys.stderr)
+        raise SystemExit(0) from None
 
 
 def build_native(folder: Path) -> ctypes.CDLL:

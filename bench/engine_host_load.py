@@ -25,13 +25,13 @@ import numpy.typing as npt
 from descring_cuda import CudaEngine, ResidentDevice, layout
 from descring_cuda.engine import tasks_of
 from descring_cuda.machine import CupyMachine
-from descring_host import CommandQueue, DeviceError
+from descring_host import CommandQueue
 from descring_model import DESC_DTYPE, complete
 from descring_model import contract as lines_contract
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from cuda_host import describe
+from cuda_host import describe, machine_or_end
 from engine_resident import Arena, fill
 
 SEATS = 1024
@@ -157,11 +157,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("-o", "--output", type=Path, help="write the figures there as JSON")
     options = parser.parse_args()
-    try:
-        machine = CupyMachine()
-    except DeviceError as error:
-        print(f"bench/engine_host_load.py: nothing measured: {error}", file=sys.stderr)
-        return 0
+    machine = machine_or_end(Path(__file__).name)
     cpus = len(os.sched_getaffinity(0))
     where = {**describe(machine.cupy, 0), "cpus": cpus}
     rng = np.random.default_rng(17)

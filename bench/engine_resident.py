@@ -22,7 +22,7 @@ import numpy.typing as npt
 from descring_cuda import CudaEngine, ResidentDevice, layout
 from descring_cuda.engine import Seats, tasks_of
 from descring_cuda.machine import CupyMachine
-from descring_host import CommandQueue, DeviceError
+from descring_host import CommandQueue
 from descring_model import DESC_DTYPE, complete
 from descring_model import contract as lines_contract
 from descring_model.engine import contract
@@ -31,7 +31,7 @@ from descring_model.engine.model import ModelEngine
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from cuda_host import describe
+from cuda_host import describe, machine_or_end
 
 Run = tuple[float, int, npt.NDArray[np.uint8]]
 """Seconds, steps, and the arena afterwards."""
@@ -157,11 +157,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("-o", "--output", type=Path, help="write the figures there as JSON")
     options = parser.parse_args()
-    try:
-        machine = CupyMachine()
-    except DeviceError as error:
-        print(f"bench/engine_resident.py: nothing measured: {error}", file=sys.stderr)
-        return 0
+    machine = machine_or_end(Path(__file__).name)
     where = describe(machine.cupy, 0)
     rows: list[dict[str, Any]] = []
     rng = np.random.default_rng(11)

@@ -18,12 +18,11 @@ import numpy as np
 from descring_cuda.engine import CudaEngine
 from descring_cuda.kernels import source
 from descring_cuda.machine import CupyMachine
-from descring_host import DeviceError
 from descring_model.engine import contract
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from cuda_host import describe
+from cuda_host import describe, machine_or_end
 from engine_load import Baselines, Load, median_us
 
 SHAPES = ((4096, 512), (4096, 4096), (64, 32768), (8192, 32), (64, 4096), (256, 512), (1000, 333))
@@ -72,11 +71,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("-o", "--output", type=Path, help="write the figures there as JSON")
     options = parser.parse_args()
-    try:
-        machine = CupyMachine()
-    except DeviceError as error:
-        print(f"bench/engine_staging.py: nothing measured: {error}", file=sys.stderr)
-        return 0
+    machine = machine_or_end(Path(__file__).name)
     baselines, staged = Baselines(machine), Staged(machine)
     where = {**describe(machine.cupy, 0), "blocks": staged.blocks, "registers": staged.registers}
     print(json.dumps({"blocks": staged.blocks, "registers": staged.registers}), flush=True)
