@@ -9,18 +9,57 @@ module crc32c_props
   import spec_pkg::*;
 (
     input wire logic [CRC_BITS-1:0] data_i,
-    output logic     [        31:0] difference_o
+    output logic     [        63:0] difference_o
 );
 
+  // The parts that the design sums, from their lowest bits: opcode, flags, rollout_id, kv_arena_id
+  // with prefix_id, kv_offset, delta_offset, seq_len, max_tokens with reward_model_id, reserved0,
+  // user_data and the tag.
+  localparam int Parts = 11;
+  localparam logic [0:Parts][15:0] Lsb = {
+    16'd0,
+    16'd16,
+    16'd32,
+    16'd64,
+    16'd128,
+    16'd192,
+    16'd256,
+    16'd288,
+    16'd352,
+    16'd384,
+    16'd448,
+    16'd480
+  };
+
   logic [31:0] crc;
+  logic [Parts:0][31:0] sum;
 
   crc32c u_dut (
       .data_i(data_i),
       .crc_o (crc)
   );
 
-  // [DESC-020] the checksum is CRC-32C over bytes 0 to 59, for every line
-  `HW_ASSERT_ZERO(Checksum_A, difference_o, crc ^ crc32c_bit_serial(data_i))
+  assign sum[0] = 32'd0;
+
+  for (genvar p = 0; p < Parts; p++) begin : gen_part
+    localparam int Width = 32'(Lsb[p+1]) - 32'(Lsb[p]);
+    logic [31:0] share;
+
+    crc32c #(
+        .Lsb  (32'(Lsb[p])),
+        .Width(Width)
+    ) u_part (
+        .data_i(data_i[Lsb[p]+:Width]),
+        .crc_o (share)
+    );
+
+    assign sum[p+1] = sum[p] ^ share;
+  end
+
+  // [DESC-020] the checksum is CRC-32C over bytes 0 to 59, for every line, and the shares of its
+  // parts make it up
+  `HW_ASSERT_ZERO(Checksum_A, difference_o,
+                  {sum[Parts] ^ crc, crc ^ crc32c_bit_serial(data_i)})
 
 endmodule
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Tag and checksum of a completion, for every line and index. crc32c has a proof of its own; here
-// its output is cut and may be anything.
+// the share of the tag is cut and may be anything.
 `default_nettype none
 `include "hw_macros.svh"
 
@@ -11,6 +11,7 @@ module line_seal_props
 (
     input wire logic                 rst_ni,
     input wire logic [DESC_BITS-1:0] data_i,
+    input wire logic [         31:0] crc_i,
     input wire logic [         31:0] index_i
 );
 
@@ -21,12 +22,13 @@ module line_seal_props
 
   line_seal u_dut (
       .data_i (data_i),
+      .crc_i  (crc_i),
       .index_i(index_i),
       .data_o (data)
   );
 
   assign line = data_i;
-  assign crc = u_dut.u_crc32c.crc_o;
+  assign crc = crc_i ^ u_dut.tag_crc;
   assign checked = (line.flags & FLAG_CHECKED) != 16'd0;
 
   // [DESC-014] only the last field is written
@@ -35,10 +37,10 @@ module line_seal_props
   `HW_ASSERT_IF(Opaque_A, !checked, data == data_i)
   // [DESC-022] [DESC-023] the tag is the index at which the completion is posted
   `HW_ASSERT_IF(Tag_A, checked, data[TAG_LSB+:32] == index_i)
-  // [DESC-020] [DESC-023] the checksum covers bytes 0 to 59 of the completed line, its tag
-  // included, and is written behind them
+  // [DESC-020] [DESC-023] the checksum is that of the other fields with the share of the tag, and is
+  // written behind them
   `HW_ASSERT_IF(Checksum_A, checked,
-                u_dut.u_crc32c.data_i == data[CRC_BITS-1:0] && data[CRC_LSB+:32] == crc)
+                u_dut.u_tag_crc.data_i == data[TAG_LSB+:32] && data[CRC_LSB+:32] == crc)
   // [DESC-023] a sealed line passes the host's checks
   `HW_ASSERT_IF(HostAccepts_A, checked && is_opcode(line.opcode),
                 verdict(data, crc, index_i, 1'b1) == 8'd0)

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A worker between line_accept and line_finish completes every descriptor as sections 1 to 4 of the
-// contract state, and always terminates. Line and notes are kept here, as worker_pool does.
+// A worker behind line_accept, with length_score beside it, completes every descriptor as sections 1
+// to 4 of the contract state, and always terminates. Line and notes are kept here, as worker_pool
+// does.
 `default_nettype none
 `include "hw_macros.svh"
 
@@ -14,6 +15,8 @@ module rollout_worker_fsm_props
     input wire logic                 valid_i,
     input wire logic [DESC_BITS-1:0] data_i,
     input wire logic [          7:0] error_code_i,
+    input wire logic                 below_limit_i,
+    input wire logic                 at_limit_i,
     input wire logic                 require_checked_i,
     input wire logic                 ready_i
 );
@@ -31,10 +34,13 @@ module rollout_worker_fsm_props
   logic [31:0] first_seq_len, last_from, seq_len, score;
   logic rollout, ended, starts_paused, decodes, scored, paused;
   logic [15:0] first_flags, flags;
+  logic [7:0] scored_length;
 
   line_accept u_accept (
       .data_i           (data_i),
       .error_code_i     (error_code_i),
+      .below_limit_i    (below_limit_i),
+      .at_limit_i       (at_limit_i),
       .require_checked_i(require_checked_i),
       .seq_len_o        (first_seq_len),
       .last_from_o      (last_from),
@@ -43,7 +49,8 @@ module rollout_worker_fsm_props
       .paused_o         (starts_paused),
       .flags_o          (first_flags),
       .decodes_o        (decodes),
-      .scored_o         (scored)
+      .scored_o         (scored),
+      .scored_length_o  (scored_length)
   );
 
   rollout_worker_fsm u_dut (
@@ -65,14 +72,14 @@ module rollout_worker_fsm_props
   logic decodes_q, scored_q;
   logic [15:0] flags_q;
 
-  line_finish u_finish (
-      .flags_i  (flags_q),
-      .decodes_i(decodes_q),
-      .length_i (seq_len[7:0]),
-      .paused_i (paused),
-      .flags_o  (flags),
-      .score_o  (score)
+  logic [7:0] scored_length_q;
+
+  length_score u_score (
+      .length_i(scored_length_q),
+      .score_o (score)
   );
+
+  assign flags = flags_q | (!decodes_q ? 16'd0 : paused ? FLAG_NEEDS_REWARD : FLAG_DONE);
 
   // The descriptor that is accepted and not complete.
   logic holds_q, required_q;
@@ -120,6 +127,7 @@ module rollout_worker_fsm_props
       required_q <= require_checked_i;
       decodes_q  <= decodes;
       scored_q   <= scored;
+      scored_length_q <= scored_length;
       flags_q    <= first_flags;
       age_q      <= 32'd1;
     end else if (!valid) begin
@@ -148,6 +156,10 @@ module rollout_worker_fsm_props
   `HW_ASSUME(VerdictLegal_M, !valid_i || error_code_i == ERROR_CODE_BAD_CHECKSUM ||
              error_code_i == ERROR_CODE_BAD_TAG ||
              error_code_i == (is_opcode(incoming.opcode) ? 8'd0 : ERROR_CODE_BAD_OPCODE))
+  // line_check compares the length with the limit (its properties BelowLimit_A and AtLimit_A)
+  `HW_ASSUME(LimitCompared_M, !valid_i ||
+             (below_limit_i == (incoming.seq_len < incoming.max_tokens) &&
+             at_limit_i == (incoming.seq_len + 32'd1 == incoming.max_tokens)))
 
   // [RING-006] the worker is always in a legal state
   `HW_ASSERT_IF(StateLegal_A, 1'b1, u_dut.state_q <= Complete)
@@ -169,6 +181,7 @@ module rollout_worker_fsm_props
                 flags_q == (kept_flags(submitted, required_q) |
                 (decodes_q ? 16'd0 : outcome(submitted, error_q))) &&
                 decodes_q == (tokens_of(submitted, error_q) != 32'd0) &&
+                (!scored_q || scored_length_q == 8'(length_of(submitted, error_q))) &&
                 scored_q == (error_q == 8'd0 && (submitted.opcode == OPCODE_REWARD ||
                 submitted.opcode == OPCODE_ROLLOUT)))
 

@@ -21,22 +21,27 @@ module worker_pool_props
     input wire logic [DESC_BITS-1:0] data_i,
     input wire logic [          7:0] error_code_i,
     input wire logic                 stop_i,
+    input wire logic                 below_limit_i,
+    input wire logic                 at_limit_i,
+    input wire logic [         31:0] kept_crc_i,
     input wire logic                 ready_i,
     input wire logic [         31:0] watch_i
 );
 
-  localparam int SlotBits = $clog2(WorkerCount + 4);
+  localparam int SlotBits = $clog2(WorkerCount + 6);
   localparam int TurnBits = WorkerCount > 1 ? $clog2(WorkerCount) : 1;
   localparam logic [1:0] Idle = 2'd0;
   localparam logic [1:0] Decode = 2'd1;
   localparam logic [1:0] Complete = 2'd2;
-  localparam int ResultCount = 2;  // bits of the pool's counts of results
-  // Most descriptors in the pool: one before the workers, one in each, three behind them.
-  localparam logic [31:0] Capacity = 32'(WorkerCount) + 32'd4;
+  // Bits of the pool's counts of starts and of results.
+  localparam int StartCount = 2;
+  localparam int ResultCount = 3;
+  // Most descriptors in the pool: two before the workers, one in each, four behind them.
+  localparam logic [31:0] Capacity = 32'(WorkerCount) + 32'd6;
 
   logic ready, valid, error, halted, busy;
   logic [DESC_BITS-1:0] data;
-  logic [31:0] tokens;
+  logic [31:0] tokens, crc;
 
   worker_pool #(
       .WorkerCount(WorkerCount)
@@ -51,9 +56,13 @@ module worker_pool_props
       .data_i           (data_i),
       .error_code_i     (error_code_i),
       .stop_i           (stop_i),
+      .below_limit_i    (below_limit_i),
+      .at_limit_i       (at_limit_i),
+      .kept_crc_i       (kept_crc_i),
       .valid_o          (valid),
       .ready_i          (ready_i),
       .data_o           (data),
+      .crc_o            (crc),
       .tokens_o         (tokens),
       .error_o          (error),
       .halted_o         (halted),
@@ -63,12 +72,15 @@ module worker_pool_props
   // Numbers of the next descriptor to be accepted and of the next completion to retire, and, by the
   // pool's own registers, of the next to go to a worker, to leave it and to become a result.
   logic [31:0] accepted_q, retired_q, loaded, finished, resulted;
-  logic [31:0] in_flight, held, results, watch_ahead, watch_in_workers, age_q;
+  logic [31:0] in_flight, starts, held, results, watch_ahead, watch_in_workers, age_q;
   logic accept, retire, watched_inside, watched_held;
   logic watched_required_q;
   logic [DESC_BITS-1:0] watched_line_q;
   logic [7:0] watched_error_q;
   logic [31:0] watched_worker_q;
+  // Its share of the checksum as it was accepted, and with the fields of its result.
+  logic [31:0] watched_crc_q, result_crc_q;
+  logic become_result;
   // A STOP is accepted and not resumed from; its completion has retired.
   logic blocked_q, halted_q;
   hw_desc_t incoming, completion, watched;
@@ -89,10 +101,12 @@ module worker_pool_props
   assign results = 32'(ResultCount'(u_dut.u_results.write_q - u_dut.u_results.read_q));
   assign resulted = retired_q + results;
   assign finished = resulted + 32'(u_dut.end_valid_q);
-  assign loaded = accepted_q - 32'(u_dut.start_valid_q);
+  assign starts = 32'(StartCount'(u_dut.u_starts.write_q - u_dut.u_starts.read_q));
+  assign loaded = accepted_q - starts;
   assign held = loaded - finished;
   assign in_flight = accepted_q - retired_q;
   assign watch_ahead = watch_i - retired_q;
+  assign become_result = u_dut.end_valid_q && resulted == watch_i;
   assign watched_inside = watch_ahead < in_flight;
   assign watch_in_workers = watch_i - finished;
   assign watched_held = watched_inside && watch_in_workers < held;
@@ -128,6 +142,12 @@ module worker_pool_props
       watched_line_q     <= data_i;
       watched_error_q    <= error_code_i;
       watched_required_q <= require_checked_i;
+      watched_crc_q      <= kept_crc_i ^ (is_scored(incoming, error_code_i) ? 32'd0 :
+          u_dut.reserved0_crc);
+    end
+    if (become_result) begin
+      result_crc_q <= watched_crc_q ^ u_dut.flags_crc ^ u_dut.seq_len_crc ^
+          (is_scored(watched, watched_error_q) ? u_dut.score_crc : 32'd0);
     end
     if (u_dut.load && loaded == watch_i) begin
       watched_worker_q <= 32'(u_dut.load_turn_q);
@@ -141,15 +161,28 @@ module worker_pool_props
     worker_at = turn >= 32'(WorkerCount) ? turn - 32'(WorkerCount) : turn;
   endfunction
 
+  // The completion has a score [OP-010] [DEC-007].
+  function automatic logic is_scored(input hw_desc_t line, input logic [7:0] error_code);
+    is_scored = error_code == 8'd0 &&
+        (line.opcode == OPCODE_REWARD || line.opcode == OPCODE_ROLLOUT);
+  endfunction
+
   // What the pool notes of a line as it is accepted: it is scored, it makes tokens, its flags but
   // for the end of a decode.
   function automatic logic [17:0] note_of(input hw_desc_t line, input logic [7:0] error_code,
                                           input logic require_checked);
     logic decodes;
     decodes = tokens_of(line, error_code) != 32'd0;
-    note_of = {error_code == 8'd0 && (line.opcode == OPCODE_REWARD ||
-               line.opcode == OPCODE_ROLLOUT), decodes,
+    note_of = {is_scored(line, error_code), decodes,
                kept_flags(line, require_checked) | (decodes ? 16'd0 : outcome(line, error_code))};
+  endfunction
+
+  // A worker's note is that of the watched line.
+  function automatic logic is_noted(input logic [81:0] note);
+    is_noted = note[49:0] == {watched_crc_q,
+        note_of(watched, watched_error_q, watched_required_q)} &&
+        (!is_scored(watched, watched_error_q) ||
+         note[81:50] == score_bits(length_of(watched, watched_error_q)));
   endfunction
 
   function automatic logic is_stop(input logic [15:0] flags);
@@ -187,13 +220,44 @@ module worker_pool_props
                   state[w] == Idle)
     // [LIFE-003] of those in flight only the last can be a STOP
     `HW_ASSERT_IF(StopIsLast_A, holds[w], is_stop(u_dut.notes[w][15:0]) ==
-                  (blocked_q && !u_dut.start_valid_q && ahead == held - 32'd1))
+                  (blocked_q && starts == 32'd0 && ahead == held - 32'd1))
+  end
+
+  // Starts that wait, by their place behind the oldest.
+  for (genvar r = 0; r < 2; r++) begin : gen_start
+    logic [124:0] start;
+    logic [31:0] seq_len, last_from;
+    logic rollout, ended, paused;
+    logic [7:0] scored_length;
+    logic [49:0] note;
+    assign start = u_dut.u_starts.mem[1'(u_dut.u_starts.read_q+r)];
+    assign {note, scored_length, paused, ended, rollout, last_from, seq_len} = start;
+
+    // [DEC-002] [FLAG-010] a start has the first token of its line, its limit and its notes
+    `HW_ASSERT_IF(StartHeld_A, 32'(r) < starts && loaded + 32'(r) == watch_i,
+                  last_from + 32'd1 == watched.max_tokens &&
+                  rollout == (watched.opcode == OPCODE_ROLLOUT) &&
+                  ended == (tokens_of(watched, watched_error_q) <= 32'd1) &&
+                  paused == (tokens_of(watched, watched_error_q) == 32'd1 &&
+                  outcome(watched, watched_error_q) == FLAG_NEEDS_REWARD) &&
+                  seq_len == (tokens_of(watched, watched_error_q) == 32'd0 ?
+                  length_of(watched, watched_error_q) : watched.seq_len + 32'd1) &&
+                  (!is_scored(watched, watched_error_q) ||
+                  scored_length == 8'(length_of(watched, watched_error_q))) &&
+                  note == {watched_crc_q,
+                  note_of(watched, watched_error_q, watched_required_q)})
+    // [DEC-002] a line whose first token is its last pauses only at a reward boundary
+    `HW_ASSERT_IF(StartPauses_A, 32'(r) < starts && paused,
+                  seq_len % REWARD_INTERVAL == 32'd0 && ended)
+    // [LIFE-003] of those in flight only the last can be a STOP
+    `HW_ASSERT_IF(StopIsLastStart_A, 32'(r) < starts,
+                  is_stop(note[15:0]) == (blocked_q && 32'(r) == starts - 32'd1))
   end
 
   // Results that wait, by their place behind the oldest.
-  for (genvar r = 0; r < 2; r++) begin : gen_result
-    logic [81:0] result;
-    assign result = u_dut.u_results.mem[1'(u_dut.u_results.read_q+r)];
+  for (genvar r = 0; r < 4; r++) begin : gen_result
+    logic [113:0] result;
+    assign result = u_dut.u_results.mem[2'(u_dut.u_results.read_q+r)];
 
     // [LIFE-003] of those in flight only the last can be a STOP
     `HW_ASSERT_IF(StopIsLastResult_A, 32'(r) < results,
@@ -202,7 +266,9 @@ module worker_pool_props
     // score of its completion
     `HW_ASSERT_IF(ResultHeld_A, 32'(r) < results && watch_ahead == 32'(r),
                   result[31:0] == length_of(watched, watched_error_q) &&
-                  result[63:32] == score_bits(length_of(watched, watched_error_q)) &&
+                  (!result[81] ||
+                  result[63:32] == score_bits(length_of(watched, watched_error_q))) &&
+                  result[113:82] == result_crc_q &&
                   result[79:64] == (kept_flags(watched, watched_required_q) |
                   outcome(watched, watched_error_q)) &&
                   result[81:80] == 2'(note_of(watched, watched_error_q, watched_required_q) >> 16))
@@ -226,6 +292,10 @@ module worker_pool_props
   `HW_ASSUME(VerdictLegal_M, !valid_i || error_code_i == ERROR_CODE_BAD_CHECKSUM ||
              error_code_i == ERROR_CODE_BAD_TAG ||
              error_code_i == (is_opcode(incoming.opcode) ? 8'd0 : ERROR_CODE_BAD_OPCODE))
+  // line_check compares the length with the limit (its properties BelowLimit_A and AtLimit_A)
+  `HW_ASSUME(LimitCompared_M, !valid_i ||
+             (below_limit_i == (incoming.seq_len < incoming.max_tokens) &&
+             at_limit_i == (incoming.seq_len + 32'd1 == incoming.max_tokens)))
   // line_check marks an accepted STOP and nothing else (its property Stop_A)
   `HW_ASSUME(StopMarked_M, !valid_i || stop_i == stops)
 
@@ -239,7 +309,10 @@ module worker_pool_props
   // [RING-006] no more descriptors are in flight than there are places
   `HW_ASSERT_IF(InFlightBounded_A, 1'b1,
                 in_flight <= Capacity && 32'(u_dut.in_flight_q) == in_flight &&
-                held <= 32'(WorkerCount) && results <= 32'd2)
+                starts <= 32'd2 && held <= 32'(WorkerCount) &&
+                results + 32'(u_dut.end_valid_q) <= 32'd4)
+  // [RING-006] the places behind the workers are counted
+  `HW_ASSERT_IF(ResultsCounted_A, 1'b1, 32'(u_dut.ended_q) == finished - retired_q)
   // [LIFE-007] busy is high iff a descriptor is accepted and not retired
   `HW_ASSERT_IF(Busy_A, 1'b1, busy == (in_flight != 32'd0))
   // [RING-007] descriptors go to the workers round robin
@@ -256,30 +329,22 @@ module worker_pool_props
   `HW_ASSERT_IF(LineRead_A, valid && retired_q == watch_i, u_dut.line_q == watched_line_q)
   // [RING-005] the line at the output is the one in its place, and may be read again
   `HW_ASSERT_IF(LineReadAgain_A, valid, u_dut.line_q == u_dut.lines[u_dut.retire_slot_q])
-  // [DEC-002] [FLAG-010] a start has the first token of its line, its limit and its notes
-  `HW_ASSERT_IF(StartHeld_A, u_dut.start_valid_q && loaded == watch_i,
-                u_dut.start_last_from_q + 32'd1 == watched.max_tokens &&
-                u_dut.start_rollout_q == (watched.opcode == OPCODE_ROLLOUT) &&
-                u_dut.start_ended_q == (tokens_of(watched, watched_error_q) <= 32'd1) &&
-                u_dut.start_paused_q == (tokens_of(watched, watched_error_q) == 32'd1 &&
-                outcome(watched, watched_error_q) == FLAG_NEEDS_REWARD) &&
-                u_dut.start_seq_len_q == (tokens_of(watched, watched_error_q) == 32'd0 ?
-                length_of(watched, watched_error_q) : watched.seq_len + 32'd1) &&
-                u_dut.start_note_q == note_of(watched, watched_error_q, watched_required_q))
-  // [DEC-002] a line whose first token is its last pauses only at a reward boundary
-  `HW_ASSERT_IF(StartPauses_A, u_dut.start_valid_q && u_dut.start_paused_q,
-                u_dut.start_seq_len_q % REWARD_INTERVAL == 32'd0 && u_dut.start_ended_q)
   // [FLAG-010] a worker's note is kept while it works
-  `HW_ASSERT_IF(NoteKept_A, watched_held, u_dut.notes[TurnBits'(watched_worker_q)] ==
-                note_of(watched, watched_error_q, watched_required_q))
+  `HW_ASSERT_IF(NoteKept_A, watched_held,
+                is_noted(u_dut.notes[TurnBits'(watched_worker_q)]))
   // [DEC-002] [FLAG-010] the register behind the workers has length, end and note of its line
   `HW_ASSERT_IF(EndHeld_A, u_dut.end_valid_q && resulted == watch_i,
                 u_dut.end_seq_len_q == length_of(watched, watched_error_q) &&
                 u_dut.end_paused_q == (outcome(watched, watched_error_q) == FLAG_NEEDS_REWARD) &&
-                u_dut.end_note_q == note_of(watched, watched_error_q, watched_required_q))
-  // [LIFE-003] of those in flight only the last can be a STOP
-  `HW_ASSERT_IF(StopIsLastStart_A, u_dut.start_valid_q,
-                is_stop(u_dut.start_note_q[15:0]) == blocked_q)
+                is_noted(u_dut.end_note_q))
+  // [DESC-020] [DESC-023] the shares of the checksum that are added are those of reserved0 as
+  // submitted, and of flags, length and score of the completion
+  `HW_ASSERT_IF(SharesAreOfFields_A, 1'b1, u_dut.u_reserved0_crc.data_i == incoming.reserved0 &&
+                u_dut.u_flags_crc.data_i == u_dut.end_flags &&
+                u_dut.u_seq_len_crc.data_i == u_dut.end_seq_len_q &&
+                u_dut.u_score_crc.data_i == u_dut.end_score)
+  // [DESC-023] beside a completion are the shares of all its fields but the tag
+  `HW_ASSERT_IF(Shares_A, valid && retired_q == watch_i, crc == result_crc_q)
   // [LIFE-003] of those in flight only the last can be a STOP
   `HW_ASSERT_IF(StopIsLastEnd_A, u_dut.end_valid_q, is_stop(u_dut.end_note_q[15:0]) ==
                 (blocked_q && results + 32'd1 == in_flight))
@@ -287,10 +352,13 @@ module worker_pool_props
   // is complete at most as many cycles after it went to its worker as it makes tokens, or one
   `HW_ASSERT_IF(OldestEnds_A, watched_held && finished == watch_i,
                 done[TurnBits'(watched_worker_q)] || age_q < tokens_of(watched, watched_error_q))
-  // [RING-006] a descriptor goes to a worker in the cycle after its acceptance if one is free
-  `HW_ASSERT_IF(LoadsAtOnce_A, u_dut.start_valid_q && held < 32'(WorkerCount), u_dut.load)
-  // [RING-006] a complete worker whose turn it is gives its result away unless two others wait
-  `HW_ASSERT_IF(FinishesAtOnce_A, done[u_dut.retire_turn_q] && results < 32'd2, u_dut.finish)
+  // [RING-006] the oldest descriptor before the workers goes to one at once if one is free
+  `HW_ASSERT_IF(LoadsAtOnce_A, starts != 32'd0 && held < 32'(WorkerCount), u_dut.load)
+  // [RING-006] two descriptors wait before the workers only while each of these has one
+  `HW_ASSERT_IF(StartsWait_A, starts == 32'd2, held == 32'(WorkerCount))
+  // [RING-006] a complete worker whose turn it is gives its result away unless four others wait
+  `HW_ASSERT_IF(FinishesAtOnce_A, done[u_dut.retire_turn_q] && finished - retired_q < 32'd4,
+                u_dut.finish)
   // [RING-005] a stalled completion is held unchanged
   `HW_ASSERT_IF(StableUnderStall_A, past_stalled_q,
                 valid && data == past_data_q && tokens == past_tokens_q)
@@ -305,8 +373,8 @@ module worker_pool_props
   `HW_ASSERT_IF(BlockedAcceptsNothing_A, blocked_q, !ready)
   // [RING-005] an enabled pool refuses a line only while a STOP blocks it or every worker holds one
   `HW_ASSERT_IF(AcceptsWhenFree_A, enable_i && !blocked_q && in_flight < 32'(WorkerCount), ready)
-  // [RING-005] as a worker gives its result away, the next line is accepted
-  `HW_ASSERT_IF(AcceptsAsOneGoes_A, enable_i && !blocked_q && u_dut.finish, ready)
+  // [RING-005] an enabled pool refuses a line only while a STOP blocks it or two others wait
+  `HW_ASSERT_IF(AcceptsWhilePlace_A, enable_i && !blocked_q && starts < 32'd2, ready)
   // [LIFE-003] HALTED rises when the completion of a STOP retires, and lasts until RESUME
   `HW_ASSERT_IF(Halted_A, 1'b1, halted == halted_q)
   // [LIFE-003] a halted pool is drained: every descriptor before the STOP retired before it

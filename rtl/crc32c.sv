@@ -1,18 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// CRC-32C over the first 60 bytes of a line, in one combinational step [DESC-020].
+// CRC-32C over the first 60 bytes of a line, or the share that a part of them has in it, in one
+// combinational step [DESC-020].
 //
 // The CRC is affine over GF(2): every result bit is a constant XOR the parity of a fixed selection
-// of the data bits. The selections are computed from the polynomial at elaboration: bit i of the
-// data enters the shift register in step i and is then shifted CRC_BITS - i times.
+// of the data bits. So it is the XOR of the shares of parts that make up the line; the part with bit
+// 0 brings the constant. The selections are computed from the polynomial at elaboration: bit i of
+// the data enters the shift register in step i and is then shifted CRC_BITS - i times.
 `default_nettype none
 
 module crc32c
   import hw_desc_pkg::*;
-(
-    // Bytes 0 to 59 of the line, and their checksum.
-    input  wire logic [CRC_BITS-1:0] data_i,
-    output logic      [        31:0] crc_o
+#(
+    // The part: its lowest bit in the line, its number of bits.
+    parameter int Lsb   = 0,
+    parameter int Width = CRC_BITS
+) (
+    // The part of bytes 0 to 59 of the line, and its share of their checksum.
+    input  wire logic [Width-1:0] data_i,
+    output logic      [     31:0] crc_o
 );
 
   // Icarus 11 accepts a constant function only if it declares its loop variables at the top and
@@ -47,10 +53,10 @@ module crc32c
 
   localparam logic [32*Bits-1:0] Selections = selections(CRC32C_POLY_REFLECTED);
   localparam logic [31:0] ZeroResult =
-      shift_all(CRC32C_INIT, CRC32C_POLY_REFLECTED) ^ CRC32C_XOR_OUT;
+      Lsb == 0 ? shift_all(CRC32C_INIT, CRC32C_POLY_REFLECTED) ^ CRC32C_XOR_OUT : 32'd0;
 
   for (genvar b = 0; b < 32; b = b + 1) begin : gen_bit
-    assign crc_o[b] = ZeroResult[b] ^ (^(data_i & Selections[Bits*b+:Bits]));
+    assign crc_o[b] = ZeroResult[b] ^ (^(data_i & Selections[Bits*b+Lsb+:Width]));
   end
 
 endmodule

@@ -6,8 +6,9 @@
 // RING-008 (to_reward_o names the ring that a completion goes to), DESC-023 (the tag is the index
 // in that ring).
 //
-// register -> line_check -> worker_pool -> line_seal. Order is first in, first out. A completion is
-// stable while valid_o and not ready_i, provided that done_index_i and reward_index_i are.
+// line_check, and beside it a FIFO of lines -> worker_pool -> line_seal. Order is first in, first
+// out. The pool sees a line three cycles after it was taken. A completion is stable while valid_o and
+// not ready_i, provided that done_index_i and reward_index_i are.
 // Mode inputs (require_checked_i, split_reward_i) may change only in reset.
 `default_nettype none
 `include "hw_macros.svh"
@@ -42,49 +43,77 @@ module desc_pipeline
     output logic                     error_o,
     // Halted by a STOP.
     output logic                     halted_o,
-    // A line waits for a worker; a descriptor is accepted and its completion is not.
+    // A line is under check or waits for a worker; a descriptor is accepted and its completion is not.
     output logic                     pending_o,
     output logic                     busy_o
 );
 
-  logic check_valid_q;
-  logic [DESC_BITS-1:0] check_data_q;
-  logic [31:0] check_index_q;
-  logic [7:0] check_error_code;
-  logic check_stop, pool_ready;
+  // Lines that are checked or wait for the pool: with as many one passes each cycle.
+  localparam int Places = 4;
+  localparam int VerdictBits = 8 + 1 + 1 + 1 + 32;
+
+  logic take, check_valid, check_stop, check_below, check_last, line_valid;
+  logic verdict_ready, verdict_valid, verdict_stop, verdict_below, verdict_last, accept, pool_ready;
+  logic [7:0] check_error_code, verdict_error_code;
+  logic [31:0] check_crc, verdict_crc;
+  logic [DESC_BITS-1:0] line;
 
   logic [DESC_BITS-1:0] pool_data;
+  logic [31:0] pool_crc;
   /* verilator lint_off UNUSEDSIGNAL */
   // Only the flags of a completion are read; the struct names them.
   hw_desc_t completion;
   /* verilator lint_on UNUSEDSIGNAL */
 
-  // A register in front of line_check, so that the ring read and the checksum are in different
-  // cycles.
-  assign ready_o = !check_valid_q || pool_ready;
-  assign pending_o = check_valid_q;
-
-  always_ff @(posedge clk_i) begin
-    if (!rst_ni) begin
-      check_valid_q <= 1'b0;
-    end else if (ready_o) begin
-      check_valid_q <= valid_i;
-    end
-  end
-
-  always_ff @(posedge clk_i) begin
-    if (ready_o) begin
-      check_data_q  <= data_i;
-      check_index_q <= index_i;
-    end
-  end
+  assign take = valid_i && ready_o;
+  assign accept = verdict_valid && pool_ready;
+  assign pending_o = line_valid;
 
   line_check u_line_check (
-      .data_i           (check_data_q),
-      .index_i          (check_index_q),
+      .clk_i            (clk_i),
+      .rst_ni           (rst_ni),
+      .valid_i          (take),
+      .data_i           (data_i),
+      .index_i          (index_i),
       .require_checked_i(require_checked_i),
+      .valid_o          (check_valid),
       .error_code_o     (check_error_code),
-      .stop_o           (check_stop)
+      .stop_o           (check_stop),
+      .kept_crc_o       (check_crc),
+      .below_limit_o    (check_below),
+      .at_limit_o       (check_last)
+  );
+
+  // Whether a line can be taken depends on registers only: no path leads from the pool's ready to
+  // ready_o. The pool reads a line only together with its verdict.
+  sync_fifo #(
+      .Width        (DESC_BITS),
+      .Depth        (Places),
+      .ZeroWhenEmpty(1'b0)
+  ) u_lines (
+      .clk_i  (clk_i),
+      .rst_ni (rst_ni),
+      .push_i (take),
+      .ready_o(ready_o),
+      .data_i (data_i),
+      .pop_i  (accept),
+      .valid_o(line_valid),
+      .data_o (line)
+  );
+
+  // A verdict has a place, since its line has one.
+  sync_fifo #(
+      .Width(VerdictBits),
+      .Depth(Places)
+  ) u_verdicts (
+      .clk_i  (clk_i),
+      .rst_ni (rst_ni),
+      .push_i (check_valid),
+      .ready_o(verdict_ready),
+      .data_i ({check_error_code, check_stop, check_below, check_last, check_crc}),
+      .pop_i  (accept),
+      .valid_o(verdict_valid),
+      .data_o ({verdict_error_code, verdict_stop, verdict_below, verdict_last, verdict_crc})
   );
 
   worker_pool #(
@@ -95,14 +124,18 @@ module desc_pipeline
       .enable_i         (enable_i),
       .resume_i         (resume_i),
       .require_checked_i(require_checked_i),
-      .valid_i          (check_valid_q),
+      .valid_i          (verdict_valid),
       .ready_o          (pool_ready),
-      .data_i           (check_data_q),
-      .error_code_i     (check_error_code),
-      .stop_i           (check_stop),
+      .data_i           (line),
+      .error_code_i     (verdict_error_code),
+      .stop_i           (verdict_stop),
+      .below_limit_i    (verdict_below),
+      .at_limit_i       (verdict_last),
+      .kept_crc_i       (verdict_crc),
       .valid_o          (valid_o),
       .ready_i          (ready_i),
       .data_o           (pool_data),
+      .crc_o            (pool_crc),
       .tokens_o         (tokens_o),
       .error_o          (error_o),
       .halted_o         (halted_o),
@@ -114,19 +147,16 @@ module desc_pipeline
 
   line_seal u_line_seal (
       .data_i (pool_data),
+      .crc_i  (pool_crc),
       .index_i(to_reward_o ? reward_index_i : done_index_i),
       .data_o (data_o)
   );
 
 `ifndef SYNTHESIS
-  logic past_waiting_q;
-  logic [31:0] past_index_q;
-  always_ff @(posedge clk_i) begin
-    past_waiting_q <= rst_ni && check_valid_q && !pool_ready;
-    past_index_q   <= check_index_q;
-  end
-  `HW_ASSERT(KeepsLine_A, !past_waiting_q || (check_valid_q && check_index_q == past_index_q),
-             "a line stays under check until a worker accepts it")
+  `HW_ASSERT(LineBesideVerdict_A, !verdict_valid || line_valid,
+             "each verdict has its line beside it")
+  `HW_ASSERT(VerdictHasPlace_A, !check_valid || verdict_ready,
+             "a verdict has a place (RING-006)")
   `HW_ASSERT(OfferIsAccepted_A, !valid_o || busy_o,
              "only an accepted descriptor completes (RING-006)")
 `endif

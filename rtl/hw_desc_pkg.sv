@@ -135,6 +135,21 @@ package hw_desc_pkg;
   localparam int IRQ_MASK_HALTED_BIT = 1;  // [REG-04C]
   localparam int IRQ_MASK_ERROR_BIT = 2;  // [REG-04C]
 
+  // Lowest bits of the fields of a line.
+  localparam int DESC_OPCODE_LSB = 0;  // [DESC-001]
+  localparam int DESC_FLAGS_LSB = 16;  // [DESC-002]
+  localparam int DESC_ROLLOUT_ID_LSB = 32;  // [DESC-003]
+  localparam int DESC_KV_ARENA_ID_LSB = 64;  // [DESC-004]
+  localparam int DESC_PREFIX_ID_LSB = 96;  // [DESC-005]
+  localparam int DESC_KV_OFFSET_LSB = 128;  // [DESC-006]
+  localparam int DESC_DELTA_OFFSET_LSB = 192;  // [DESC-007]
+  localparam int DESC_SEQ_LEN_LSB = 256;  // [DESC-008]
+  localparam int DESC_MAX_TOKENS_LSB = 288;  // [DESC-009]
+  localparam int DESC_REWARD_MODEL_ID_LSB = 320;  // [DESC-010]
+  localparam int DESC_RESERVED0_LSB = 352;  // [DESC-011]
+  localparam int DESC_USER_DATA_LSB = 384;  // [DESC-012]
+  localparam int DESC_CHECKSUM_OR_COOKIE_LSB = 448;  // [DESC-013]
+
   // The descriptor.
   typedef struct packed {
     logic [63:0] checksum_or_cookie;  // 511:448 [DESC-013]

@@ -124,8 +124,8 @@ module rl_runtime_axi
   logic [31:0] done_index, reward_index;
 
   logic write_failed, write_fatal, write_repaired, write_drained, write_idle;
-  logic post, post_error, announce, stall;
-  logic [31:0] post_tokens;
+  logic post, post_error, post_q, post_error_q, announce, stall, stall_q;
+  logic [31:0] post_tokens, post_tokens_q;
 
   // Valids and readys as the blocks drive them, in reset too.
   logic ar_valid, aw_valid, w_valid, r_valid, b_valid, r_ready, b_ready;
@@ -220,10 +220,10 @@ module rl_runtime_axi
       .reward_head_i    (reward_head),
       .halted_i         (halted),
       .busy_i           (running),
-      .post_i           (post),
-      .post_error_i     (post_error),
-      .post_tokens_i    (post_tokens),
-      .stall_i          (stall),
+      .post_i           (post_q),
+      .post_error_i     (post_error_q),
+      .post_tokens_i    (post_tokens_q),
+      .stall_i          (stall_q),
       .announce_i       (announce),
       .bus_error_i      (bus_error),
       .bus_idle_i       (bus_idle),
@@ -245,6 +245,22 @@ module rl_runtime_axi
       .reward_base_o    (reward_base),
       .irq_o            (irq_o)
   );
+
+  // The counters add in a cycle of their own, the one after the tail has moved or a completion has
+  // stalled. What a soft reset meets here finds them in reset.
+  always_ff @(posedge clk_i) begin
+    if (!core_rst_n) begin
+      post_q        <= 1'b0;
+      post_error_q  <= 1'b0;
+      post_tokens_q <= '0;
+      stall_q       <= 1'b0;
+    end else begin
+      post_q        <= post;
+      post_error_q  <= post_error;
+      post_tokens_q <= post_tokens;
+      stall_q       <= stall;
+    end
+  end
 
   run_control u_run_control (
       .clk_i           (clk_i),
@@ -397,6 +413,28 @@ module rl_runtime_axi
   );
 
 `ifndef SYNTHESIS
+  integration_watch #(
+      .IdWidth(IdWidth)
+  ) u_integration_watch (
+      .clk_i        (clk_i),
+      .rst_ni       (rst_ni),
+      .id_i         (bus_id),
+      .m_axi_awvalid(m_axi_awvalid),
+      .m_axi_awready(m_axi_awready),
+      .m_axi_wvalid (m_axi_wvalid),
+      .m_axi_wready (m_axi_wready),
+      .m_axi_wlast  (m_axi_wlast),
+      .m_axi_bvalid (m_axi_bvalid),
+      .m_axi_bready (m_axi_bready),
+      .m_axi_bid    (m_axi_bid),
+      .m_axi_arvalid(m_axi_arvalid),
+      .m_axi_arready(m_axi_arready),
+      .m_axi_rvalid (m_axi_rvalid),
+      .m_axi_rready (m_axi_rready),
+      .m_axi_rlast  (m_axi_rlast),
+      .m_axi_rid    (m_axi_rid)
+  );
+
   `HW_ASSERT(ReadErrorNamed_A,
              !(bus_error && fetch_error && !write_failed && !write_repaired) ||
              fetch_index == cmd_head,

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import cocotb
 from cocotb.handle import HierarchyObject
+from descring_model import contract
 from descring_model.lines import INDEX_MODULUS
 from descring_vip.axi.memory import DECERR, SLVERR, Latency
 from descring_vip.handles import parameter
@@ -12,6 +13,9 @@ from descring_vip.stream.patterns import Idle, Ready, streaming
 from descring_vip.tier import sweep
 
 from desc_fetch.tb_desc_fetch import FetchTestbench
+
+_BEGUN = 40
+"""Lines that show that reads have begun and go on: more than two of the longest bursts."""
 
 
 @cocotb.test()
@@ -43,6 +47,26 @@ async def test_rings_of_any_size(dut: HierarchyObject, log2: int) -> None:
     for _ in range(2):
         tb.publish(tb.slots)
         await tb.served()
+    tb.check_bursts(parameter(dut, "MaxBurst"))
+    await tb.finish()
+
+
+@cocotb.test()
+@cocotb.parametrize(first_index=[0, INDEX_MODULUS - 7])
+async def test_each_power_of_two_by_one_doorbell(dut: HierarchyObject, first_index: int) -> None:
+    """[RING-001] [RING-002] [DB-001] From one line to all slots of the greatest ring, at once.
+
+    The reads begin, and go on; the rest is left out, by a restart at the tail.
+    """
+    tb = FetchTestbench(dut, log2=contract.RING_LOG2_MAX, first_index=first_index)
+    await tb.start()
+    await tb.run()
+    for power in range(contract.RING_LOG2_MAX + 1):
+        count = 1 << power
+        begun = (tb.tail + min(count, _BEGUN)) % INDEX_MODULUS
+        tb.publish(count)
+        await tb.handed_over(begun)
+        await tb.restart(tb.tail)
     tb.check_bursts(parameter(dut, "MaxBurst"))
     await tb.finish()
 

@@ -113,6 +113,14 @@ class FetchTestbench(Testbench):
         """Wait until everything published was handed over."""
         await self.until(lambda: self.next == self.tail, 20_000, "the published lines")
 
+    async def handed_over(self, index: int) -> None:
+        """Wait until every line before ``index`` was handed over."""
+        await self.until(
+            lambda: (self.next - index) % INDEX_MODULUS < INDEX_MODULUS // 2,
+            2_000,
+            f"the lines before {index}",
+        )
+
     async def failed_at(self, index: int) -> None:
         """Wait for the error of the line ``index``; nothing behind it may be handed over."""
         await self.until(lambda: is_high(self._error), 4_000, "error_o")

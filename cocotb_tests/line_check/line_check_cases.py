@@ -23,7 +23,7 @@ async def test_stream(dut: HierarchyObject, profile: str, require_checked: bool)
     """[DESC-020] [DESC-022] [DESC-025] [ERR-011] Streams as the backends are replayed with."""
     tb = LineCheckTestbench(dut)
     await tb.apply_stream(profile, 300, require_checked=require_checked)
-    tb.finish()
+    await tb.finish()
 
 
 @cocotb.test()
@@ -34,7 +34,7 @@ async def test_intact_line_is_accepted(dut: HierarchyObject, opcode: str) -> Non
     lines, indices = tb.sealed_lines(40, opcode)
     for require_checked in (False, True):
         await tb.apply(lines, indices, require_checked=require_checked)
-    tb.finish_having_met("ACCEPTED")
+    await tb.finish_having_met("ACCEPTED")
 
 
 @cocotb.test()
@@ -45,7 +45,7 @@ async def test_every_flipped_bit_is_found(dut: HierarchyObject) -> None:
         lines, indices = tb.sealed_lines(_BITS)
         damaged = tb.flipped(lines, np.arange(_BITS)[:, np.newaxis])
         await tb.apply(damaged, indices, require_checked=require_checked)
-    tb.finish_having_met("BAD_CHECKSUM")
+    await tb.finish_having_met("BAD_CHECKSUM")
 
 
 @cocotb.test()
@@ -56,7 +56,7 @@ async def test_up_to_four_flipped_bits_are_found(dut: HierarchyObject) -> None:
         lines, indices = tb.sealed_lines(300)
         bits = np.stack([tb.rng.choice(_BITS, count, replace=False) for _ in range(len(lines))])
         await tb.apply(tb.flipped(lines, bits), indices, require_checked=True)
-    tb.finish_having_met("BAD_CHECKSUM")
+    await tb.finish_having_met("BAD_CHECKSUM")
 
 
 @cocotb.test()
@@ -69,7 +69,7 @@ async def test_tag_of_another_index_is_found(dut: HierarchyObject) -> None:
     edges = np.array([0, 2**32 - 1, 0, 2**32 - 1], dtype=np.uint32)
     lines, _ = tb.sealed_lines(len(edges))
     await tb.apply(seal(lines, edges), edges[[0, 1, 3, 2]])
-    tb.finish_having_met("BAD_TAG", "ACCEPTED")
+    await tb.finish_having_met("BAD_TAG", "ACCEPTED")
 
 
 @cocotb.test()
@@ -84,7 +84,7 @@ async def test_all_16_bits_of_the_opcode_count(dut: HierarchyObject) -> None:
     lines["flags"] &= 0xFFFF & ~contract.FLAG["CHECKED"]
     lines["flags"][::2] |= contract.FLAG["CHECKED"]
     await tb.apply(seal(lines, indices), indices)
-    tb.finish_having_met("BAD_OPCODE", "ACCEPTED")
+    await tb.finish_having_met("BAD_OPCODE", "ACCEPTED")
 
 
 @cocotb.test()
@@ -103,7 +103,7 @@ async def test_first_failed_check_names_the_error(dut: HierarchyObject) -> None:
             lines["checksum_or_cookie"] ^= np.uint64(bad_checksum) << np.uint64(32 + 7)
             for require_checked in (False, True):
                 await tb.apply(lines, indices, require_checked=require_checked)
-    tb.finish_having_met("BAD_CHECKSUM", "BAD_TAG", "BAD_OPCODE", "ACCEPTED")
+    await tb.finish_having_met("BAD_CHECKSUM", "BAD_TAG", "BAD_OPCODE", "ACCEPTED")
 
 
 @cocotb.test()
@@ -116,4 +116,39 @@ async def test_unchecked_line_is_not_looked_at(dut: HierarchyObject) -> None:
     lines["checksum_or_cookie"][::4] = seal(lines, indices)["checksum_or_cookie"][::4]
     await tb.apply(lines, indices)
     await tb.apply(lines, indices, require_checked=True)
-    tb.finish_having_met("BAD_CHECKSUM", "ACCEPTED")
+    await tb.finish_having_met("BAD_CHECKSUM", "ACCEPTED")
+
+
+@cocotb.test()
+@cocotb.parametrize(gaps=[False, True])
+async def test_each_line_has_its_own_verdict(dut: HierarchyObject, gaps: bool) -> None:
+    """[RING-006] [DESC-020] Damaged and intact lines in turn, a line a cycle or with gaps."""
+    tb = LineCheckTestbench(dut, gaps=gaps)
+    lines, indices = tb.sealed_lines(200)
+    lines[::2] = tb.flipped(lines[::2], tb.rng.integers(0, _BITS, (100, 1)))
+    await tb.apply(lines, indices)
+    await tb.finish_having_met("BAD_CHECKSUM", "ACCEPTED")
+
+
+@cocotb.test()
+async def test_length_is_compared_with_limit(dut: HierarchyObject) -> None:
+    """[DEC-001] [DEC-003] Equal, one and two apart, at each power of two and at both ends."""
+    tb = LineCheckTestbench(dut)
+    edges = [(1 << bit) + step for bit in range(33) for step in (-2, -1, 0, 1)]
+    pairs = np.array([(a, a + d) for a in edges for d in (-1, 0, 1, 2)], dtype=np.int64) % (1 << 32)
+    lines, indices = tb.sealed_lines(len(pairs))
+    lines["seq_len"], lines["max_tokens"] = pairs.T.astype(np.uint32)
+    await tb.apply(seal(lines, indices), indices)
+    await tb.finish_having_met("ACCEPTED")
+
+
+@cocotb.test()
+async def test_reset_drops_the_lines_under_check(dut: HierarchyObject) -> None:
+    """[LIFE-001] Lines that reset finds under check have no verdict; the next one has its own."""
+    tb = LineCheckTestbench(dut)
+    await tb.start()
+    for count in range(1, 4):
+        for cycles in range(3):
+            await tb.reset_after(*tb.sealed_lines(count), cycles)
+    await tb.apply(*tb.sealed_lines(20))
+    await tb.finish_having_met("ACCEPTED")

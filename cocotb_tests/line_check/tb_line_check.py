@@ -1,43 +1,99 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Testbench of the checks on a line: what stands at the pins, compared with the golden model."""
+"""Testbench of the checks on a line: verdicts, compared with the golden model."""
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
+import cocotb
 import numpy as np
 import numpy.typing as npt
 from cocotb.handle import HierarchyObject
+from cocotb.task import Task
 from cocotb.types import LogicArray
 from descring_model import contract, describe, seal, streams
 from descring_model.completion import execute
 from descring_model.lines import DESC_DTYPE, Lines, index_range, line_bytes
-from descring_vip.handles import read_bytes, read_int, signal
+from descring_vip.handles import is_high, read_bytes, read_int, signal
+from descring_vip.models.worker import CHANGED_FIELDS, crc_without, limit_comparisons
 from descring_vip.scoreboard import ValueChecker
 from descring_vip.stream.lines import join, split
-from descring_vip.testbench import CombinationalTestbench
+from descring_vip.testbench import Testbench
 
 Indices = npt.NDArray[np.uint32]
 
+_RESULTS = ("error_code_o", "stop_o", "kept_crc_o", "below_limit_o", "at_limit_o")
 
-class LineCheckTestbench(CombinationalTestbench):
-    """Line, index and mode in; error code and STOP out; compared when the case ends.
+
+class _Checked(NamedTuple):
+    """A line as the pins had it, with its index and mode."""
+
+    line: bytes
+    slot: int
+    required: bool
+
+
+class LineCheckTestbench(Testbench):
+    """Lines with index and mode in; error code, STOP and kept shares of the checksum out.
+
+    A verdict is due two cycles after its line, and in no other. Values are compared when the case
+    ends.
 
     Attributes:
         verdicts: how often each error code was expected; a case asserts that it met those it is
             about.
     """
 
-    def __init__(self, dut: HierarchyObject) -> None:
-        super().__init__(dut)
+    def __init__(self, dut: HierarchyObject, *, gaps: bool = False) -> None:
+        """With ``gaps`` random cycles without a line lie between the lines."""
+        super().__init__(dut, outputs=("valid_o", *_RESULTS))
+        self._gaps = gaps
+        self._valid_i = signal(dut, "valid_i")
         self._data = signal(dut, "data_i")
         self._index = signal(dut, "index_i")
         self._require = signal(dut, "require_checked_i")
-        self._error_code = signal(dut, "error_code_o")
-        self._stop = signal(dut, "stop_o")
-        self._checker = ValueChecker("verdict", self.context)
-        self.checkers.append(self._checker)
-        self._inputs: list[tuple[bytes, int, bool]] = []
-        self._outputs: list[tuple[int, int]] = []
+        self._valid_o = signal(dut, "valid_o")
+        self._results = [signal(dut, name) for name in _RESULTS]
+        self._checker = self.add_checker(ValueChecker("verdict", self.time.context))
+        # The lines of the two stages, the older one first.
+        self._stages: list[_Checked | None] = [None, None]
+        self._seen: list[tuple[_Checked, tuple[int, ...]]] = []
+        self._watcher: Task[None] | None = None
         self.verdicts: dict[int, int] = {}
+        for pin in (self._valid_i, self._data, self._index, self._require):
+            pin.value = 0
+
+    async def start(self) -> None:
+        """Start everything."""
+        self._watcher = cocotb.start_soon(self._watch())
+        await super().start()
+
+    def stop(self) -> None:
+        """Stop everything."""
+        if self._watcher is not None:
+            self._watcher.cancel()
+        super().stop()
+
+    async def _watch(self) -> None:
+        """Note each line and its verdict; fail on a verdict too many or too few."""
+        while True:
+            await self.time.edge()
+            if not is_high(self.time.reset_n):
+                self._stages = [None, None]
+                continue
+            delivered = is_high(self._valid_o)
+            due = self._stages.pop(0)
+            if delivered != (due is not None):
+                raise self._checker.fail(
+                    "a verdict without a line" if delivered else "no verdict for a line"
+                )
+            if due is not None:
+                self._seen.append((due, tuple(read_int(pin) for pin in self._results)))
+            taken = None
+            if is_high(self._valid_i):
+                line, index = read_bytes(self._data), read_int(self._index)
+                taken = _Checked(line, index, is_high(self._require))
+            self._stages.append(taken)
 
     # Stimulus.
 
@@ -76,25 +132,38 @@ class LineCheckTestbench(CombinationalTestbench):
         await self.apply(lines, index_range(first_index, count), require_checked=require_checked)
 
     async def apply(self, lines: Lines, indices: Indices, *, require_checked: bool = False) -> None:
-        """Put ``(n,)`` lines with ``(n,)`` indices through, and note what the pins show."""
+        """Put ``(n,)`` lines with ``(n,)`` indices through; the mode is that of all of them."""
+        if self._watcher is None:
+            await self.start()
         self._require.value = int(require_checked)
+        await self._drive(lines, indices)
+        await self.time.cycles(3)
+
+    async def reset_after(self, lines: Lines, indices: Indices, cycles: int) -> None:
+        """Put ``(n,)`` lines through, and reset ``cycles`` cycles after the last."""
+        await self._drive(lines, indices)
+        await self.time.cycles(cycles)
+        await self.reset()
+
+    async def _drive(self, lines: Lines, indices: Indices) -> None:
         for line, index in zip(split(lines), indices.tolist(), strict=True):
+            while self._gaps and self.rng.random() < 0.5:
+                self._valid_i.value = 0
+                await self.time.edge()
+            self._valid_i.value = 1
             self._data.value = LogicArray.from_bytes(line, byteorder="little")
             self._index.value = index
-            await self.settle()
-            self._inputs.append(
-                (read_bytes(self._data), read_int(self._index), bool(read_int(self._require)))
-            )
-            self._outputs.append((read_int(self._error_code), read_int(self._stop)))
+            await self.time.edge()
+        self._valid_i.value = 0
 
     # Judgement.
 
-    def finish(self) -> None:
-        """Compare every vector with the model, then report."""
+    async def finish(self) -> None:
+        """Compare every verdict with the model, then report."""
         self._compare()
-        super().finish()
+        await super().finish()
 
-    def finish_having_met(self, *names: str) -> None:
+    async def finish_having_met(self, *names: str) -> None:
         """Finish, and fail unless the model has answered with each of these error codes.
 
         ``ACCEPTED`` stands for no error.
@@ -104,13 +173,12 @@ class LineCheckTestbench(CombinationalTestbench):
             code = 0 if name == "ACCEPTED" else contract.ERROR_CODE[name]
             if not self.verdicts.get(code):
                 raise self._checker.fail(f"the case has met no {name}, which it is about")
-        super().finish()
+        await super().finish()
 
     def _compare(self) -> None:
-        inputs = self._inputs
-        lines = join([line for line, _, _ in inputs])
-        indices = np.array([index for _, index, _ in inputs], dtype=np.uint32)
-        required = np.array([mode for _, _, mode in inputs])
+        lines = join([given.line for given, _ in self._seen])
+        indices = np.array([given.slot for given, _ in self._seen], dtype=np.uint32)
+        required = np.array([given.required for given, _ in self._seen])
         flags = np.where(
             required,
             execute(lines, indices, require_checked=True)["flags"],
@@ -118,12 +186,20 @@ class LineCheckTestbench(CombinationalTestbench):
         )
         codes = (flags >> contract.ERROR_CODE_SHIFT).tolist()
         stops = (flags & contract.FLAG["STOPPED"] != 0).tolist()
-        for number, (code, stop) in enumerate(self._outputs):
+        kept = crc_without(lines, *CHANGED_FIELDS)
+        comparisons = np.transpose(limit_comparisons(lines)).tolist()
+        for number, (_, (code, stop, crc, *limits)) in enumerate(self._seen):
+            name = f"vector {number}, index {indices[number]}, {describe(lines[number])}, "
             self._checker.check(
-                f"vector {number}, index {indices[number]}, {describe(lines[number])}, "
-                "{stop_o, error_code_o}",
+                name + "{stop_o, error_code_o}",
                 expected=stops[number] << 8 | codes[number],
                 actual=stop << 8 | code,
                 digits=3,
             )
+            self._checker.check(name + "kept_crc_o", expected=kept[number], actual=crc)
+            for pin, expected, actual in zip(
+                _RESULTS[3:], comparisons[number], limits, strict=True
+            ):
+                self._checker.check(name + pin, expected=int(expected), actual=actual)
             self.verdicts[codes[number]] = self.verdicts.get(codes[number], 0) + 1
+        self._seen.clear()

@@ -10,6 +10,7 @@ from cocotb.types import LogicArray
 from descring_model.completion import seal_checked
 from descring_model.lines import Lines
 from descring_vip.handles import read_bytes, read_int, signal
+from descring_vip.models.worker import crc_without
 from descring_vip.scoreboard import ModelChecker
 from descring_vip.stream.lines import join, random_lines, split
 from descring_vip.testbench import CombinationalTestbench
@@ -18,11 +19,12 @@ Indices = npt.NDArray[np.uint32]
 
 
 class LineSealTestbench(CombinationalTestbench):
-    """Completion and index in, the line as it is posted out."""
+    """Completion, its checksum without the tag and index in, the line as it is posted out."""
 
     def __init__(self, dut: HierarchyObject) -> None:
         super().__init__(dut)
         self._data_i = signal(dut, "data_i")
+        self._crc = signal(dut, "crc_i")
         self._index = signal(dut, "index_i")
         self._data_o = signal(dut, "data_o")
         self._indices: list[int] = []
@@ -35,8 +37,10 @@ class LineSealTestbench(CombinationalTestbench):
 
     async def apply(self, lines: Lines, indices: Indices) -> None:
         """Put ``(n,)`` lines with ``(n,)`` indices through, and note what the pins show."""
-        for line, index in zip(split(lines), indices.tolist(), strict=True):
+        crcs = crc_without(lines, "checksum_or_cookie")
+        for line, crc, index in zip(split(lines), crcs, indices.tolist(), strict=True):
             self._data_i.value = LogicArray.from_bytes(line, byteorder="little")
+            self._crc.value = crc
             self._index.value = index
             await self.settle()
             self._indices.append(read_int(self._index))

@@ -21,7 +21,13 @@ from cocotb.triggers import RisingEdge
 from descring_model import contract
 from descring_model.lines import Lines
 from descring_vip.handles import is_high, parameter, signal
-from descring_vip.models.worker import verdicts_on, worker_answers
+from descring_vip.models.worker import (
+    CHANGED_FIELDS,
+    crc_without,
+    limit_comparisons,
+    verdicts_on,
+    worker_answers,
+)
 from descring_vip.resume import Resumer
 from descring_vip.scoreboard import Checker, ModelChecker, ValueChecker
 from descring_vip.stream.line_stream import Beat
@@ -32,11 +38,13 @@ OUTPUTS = (
     "ready_o",
     "valid_o",
     "data_o",
+    "crc_o",
     "tokens_o",
     "error_o",
     "halted_o",
     "busy_o",
 )
+_LINE_SIDES = ("error_code_i", "stop_i", "below_limit_i", "at_limit_i", "kept_crc_i")
 _PINS = (
     "enable_i",
     "resume_i",
@@ -89,7 +97,7 @@ class PoolTestbench(Testbench):
         super().__init__(dut, outputs=OUTPUTS)
         self.workers = parameter(dut, "WorkerCount")
         self.require_checked = require_checked
-        self.lines = self.add_driver(side=("error_code_i", "stop_i"))
+        self.lines = self.add_driver(side=_LINE_SIDES)
         self.completions = self.add_sink()
         self.resumer = Resumer(dut, self.time)
         self.pool = PoolState()
@@ -101,12 +109,12 @@ class PoolTestbench(Testbench):
         self._side_checker = self.add_checker(ValueChecker("tokens and errors", self.time.context))
         self._watched = Checker("pool state", self.time.context)
         self._error_codes: list[int] = []
-        self._sides: deque[tuple[int, int]] = deque()
+        self._sides: deque[tuple[int, int, int]] = deque()
         self._last_completion: bytes | None = None
         self._watcher: Task[None] | None = None
         incoming = self.add_monitor(into=True, side=("error_code_i",))
         incoming.add_callback(self._on_line)
-        outgoing = self.add_monitor(into=False, side=("tokens_o", "error_o"))
+        outgoing = self.add_monitor(into=False, side=("tokens_o", "error_o", "crc_o"))
         outgoing.add_callback(self._on_completion)
 
         self._enable = signal(dut, "enable_i")
@@ -114,7 +122,7 @@ class PoolTestbench(Testbench):
         self._pins = {name: signal(dut, name) for name in _PINS}
         self.enable(True)
         self._require_checked.value = int(require_checked)
-        for name in ("error_code_i", "stop_i"):
+        for name in _LINE_SIDES:
             signal(dut, name).value = 0
 
     # --- wiring ------------------------------------------------------------------------------
@@ -126,17 +134,21 @@ class PoolTestbench(Testbench):
     def _on_completion(self, beat: Beat) -> None:
         self.retired.append(beat.cycle)
         self._last_completion = beat.line
-        self._sides.append((beat.side["tokens_o"], beat.side["error_o"]))
+        self._sides.append((beat.side["tokens_o"], beat.side["error_o"], beat.side["crc_o"]))
         self._checker.observe(beat.line, beat.cycle)
 
     def _model(self, lines: Lines, first: int) -> Lines:
         """The completions, and on the way the comparison of what comes beside them."""
         codes = np.array(self._error_codes[first : first + len(lines)], dtype=np.uint8)
         answers = worker_answers(lines, codes, require_checked=self.require_checked)
-        for offset, tokens in enumerate(answers.tokens.tolist()):
-            actual_tokens, actual_error = self._sides.popleft()
+        checksums = crc_without(answers.completions, "checksum_or_cookie")
+        for offset, (tokens, crc) in enumerate(
+            zip(answers.tokens.tolist(), checksums, strict=True)
+        ):
+            actual_tokens, actual_error, actual_crc = self._sides.popleft()
             name = f"of line {first + offset}"
             self._side_checker.check(f"tokens_o {name}", expected=tokens, actual=actual_tokens)
+            self._side_checker.check(f"crc_o {name}", expected=crc, actual=actual_crc)
             self._side_checker.check(
                 f"error_o {name}", expected=int(codes[offset] != 0), actual=actual_error
             )
@@ -209,8 +221,17 @@ class PoolTestbench(Testbench):
     def send_judged(self, lines: Lines, error_codes: Sequence[int]) -> None:
         """Queue ``(n,)`` lines with the verdicts ``error_codes``, one for each."""
         stops = (lines["opcode"] == contract.OPCODE["STOP"]).tolist()
-        for line, code, stop in zip(split(lines), error_codes, stops, strict=True):
-            self.lines.send_soon([line], error_code_i=code, stop_i=int(stop and code == 0))
+        below, last = (pins.tolist() for pins in limit_comparisons(lines))
+        kept = crc_without(lines, *CHANGED_FIELDS)
+        for number, (line, code) in enumerate(zip(split(lines), error_codes, strict=True)):
+            self.lines.send_soon(
+                [line],
+                error_code_i=code,
+                stop_i=int(stops[number] and code == 0),
+                below_limit_i=int(below[number]),
+                at_limit_i=int(last[number]),
+                kept_crc_i=kept[number],
+            )
 
     async def resume_until_done(self, line: Lines) -> None:
         """Decode one rollout as a host does: resubmit each completion until it is DONE [DEC-005].

@@ -1,24 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What a worker's result changes in the line: the fields of the completion that differ.
-// Combinational.
+// The score of a length as float32, from a table. Combinational.
 //
-// Rules: OP-010, DEC-003, DEC-007, FLAG-000, FLAG-001, FLAG-011.
-//
-// The score is that of the final length, for REWARD and ROLLOUT alike.
+// Rules: OP-010, DEC-007.
 `default_nettype none
 
-module line_finish
-  import hw_desc_pkg::*;
-(
-    // What line_accept noted of the completion.
-    input wire logic [15:0] flags_i,
-    input wire logic        decodes_i,
-    // Result of the worker: the lowest byte of the final length; decoding pauses.
+module length_score (
+    // Lowest byte of the length; float32 bits of that byte divided by 255.
     input wire logic [ 7:0] length_i,
-    input wire logic        paused_i,
-    // Flags of the completion; float32 bits of the score, where the line is scored.
-    output logic     [15:0] flags_o,
     output logic     [31:0] score_o
 );
 
@@ -48,13 +37,6 @@ module line_finish
 
   // The exponent of 0.5 to just below 1, biased. No score has a sign.
   localparam logic [256*31-1:0] Scores = scores(8'd126);
-
-  always_comb begin
-    flags_o = flags_i;
-    if (decodes_i) begin
-      flags_o = flags_i | (paused_i ? FLAG_NEEDS_REWARD : FLAG_DONE);
-    end
-  end
 
   assign score_o = {1'b0, Scores[31*32'(length_i)+:31]};
 
