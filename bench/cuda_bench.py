@@ -30,6 +30,7 @@ from descring_model import DESC_DTYPE
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from common.report import Report, add_output
 from cuda_host import (
     MEMORY,
     PERIOD,
@@ -54,24 +55,28 @@ TURNS = 10
 CHUNK = 1024
 STEADY_SLOTS = 16384
 """Rings of 1 MiB, which stay in the caches of the host's cores."""
+PARTS = 100
+"""Of the round trips of a set: the median of each is a sample."""
 EDGES_NS = np.geomspace(500, 1e6, 400)
 
 
 class Bench:
-    """The measurements; ``rows`` collects what they gave."""
+    """The measurements; ``report`` collects what they gave."""
 
     def __init__(self, native: ctypes.CDLL, gpu: int, output: Path | None) -> None:
         import cupy
 
         self.cupy = cupy
-        self.output = output
         self.cpus = near_cpus(cupy, gpu)
         os.sched_setaffinity(0, self.cpus)
-        self.where = describe(cupy, gpu)
+        self.histograms: dict[str, list[int]] = {}
+        self.report = Report(
+            "cuda_bench", output, ("what", "slots", "workers", "rings", "host_threads"),
+            describe(cupy, gpu), edges_ns=[round(edge) for edge in EDGES_NS],
+            histograms=self.histograms,
+        )  # fmt: skip
         self.native = native
         self.gpu = gpu
-        self.rows: list[dict[str, Any]] = []
-        self.histograms: dict[str, list[int]] = {}
         program = baselines()
         self.module = cupy.RawModule(code=program, options=("-std=c++17",), backend="nvrtc")
         self.pinned = int(cupy.cuda.runtime.hostAlloc(4096, 3))
@@ -79,27 +84,16 @@ class Bench:
 
     def row(self, what: str, **values: Any) -> None:
         """Keep and print one result."""
-        self.rows.append({"what": what, **values})
-        print(what, json.dumps(values), flush=True)
-        self.save()
-
-    def save(self) -> None:
-        """Write what there is so far: a run that ends early has measured something all the same."""
-        if self.output:
-            report = {
-                "where": self.where,
-                "rows": self.rows,
-                "edges_ns": [round(edge) for edge in EDGES_NS],
-                "histograms": self.histograms,
-            }
-            self.output.write_text(json.dumps(report, indent=1) + "\n")
+        self.report.row(what=what, **values)
 
     def times(self, what: str, took: Times, **values: Any) -> None:
         """Keep and print a set of round trips."""
         self.histograms[what] = np.histogram(np.clip(took, *EDGES_NS[[0, -1]]), EDGES_NS)[
             0
         ].tolist()
-        self.row(what, **percentiles(took), **values)
+        parts = np.array_split(took, min(PARTS, len(took)))
+        slices = [float(np.median(part)) / 1e3 for part in parts]
+        self.row(what, **percentiles(took), each_part_p50_us=slices, **values)
 
     def pingpong(self, samples: int) -> Times:
         """(a) a flag of four bytes to a spinning kernel and back."""
@@ -304,7 +298,7 @@ class Bench:
 def main() -> int:
     """Run what was asked for."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("-o", "--output", type=Path, help="write the figures there as JSON")
+    add_output(parser)
     parser.add_argument("--samples", type=int, default=100_000)
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--verify", type=int, default=0, metavar="LINES")
@@ -318,7 +312,7 @@ def main() -> int:
         return 0
     with tempfile.TemporaryDirectory() as folder:
         bench = Bench(build_native(Path(folder)), options.gpu, options.output)
-        print(json.dumps(bench.where), flush=True)
+        print(json.dumps(bench.report.origin), flush=True)
         bench.round_trips(options.samples)
         bench.times(
             "throughput shape, native, plain",

@@ -4,9 +4,7 @@
 from __future__ import annotations
 
 import ctypes
-import datetime
 import os
-import platform
 import re
 import subprocess
 import sys
@@ -24,6 +22,7 @@ from descring_cuda.machine import CupyMachine
 from descring_host import CommandQueue, DeviceError
 from descring_host.native import ffi
 from descring_model import DESC_DTYPE, Lines, complete, contract, streams
+from descring_sim.bench import results
 
 ROOT = Path(__file__).resolve().parents[1]
 NATIVE = ROOT / "host" / "native"
@@ -173,7 +172,7 @@ def steadiness(at_ns: npt.NDArray[np.uint64], done: npt.NDArray[np.uint64]) -> d
         "lines_per_s": round(float(rates.mean())),
         "least_per_s": round(float(rates.min())),
         "variation_percent": round(float(rates.std() / rates.mean() * 100), 2),
-        "each_second": [round(float(rate)) for rate in rates],
+        "each_second_lines_per_s": [round(float(rate)) for rate in rates],
     }
 
 
@@ -189,15 +188,10 @@ def describe(cupy: Any, gpu: int) -> dict[str, Any]:
     properties = cupy.cuda.runtime.getDeviceProperties(gpu)
     query = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader", "-i", str(gpu)]
     driver = subprocess.run(query, capture_output=True, text=True, check=True).stdout.strip()
-    cpu = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line]
     return {
-        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "commit": os.environ.get("DESCRING_COMMIT", "unknown"),
+        **results.origin("bench", "cuda", "host", "pymodel"),
         "gpu": properties["name"].decode(),
         "driver": driver,
         "cuda": cupy.cuda.runtime.runtimeGetVersion(),
         "cupy": cupy.__version__,
-        "cpu": cpu[0].split(":")[1].strip() if cpu else platform.machine(),
-        "cores": os.cpu_count(),
-        "contract": f"{contract.CONTRACT_HASH:08x}",
     }

@@ -6,12 +6,12 @@ cuda_plot.py IN.json OUT   writes OUT.png and OUT.svg
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
+from descring_sim.bench import results
 
 mpl.use("Agg")
 from matplotlib import pyplot as plt
@@ -24,8 +24,8 @@ def main() -> int:
     if len(sys.argv) != 3:
         print(__doc__, file=sys.stderr)
         return 2
-    report = json.loads(Path(sys.argv[1]).read_text())
-    where = report["where"]
+    found = results.read(Path(sys.argv[1]))
+    where, report = found.origin, found.details
     figure, (left, right) = plt.subplots(1, 2, figsize=(12, 4.5), constrained_layout=True)
     edges = np.array(report["edges_ns"]) / 1e3
     for what, counts in report["histograms"].items():
@@ -38,8 +38,8 @@ def main() -> int:
     left.grid(alpha=0.3)
     left.legend(fontsize=8, loc="lower right")
     for row in report["rows"]:
-        if len(row.get("each_second", ())) > 5:
-            rates = np.array(row["each_second"]) / 1e6
+        if len(row.get("each_second_lines_per_s", ())) > 5:
+            rates = np.array(row["each_second_lines_per_s"]) / 1e6
             label = f"{row['what']}, {row['slots']} slots"
             right.plot(np.arange(1, len(rates) + 1), rates, label=label)
     right.axhline(150, color="grey", linestyle=":", linewidth=1)

@@ -116,7 +116,7 @@ class Profile:
         watcher.join()
         found = np.zeros(len(STAGES) + 1, dtype=np.uint64)
         self.runtime.memcpy(found.ctypes.data, self.sums, found.nbytes, 2)
-        measured = self.bench.rows[-1]
+        measured = self.bench.report.rows[-1]
         rounds = int(found[-1])
         each = found[:-1] / rounds
         row = {
@@ -224,7 +224,7 @@ def main() -> int:
         profile.use(with_clocks(profile.sums))
         for rings in RINGS:
             profile.rings(rings)
-        report = {"where": bench.where, "copies": copies, "rings": profile.rows}
+        report = {"where": bench.report.origin, "copies": copies, "rings": profile.rows}
     if options.out:
         Path(f"{options.out}.json").write_text(json.dumps(report, indent=1) + "\n")
         draw(report, options.out)

@@ -12,7 +12,6 @@ Run: python bench/engine_bench.py --json docs/results/engine.json
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -20,13 +19,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from common.stamp import stamp
 from descring_host.engine import NativeEngine
 from descring_model.engine import contract
 from descring_model.engine.attention import attend
 from descring_model.engine.batch import Batch
 from descring_model.engine.interface import Engine
 from descring_model.engine.model import ModelEngine
+from descring_sim.bench import results
 from host_bench import report
 
 Row = dict[str, Any]
@@ -93,6 +92,7 @@ def attention(tokens: int, rounds: int) -> Row:
         "tokens": tokens,
         "kernels": engines["best"].kernels,
         "gb_per_s": {name: round(moved / min(values), 2) for name, values in took.items()},
+        "cpu_seconds": took,
         "of_memcpy": round(min(took["memcpy"]) / min(took["native"]), 2),
         "of_memcpy_median": round(statistics.median(ratios), 2),
     }
@@ -109,6 +109,7 @@ def rollouts(count: int, prompt: int, end: int, rounds: int) -> Row:
     }
     made = count * (end - prompt)
     rates: dict[str, float] = {}
+    seconds: dict[str, list[float]] = {}
     expected = b""
     for name, engine in reversed(engines.items()):
         took = []
@@ -120,12 +121,14 @@ def rollouts(count: int, prompt: int, end: int, rounds: int) -> Row:
             if bytes(batch.arena) != expected:
                 raise AssertionError(f"{name}: another arena than the golden model's")
         rates[name] = round(made / min(took))
+        seconds[name] = took
     return {
         "what": "tokens",
         "rollouts": count,
         "prompt": prompt,
         "end": end,
         "tokens_per_s": rates,
+        "cpu_seconds": seconds,
         "of_numpy": round(rates["native"] / rates["NumPy"], 1),
     }
 
@@ -162,7 +165,7 @@ def main() -> None:
     options = parser.parse_args()
     if options.rounds < 1:
         parser.error(f"--rounds: expected 1 or more, got {options.rounds}")
-    origin = stamp("host", "bench", "pymodel")
+    origin = results.origin("host", "bench", "pymodel")
     rows: list[Row] = []
     for tokens in CONTEXTS:
         report(f"attention over {tokens} tokens")
@@ -172,7 +175,10 @@ def main() -> None:
         rows.append(rollouts(count, prompt, end, options.rounds))
     print(table(rows))
     if options.json:
-        options.json.write_text(json.dumps({**origin, "aim": AIM, "rows": rows}, indent=1) + "\n")
+        raw = [{**row, "gb_per_s": None, "tokens_per_s": None} for row in rows]
+        figures = results.figures_of_numbers(raw, ("what", "tokens", "rollouts", "end"))
+        details = {"aim": AIM, "rows": rows}
+        results.write(options.json, results.Results("engine_bench", figures, origin, details))
 
 
 if __name__ == "__main__":

@@ -28,39 +28,38 @@ from descring_model.engine.records import ROLLOUT_DTYPE
 from descring_model.engine.sampling import sample
 from descring_model.engine.state import logits
 from descring_model.engine.weights import weights
+from descring_sim.bench.results import Measured
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from common.report import Report, add_output
 from cuda_host import describe
 from engine_load import Baselines, Load, median_us
 
 ATTENTION = ((4096, 512), (4096, 4096), (64, 32768), (8192, 32), (64, 4096), (256, 512))
 GOLDEN_TOKENS = 16384
 """Tokens of all rollouts whose attention the golden model makes, about."""
+LABELS = ("what", "task_blocks", "temperature", "top_k", "top_p")
+"""What names a figure."""
 
 
 class Bench:
-    """The measurements; ``rows`` collects what they gave."""
+    """The measurements; ``report`` collects what they gave."""
 
     def __init__(self, gpu: int, output: Path | None) -> None:
         self.machine = CupyMachine(gpu)
-        self.where = describe(self.machine.cupy, gpu)
         self.engine = CudaEngine(machine=self.machine)
         self.baselines = Baselines(self.machine)
-        self.output = output
-        self.rows: list[dict[str, Any]] = []
         attention = self.machine.function("hwe_attention")
-        self.where["attention_registers"] = attention.attributes["num_regs"]
-        self.where["attention_blocks"] = self.machine.blocks
+        self.report = Report(
+            "engine_cuda", output, LABELS, describe(self.machine.cupy, gpu),
+            attention_registers=attention.attributes["num_regs"],
+            attention_blocks=self.machine.blocks,
+        )  # fmt: skip
 
     def row(self, what: str, **values: Any) -> None:
         """Keep and print one result, and write all there are."""
-        rounded = {k: float(f"{v:.4g}") if isinstance(v, float) else v for k, v in values.items()}
-        self.rows.append({"what": what, **rounded})
-        print(what, json.dumps(rounded), flush=True)
-        if self.output:
-            text = json.dumps({"where": self.where, "rows": self.rows}, indent=1)
-            self.output.write_text(text + "\n")
+        self.report.row(what=what, **values)
 
     def attention(self, count: int, length: int, task_blocks: int) -> None:
         """Attention of one step against reading the same bytes, and against a free order."""
@@ -255,7 +254,7 @@ class Bench:
             end.record()
             end.synchronize()
             times.append(start.elapsed_time(end) * 1e3)
-        self.row(f"PyTorch SDPA {count} x {length}, contiguous", us=float(np.median(times[3:])))
+        self.row(f"PyTorch SDPA {count} x {length}, contiguous", us=Measured(times[3:]))
         del k, v, q
         torch.cuda.empty_cache()
 
@@ -263,7 +262,7 @@ class Bench:
 def main() -> int:
     """Run what was asked for."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("-o", "--output", type=Path, help="write the figures there as JSON")
+    add_output(parser)
     parser.add_argument("--gpu", type=int, default=0)
     parser.add_argument("--only", default="attention,step,vocabulary,torch", help="comma-separated")
     options = parser.parse_args()
@@ -272,7 +271,7 @@ def main() -> int:
     except DeviceError as error:
         print(f"bench/engine_cuda.py: nothing measured: {error}", file=sys.stderr)
         return 0
-    print(json.dumps(bench.where), flush=True)
+    print(json.dumps(bench.report.origin), flush=True)
     parts = options.only.split(",")
     if "attention" in parts:
         for count, length in ATTENTION:

@@ -16,6 +16,7 @@ from descring_cuda.machine import CupyMachine
 from descring_model.engine import contract
 from descring_model.engine.batch import padded
 from descring_model.engine.records import ROLLOUT_DTYPE
+from descring_sim.bench import results
 
 BASELINES = Path(__file__).parent / "cuda" / "engine_baselines.cu"
 BLOCK = contract.BLOCK_BYTES
@@ -58,7 +59,7 @@ def median_us(
     work: Callable[[], None],
     before: Callable[[], None] = lambda: None,
     repeats: int = REPEATS,
-) -> float:
+) -> results.Measured:
     """Median of the time of ``work`` in microseconds, by events."""
     events = machine.cupy.cuda
     start, end = events.Event(), events.Event()
@@ -70,7 +71,7 @@ def median_us(
         end.record(machine.stream)
         end.synchronize()
         times.append(events.get_elapsed_time(start, end) * 1e3)
-    return float(np.median(times[3:]))
+    return results.Measured(times[3:])
 
 
 class Load:
@@ -115,7 +116,7 @@ class Load:
         own[:, starts[3] : starts[3] + 4 * each] = self.maps.view(np.uint8)
         self.records = records
         self._tokens_at = int(starts[2])
-        self._own_bytes, self._step = own.nbytes, step
+        self._step = step
         self.arena = self.machine.allocate(self.kv_bytes + own.nbytes)
         baselines.fill(self.arena, self.kv_bytes, count ^ length)
         self.machine.write(self.arena + self.kv_bytes, own.reshape(-1))

@@ -9,10 +9,10 @@ nothing.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from descring_cuda import CudaEngine, ResidentDevice, layout
 from descring_cuda.engine import Seats, tasks_of
 from descring_cuda.machine import CupyMachine
 from descring_host import CommandQueue
-from descring_model import DESC_DTYPE, complete
+from descring_model import DESC_DTYPE, Lines, complete
 from descring_model import contract as lines_contract
 from descring_model.engine import contract
 from descring_model.engine.batch import Batch
@@ -31,6 +31,7 @@ from descring_model.engine.model import ModelEngine
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from common.report import Report, add_output
 from cuda_host import describe, machine_or_end
 
 Run = tuple[float, int, npt.NDArray[np.uint8]]
@@ -67,13 +68,33 @@ class Arena:
                 raise SystemExit(f"rollout {place} is not the golden model's")
 
 
-def resident(engine: CudaEngine, arena: Arena, seats: int) -> Run:
-    """Seconds, steps and the arena of all rollouts through the ring, a line each."""
+class Times:
+    """When each rollout was handed over, and when the host saw its end; seconds of a clock."""
+
+    def __init__(self, count: int) -> None:
+        self.handed, self.seen = np.zeros(count), np.zeros(count)
+
+    @property
+    def each(self) -> npt.NDArray[np.float64]:
+        """Seconds of each rollout."""
+        return self.seen - self.handed
+
+
+def rollout_lines(arena: Arena) -> Lines:
+    """A line for each rollout; ``user_data`` is its number."""
     count = len(arena.ends)
     lines = np.zeros(count, dtype=DESC_DTYPE)
     lines["opcode"] = lines_contract.OPCODE["ROLLOUT"]
     lines["kv_offset"], lines["max_tokens"] = arena.batch.offsets, arena.ends
-    lines["rollout_id"] = np.arange(count) & 0xFFFF
+    lines["user_data"] = np.arange(count)
+    return lines
+
+
+@contextmanager
+def opened(
+    engine: CudaEngine, arena: Arena, seats: int
+) -> Iterator[tuple[ResidentDevice, CommandQueue]]:
+    """A resident device with the arena on it, and a queue."""
     longest = int(arena.ends.max())
     with (
         ResidentDevice(
@@ -82,22 +103,45 @@ def resident(engine: CudaEngine, arena: Arena, seats: int) -> Run:
         CommandQueue(device, cmd_slots=16384, done_slots=16384, timeout_s=120.0) as queue,
     ):
         device.write_arena(0, arena.bytes)
+        yield device, queue
+
+
+def read_arena(device: ResidentDevice, arena: Arena) -> npt.NDArray[np.uint8]:
+    """The arena as the device has it; ends the program if a rollout was refused."""
+    if device.failures():
+        raise SystemExit(f"{device.failures()}")
+    found = np.empty_like(arena.bytes)
+    device.read_arena(0, found)
+    return found
+
+
+def resident(engine: CudaEngine, arena: Arena, seats: int) -> Run:
+    """Seconds, steps and the arena of all rollouts through the ring, a line each."""
+    lines = rollout_lines(arena)
+    with opened(engine, arena, seats) as (device, queue):
         before = device.steps
         start = time.perf_counter()
         got = queue.exchange(lines)
         took = time.perf_counter() - start
         steps = device.steps - before
-        if got.tobytes() != complete(lines).tobytes() or device.failures():
-            raise SystemExit(f"wrong completions, or {device.failures()}")
-        found = np.empty_like(arena.bytes)
-        device.read_arena(0, found)
-    return took, steps, found
+        if got.tobytes() != complete(lines).tobytes():
+            raise SystemExit("wrong completions")
+        return took, steps, read_arena(device, arena)
 
 
-def graph(engine: CudaEngine, arena: Arena, seats: int, *, refill: int, replay: bool = True) -> Run:
+def graph(
+    engine: CudaEngine,
+    arena: Arena,
+    seats: int,
+    *,
+    refill: int,
+    replay: bool = True,
+    times: Times | None = None,
+) -> Run:
     """The same by replays of a step: the host reads the seats every ``refill`` steps.
 
-    ``refill`` 0 is static batches: all seats are filled together once all are done.
+    ``refill`` 0 is static batches: all seats are filled together once all are done. ``times`` gets
+    those of each rollout.
     """
     machine = engine.machine
     assert isinstance(machine, CupyMachine)
@@ -108,21 +152,31 @@ def graph(engine: CudaEngine, arena: Arena, seats: int, *, refill: int, replay: 
     place = engine.seats(address, len(arena.bytes), seats, room * seats)
     every = refill or 16
     work = place.step if not replay else machine.repeated(place.step)
-    steps, next_rollout, count = 0, 0, len(arena.ends)
+    steps, following, count = 0, 0, len(arena.ends)
     table = np.zeros(seats, dtype=layout.SEAT_DTYPE)
     table["task_room"], table["first_task"] = room, np.arange(seats) * room
+    holds = np.full(seats, -1)
     machine.synchronize()
     start = time.perf_counter()
     first = True
     while True:
-        free = np.flatnonzero((table["state"] == layout.SEAT_FREE) | (table["state"] == 3))
-        if next_rollout == count and len(free) == seats:
+        free = np.flatnonzero(
+            (table["state"] == layout.SEAT_FREE) | (table["state"] == layout.SEAT_DONE)
+        )
+        if times is not None:
+            done = holds[free]
+            times.seen[done[done >= 0]] = time.perf_counter()
+            holds[free] = -1
+        if following == count and len(free) == seats:
             break
-        if next_rollout < count and (refill or len(free) == seats):
-            some = free[: count - next_rollout]
-            chosen = slice(next_rollout, next_rollout + len(some))
+        if following < count and len(free) and (refill or len(free) == seats):
+            some = free[: count - following]
+            chosen = slice(following, following + len(some))
+            if times is not None:
+                times.handed[chosen] = time.perf_counter()
+                holds[some] = np.arange(following, following + len(some))
             fill(place, table, some, arena.batch.offsets[chosen], arena.ends[chosen])
-            next_rollout += len(some)
+            following += len(some)
             if first:
                 place.finish()
                 first = False
@@ -155,11 +209,10 @@ def fill(
 def main() -> int:
     """Run every load by every way."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("-o", "--output", type=Path, help="write the figures there as JSON")
+    add_output(parser)
     options = parser.parse_args()
     machine = machine_or_end(Path(__file__).name)
-    where = describe(machine.cupy, 0)
-    rows: list[dict[str, Any]] = []
+    report = Report("engine_resident", options.output, ("load", "way"), describe(machine.cupy, 0))
     rng = np.random.default_rng(11)
     skewed = np.clip(np.exp(rng.normal(5.0, 0.8, 4096)), 20, 1000).astype(np.uint32) + 16
     loads = {
@@ -193,17 +246,12 @@ def main() -> int:
                         arena.check_golden(found)
                     elif found.tobytes() != first.tobytes():
                         raise SystemExit(f"{name}: {way} differs from the first way")
-                row = {
-                    "load": name, "way": way, "seconds": [round(item, 5) for item in took],
-                    "steps": steps, "us_a_step": round(min(took) / max(steps, 1) * 1e6, 1),
-                    "million_tokens_per_s": round(arena.made / min(took) / 1e6, 3),
-                    "tokens": arena.made, "differences": 0,
-                }  # fmt: skip
-                rows.append(row)
-                print(json.dumps(row), flush=True)
-                if options.output:
-                    text = json.dumps({"where": where, "rows": rows}, indent=1)
-                    options.output.write_text(text + "\n")
+                report.row(
+                    load=name, way=way, seconds=took, steps=steps,
+                    us_a_step=min(took) / max(steps, 1) * 1e6,
+                    million_tokens_per_s=arena.made / min(took) / 1e6,
+                    tokens=arena.made, differences=0,
+                )  # fmt: skip
     return 0
 
 

@@ -22,6 +22,7 @@ from descring_model.engine import contract
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from common.report import Report, add_output
 from cuda_host import describe, machine_or_end
 from engine_load import Baselines, Load, median_us
 
@@ -69,13 +70,15 @@ class Staged:
 def main() -> int:
     """Measure every shape at every depth."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("-o", "--output", type=Path, help="write the figures there as JSON")
+    add_output(parser)
     options = parser.parse_args()
     machine = machine_or_end(Path(__file__).name)
     baselines, staged = Baselines(machine), Staged(machine)
-    where = {**describe(machine.cupy, 0), "blocks": staged.blocks, "registers": staged.registers}
     print(json.dumps({"blocks": staged.blocks, "registers": staged.registers}), flush=True)
-    rows: list[dict[str, Any]] = []
+    report = Report(
+        "engine_staging", options.output, ("shape",), describe(machine.cupy, 0),
+        blocks=staged.blocks, registers=staged.registers,
+    )  # fmt: skip
     with CudaEngine(machine=machine) as engine:
         for count, length in SHAPES:
             task_blocks = 8 if count * length >= 1 << 20 else 2
@@ -102,19 +105,13 @@ def main() -> int:
                     functools.partial(staged.attend, depth, load.seats.engine),
                     load.rewind_tasks,
                 )
-            row = {
-                "shape": f"{count} x {length}", "task_blocks": task_blocks,
-                "plain_us": round(plain, 2), "sweep_us": round(sweep, 2),
-                "staged_us": {depth: round(took, 2) for depth, took in times.items()},
-                "of_plain": {depth: round(plain / took, 3) for depth, took in times.items()},
-                "words_compared": len(DEPTHS) * expected.size, "differences": 0,
-            }  # fmt: skip
-            rows.append(row)
-            print(json.dumps(row), flush=True)
+            report.row(
+                shape=f"{count} x {length}", task_blocks=task_blocks, plain_us=plain,
+                sweep_us=sweep, staged_us=times,
+                of_plain={depth: plain / took for depth, took in times.items()},
+                words_compared=len(DEPTHS) * expected.size, differences=0,
+            )  # fmt: skip
             load.close()
-            if options.output:
-                text = json.dumps({"where": where, "rows": rows}, indent=1)
-                options.output.write_text(text + "\n")
     return 0
 
 

@@ -22,6 +22,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from descring_sim.bench import results
 from host_table import PEER, STAND_IN, cpu_pair, machine
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -120,7 +121,11 @@ def main() -> None:
     for name, row in result["variants"].items():
         print(f"{name:10}", *(f"{field} {value}" for field, value in row.items()))
     if options.json:
-        options.json.write_text(json.dumps(result, indent=1) + "\n")
+        rows = [{"program": name, **row} for name, found in result["rows"].items() for row in found]
+        figures = results.figures_of_numbers(rows, ("program", "what", "batch"))
+        origin = {**results.origin("host", "bench"), **where}
+        details = {key: value for key, value in result.items() if key != "rows"}
+        results.write(options.json, results.Results("gather_variants", figures, origin, details))
 
 
 if __name__ == "__main__":

@@ -24,9 +24,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from common.stamp import ROOT, stamp
+from common.stamp import ROOT
 from descring_host import CommandQueue, CpuDevice, Device, open_device
 from descring_model import Lines, complete, streams
+from descring_sim.bench import results
 
 NATIVE = ROOT / "host" / "native"
 BENCH = ROOT / "bench" / "native"
@@ -226,7 +227,7 @@ def section_native(options: argparse.Namespace) -> list[Result]:
         for number in range(options.rounds):
             report(f"native, round {number + 1} of {options.rounds}")
             rows += run("rings", options.lines) + run("queue", options.lines)
-    return merge(rows)
+    return rows
 
 
 def section_latency(options: argparse.Namespace) -> list[Result]:
@@ -269,7 +270,7 @@ def section_python(options: argparse.Namespace) -> list[Result]:
             value = batched(device, stream[:count], expected[:count], 4096)
         what = "submit and poll, golden model, Python"
         rows.append({"what": what, "batch": 4096, "lines_per_s": value})
-    return merge(rows)
+    return rows
 
 
 def section_python_latency(options: argparse.Namespace) -> list[Result]:
@@ -335,18 +336,22 @@ def main() -> None:
     options = parser.parse_args()
     if options.lines < 4096 or options.samples < 1000 or options.rounds < 1:
         parser.error("expected lines >= 4096, samples >= 1000, rounds >= 1")
-    known: Result = {}
-    if options.json and options.json.exists():
-        known = json.loads(options.json.read_text())
+    sections: dict[str, Result] = {}
+    figures: list[results.Figure] = []
     for name in options.only or SECTIONS:
         before = round(os.getloadavg()[0], 2)
-        rows = SECTIONS[name](options)
-        known[name] = {**stamp("host", "bench"), "load_before": before, "rows": rows}
+        raw = SECTIONS[name](options)
+        rows = merge(raw)
+        origin = results.origin("host", "bench")
+        sections[name] = {**origin, "load_before": before, "rows": rows}
+        named = [{"section": name, **row} for row in raw]
+        figures += results.figures_of_numbers(named, ("section", "what", "batch"))
         print(
             f"{name}: {(SECTIONS[name].__doc__ or '').splitlines()[0]}\n{table(rows)}", flush=True
         )
         if options.json:
-            options.json.write_text(json.dumps(known, indent=1) + "\n")
+            found = results.Results("host_bench", tuple(figures), origin, {"sections": sections})
+            results.write(options.json, found)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ a GPU it measures nothing.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import time
 from contextlib import ExitStack
@@ -23,6 +22,7 @@ from descring_rollouts import Runtime, Sampling, open_engine
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from common.report import Report, add_output
 from cuda_host import describe
 
 GROUPS, SAMPLES, NEW_TOKENS = 96, 16, 96
@@ -35,7 +35,7 @@ OPTIONS: dict[str, Any] = {
 def main() -> int:
     """Run each way twice; the quicker one counts."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("-o", "--output", type=Path, help="write the figures there as JSON")
+    add_output(parser)
     options = parser.parse_args()
     try:
         cupy = import_cupy()
@@ -54,7 +54,7 @@ def main() -> int:
             ["cpu"] * gpus + ["cpu", "model"], [*range(gpus), "native", "model"],
         ),
     }  # fmt: skip
-    rows = []
+    report = Report("rollouts_gpus", options.output, ("way",), describe(cupy, 0), gpus=gpus)
     expected: tuple[bytes, bytes] | None = None
     for way, (names, engines) in ways.items():
         seconds = []
@@ -80,17 +80,11 @@ def main() -> int:
                 expected = found
             if found != expected or runtime.losses:
                 raise SystemExit(f"{way}: other bytes than the native engine's, {runtime.losses}")
-        row = {
-            "way": way, "seconds": [round(item, 3) for item in seconds], "groups": groups,
-            "rollouts": GROUPS * SAMPLES, "tokens": int(new.sum()),
-            "thousand_tokens_per_s": round(int(new.sum()) / min(seconds) / 1e3, 1),
-            "bytes_compared": sum(map(len, found)), "differences": 0,
-        }  # fmt: skip
-        rows.append(row)
-        print(json.dumps(row), flush=True)
-    if options.output:
-        text = {"where": describe(cupy, 0), "gpus": gpus, "rows": rows}
-        options.output.write_text(json.dumps(text, indent=1) + "\n")
+        report.row(
+            way=way, seconds=seconds, groups=groups, rollouts=GROUPS * SAMPLES,
+            tokens=int(new.sum()), thousand_tokens_per_s=int(new.sum()) / min(seconds) / 1e3,
+            bytes_compared=sum(map(len, found)), differences=0,
+        )  # fmt: skip
     return 0
 
 

@@ -16,7 +16,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from common.stamp import ROOT, stamp
+from common.stamp import ROOT
+from descring_sim.bench import results
 from descring_sim.cosim import runner
 from descring_sim.support.markdown import table
 
@@ -121,7 +122,7 @@ rate.
 
 def write(measured: dict[str, Figures]) -> None:
     """Write the page and its figures into docs/results."""
-    origin = stamp("rtl", "bench", "cocotb_tests", "sim")
+    origin = results.origin("rtl", "bench", "cocotb_tests", "sim")
     folder = ROOT / "docs" / "results"
     page = _PAGE.format(
         date=origin["date"],
@@ -131,9 +132,11 @@ def write(measured: dict[str, Figures]) -> None:
         rows=rows(measured),
     )
     (folder / "shell-throughput.md").write_text(page, encoding="utf-8")
-    # Cycles do not depend on the machine, so it is not recorded.
-    data = {"date": origin["date"], "commit": origin["commit"], "figures": measured}
-    (folder / "shell-throughput.json").write_text(json.dumps(data, indent=1) + "\n", "utf-8")
+    raw = [{"configuration": name, **row} for name, found in measured.items() for row in found]
+    labels = ("configuration", "latency", "tokens", "publish")
+    figures = results.figures_of_numbers(raw, labels)
+    found = results.Results("shell_throughput", figures, origin, {"rates": measured})
+    results.write(folder / "shell-throughput.json", found)
 
 
 def main() -> None:

@@ -26,8 +26,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from common.stamp import stamp
+from common.report import add_output
 from descring_model import DESC_DTYPE, Lines, complete, contract, first_difference, streams
+from descring_sim.bench import results
 from descring_sim.cosim import simulators
 from descring_sim.protocol.stream import StreamRequest
 from descring_sim.replay.registry import open_backend
@@ -88,6 +89,7 @@ def median_rates(ways: dict[str, Callable[[], tuple[int, float]]], repeats: int)
             "per_s": round(statistics.median(values)),
             "min": round(min(values)),
             "max": round(max(values)),
+            "runs": [round(value) for value in values],
         }
         for name, values in rates.items()
     }
@@ -179,6 +181,20 @@ def against_cocotb(count: int, repeats: int) -> dict[str, Any]:
     return {"profile": "mixed", "lines": rates, "ratio": ratios}
 
 
+def figures(report: dict[str, Any]) -> tuple[results.Figure, ...]:
+    """The runs of each way."""
+    rows = [
+        {"way": way, "tokens": part["tokens"], "descriptors_per_s": rate["runs"]}
+        for part in report["bridge"]
+        for way, rate in part["descriptors"].items()
+    ]
+    rows += [
+        {"way": way, "profile": report["cocotb"]["profile"], "lines_per_s": rate["runs"]}
+        for way, rate in report.get("cocotb", {}).get("lines", {}).items()
+    ]
+    return results.figures_of_numbers(rows, ("way", "profile", "tokens"))
+
+
 def main() -> int:
     """Measure, check, and print; the exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -186,6 +202,7 @@ def main() -> int:
     parser.add_argument("--cocotb-count", type=int, default=3_000, help="lines for the simulators")
     parser.add_argument("--repeats", type=int, default=5, help="runs of each way")
     parser.add_argument("--skip-cocotb", action="store_true")
+    add_output(parser)
     options = parser.parse_args()
     if min(options.count, options.repeats) < 1 or options.cocotb_count < 1000:
         parser.error("--count and --repeats must be 1 or more, --cocotb-count 1000 or more")
@@ -193,7 +210,6 @@ def main() -> int:
     try:
         stand_in = build_stand_in(folder)
         report: dict[str, Any] = {
-            **stamp("rtl", "sim", "bench"),
             "verilator": simulators.find("verilator").version,
             "compiler": build.compiler().version,
             "workers": WORKERS,
@@ -210,6 +226,10 @@ def main() -> int:
     finally:
         shutil.rmtree(folder)
     print(json.dumps(report, indent=2))
+    if options.output:
+        origin = results.origin("rtl", "sim", "bench")
+        found = results.Results("verilated_bench", figures(report), origin, report)
+        results.write(options.output, found)
     return 0
 
 

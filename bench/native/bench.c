@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Clocks, CPUs and rows of the native measurements.
+// Clocks, memory, CPUs and rows of the native measurements.
 #define _GNU_SOURCE
 #include "bench.h"
 
@@ -23,6 +23,15 @@ void fail(const char *what, uint32_t at) {
   exit(1);
 }
 
+void *zeroed(size_t bytes) {
+  const size_t whole = (bytes + HW_CACHE_LINE_BYTES - 1) / HW_CACHE_LINE_BYTES * HW_CACHE_LINE_BYTES;
+  void *memory = aligned_alloc(HW_CACHE_LINE_BYTES, whole);
+  if (!memory) {
+    fail("no memory", 0);
+  }
+  return memset(memory, 0, whole);
+}
+
 static cpu_set_t all;
 
 static void learn_cpus(void) { sched_getaffinity(0, sizeof all, &all); }
@@ -43,6 +52,10 @@ void run_on(int which) {
 
 void print_rate(const char *what, uint32_t batch, double lines_per_s) {
   printf("{\"what\": \"%s\", \"batch\": %u, \"lines_per_s\": %.0f}\n", what, batch, lines_per_s);
+}
+
+void print_ns(const char *what, const char *detail, double ns) {
+  printf("{\"what\": \"%s\", \"case\": \"%s\", \"ns\": %.2f}\n", what, detail, ns);
 }
 
 static int by_size(const void *left, const void *right) {

@@ -16,6 +16,7 @@ enum { BATCH_MAX = 4096, SAMPLES_MAX = 1 << 20 };
 double seconds(void);
 double cpu_seconds(void);  // of this thread: what another program takes from the CPU does not count
 void fail(const char *what, uint32_t at) __attribute__((noreturn));
+void *zeroed(size_t bytes);  // on a cache line of its own, for free()
 
 // Run this thread, and those it starts from now on, on the first (0) or second (1) CPU of those that
 // the program may use.
@@ -59,6 +60,7 @@ static inline void give_way(uint32_t *spins) {
 }
 
 void print_rate(const char *what, uint32_t batch, double lines_per_s);
+void print_ns(const char *what, const char *detail, double ns);
 // Sorts the samples, nanoseconds; batch 0: the row has none.
 void print_times(const char *what, uint32_t batch, uint64_t *took, uint32_t samples);
 
@@ -93,8 +95,7 @@ void measure_one(uint32_t lines);
 void measure_round_trips(uint32_t samples, uint32_t batch, place_t place);
 void measure_wakes(uint32_t samples, place_t place);
 
-// rollouts.c: the parts of the rollout core, each beside the plain way to do the same.
-void print_ns(const char *what, const char *detail, double ns);
+// slab.c, rollouts.c: the parts of the rollout core, each beside the plain way to do the same.
 void measure_slab(uint32_t rounds);
 void measure_arena(uint32_t rounds);
 void measure_tree(uint32_t rounds);

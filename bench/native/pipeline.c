@@ -38,10 +38,7 @@ static double run(uint32_t rollouts, uint32_t window, uint32_t depth, uint32_t o
                                .deliver = HWR_NONE,
                                .seats = HWR_NONE,
                                .options = HWR_OPTION_SHARE | HWR_OPTION_FINAL_REWARD | options};
-  hwr_request_t *requests = calloc(rollouts, sizeof *requests);
-  if (!requests) {
-    fail("no memory for requests", rollouts);
-  }
+  hwr_request_t *requests = zeroed(rollouts * sizeof *requests);
   for (uint32_t at = 0; at < rollouts; ++at) {
     requests[at] = (hwr_request_t){.group = at / SAMPLES,
                                    .sample = at % SAMPLES,

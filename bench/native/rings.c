@@ -36,14 +36,6 @@ typedef struct job {
   cached_ring_t *cached;
 } job_t;
 
-static void *zeroed(size_t bytes) {
-  void *memory = aligned_alloc(HW_CACHE_LINE_BYTES, bytes);
-  if (!memory) {
-    fail("no memory for a ring", 0);
-  }
-  return memset(memory, 0, bytes);
-}
-
 static void push(reference_ring_t *ring, const hw_desc_t *line) {
   uint32_t spins = 0;
   while (reference_push(ring, line)) {

@@ -62,6 +62,49 @@ def gpu(number: int) -> Gpu:
     return Gpu(cupy, number, int(properties["multiProcessorCount"]), kernels, [], {})
 
 
+class KernelLauncher:
+    """What the launchers of all shapes share: a kernel that runs on a stream of its own."""
+
+    newest = False
+    posting = 1
+
+    def __init__(self, taken: Gpu, stream: Any, multiprocessors: int) -> None:
+        """Count ``multiprocessors`` of the GPU as taken until the launcher is closed."""
+        self._gpu = taken
+        self._stream = stream
+        self._error = ""
+        taken.taken[id(self)] = multiprocessors
+
+    def allocate(self, size: int) -> ctypes.Array[ctypes.c_uint8]:
+        """Pinned memory, mapped at the same address on every GPU."""
+        with self._gpu.cupy.cuda.Device(self._gpu.number):
+            return allocate_pinned(self._gpu.cupy, size)
+
+    def running(self) -> bool:
+        """See :class:`descring_cuda.Launcher`."""
+        if self._error:
+            return False
+        try:
+            with self._gpu.cupy.cuda.Device(self._gpu.number):
+                return not self._stream.done
+        except self._gpu.cupy.cuda.runtime.CUDARuntimeError as error:
+            self._error = str(error)
+            return False
+
+    def error(self) -> str:
+        """See :class:`descring_cuda.Launcher`."""
+        return self._error or "the kernel ended without a word"
+
+    def close(self) -> None:
+        """See :class:`descring_cuda.Launcher`."""
+        if self._gpu.taken.pop(id(self), None) is not None:
+            self._release()
+
+    def _release(self) -> None:
+        """Give back what the launcher holds, once."""
+        raise NotImplementedError
+
+
 _pinned: defaultdict[int, list[int]] = defaultdict(list)
 """Addresses of unused pinned memory, by size. Freeing it would wait for every running kernel, so
 it is kept for the next device."""

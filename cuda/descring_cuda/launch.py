@@ -3,11 +3,10 @@
 
 from __future__ import annotations
 
-import ctypes
 from typing import Any
 
 from descring_cuda import refusals
-from descring_cuda.gpus import SHAPES, Shape, allocate_pinned, gpu
+from descring_cuda.gpus import SHAPES, KernelLauncher, Shape, gpu
 from descring_cuda.remote import DEFAULT_MEMORY, RemoteDevice
 from descring_cuda.resident import ResidentDevice
 
@@ -16,30 +15,25 @@ DEFAULT_WORKERS = 16
 _OWN_BYTES = 4096
 
 
-class CudaLauncher:
+class CudaLauncher(KernelLauncher):
     """Workers of one shape on one GPU."""
 
     def __init__(self, shape: Shape, device: int, blocks: int) -> None:
         self.newest = shape == "latency"
-        self._gpu = gpu(device)
-        self._kernel = self._gpu.kernels[shape]
+        self.posting = max(1, blocks - 1)  # one block of several coordinates
+        chosen = gpu(device)
+        self._kernel = chosen.kernels[shape]
         self._blocks = blocks
-        taken = sum(self._gpu.taken.values())
+        taken = sum(chosen.taken.values())
         resident = self._kernel.per_multiprocessor
-        refusals.check_blocks(blocks, resident, self._gpu.multiprocessors, taken)
-        cupy = self._gpu.cupy
+        refusals.check_blocks(blocks, resident, chosen.multiprocessors, taken)
+        cupy = chosen.cupy
         with cupy.cuda.Device(device):
-            self._stream = cupy.cuda.Stream(non_blocking=True)
-            if not self._gpu.own_memory:
-                self._gpu.own_memory.append(int(cupy.cuda.runtime.malloc(_OWN_BYTES)))
-            self._own = self._gpu.own_memory.pop()
-        self._gpu.taken[id(self)] = -(-blocks // resident)
-        self._error = ""
-
-    def allocate(self, size: int) -> ctypes.Array[ctypes.c_uint8]:
-        """Pinned memory, mapped at the same address on every GPU."""
-        with self._gpu.cupy.cuda.Device(self._gpu.number):
-            return allocate_pinned(self._gpu.cupy, size)
+            stream = cupy.cuda.Stream(non_blocking=True)
+            if not chosen.own_memory:
+                chosen.own_memory.append(int(cupy.cuda.runtime.malloc(_OWN_BYTES)))
+            self._own = chosen.own_memory.pop()
+        super().__init__(chosen, stream, -(-blocks // resident))
 
     def launch(self, link: int) -> None:
         """See :class:`descring_cuda.Launcher`."""
@@ -51,25 +45,8 @@ class CudaLauncher:
                 (self._blocks,), (self._kernel.threads,), arguments, stream=self._stream
             )
 
-    def running(self) -> bool:
-        """See :class:`descring_cuda.Launcher`."""
-        if self._error:
-            return False
-        try:
-            with self._gpu.cupy.cuda.Device(self._gpu.number):
-                return not self._stream.done
-        except self._gpu.cupy.cuda.runtime.CUDARuntimeError as error:
-            self._error = str(error)
-            return False
-
-    def error(self) -> str:
-        """See :class:`descring_cuda.Launcher`."""
-        return self._error or "the kernel ended without a word"
-
-    def close(self) -> None:
-        """See :class:`descring_cuda.Launcher`."""
-        if self._gpu.taken.pop(id(self), None) is not None:
-            self._gpu.own_memory.append(self._own)
+    def _release(self) -> None:
+        self._gpu.own_memory.append(self._own)
 
 
 class CudaDevice(RemoteDevice):

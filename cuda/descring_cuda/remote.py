@@ -7,12 +7,23 @@ import ctypes
 import os
 import time
 import weakref
+from dataclasses import dataclass
 from typing import Any, Protocol
 
+import numpy as np
 from descring_host import DeviceError, PeerDied
 from descring_host.native import ffi, lib, nanoseconds
 from descring_host.native_device import NativeDevice, open_native
+from descring_host.native_port import STILL_S, STILL_SLICE_NS
 from descring_host.segment import Segment
+from descring_host.trace_rings import (
+    HEAD_DTYPE,
+    ClockReading,
+    DeviceClock,
+    MakeRing,
+    Ring,
+    fill_ring,
+)
 
 DEFAULT_MEMORY = 16 << 20
 _END_S = 5.0
@@ -31,6 +42,8 @@ class Launcher(Protocol):
 
     newest: bool
     """Whether the worker takes the newest line from the link, and completes ahead of the ring."""
+    posting: int
+    """Blocks of the worker that post completions; each has a trace ring of its own."""
 
     def allocate(self, size: int) -> ctypes.Array[ctypes.c_uint8]:
         """Zeroed memory that both sides address alike, until the array is gone."""
@@ -53,8 +66,26 @@ class Launcher(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class _Tracing:
+    """A trace that is being written: the caller's rings, and those that the worker writes."""
+
+    rings: list[Ring]
+    written: list[Ring]
+    memory: ctypes.Array[ctypes.c_uint8]
+    begin: list[ClockReading]
+
+
+_READINGS = 32
+"""Of both clocks, at either end of a trace; the closest counts."""
+
+
 class RemoteDevice(NativeDevice):
-    """The full register interface, served by the native core; the lines go over the link."""
+    """The full register interface, served by the native core; the lines go over the link.
+
+    Attributes:
+        trace_clock: of the last trace that has ended: the worker's clock by the host's stamps.
+    """
 
     def __init__(
         self,
@@ -84,6 +115,8 @@ class RemoteDevice(NativeDevice):
         if deadline_s is not None and not deadline_s > 0:
             raise ValueError(f"deadline_s: expected more than 0, got {deadline_s}")
         self._launcher = launcher
+        self._tracing: _Tracing | None = None
+        self.trace_clock: DeviceClock | None = None
         self._heartbeat_s = heartbeat_s
         self._deadline_s = deadline_s
         self._segment = Segment.within(launcher.allocate, memory, first_index)
@@ -96,7 +129,8 @@ class RemoteDevice(NativeDevice):
             raise
         self._window = self._segment.window
         # An exception that leaves the device unclosed must still end its worker.
-        self._finalizer = weakref.finalize(self, _end, launcher, device, self._segment)
+        self._lent: list[Any] = [self._segment]
+        self._finalizer = weakref.finalize(self, _end, launcher, device, self._lent)
 
     def _start(self) -> None:
         failed = lib.hd_serve_remote(
@@ -152,6 +186,63 @@ class RemoteDevice(NativeDevice):
                 raise DeviceError(f"cannot resume: {ffi.string(refusal).decode()}")
             self._start()
 
+    def trace(self, make_ring: MakeRing | None) -> None:
+        """Have each block that posts completions write trace events into a ring of its own.
+
+        They are in the rings, with stamps of the host, when the trace ends [TRC-005].
+
+        Args:
+            make_ring: makes a ring for a block by its name [TRC-003]; None: no longer.
+
+        Raises:
+            PeerDied: the worker is gone; the rings of a trace that ends stay empty.
+        """
+        with self._life:
+            self._handle()
+            if self._tracing is not None:
+                self._end_trace(self._tracing)
+            if make_ring is None:
+                return
+            rings = [make_ring(f"GPU worker {n}") for n in range(self._launcher.posting)]
+            memory = self._launcher.allocate(sum(map(len, rings)))
+            written = np.split(np.frombuffer(memoryview(memory), dtype=np.uint8), len(rings))
+            for ring, own in zip(rings, written, strict=True):
+                own[: HEAD_DTYPE.itemsize] = ring[: HEAD_DTYPE.itemsize]
+            self._lent.append(memory)
+            self._tracing = _Tracing(rings, written, memory, [])
+            self._trace_into(ctypes.addressof(memory))
+            self._tracing.begin.extend(self._clock_readings())
+
+    def _end_trace(self, tracing: _Tracing) -> None:
+        self.trace_clock = None
+        try:
+            end = self._clock_readings()
+        finally:
+            self._trace_into(0)
+            self._tracing = None
+            self._lent.remove(tracing.memory)
+        if not tracing.begin:
+            return  # its begin has failed
+        self.trace_clock = DeviceClock.of(tracing.begin, end)
+        for ring, written in zip(tracing.rings, tracing.written, strict=True):
+            fill_ring(ring, written, self.trace_clock)
+
+    def _trace_into(self, address: int) -> None:
+        deadline = time.monotonic() + STILL_S
+        while self._open(lib.hd_trace_remote(self._device, address, STILL_SLICE_NS)):
+            self._check_still(deadline)
+
+    def _clock_readings(self) -> list[ClockReading]:
+        """Readings of both clocks, one right after the other."""
+        found = []
+        reading = ffi.new("hd_clock_reading_t *")
+        deadline = time.monotonic() + STILL_S
+        for _ in range(_READINGS):
+            while self._open(lib.hd_read_clock(self._device, STILL_SLICE_NS, reading)):
+                self._check_still(deadline)
+            found.append(ClockReading(int(reading.before), int(reading.after), int(reading.device)))
+        return found
+
     def _end(self) -> None:
         """End the worker; :class:`DeviceError` if it does not end."""
         self._finalizer()
@@ -165,11 +256,11 @@ class RemoteDevice(NativeDevice):
             finalizer.detach()
 
 
-_STUCK: list[Segment] = []
+_STUCK: list[Any] = []
 """Memory that a worker which does not end may still write to: never given to anyone else."""
 
 
-def _end(launcher: Launcher, device: Any, memory: Segment) -> None:
+def _end(launcher: Launcher, device: Any, memory: list[Any]) -> None:
     """Wake the callers, tell the worker to end, and wait for both before their memory goes."""
     lib.hd_close(device)
     deadline = time.monotonic() + _END_S
@@ -179,6 +270,6 @@ def _end(launcher: Launcher, device: Any, memory: Segment) -> None:
                 raise DeviceError(f"the worker did not end within {_END_S} s of being told to")
             time.sleep(0.0001)
     except BaseException:
-        _STUCK.append(memory)
+        _STUCK.extend(memory)
         raise
     launcher.close()

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +15,7 @@ from descring_model.engine.interface import STATUS_NAMES
 
 from descring_cuda import layout
 from descring_cuda.engine import CudaEngine, tasks_of
-from descring_cuda.gpus import allocate_pinned, gpu
+from descring_cuda.gpus import KernelLauncher, gpu
 from descring_cuda.machine import CupyMachine, Machine
 from descring_cuda.remote import DEFAULT_MEMORY, Launcher, RemoteDevice
 
@@ -140,15 +139,13 @@ class Lobby:
             self.machine.free(self._own.popitem()[1])
 
 
-class CudaResidentLauncher:
+class CudaResidentLauncher(KernelLauncher):
     """A coordinator and worker blocks that fill a GPU."""
-
-    newest = False
 
     def __init__(self, lobby: Lobby, device: int, workers: int | None) -> None:
         self._lobby = lobby
-        self._gpu = gpu(device)
-        if self._gpu.taken:
+        chosen = gpu(device)
+        if chosen.taken:
             raise DeviceError(
                 "the resident shape needs a GPU of its own; close the other devices on this one"
             )
@@ -157,16 +154,9 @@ class CudaResidentLauncher:
         room = machine.multiprocessors - 1
         if workers is not None and not 1 <= workers <= room:
             raise ValueError(f"workers: expected 1 to {room}, got {workers}")
-        self._machine = machine
         self._blocks = 1 + (workers or room) if lobby.count else 1
         self._kernel = machine.function(f"hw_resident_{lobby.group}")
-        self._stream = machine.new_stream()
-        self._gpu.taken[id(self)] = self._gpu.multiprocessors
-        self._error = ""
-
-    def allocate(self, size: int) -> ctypes.Array[ctypes.c_uint8]:
-        """See :class:`descring_cuda.Launcher`."""
-        return allocate_pinned(self._gpu.cupy, size)
+        super().__init__(chosen, machine.new_stream(), chosen.multiprocessors)
 
     def launch(self, link: int) -> None:
         """See :class:`descring_cuda.Launcher`."""
@@ -175,25 +165,8 @@ class CudaResidentLauncher:
         with self._gpu.cupy.cuda.Device(self._gpu.number):
             self._kernel((self._blocks,), (_THREADS,), arguments, stream=self._stream)
 
-    def running(self) -> bool:
-        """See :class:`descring_cuda.Launcher`."""
-        if self._error:
-            return False
-        try:
-            with self._gpu.cupy.cuda.Device(self._gpu.number):
-                return not self._stream.done
-        except self._gpu.cupy.cuda.runtime.CUDARuntimeError as error:
-            self._error = str(error)
-            return False
-
-    def error(self) -> str:
-        """See :class:`descring_cuda.Launcher`."""
-        return self._error or "the kernel ended without a word"
-
-    def close(self) -> None:
-        """See :class:`descring_cuda.Launcher`."""
-        if self._gpu.taken.pop(id(self), None) is not None:
-            self._lobby.close()
+    def _release(self) -> None:
+        self._lobby.close()
 
 
 class ResidentDevice(RemoteDevice):

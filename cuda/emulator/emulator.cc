@@ -38,9 +38,9 @@ extern "C" void *hw_emulate(const hw_link_t *link, hw_u32 workers) {
     hw_coordinator(link, &set->hub, &state, workers, team);
   });
   for (hw_u32 worker = 0; worker < workers; ++worker) {
-    set->threads.emplace_back([set, team] {
+    set->threads.emplace_back([set, worker, team] {
       hw_worker_state state{};
-      hw_throughput_worker(&set->hub, &state, team);
+      hw_throughput_worker(&set->hub, &state, worker, team);
     });
   }
   return set;

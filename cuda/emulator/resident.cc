@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "engine.cc"
+#include "coordinator.cuh"
 #include "resident.cuh"
 
 namespace {

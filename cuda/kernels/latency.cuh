@@ -12,7 +12,7 @@
 #define HW_LATENCY_CUH
 
 #include "mailbox.cuh"
-#include "round.cuh"
+#include "trace.cuh"
 
 enum {
   HW_LATENCY_LINES = 32,
@@ -20,6 +20,7 @@ enum {
   HW_POLLS_A_BEAT = 16,   // how often the host's heart is listened to
   HW_POLLS_UNCLEAR = 16   // how many may show a newest line half-way before the doorbell is read
 };
+static_assert(HW_OUTBOX + 1 <= HW_REPLIES_AHEAD, "replies wait for a place in the outbox");
 
 // One completion on its way to its ring, with what is to be reported behind it.
 struct hw_outgoing {
@@ -121,6 +122,8 @@ struct hw_latency_self {
   hw_rings_t rings;
   hw_progress_t now;
   hw_life_t life;
+  hw_tracer tracer;
+  hw_u32 clock;  // the number told last
   hw_u32 gate;
   hw_u32 sent;
   hw_u32 published;  // last seen
@@ -154,9 +157,21 @@ HW_DEV hw_u32 hw_reward_room(const hw_latency_self *self) {
   return self->rings.reward_slots - (self->now.reward_tail - self->reward_head);
 }
 
+// Both events of lines that were posted, behind all that the host waits for.
+template <hw_u32 Lanes, typename LineOf>
+HW_DEV void hw_trace_posted(hw_latency_self *self, hw_u32 count, LineOf &&line_of, hw_u64 taken,
+                            hw_u64 produced, const hw_team<Lanes> &team) {
+  if (self->tracer.ring) {
+    hw_trace_lines(&self->tracer, count, line_of, [&](hw_u32) { return taken; }, produced, team);
+    hw_count_events(&self->tracer, count, team);
+    team.sync();
+  }
+}
+
 // The line that the poll returned.
 template <hw_u32 Lanes>
 HW_DEV void hw_run_newest(hw_latency_self *self, const hw_mail &mail, const hw_team<Lanes> &team) {
+  const hw_u64 taken = hw_stamp_of(self->tracer);
   hw_words_t words;
   HW_UNROLL
   for (hw_u32 word = 0; word < HW_DESC_BYTES / 4; ++word) {
@@ -182,6 +197,7 @@ HW_DEV void hw_run_newest(hw_latency_self *self, const hw_mail &mail, const hw_t
     hw_worker_tag(&words.line, index);
     hw_worker_add_crc(&words.line, crc ^ hw_crc_change(submission, words, team));
   }
+  const hw_u64 produced = hw_stamp_of(self->tracer);
   if (!to_reward) {
     hw_send_reply(self->link, words, index, team);
   }
@@ -198,6 +214,7 @@ HW_DEV void hw_run_newest(hw_latency_self *self, const hw_mail &mail, const hw_t
     hw_store_word_block(&self->desk->sent, self->sent + 1u);
   }
   ++self->sent;
+  hw_trace_posted(self, 1, [&](hw_u32) { return words; }, taken, produced, team);
 }
 
 // Lines that lie in the ring.
@@ -214,6 +231,7 @@ HW_DEV void hw_run_from_ring(hw_latency_self *self, hw_u32 published,
   }
   hw_load_round(self->round, rings, now->cmd_head, count, team);
   team.sync();
+  const hw_u64 taken = hw_stamp_of(self->tracer);
   hw_step_round(self->round, rings, now->cmd_head, count, team);
   team.sync();
   hw_look_at_heads(self);
@@ -226,6 +244,7 @@ HW_DEV void hw_run_from_ring(hw_latency_self *self, hw_u32 published,
   }
   hw_seal_round(self->round, rings, 0, to, now->done_tail, now->reward_tail, team);
   team.sync();
+  const hw_u64 produced = hw_stamp_of(self->tracer);
   // The newest completion of the done ring must be the one of the reply: an older one could be
   // taken for it after 2^32 more.
   for (hw_u32 at = to; at-- > 0;) {
@@ -255,6 +274,8 @@ HW_DEV void hw_run_from_ring(hw_latency_self *self, hw_u32 published,
   hw_fence_system();
   hw_report(self->link, rings, *now, team);
   team.sync();
+  hw_trace_posted(
+      self, to, [&](hw_u32 at) { return hw_get_line(self->round, at); }, taken, produced, team);
 }
 
 // Whether a poll has brought the line whose turn it is, whole, and nothing else to do.
@@ -266,7 +287,7 @@ HW_DEV int hw_is_awaited(const hw_latency_self *self, const hw_mail &mail) {
 // Whether a poll has brought anything to do.
 HW_DEV int hw_is_news(const hw_latency_self *self, const hw_mail &mail) {
   return self->polls % HW_POLLS_A_BEAT == 0 || mail.control(HW_CONTROL_GATE) != self->gate ||
-         mail.control(HW_CONTROL_STOP) != 0 ||
+         mail.control(HW_CONTROL_STOP) != 0 || mail.control(HW_CONTROL_CLOCK) != self->clock ||
          (self->runs &&
           (!self->link.newest_is_told || mail.has_part_from(self->now.cmd_head)));
 }
@@ -287,6 +308,7 @@ HW_DEV void hw_pass_gate(hw_latency_self *self, hw_u32 gate,
   }
   self->rings = hw_read_rings(&self->link);
   self->now = hw_read_progress(&self->link);
+  self->tracer = hw_read_tracer(self->rings, 0);
   self->runs = self->rings.enabled && !self->now.halted;
   hw_look_at_heads(self);
   if (team.lane == 0) {
@@ -301,6 +323,7 @@ template <hw_u32 Lanes>
 HW_DEV int hw_heed(hw_latency_self *self, const hw_mail &mail, const hw_team<Lanes> &team) {
   const hw_u32 gate = mail.control(HW_CONTROL_GATE);
   const hw_u32 stop = mail.control(HW_CONTROL_STOP);
+  hw_tell_clock(self->link, mail.control(HW_CONTROL_CLOCK), &self->clock, team);
   if (self->polls % HW_POLLS_A_BEAT == 0 || stop) {
     const hw_chunk_t control = {{gate, stop, mail.control(HW_CONTROL_BEAT), 0}};
     const hw_u32 why = hw_why_end(&self->link, &self->life, control);

@@ -2,6 +2,7 @@
 //
 // The persistent kernels of the resident shape, by the number of seats of a group. Block 0 coordinates;
 // without an engine it is the only one.
+#include "coordinator.cuh"
 #include "resident.cuh"
 
 template <hw_u32 Group>

@@ -19,6 +19,7 @@ typedef struct hw_rings {
   hw_u32 require_checked;
   hw_u32 publish;
   hw_u32 publish_in_order;
+  hw_u64 trace;  // address of the first trace ring; 0: none
 } hw_rings_t;
 
 typedef struct hw_progress {
@@ -71,6 +72,7 @@ HW_DEV hw_rings_t hw_read_rings(const hw_link_t *link) {
   rings.require_checked = mode >> HW_CTRL_REQUIRE_CHECKED_BIT & 1u;
   rings.publish_in_order = mode >> HW_CTRL_PUBLISH_TAILS_BIT & 1u;
   rings.publish = word[HW_CONFIG_PUBLISH];
+  rings.trace = word[HW_CONFIG_TRACE] | (hw_u64)word[HW_CONFIG_TRACE + 1] << 32;
   return rings;
 }
 

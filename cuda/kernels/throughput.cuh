@@ -8,7 +8,7 @@
 #ifndef HW_THROUGHPUT_CUH
 #define HW_THROUGHPUT_CUH
 
-#include "round.cuh"
+#include "trace.cuh"
 
 enum {
   HW_ROUND_LINES = 256,
@@ -62,12 +62,13 @@ struct hw_part {
 struct hw_worker_state {
   hw_round<HW_ROUND_LINES> round;
   hw_rings_t rings;
+  hw_tracer tracer;
   hw_plan plan;
   hw_part part;
 };
 
 // The leader's: stop when told to, else claim lines.
-HW_DEV hw_plan hw_next_plan(hw_hub *hub, hw_rings_t *rings, hw_u32 *epoch) {
+HW_DEV hw_plan hw_next_plan(hw_hub *hub, hw_worker_state *state, hw_u32 worker, hw_u32 *epoch) {
   for (;; hw_pause()) {
     const hw_chunk_t orders = hw_load_device(&hub->orders);
     const hw_u64 claim = hw_load_long_device(&hub->claim);
@@ -81,7 +82,8 @@ HW_DEV hw_plan hw_next_plan(hw_hub *hub, hw_rings_t *rings, hw_u32 *epoch) {
       if (*epoch & 1u) {
         hw_add_device(&hub->standing, 1);
       } else {
-        *rings = hub->rings;
+        state->rings = hub->rings;
+        state->tracer = hw_read_tracer(state->rings, worker);
       }
       continue;
     }
@@ -152,12 +154,13 @@ HW_DEV void hw_pass_turn(hw_hub *hub, hw_u32 ticket, const hw_turn_t &turn) {
 }
 
 template <hw_u32 Lanes>
-HW_DEV void hw_throughput_worker(hw_hub *hub, hw_worker_state *state, const hw_team<Lanes> &team) {
+HW_DEV void hw_throughput_worker(hw_hub *hub, hw_worker_state *state, hw_u32 worker,
+                                 const hw_team<Lanes> &team) {
   hw_u32 epoch = 0, rewards = 0, errors = 0, stop = 0;
   hw_u64 tokens = 0;
   for (;;) {
     if (team.lane == 0) {
-      state->plan = hw_next_plan(hub, &state->rings, &epoch);
+      state->plan = hw_next_plan(hub, state, worker, &epoch);
       rewards = errors = stop = 0;
       tokens = 0;
     }
@@ -169,6 +172,7 @@ HW_DEV void hw_throughput_worker(hw_hub *hub, hw_worker_state *state, const hw_t
     const hw_rings_t rings = state->rings;
     hw_load_round(&state->round, rings, plan.first, plan.count, team);
     team.sync();
+    const hw_u64 taken = hw_stamp_of(state->tracer);
     hw_step_round(&state->round, rings, plan.first, plan.count, team);
     team.sync();
     const hw_u32 until = hw_until_stop(&state->round, plan.count);
@@ -192,6 +196,16 @@ HW_DEV void hw_throughput_worker(hw_hub *hub, hw_worker_state *state, const hw_t
       hw_store_round(&state->round, rings, part.from, part.to, part.done_tail, part.reward_tail,
                      team);
       team.sync();
+      if (state->tracer.ring) {
+        hw_trace_lines(
+            &state->tracer, part.to - part.from,
+            [&](hw_u32 at) { return hw_get_line(&state->round, part.from + at); },
+            [&](hw_u32) { return taken; }, hw_nanoseconds(), team);
+        team.sync();
+        if (team.lane == 0) {
+          hw_count_events(&state->tracer, part.to - part.from, team);
+        }
+      }
       if (team.lane == 0) {
         hw_fence_system();
         rewards += rings.split ? hw_count_bits(state->round.reward, part.from, part.to) : 0;
@@ -255,7 +269,7 @@ HW_DEV void hw_coordinator(const hw_link_t *shared_link, hw_hub *hub, hw_coordin
   hw_rings_t rings = {};
   hw_progress_t base = {};  // after all rounds that are whole
   hw_progress_t told = {};  // the last report
-  hw_u32 gate = 0xFFFFFFFFu, epoch = 1, reported = 0, why = HW_ENDED_NOT;
+  hw_u32 gate = 0xFFFFFFFFu, epoch = 1, reported = 0, clock = 0, why = HW_ENDED_NOT;
   hw_chunk_t given = {{0, 0, 0, 0}};
   for (;;) {
     team.sync();
@@ -299,6 +313,7 @@ HW_DEV void hw_coordinator(const hw_link_t *shared_link, hw_hub *hub, hw_coordin
     }
 
     const hw_chunk_t control = state->news[HW_NEWS_CONTROL];
+    hw_tell_clock(link, control.word[HW_CONTROL_CLOCK], &clock, team);
     if (why == HW_ENDED_NOT) {
       why = hw_why_end(&link, &life, control);
     }

@@ -39,5 +39,5 @@ extern "C" __global__ void __launch_bounds__(HW_ROUND_LINES)
   }
   const hw_team<HW_ROUND_LINES> team = {threadIdx.x};
   hw_crc_fill(team);
-  hw_throughput_worker(hub, &state.worker, team);
+  hw_throughput_worker(hub, &state.worker, blockIdx.x - 1u, team);
 }

@@ -2,8 +2,9 @@
 """A short run over kernels compiled for the CPU: exit code 0 if all agrees with the golden model.
 
 probe.py KERNELS SHAPE, where SHAPE is latency, throughput, resident, engine (the engine's kernels),
-or mailbox: its check under ThreadSanitizer. Exit code 3: the kernels do not compile. A run that
-does not end is ended by an alarm. ``descring dev mutants-cuda`` is over it.
+trace (latency and throughput with one), or mailbox: its check under ThreadSanitizer. Exit code 3:
+the kernels do not compile. A run that does not end is ended by an alarm. ``descring dev
+mutants-cuda`` is over it.
 """
 
 import signal
@@ -19,6 +20,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "host" / "tests"))
 import engine_cases
 import host_support
 import resident_cases
+import trace_cases
 from descring_cuda import CudaEngine
 from descring_host import CommandQueue
 from descring_model import Lines, complete, contract, streams
@@ -135,10 +137,20 @@ def run_resident(library: Path, shape: str) -> None:
     with CudaEngine(machine=EmulatedMachine(library)) as engine:
         for case in resident_cases.CASES:
             case(partial(open_emulated_resident, library, engine=engine, memory=1 << 20))
+    for traced in trace_cases.CASES:
+        traced(partial(open_emulated_resident, library))
+
+
+def run_trace(library: Path, shape: str) -> None:
+    """Events of the shapes without an engine."""
+    del shape
+    for case in trace_cases.CASES:
+        for name in ("throughput", "latency"):
+            case(partial(open_emulated, name, library))
 
 
 BUILD = {"engine": build_engine, "resident": build_resident}
-RUN = {"engine": run_engine, "resident": run_resident}
+RUN = {"engine": run_engine, "resident": run_resident, "trace": run_trace}
 
 
 def main() -> None:

@@ -31,6 +31,7 @@ SLOW = (
     "remote_life",
     "remote_registers",
     "remote_streams",
+    "trace",
 )
 """Files whose tests compile kernels, or run them on the CPU; ``make check`` leaves them out."""
 

@@ -68,6 +68,7 @@ class EmulatedLauncher:
     def __init__(self, library: Path, shape: str) -> None:
         self.newest = shape == "latency"
         self._workers = WORKERS[shape]
+        self.posting = max(1, self._workers)
         self._library = ctypes.CDLL(str(library))
         self._library.hw_emulate.restype = ctypes.c_void_p
         self._library.hw_emulate.argtypes = [ctypes.c_void_p, ctypes.c_uint32]

@@ -39,6 +39,7 @@ class EmulatedResidentLauncher:
     """Starts threads where a GPU would start blocks."""
 
     newest = False
+    posting = 1
 
     def __init__(self, lobby: Lobby, library: Path) -> None:
         self._lobby = lobby

@@ -12,9 +12,9 @@ from descring_cuda import layout
 from descring_cuda.engine import CudaEngine
 from descring_cuda.machine import CupyMachine, Machine
 from descring_host import open_device
+from descring_model.engine.interface import Engine
 from descring_model.engine.model import ModelEngine
-from descring_rollouts import Runtime
-from descring_rollouts.engines import Sampling
+from descring_rollouts import Runtime, Sampling, Trajectories
 from emulated_machine import EmulatedMachine
 from remote_support import no_gpu
 
@@ -39,23 +39,27 @@ def test_bytes_are_those_of_the_golden_model(
 
 
 def test_the_runtime_gets_the_same_trajectories(machine: Machine) -> None:
-    """Shared prefixes, copies and rewards over the device ``model`` [COW-010] [NUM-008]."""
-    found = []
+    """Shared prefixes, copies, rewards and an eos, over the device ``model`` [COW-010] [NUM-008]
+    [REC-007]."""
+    prompts = [[5, 6, 7] * 11, [9] * 40]
+
+    def run(chosen: Engine, eos: int | None) -> Trajectories:
+        with open_device("model") as device:
+            sampling = Sampling(seed=5, eos=eos)
+            runtime = Runtime(
+                device, engine=chosen, sampling=sampling, scorer=1, slots=8, kv_blocks=64
+            )
+            list(runtime.run(prompts, samples=3, new_tokens=12))
+            return runtime.trajectories
+
+    golden = run(ModelEngine(), None)
+    assert golden.tokens is not None
+    eos = int(golden.tokens[0][len(prompts[0]) + 3])
+    ended = run(ModelEngine(), eos)
+    assert ended.length[0] < golden.length[0]
     with CudaEngine(machine=machine) as engine:
-        for chosen in (ModelEngine(), engine):
-            with open_device("model") as device:
-                runtime = Runtime(
-                    device,
-                    engine=chosen,
-                    sampling=Sampling(seed=5),
-                    scorer=1,
-                    slots=8,
-                    kv_blocks=64,
-                )
-                for _ in runtime.run([[5, 6, 7] * 11, [9] * 40], samples=3, new_tokens=12):
-                    pass
-                found.append(runtime.trajectories.json_lines())
-    assert found[0] == found[1]
+        assert run(engine, None).json_lines() == golden.json_lines()
+        assert run(engine, eos).json_lines() == ended.json_lines()
 
 
 def test_an_arena_of_another_engine_is_refused(machine: Machine) -> None:

@@ -15,7 +15,7 @@ from descring_model import complete, streams
 from host_support import CTRL, REG
 
 NEWEST, REPLY, REPORT, ACK = range(4, 8)
-LINK_WORDS = 12
+LINK_WORDS = 13
 LINE_CHUNKS = 6
 GATE, STOP = 0, 1
 WORDS_NS = 100_000
@@ -27,6 +27,7 @@ class ScriptedWorker:
     """Acknowledges gates and ends when told to; everything else is the test's."""
 
     newest = True
+    posting = 1
 
     def __init__(self) -> None:
         self._thread = threading.Thread(target=self._run, daemon=True)

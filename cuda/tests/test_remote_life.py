@@ -13,8 +13,8 @@ from emulated import EmulatedLauncher, emulator, open_emulated
 from host_support import REG, assert_same, eventually
 from remote_support import OpenRemote
 
-LINK_WORDS = 12
-NEWEST, ENDED, PATIENCE = 4, 8, 10
+LINK_WORDS = 13
+NEWEST, ENDED, PATIENCE = 4, 8, 11
 NO_BEAT = 2
 
 

@@ -207,11 +207,15 @@ class CpuDevice(NativeDevice):
                 one refuses the state that it found.
         """
         with self._life:
-            self._handle()
+            handle = self._handle()
             if self._server is None or self.name is None:
                 raise DeviceError("only a device opened with process=True can restart its worker")
-            if self._server.poll() is None:
-                raise DeviceError(f"the worker process {self._server.pid} is alive")
+            # A dying process gives up its lock some moments before it can be waited for.
+            dying = peer_of(handle).state in ("died", "ended")
+            try:
+                self._server.wait(_END_S if dying else 0)
+            except subprocess.TimeoutExpired:
+                raise DeviceError(f"the worker process {self._server.pid} is alive") from None
             self._server = _start_server(
                 self.name, self._workers, len(self.memory), 0, False, None, restart=True
             )

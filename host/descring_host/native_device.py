@@ -83,9 +83,7 @@ class NativeDevice:
         deadline = time.monotonic() + STILL_S
         # In slices, for a signal's handler runs between them.
         while self._open(lib.hd_write32(handle, offset, value, STILL_SLICE_NS)):
-            self.check_peer()
-            if time.monotonic() > deadline:
-                raise stands_not_still()
+            self._check_still(deadline)
 
     def wait(self, timeout_s: float) -> None:
         """Sleep until a completion can be taken or the device halts, at most ``timeout_s``.
@@ -145,6 +143,12 @@ class NativeDevice:
         if self._closed:
             raise DeviceClosed(self._closed)
         return self._device
+
+    def _check_still(self, deadline: float) -> None:
+        """Raise if the worker is gone, or had until ``deadline`` to stand still, or to reply."""
+        self.check_peer()
+        if time.monotonic() > deadline:
+            raise stands_not_still()
 
     def _open(self, number: int) -> int:
         """A result of the native core, unless it is that the device is closed or corrupt."""

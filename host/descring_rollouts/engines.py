@@ -36,7 +36,7 @@ class Sampling:
         temperature: 0 (the likeliest token) or 2^-10 to 2^10.
         top_p: share of the mass that is kept, 2^-20 to 1.
         top_k: tokens that are kept; 0 is all.
-        eos: token that ends a rollout, or None.
+        eos: token that ends a rollout that makes it [REC-007], or None.
 
     Raises:
         ValueError: a member out of range.

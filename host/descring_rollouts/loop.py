@@ -46,6 +46,10 @@ class Maker(Made, Protocol):
         """A copy of a window in which each line names its rollout's record [REC-005]."""
         ...
 
+    def end_at_eos(self, lines: Lines) -> Lines:
+        """A window's completions, where a rollout that made its ``eos`` is DONE [REC-007]."""
+        ...
+
     def process(self, records: Records) -> None:
         """Do what further records of the log ask for."""
         ...
@@ -126,6 +130,8 @@ class Run:
         if taken is not None:
             for watcher in self.watchers:
                 watcher.taken(taken)
+            if self.made is not None:
+                taken = self.made.end_at_eos(taken)
         return taken, scoring.receive() if scores else []
 
     def _batch(self, step: CoreStep) -> list[ScoreRequest]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A trace as a Perfetto file: rollouts on the host, lines on the device, and the RTL's cycles.
+"""A trace as a Perfetto file: rollouts on the host, lines on the device, and the device's clock.
 
 Needs the extra ``trace`` (``pip install 'descring[trace]'``); ui.perfetto.dev opens the file.
 """
@@ -26,6 +26,8 @@ _CLOCKS = {
 }
 _HOST_TRACK, _DEVICE_TRACK, _CYCLE_TRACK, _FIRST_LANE = 1, 2, 3, 16
 _SEQUENCE = 1
+_GLOBALTIMER = 128
+"""Id of the GPU's clock in clock snapshots: the first that means the same in the whole file."""
 
 
 @dataclass(frozen=True)
@@ -140,7 +142,11 @@ def perfetto_bytes(trace: Trace) -> bytes:
         HostError: perfetto is not installed.
     """
     try:
-        from perfetto.protos.perfetto.trace.perfetto_trace_pb2 import TrackDescriptor, TrackEvent
+        from perfetto.protos.perfetto.trace.perfetto_trace_pb2 import (
+            ClockSnapshot,
+            TrackDescriptor,
+            TrackEvent,
+        )
         from perfetto.trace_builder.proto_builder import TraceProtoBuilder
     except ImportError:
         raise HostError(
@@ -159,7 +165,21 @@ def perfetto_bytes(trace: Trace) -> bytes:
 
     describe(_HOST_TRACK, "host: rollouts")
     if device:
-        describe(_DEVICE_TRACK, "device: lines")
+        track = describe(_DEVICE_TRACK, "device: lines")
+        if (clock := trace.device_clock) is not None:
+            track.description = (
+                "stamped by the GPU's globaltimer, within "
+                f"{trace.device_clock_error:.0f} ns of the host's clock"
+            )
+            for at in (0, max(item.end for item in device)):
+                times: Any = builder.add_packet().clock_snapshot
+                times.primary_trace_clock = ClockSnapshot.Clock.BOOTTIME
+                stamp = trace.clock.stamp + round(at * trace.clock.per_ns)
+                for number, value in (
+                    (ClockSnapshot.Clock.BOOTTIME, at),
+                    (_GLOBALTIMER, clock.device(stamp)),
+                ):
+                    times.clocks.add(clock_id=number, timestamp=value)
     tracks: dict[str, int] = {}
     for parent, slices in ((_HOST_TRACK, host), (_DEVICE_TRACK, device)):
         for rank, name in enumerate(dict.fromkeys(item.track for item in _by_begin(slices))):

@@ -328,6 +328,10 @@ class PoolTokens:
         """The lines as they are: each device has an arena of its own."""
         return lines
 
+    def end_at_eos(self, lines: Lines) -> Lines:
+        """The completions as they are: those of the devices' runs have ended where they end."""
+        return lines
+
     def process(self, records: Records) -> None:
         """See :class:`descring_rollouts.loop.Maker`."""
         delivered = records[records["code"] == contract.EVENT["TRAJECTORY"]]

@@ -3,7 +3,8 @@
 
 A tick's log states which lines completed, which blocks they wrote and which rollouts ended, in
 order. So the engine advances a rollout when its completion has been consumed, and every backend
-gives the same tokens [REC-005].
+gives the same tokens [REC-005]. Only where a token can end a rollout it looks at the completions
+before the core does [REC-007].
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from descring_model.engine.numbers import F32
 from descring_model.engine.records import ROLLOUT_DTYPE, kv_blocks, kv_digest, words
 from descring_model.rollouts import contract as rollouts
 from descring_model.rollouts.records import Records
-from descring_model.rollouts.windows import DECODE, PREFILL
+from descring_model.rollouts.windows import DECODE, DONE, NEEDS_REWARD, OWNED, PREFILL
 
 from descring_rollouts.block_maps import BlockMaps
 from descring_rollouts.engines import Sampling
@@ -34,6 +35,7 @@ _CODES = np.array([_EVENT[name] for name in _FOLLOWED], dtype=np.uint16)
 _DONE = rollouts.STATE["DONE"]
 _BLOCK_TOKENS = contract.BLOCK_TOKENS
 _LOW = rollouts.NONE
+_RESULTS = (DONE, NEEDS_REWARD)
 _SLOT = next(item for item in rollouts.USER_DATA if item.name == "SLOT")
 
 
@@ -106,6 +108,7 @@ class TokenRun:
         """
         self._engine, self._requests, self._prompts = engine, requests, prompts
         self._members = sampling.members()
+        self._eos = sampling.eos
         layout = Layout(config, requests)
         self._places, self._stride, self._first = layout.places, layout.stride, layout.first
         self._arena = engine.new_arena(layout.size) if arena is None else arena
@@ -133,6 +136,52 @@ class TokenRun:
             ^ found["rollout_id"].astype(np.uint64) << np.uint64(32)
         )
         return found
+
+    def end_at_eos(self, lines: Lines) -> Lines:
+        """A window's completions, where a rollout that made its ``eos`` is DONE [REC-007].
+
+        Args:
+            lines: as the device returned them. What cannot be right is left for the core to refuse.
+
+        Raises:
+            EngineError: the engine refused a rollout.
+        """
+        if self._eos is None:
+            return lines
+        found = lines.copy()
+        places: dict[int, int] = {}
+        ends: dict[int, int] = {}
+        columns = ("opcode", "flags", "rollout_id", "seq_len")
+        for place, (opcode, flags, request, end) in enumerate(found[list(columns)].tolist()):
+            if flags & OWNED in _RESULTS and self._can_reach(opcode, request, end):
+                places[request], ends[request] = place, end
+        before = {request: self._length(request) for request in ends}
+        self._run_engine(ends)
+        for request, end in ends.items():
+            first = max(before[request], int(self._requests["prompt_tokens"][request]))
+            made = self._words(self._rollouts[request].offset, "tokens", end)[first:]
+            hits = np.flatnonzero(made == self._eos)
+            if len(hits):
+                length = first + int(hits[0]) + 1
+                self._record(self._rollouts[request].offset)["length"] = length
+                line = found[places[request] : places[request] + 1]
+                line["flags"] = line["flags"] & ~np.uint16(OWNED) | np.uint16(DONE)
+                line["seq_len"] = length
+        return found
+
+    def _can_reach(self, opcode: int, request: int, end: int) -> bool:
+        """Whether a completion with this length is one that the rollout's line can have."""
+        if request not in self._rollouts:
+            return False
+        if opcode == PREFILL:
+            return end == int(self._requests["prompt_tokens"][request])
+        start, limit = self._length(request), int(self._requests["max_tokens"][request])
+        return opcode == DECODE and start <= end <= min(
+            limit, (start // _BLOCK_TOKENS + 1) * _BLOCK_TOKENS
+        )
+
+    def _length(self, request: int) -> int:
+        return int(self._record(self._rollouts[request].offset)["length"])
 
     def process(self, records: Records) -> None:
         """Do what further records of the log ask for.
@@ -246,21 +295,28 @@ class TokenRun:
             self._finish(request, count)
         self._ended.clear()
 
-    def _advance(self, pending: dict[int, tuple[int, int]]) -> None:
-        offsets = [self._rollouts[request].offset for request in pending]
-        ends = [end for _, end in pending.values()]
+    def _run_engine(self, ends: Mapping[int, int]) -> None:
+        """Advance rollouts to these lengths."""
+        if not ends:
+            return
+        offsets = [self._rollouts[request].offset for request in ends]
         statuses = self._engine.advance(
-            self._arena, np.array(offsets, dtype=np.uint64), np.array(ends, dtype=np.uint32)
+            self._arena,
+            np.array(offsets, dtype=np.uint64),
+            np.array(list(ends.values()), dtype=np.uint32),
         )
-        for request, status in zip(pending, statuses.tolist(), strict=True):
+        for request, status in zip(ends, statuses.tolist(), strict=True):
             if status:
                 asked = self._requests[request]
                 raise EngineError(
                     STATUS_NAMES[status],
                     f"group {asked['group']} sample {asked['sample']}: expected tokens to "
-                    f"{pending[request][1]}, stopped at position "
-                    f"{self._record(self._rollouts[request].offset)['length']}",
+                    f"{ends[request]}, stopped at position {self._length(request)}",
                 )
+
+    def _advance(self, pending: dict[int, tuple[int, int]]) -> None:
+        ends = {request: end for request, (_, end) in pending.items()}
+        self._run_engine({name: end for name, end in ends.items() if self._length(name) < end})
         for request, (opcode, _) in pending.items():
             if opcode == PREFILL:
                 made = self._rollouts[request]

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from descring_host import Device, HostError
-from descring_host.trace_rings import EVENT_DTYPE, Ring, make_ring, ring_events
+from descring_host.trace_rings import EVENT_DTYPE, DeviceClock, Ring, make_ring, ring_events
 from descring_model import Lines
 from descring_model.rollouts import seeing
 from descring_model.rollouts.records import Records
@@ -31,13 +31,13 @@ _OF_ROLLOUTS = (_EVENT["ALLOC"], _EVENT["TRAJECTORY_DONE"])
 
 @dataclass(frozen=True)
 class Clock:
-    """Nanoseconds of the host's time-stamp counter, from two looks at both clocks."""
+    """Nanoseconds of the host's time-stamp counter, from two readings of both clocks."""
 
     stamp: int
     per_ns: float
 
     def ns(self, stamps: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:
-        """Nanoseconds since the first look, ``(n,)`` int64."""
+        """Nanoseconds since the first reading, ``(n,)`` int64."""
         ticks = (stamps - np.uint64(self.stamp)).view(np.int64)
         found: npt.NDArray[np.int64] = np.rint(ticks / self.per_ns).astype(np.int64)
         return found
@@ -96,13 +96,14 @@ class Trace(Watcher):
     Attributes:
         overwritten: events lost, by the name of their ring.
         clock: of the host's stamps.
+        device_clock: of a device with stamps of its own clock alone, by the host's [TRC-005].
     """
 
     def __init__(self, device: Device, *, events: int = DEFAULT_EVENTS) -> None:
         """Trace the runs on ``device``.
 
         Args:
-            device: one with a method ``trace`` has tracks of its own: cpu, verilated.
+            device: one with a method ``trace`` has tracks of its own: cpu, verilated, cuda.
             events: that the ring of each thread holds, a power of two.
 
         Raises:
@@ -115,6 +116,7 @@ class Trace(Watcher):
         self._core: Core | None = None
         self._first = (0, 0)
         self.clock = Clock(0, 1.0)
+        self.device_clock: DeviceClock | None = None
         self.overwritten: dict[str, int] = {}
 
     def started(self, core: RolloutCore, config: Records, requests: Records) -> None:
@@ -126,6 +128,7 @@ class Trace(Watcher):
         if not isinstance(core, Core):
             raise HostError("expected the native core to be traced, got another; leave core out")
         self._rings = {}
+        self.device_clock = None
         self._core = core
         core.trace(self._ring(HOST))
         attach = getattr(self._device, "trace", None)
@@ -158,9 +161,15 @@ class Trace(Watcher):
         if detach is not None:
             with suppress(HostError):  # a closed device has no threads
                 detach(None)
+                self.device_clock = getattr(self._device, "trace_clock", None)
         stamp, now = _look()
         self.clock = Clock(self._first[0], (stamp - self._first[0]) / max(1, now - self._first[1]))
         self.overwritten = {name: ring_events(ring)[1] for name, ring in self._rings.items()}
+
+    @property
+    def device_clock_error(self) -> float:
+        """Most that the host's stamps of a device with a clock of its own are off, nanoseconds."""
+        return self.device_clock.error / self.clock.per_ns if self.device_clock else 0.0
 
     def tracks(self) -> dict[str, Records]:
         """The events of each thread, ``(n,)`` of EVENT_DTYPE, the oldest first."""
@@ -184,14 +193,14 @@ class Trace(Watcher):
 
 
 def _look() -> tuple[int, int]:
-    """The stamp and the nanoseconds of one moment: of several looks the closest."""
-    looks = []
+    """The stamp and the nanoseconds of one moment: of several readings the closest."""
+    readings = []
     for _ in range(16):
         before = int(lib.hr_stamp())
         now = time.monotonic_ns()
         after = int(lib.hr_stamp())
-        looks.append((after - before, before + (after - before) // 2, now))
-    _, stamp, now = min(looks)
+        readings.append((after - before, before + (after - before) // 2, now))
+    _, stamp, now = min(readings)
     return stamp, now
 
 

@@ -19,15 +19,17 @@ enum {
   HW_CHUNK_SEQUENCE = 3,  // the word of a chunk that holds its sequence number
   HW_LINE_CHUNKS = 6,     // a line as chunks of 12 bytes and a sequence number
   HW_CONFIG_CHUNKS = 3,
-  HW_REPORT_CHUNKS = 4
+  HW_REPORT_CHUNKS = 4,
+  HW_REPLIES_AHEAD = 9  // completions by which replies are ahead of tails and report, at most
 };
 
 // The first word of the chunk `doorbell` is CMD_TAIL; words of the chunk `heads`:
 enum { HW_HEADS_DONE = 0, HW_HEADS_REWARD = 1 };
 // Words of the chunk `control`. An odd gate is closed: the worker posts what it has accepted, stores
 // the gate's value into `ack`, and touches nothing until the gate is even again; then it reads
-// `config` and `report` anew. `beat` changes as long as the host lives.
-enum { HW_CONTROL_GATE = 0, HW_CONTROL_STOP = 1, HW_CONTROL_BEAT = 2 };
+// `config` and `report` anew. `beat` changes as long as the host lives. When `clock` changes, the worker
+// stores its clock into the chunk `clock`, with that number.
+enum { HW_CONTROL_GATE = 0, HW_CONTROL_STOP = 1, HW_CONTROL_BEAT = 2, HW_CONTROL_CLOCK = 3 };
 // Words of `config`, as one array; bases are offsets into the window, low words first.
 enum {
   HW_CONFIG_ENABLE = 0,
@@ -35,8 +37,12 @@ enum {
   HW_CONFIG_RING_LOG2 = 2,
   HW_CONFIG_PUBLISH = 3,  // 1: the rings have heads and tails in memory [RING-004]
   HW_CONFIG_BASE = 4,     // CMD, DONE, REWARD
+  HW_CONFIG_TRACE = 10,   // address of the first trace ring, low word first; 0: no trace. All have its
+                          // size, and lie one after another, one for each block that posts [TRC-003]
   HW_CONFIG_WORDS = 12
 };
+// Words of the chunk `clock`, nanoseconds; its sequence number is the one asked with.
+enum { HW_CLOCK_LOW = 0, HW_CLOCK_HIGH = 1 };
 // Words of the chunks of `report`: the worker's, but the host's while the gate is closed. They carry
 // one sequence number, which grows with every report.
 enum { HW_REPORT_CMD_HEAD = 0, HW_REPORT_DONE_TAIL = 1, HW_REPORT_REWARD_TAIL = 2 };          // 0
@@ -59,6 +65,7 @@ typedef struct hw_link {
   hw_u64 report;   // HW_REPORT_CHUNKS chunks
   hw_u64 ack;      // 1 word: the closed gate that the worker stands before
   hw_u64 ended;    // 1 word
+  hw_u64 clock;    // 1 chunk
   hw_u64 newest_is_told;  // 0: look at the doorbell
   hw_u64 patience_ns;  // a beat that has not changed for so long means that the host is gone
   hw_u64 deadline_ns;  // the longest life of a worker; 0: no limit

@@ -2,8 +2,8 @@
 //
 // Generated from pymodel/descring_model/rollouts/contract.py; do not edit, run `make gen`.
 //
-// Numbers and records of the rollout runtime, for C11. All is little-endian; records have no
-// padding.
+// Numbers and records of the rollout runtime, for C11, C++11 and CUDA C++. All is little-endian;
+// records have no padding.
 #ifndef HW_ROLLOUTS_H
 #define HW_ROLLOUTS_H
 
@@ -213,7 +213,7 @@ typedef struct hwr_request {
   hw_u32 max_tokens;
   hw_u32 arrival;
   hw_u32 cancel;
-  int64_t rank;
+  long long rank;
 } hwr_request_t;
 
 HW_STATIC_ASSERT(sizeof(hwr_request_t) == 32, "hwr_request_t has no padding");

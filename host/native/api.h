@@ -37,6 +37,13 @@ typedef struct hd_peer_info {
   int state;             // enum hd_peer
 } hd_peer_info_t;
 
+// A reading of two clocks: the worker's was `device` at a moment between the host's stamps.
+typedef struct hd_read_clock {
+  uint64_t before;
+  uint64_t after;
+  uint64_t device;
+} hd_clock_reading_t;
+
 // What calls return instead of a number that they have not got.
 enum hd_failure {
   HD_REFUSED = -1,  // the device did not accept the doorbell
@@ -60,7 +67,6 @@ const char *hd_refusal(const void *segment, uint64_t segment_bytes);
 uint32_t hd_segment_contract_hash(const void *segment);
 uint64_t hd_window_offset(const void *segment);
 uint64_t hd_window_bytes(const void *segment);
-uint32_t hd_first_index(const void *segment);
 
 // NULL: no memory, or hd_refusal has a reason.
 hw_device_t *hd_open(void *segment, uint64_t segment_bytes);
@@ -94,6 +100,13 @@ int hd_serve_remote(hw_device_t *device, int newest, uint64_t patience_ns, uint6
 uint64_t hd_link(hw_device_t *device);
 void hd_stop_remote(hw_device_t *device);
 void hd_leave_remote(hw_device_t *device);
+// Events of such a worker from now on, into rings of the caller's at this address (HW_CONFIG_TRACE in
+// hw_link.h), with their heads set, which stay while a worker may run; 0: no longer, and what was
+// written is there. 0, or HD_CLOSED, HD_CORRUPT, HD_BUSY.
+int hd_trace_remote(hw_device_t *device, uint64_t rings, int64_t patience_ns);
+// Read the host's stamps and the worker's clock. 0, or HD_CLOSED, or HD_BUSY: it did not reply. One
+// thread at a time.
+int hd_read_clock(hw_device_t *device, int64_t patience_ns, hd_clock_reading_t *reading);
 // Why the worker has ended (HW_ENDED_*; 0: it has not) or HD_CLOSED, and to note that it was lost.
 int hd_remote_ended(hw_device_t *device);
 void hd_lose_remote(hw_device_t *device);

@@ -54,6 +54,7 @@ CORE = (
     "rollouts/pipe.c",
     "rollouts/pipe_open.c",
     "rollouts/run.c",
+    "engine/avx2_attention.c",
     "engine/avx2.c",
     "engine/engine.c",
     "engine/parts.c",

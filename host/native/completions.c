@@ -28,7 +28,7 @@ static int64_t in_ring(hw_device_t *device, side_t *side) {
     side->tail = tail;
     return count;
   }
-  if (side->replies && side->head - tail <= side->slots) {
+  if (side->replies && side->head - tail <= hw_most_ahead(side->slots)) {
     return 0;
   }
   return hw_fail(device, side->tail_fault, tail, side->head, side->head + side->slots);

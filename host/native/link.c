@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "hw_trace.h"
 #include "link.h"
 
 #if defined(__x86_64__)
@@ -23,7 +24,8 @@ static const uint32_t REWRITING = 0x80000000u;
 HW_STATIC_ASSERT(offsetof(hw_segment_t, reward_head) == offsetof(hw_segment_t, done_head) + 4,
                  "the chunk `heads`");
 HW_STATIC_ASSERT(offsetof(hw_segment_t, remote_stop) == offsetof(hw_segment_t, gate) + 4 &&
-                     offsetof(hw_segment_t, remote_beat) == offsetof(hw_segment_t, gate) + 8,
+                     offsetof(hw_segment_t, remote_beat) == offsetof(hw_segment_t, gate) + 8 &&
+                     offsetof(hw_segment_t, remote_clock) == offsetof(hw_segment_t, gate) + 12,
                  "the chunk `control`");
 HW_STATIC_ASSERT(offsetof(hw_segment_t, gate) ==
                      offsetof(hw_segment_t, newest) + HW_LINE_CHUNKS * sizeof(hw_chunk_t),
@@ -272,6 +274,23 @@ void hw_remote_events(hw_device_t *device) {
   if (events) {
     hw_raise(segment, events);
   }
+}
+
+int hw_remote_read_clock(hw_device_t *device, int64_t patience_ns, hd_clock_reading_t *reading) {
+  hw_segment_t *segment = device->segment;
+  const uint64_t start = hw_now();
+  const uint32_t number = hw_get(&segment->remote_clock) + 1u;
+  reading->before = hw_stamp();
+  hw_put(&segment->remote_clock, number);
+  while (hw_get(word_of(&segment->clock, HW_CHUNK_SEQUENCE)) != number) {
+    if (hw_peer_gone(device) || (int64_t)(hw_now() - start) > patience_ns) {
+      return HD_BUSY;
+    }
+    hw_pause();
+  }
+  reading->after = hw_stamp();
+  reading->device = peek(&segment->clock, HW_CLOCK_LOW) | (uint64_t)peek(&segment->clock, HW_CLOCK_HIGH) << 32;
+  return 0;
 }
 
 int hw_remote_reply(hw_segment_t *segment, uint32_t index, void *line) {

@@ -19,6 +19,8 @@ void hw_remote_ring(hw_device_t *device, uint32_t tail);
 // Raise what happened since it was last called; under the lock.
 void hw_remote_events(hw_device_t *device);
 uint32_t hw_remote_stalls(hw_segment_t *segment);
+// Read both clocks: 0, or HD_BUSY if the worker did not tell its own in time.
+int hw_remote_read_clock(hw_device_t *device, int64_t patience_ns, hd_clock_reading_t *reading);
 // Take the completion of this index if it is the newest; 1 if it was.
 int hw_remote_reply(hw_segment_t *segment, uint32_t index, void *line);
 

@@ -51,7 +51,7 @@ static int lay_out(hw_queue_t *queue, const hd_geometry_t *geometry) {
   queue->cmd_head_word = hw_ring_word(device->window, geometry->cmd_base, HW_RING_HEAD_OFFSET);
   queue->cmd_slots = hw_slots(geometry->ring_log2, HW_RING_LOG2_CMD_LSB);
   queue->cmd_tail = hw_get(&segment->cmd_tail);
-  queue->cmd_head = counts.cmd_head;
+  queue->cmd_head = queue->word_seen = counts.cmd_head;
   if (queue->cmd_tail - queue->cmd_head > queue->cmd_slots) {
     return hw_fail(device, HW_FAULT_CMD_TAIL, queue->cmd_tail, queue->cmd_head,
                    queue->cmd_head + queue->cmd_slots);

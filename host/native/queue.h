@@ -14,6 +14,12 @@
 // one takes as long as a few lines.
 enum { HW_AHEAD = 8 };
 
+// By how much what was taken is ahead of what the worker has told, at most: a local worker tells of a
+// ring's lines before it has the next ring's room, a remote one may still have replies on their way.
+static inline uint32_t hw_most_ahead(uint32_t slots) {
+  return slots < HW_REPLIES_AHEAD ? HW_REPLIES_AHEAD : slots;
+}
+
 typedef struct side {
   hw_desc_t *lines;
   hw_word_t *tail_word;  // in memory, the device's
@@ -35,7 +41,8 @@ struct hw_queue {
   hw_word_t *cmd_head_word;
   uint32_t cmd_slots;
   uint32_t cmd_tail;
-  uint32_t cmd_head;  // last seen
+  uint32_t cmd_head;  // last seen, in the record or in memory
+  uint32_t word_seen;  // the same in memory alone
   uint32_t first_counts;  // CMD_HEAD less the completion rings' tails, which never changes
   uint32_t kv_arena_id;
   uint32_t group;

@@ -4,6 +4,7 @@
 // alive, and how it ends.
 #include <errno.h>
 
+#include "gate.h"
 #include "link.h"
 #include "progress.h"
 
@@ -41,6 +42,7 @@ int hd_serve_remote(hw_device_t *device, int newest, uint64_t patience_ns, uint6
       .report = (uint64_t)(uintptr_t)segment->report,
       .ack = (uint64_t)(uintptr_t)&segment->ack[0].gate,
       .ended = (uint64_t)(uintptr_t)&segment->remote_ended,
+      .clock = (uint64_t)(uintptr_t)&segment->clock,
       .newest_is_told = hw_get(&segment->remote_newest),
       .patience_ns = patience_ns,
       .deadline_ns = deadline_ns,
@@ -87,4 +89,27 @@ void hd_lose_remote(hw_device_t *device) {
     hw_put(&device->segment->remote_ended, HW_ENDED_LOST);
     hw_leave(&device->callers);
   }
+}
+
+int hd_trace_remote(hw_device_t *device, uint64_t rings, int64_t patience_ns) {
+  if (!hw_enter(&device->callers)) {
+    return HD_CLOSED;
+  }
+  const int failed = hw_close_gate(device, patience_ns);
+  if (!failed) {
+    hw_put(&device->segment->config[HW_CONFIG_TRACE], (uint32_t)rings);
+    hw_put(&device->segment->config[HW_CONFIG_TRACE + 1], (uint32_t)(rings >> 32));
+    hw_open_gate(device);
+  }
+  hw_leave(&device->callers);
+  return failed;
+}
+
+int hd_read_clock(hw_device_t *device, int64_t patience_ns, hd_clock_reading_t *reading) {
+  if (!hw_enter(&device->callers)) {
+    return HD_CLOSED;
+  }
+  const int failed = hw_remote_read_clock(device, patience_ns, reading);
+  hw_leave(&device->callers);
+  return failed;
 }

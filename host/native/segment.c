@@ -23,9 +23,6 @@ uint64_t hd_window_offset(const void *segment) {
 uint64_t hd_window_bytes(const void *segment) {
   return ((const hw_segment_t *)segment)->window_bytes;
 }
-uint32_t hd_first_index(const void *segment) {
-  return ((const hw_segment_t *)segment)->first_index;
-}
 
 const char *hd_refusal(const void *memory, uint64_t segment_bytes) {
   const hw_segment_t *segment = memory;

@@ -20,7 +20,7 @@
 #include "sync.h"
 
 #define HW_SEGMENT_MAGIC 0x3147455347524E44ull  // "DNRGSEG1" in memory order
-#define HW_SEGMENT_LAYOUT 2u
+#define HW_SEGMENT_LAYOUT 3u
 #define HW_WORKERS_MAX 16u
 #define HW_LINE _Alignas(HW_CACHE_LINE_BYTES)
 #define HW_BIT(name) (1u << (name))
@@ -86,6 +86,7 @@ typedef struct hw_segment {
   HW_ALIGNED(16) hw_word_t gate;  // odd: closed, workers stand still; the chunk `control`
   hw_word_t remote_stop;
   hw_word_t remote_beat;
+  hw_word_t remote_clock;
   HW_LINE hw_word_t worker_wake;
   hw_word_t worker_sleeping;  // how many sleep
   hw_word_t worker_blocked;   // how many of them for want of room: only those a moved head wakes
@@ -109,6 +110,7 @@ typedef struct hw_segment {
   HW_ALIGNED(128) hw_chunk_t reply[HW_LINE_CHUNKS];
   HW_LINE hw_chunk_t report[HW_REPORT_CHUNKS];
   HW_LINE hw_word_t remote_ended;
+  hw_chunk_t clock;
 } hw_segment_t;
 
 // The words that can be found out of range.

@@ -6,6 +6,8 @@
 #include "fast_crc.h"
 #include "queue.h"
 
+static const uint64_t REPORT_NS = HW_PATIENCE_NS(1);
+
 // What makes a call pointless: the worker is gone, or a word was found out of range.
 static int obstacle(hw_device_t *device) {
   if (hw_is_corrupt(device)) {
@@ -14,19 +16,53 @@ static int obstacle(hw_device_t *device) {
   return hw_peer_gone(device) ? HD_GONE : 0;
 }
 
-static int64_t room(hw_queue_t *queue) {
-  uint32_t head;
-  if (queue->remote) {
-    // Of a remote worker's words only those of its report are sure to be what the doorbell sees.
-    hd_counts_t counts;
+// The command index up to which every slot is free, by the completions that were taken: a slot is
+// free once its completion is posted [RING-009].
+static uint32_t answered_to(const hw_queue_t *queue) {
+  uint32_t index = queue->first_counts;
+  for (int side = 0; side < queue->sides; ++side) {
+    index += hw_get(queue->side[side].head_register);
+  }
+  return index;
+}
+
+// Of a remote worker's words only those of its report are sure to be what the doorbell sees, and a
+// local one stores its word in memory some moments after the completions. 0 or HD_CORRUPT.
+static int head_of_record(hw_queue_t *queue, uint32_t *head) {
+  hd_counts_t counts;
+  const uint32_t answered = answered_to(queue);
+  const uint64_t start = queue->remote ? hw_now() : 0;
+  for (;;) {
     if (hw_read_progress(queue->device, &counts)) {
       return HD_CORRUPT;
     }
-    head = counts.cmd_head;
+    *head = counts.cmd_head;
+    // A completion that was sent ahead of the report is followed by it at once.
+    if (!queue->remote || answered - *head - 1u >= hw_most_ahead(queue->cmd_slots) ||
+        hw_now() - start > REPORT_NS) {
+      return 0;
+    }
+    hw_pause();
+  }
+}
+
+static int64_t room(hw_queue_t *queue) {
+  uint32_t head;
+  if (queue->remote) {
+    if (head_of_record(queue, &head)) {
+      return HD_CORRUPT;
+    }
   } else {
     head = hw_get(queue->cmd_head_word);
+    // It moves from where it was last seen towards the tail.
+    if (head - queue->word_seen > queue->cmd_tail - queue->word_seen) {
+      return hw_fail(queue->device, HW_FAULT_CMD_HEAD, head, queue->word_seen, queue->cmd_tail);
+    }
+    queue->word_seen = head;
+    if (answered_to(queue) - head - 1u < queue->cmd_slots && head_of_record(queue, &head)) {
+      return HD_CORRUPT;
+    }
   }
-  // It moves from where it was last seen towards the tail.
   if (head - queue->cmd_head > queue->cmd_tail - queue->cmd_head) {
     return hw_fail(queue->device, HW_FAULT_CMD_HEAD, head, queue->cmd_head, queue->cmd_tail);
   }

@@ -1,12 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Devices for the suites of the rollout runtime: seen through their registers, and silent ones."""
+"""For the suites of the rollout runtime: devices seen through their registers, what a run holds."""
 
 from typing import Any
 
 from descring_host import Device
 from descring_model import contract
+from descring_rollouts import Runtime
 
 DONE_TAIL = contract.OFFSET["DONE_TAIL"]
+ZERO = (0, 0, 0, 0, 0, 0, 0)
+
+
+def held(runtime: Runtime) -> tuple[int, ...]:
+    """What the runtime's core holds; ``ZERO``: nothing."""
+    usage = runtime.usage()
+    names = ("blocks", "reserved", "decode", "reward", "trajectory", "live", "nodes")
+    return tuple(getattr(usage, name) for name in names)
 
 
 class Wrapped:

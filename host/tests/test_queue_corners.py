@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from descring_host import CommandQueue, QueueTimeout, open_device
 from descring_host.waiting import Patience
-from descring_model import DESC_DTYPE, GoldenDevice, Lines, complete
+from descring_model import DESC_DTYPE, GoldenDevice, Lines, complete, contract
 from host_support import (
     CTRL,
     FLAG,
@@ -57,6 +57,33 @@ def test_every_opcode_at_every_corner_of_both_lengths() -> None:
     with opened("cpu") as device, CommandQueue(device, cmd_slots=4096) as queue:
         done, _ = run_stream(queue, lines, 4096)
     assert_same(complete(lines), done)
+
+
+@pytest.mark.parametrize("name", DEVICES)
+def test_the_greatest_rings_are_filled_by_one_doorbell(name: str) -> None:
+    """[RING-001] [DB-002] [RING-005]: 2^16 lines, and as many completions before one is taken.
+
+    The device has room for no other line until the host has taken one.
+    """
+    slots = 1 << contract.RING_LOG2_MAX
+    lines = np.zeros(slots, dtype=DESC_DTYPE)
+    lines["opcode"] = OPCODE["NOP"]
+    lines["user_data"] = np.arange(slots)
+    first_index = 0xFFFFFFFF - slots // 2
+    with (
+        open_device(
+            name.split("-")[0], memory=16 << 20, first_index=first_index, **DEVICES[name]
+        ) as device,
+        CommandQueue(device, cmd_slots=slots, done_slots=slots) as queue,
+    ):
+        for _ in range(2):
+            assert queue.submit(lines) == slots
+            eventually(lambda: queue.answered == slots, "completions of all")
+            tail = (device.read32(REG["DONE_HEAD"]) + slots) % (1 << 32)
+            assert device.read32(REG["DONE_TAIL"]) == tail
+            assert device.read32(REG["CMD_HEAD"]) == tail
+            done = queue.poll(slots)
+            assert_same(complete(lines, first_index=tail), done)
 
 
 @pytest.mark.parametrize("name", DEVICES)
@@ -257,16 +284,28 @@ def test_a_slot_is_given_back_only_once_its_completion_is_taken(
 
 
 @pytest.mark.slow
-def test_stores_of_the_worker_are_seen_in_the_order_of_the_contract(tmp_path: Path) -> None:
-    """[RING-004] [RING-013] [RING-008]: completions, registers, words, event, wake-up.
+@pytest.mark.parametrize(
+    ("program", "of_it", "seen"),
+    [
+        ("store_order", ["execute.c"], f"good: {4 * 6} completions\n"),
+        ("queue_store_order", ["submit.c", "completions.c"], f"good: {3 * (5 * 16 + 2)} lines\n"),
+    ],
+    ids=["worker", "queue"],
+)
+def test_stores_are_seen_in_the_order_of_the_contract(
+    tmp_path: Path, program: str, of_it: list[str], seen: str
+) -> None:
+    """[RING-004] [RING-010] [RING-013] [RING-008] [DB-005]: as the other process sees them.
 
-    The worker's own code, with an observer in the place of each store.
+    The worker's own code, and the queue's, with an observer in the place of each store:
+    completions, registers, words, event, wake-up; lines, tail, doorbell, wake-up; copies, heads,
+    wake-up.
     """
-    sources = [str(path) for path in NATIVE.glob("*.c") if path.name != "execute.c"]
-    program = tmp_path / "store_order"
+    sources = [str(path) for path in NATIVE.glob("*.c") if path.name not in of_it]
+    binary = tmp_path / program
     flags = ["-std=c11", "-O1", "-pthread", f"-I{NATIVE}", f"-I{NATIVE.parent / 'include'}"]
-    check = str(NATIVE / "check" / "store_order.c")
-    subprocess.run(["cc", *flags, check, *sources, "-o", str(program)], check=True, timeout=120)
-    result = subprocess.run([str(program)], capture_output=True, text=True, timeout=60)
+    check = str(NATIVE / "check" / f"{program}.c")
+    subprocess.run(["cc", *flags, check, *sources, "-o", str(binary)], check=True, timeout=120)
+    result = subprocess.run([str(binary)], capture_output=True, text=True, timeout=60)
     assert result.returncode == 0, result.stdout + result.stderr
-    assert result.stdout == f"good: {4 * 6} completions\n"
+    assert result.stdout == seen

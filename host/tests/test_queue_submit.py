@@ -7,9 +7,18 @@ from typing import Any
 import numpy as np
 import pytest
 from conftest import OpenBackend
-from descring_host import CommandQueue, QueueFull, QueueTimeout
-from descring_model import DESC_DTYPE, GoldenDevice
-from host_support import GOOD_DECODE, PATIENCE_S, REG, SHORT_S, as_device, decode, eventually
+from descring_host import CommandQueue, CpuDevice, QueueFull, QueueTimeout
+from descring_model import DESC_DTYPE, GoldenDevice, complete, contract
+from host_support import (
+    GOOD_DECODE,
+    PATIENCE_S,
+    REG,
+    SHORT_S,
+    as_device,
+    assert_same,
+    decode,
+    eventually,
+)
 
 
 @pytest.mark.parametrize("prefix, flags", [(0, 0), (9, 4)])
@@ -162,3 +171,28 @@ def test_an_unknown_policy_is_refused() -> None:
     with pytest.raises(ValueError, match="expected block, raise or short, got 'wait'"):
         CommandQueue(device, when_full=policy)
     assert device.read32(REG["CTRL"]) == 0
+
+
+@pytest.mark.parametrize("split", [False, True])
+@pytest.mark.parametrize("process", [False, True], ids=["cpu", "cpu-process"])
+def test_a_slot_is_free_once_its_completion_was_taken(process: bool, split: bool) -> None:
+    """[RING-009]: a worker stores CMD_HEAD in memory behind the completions, and may be late."""
+    lines = decode(0, 1, 16)
+    with (
+        CpuDevice(1 << 16, process=process) as device,
+        CommandQueue(
+            device, cmd_slots=16, when_full="raise", split_reward=split, timeout_s=PATIENCE_S
+        ) as queue,
+    ):
+        at = queue.geometry.cmd_base - contract.RING_SLOTS_OFFSET + contract.RING_HEAD_OFFSET
+        word = device.memory[at : at + 4].view(np.uint32)
+        assert queue.submit(lines) == 16
+        assert_same(complete(lines), queue.drain())
+        eventually(lambda: word[0] == 16, "CMD_HEAD in memory")
+        word[0] = 0
+        assert queue.submit(lines) == 16
+        assert_same(complete(lines, first_index=16), queue.drain())
+        eventually(lambda: word[0] == 32, "CMD_HEAD in memory")
+        word[0] = 16
+        assert queue.submit_decode(**GOOD_DECODE) == 32
+        assert len(queue.drain()) == 1

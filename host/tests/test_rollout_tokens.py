@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -13,73 +12,20 @@ import pytest
 from conftest import OpenBackend
 from descring_host import open_device
 from descring_model import Lines
-from descring_model.engine.batch import Batch
+from descring_model.completion import complete
 from descring_model.engine.interface import EngineError
 from descring_model.engine.model import ModelEngine
 from descring_model.engine.records import ROLLOUT_DTYPE, Bytes, kv_blocks
 from descring_model.rollouts import contract
 from descring_model.rollouts.records import Records
+from descring_model.rollouts.run import run as golden_run
+from descring_model.rollouts.windows import DECODE, DONE, OWNED
 from descring_rollouts import Runtime, Sampling, Trajectories, make_requests, open_engine
 from descring_rollouts.block_maps import BlockMaps
 from descring_rollouts.model_core import ModelCore
 from descring_rollouts.token_run import TokenRun
 from descring_rollouts.watch import Watcher
-
-NONE = contract.NONE
-ENGINE = ModelEngine(64)
-NATIVE = open_engine("native", 64)
-SAMPLING = Sampling(seed=77, temperature=0.9, top_p=0.95, top_k=40, eos=11)
-LENGTHS = (1, 31, 32, 33, 70)
-
-
-def prompts(count: int, seed: int = 5) -> list[list[int]]:
-    """Prompts around the edges of blocks."""
-    rng = np.random.default_rng(seed)
-    return [rng.integers(0, 64, LENGTHS[place % len(LENGTHS)]).tolist() for place in range(count)]
-
-
-def requests(given: Sequence[Sequence[int]], samples: int = 3, seed: int = 6) -> Records:
-    """0 to 40 new tokens, some arrivals and cancellations."""
-    rng = np.random.default_rng(seed)
-    shape = (len(given), samples)
-    cancel = rng.integers(0, 30, shape)
-    cancel[rng.random(shape) < 0.75] = NONE
-    columns: dict[str, Any] = {
-        "new_tokens": rng.integers(0, 41, shape),
-        "arrival": rng.integers(0, 6, shape),
-        "cancel": cancel,
-    }
-    return make_requests(given, samples=samples, **columns)
-
-
-def run(device: Any, asked: Records, given: Sequence[Sequence[int]], **options: Any) -> Runtime:
-    """A finished run with the engine."""
-    base: dict[str, Any] = {
-        "engine": NATIVE, "sampling": SAMPLING, "slots": 6, "kv_blocks": 40,
-    }  # fmt: skip
-    runtime = Runtime(device, **base | options)
-    list(runtime.run_requests(asked, [np.array(item, dtype=np.uint32) for item in given]))
-    return runtime
-
-
-def alone(asked: Records, given: Sequence[Sequence[int]]) -> tuple[list[list[int]], list[int]]:
-    """Tokens and digests of each request, every rollout by itself in an arena of its own."""
-    groups = asked["group"].tolist()
-    members = [
-        {**SAMPLING.members(), "group": group, "sample": sample}
-        for group, sample in asked[["group", "sample"]].tolist()
-    ]
-    room = int(asked["max_tokens"].max())
-    batch = Batch(ENGINE, [given[group] for group in groups], room, members)
-    batch.advance(asked["max_tokens"].tolist())
-    tokens, digests = [], []
-    for place, length in enumerate(asked["max_tokens"].tolist()):
-        tokens.append(batch.tokens(place)[:length].tolist())
-        content = batch.keys_values(place).reshape(length, -1).view(np.uint64).astype(object)
-        weights = np.arange(64, dtype=object) * 2 + 1
-        tags = (content * weights).sum(axis=1) % 2**64
-        digests.append(int((tags * (np.arange(length, dtype=object) * 2 + 1)).sum() % 2**64))
-    return tokens, digests
+from token_runs import ASKED, ENGINE, EXPECTED, GIVEN, NATIVE, NONE, SAMPLING, run
 
 
 def assert_tokens(found: Trajectories, tokens: list[list[int]], digests: list[int]) -> None:
@@ -97,10 +43,6 @@ def assert_tokens(found: Trajectories, tokens: list[list[int]], digests: list[in
             assert kept == []
     assert delivered > 0.6 * len(found)
 
-
-GIVEN = prompts(5)
-ASKED = requests(GIVEN)
-EXPECTED = alone(ASKED, GIVEN)
 
 PLANS: dict[str, dict[str, Any]] = {
     "plain": {},
@@ -131,10 +73,19 @@ def test_tokens_are_the_same_on_every_backend(open_backend: OpenBackend) -> None
     with open_backend() as device:
         runtime = run(device, ASKED, GIVEN, boundary_rewards=True, policy="PREFIX")
     assert_tokens(runtime.trajectories, *EXPECTED)
-    with open_device("model") as device:
-        plain = Runtime(device, slots=6, kv_blocks=40, boundary_rewards=True, policy="PREFIX")
-        list(plain.run_requests(ASKED))
-    assert runtime.log().tobytes() == plain.log().tobytes()
+    golden = golden_run(runtime.config, ASKED, device=completions_to_eos)
+    assert runtime.log().tobytes() == golden.log.records().tobytes()
+
+
+def completions_to_eos(lines: Lines) -> Lines:
+    """The golden device, for rollouts that end where EXPECTED ends [REC-007]."""
+    found = complete(lines)
+    for line in found:
+        length = len(EXPECTED[0][line["rollout_id"]])
+        if line["opcode"] == DECODE and line["seq_len"] >= length:
+            line["flags"] = int(line["flags"]) & ~OWNED | DONE
+            line["seq_len"] = length
+    return found
 
 
 def test_token_rule_counts_real_tokens() -> None:

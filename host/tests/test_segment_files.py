@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Files below /dev/shm with a segment's name: whose they are, what they are, what is removed."""
+"""Segments: files below /dev/shm, whose they are and what is removed; pages and nodes."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner
-from descring_host import CpuDevice, DeviceError, clean
+from descring_host import CommandQueue, CpuDevice, DeviceError, clean, open_device
 from descring_host import segment as segment_module
 from descring_host.segment import PREFIX, SHM_FOLDER, Segment
-from host_support import shm_name
+from host_support import decode, shm_name
 
 HEADER = 8192
 
@@ -220,3 +220,45 @@ def test_another_user_can_neither_open_nor_remove_nor_signal(name: str) -> None:
             check=False,
         )
         assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_name_that_exists_is_refused_and_left_alone() -> None:
+    """[LIFE-001]: whatever it holds."""
+    name = shm_name("taken")
+    _path(name).write_bytes(b"somebody's")
+    try:
+        with pytest.raises(DeviceError, match="exists"):
+            open_device("cpu", process=True, name=name)
+        assert _path(name).read_bytes() == b"somebody's"
+    finally:
+        _path(name).unlink()
+
+
+def test_memory_reports_what_was_given() -> None:
+    """[LIFE-001]: huge pages and NUMA: granted or refused, never silent."""
+    with CpuDevice(8 << 20, huge_pages=True, numa_node=0) as device:
+        report = device.memory_report
+        assert report.bytes >= 8 << 20
+        assert 0 <= report.huge_bytes <= report.bytes
+        assert "huge pages" in report.huge_pages or "refused" in report.huge_pages
+        assert report.numa == "bound to node 0" or report.numa.startswith("refused for node 0")
+        with CommandQueue(device) as queue:
+            assert len(queue.exchange(decode(0, 1, 100))) == 100
+    with CpuDevice(1 << 16, numa_node=1000) as device:
+        assert device.memory_report.numa.startswith("refused for node 1000")
+        assert device.memory_report.huge_pages == "not asked for"
+
+
+def test_pages_are_counted_where_huge_ones_were_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kernel's table of all pages takes tens of milliseconds: no device opens that slowly."""
+    counted: list[object] = []
+
+    def count(base: object) -> int:
+        counted.append(base)
+        return 7
+
+    monkeypatch.setattr(segment_module, "_huge_bytes", count)
+    with CpuDevice(1 << 16) as device:
+        assert (device.memory_report.huge_bytes, counted) == (0, [])
+    with CpuDevice(1 << 16, huge_pages=True) as device:
+        assert device.memory_report.huge_bytes == 7

@@ -50,8 +50,6 @@ void he_close(he_engine_t *engine) {
 
 const char *he_kernels_name(const he_engine_t *engine) { return engine->kernels->name; }
 
-uint32_t he_vocabulary(const he_engine_t *engine) { return engine->weights.vocabulary; }
-
 he_worker_t *he_take_worker(he_engine_t *engine) {
   pthread_mutex_lock(&engine->lock);
   he_worker_t *worker = engine->idle;

@@ -24,7 +24,6 @@ he_engine_t *he_open(uint32_t vocabulary, int kernels, int *error);
 // Nobody may be inside a call.
 void he_close(he_engine_t *engine);
 const char *he_kernels_name(const he_engine_t *engine);
-uint32_t he_vocabulary(const he_engine_t *engine);
 
 // Advance each record to its end with up to `threads` threads [REC-003]; statuses are HWE_STATUS_*.
 // No record is given twice. 0, or an he_error with nothing done.

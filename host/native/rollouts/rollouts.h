@@ -40,7 +40,6 @@ int hr_slab_alloc(hr_slab_t *slab, hr_slab_cache_t *cache, uint64_t *handle);
 int hr_slab_release(hr_slab_t *slab, hr_slab_cache_t *cache, uint64_t handle);
 // The word of a slot as it is now; all ones beyond the slab.
 uint64_t hr_slab_word(hr_slab_t *slab, uint32_t slot);
-uint32_t hr_slab_slots(const hr_slab_t *slab);
 
 // Rungs of the memory ladder, from the best.
 enum hr_pages { HR_PAGES_HUGETLB = 0, HR_PAGES_THP = 1, HR_PAGES_SMALL = 2, HR_PAGES_ANY = 3 };
@@ -118,10 +117,9 @@ int hr_tree_write(hr_tree_t *tree, uint32_t branch, uint32_t position, uint32_t 
                   uint64_t base);
 // The digest of KV-008; HR_NO_MEMORY where the arena has none.
 int hr_tree_digest(const hr_tree_t *tree, uint32_t branch, uint64_t *digest);
-// Tokens, count and first block of a node; length and own blocks of a branch. All ones: no such.
+// Tokens and count of a node; length and own blocks of a branch. All ones: no such.
 uint32_t hr_tree_node_tokens(const hr_tree_t *tree, uint32_t node);
 uint32_t hr_tree_node_count(const hr_tree_t *tree, uint32_t node);
-uint32_t hr_tree_node_first(const hr_tree_t *tree, uint32_t node);
 uint32_t hr_tree_branch_length(const hr_tree_t *tree, uint32_t branch);
 uint32_t hr_tree_branch_blocks(const hr_tree_t *tree, uint32_t branch);
 

@@ -223,5 +223,3 @@ int hr_slab_release(hr_slab_t *slab, hr_slab_cache_t *cache, uint64_t handle) {
 uint64_t hr_slab_word(hr_slab_t *slab, uint32_t slot) {
   return slot < slab->slots ? load(&slab->word[slot]) : UINT64_MAX;
 }
-
-uint32_t hr_slab_slots(const hr_slab_t *slab) { return slab->slots; }

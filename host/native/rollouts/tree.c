@@ -296,11 +296,6 @@ uint32_t hr_tree_node_count(const hr_tree_t *tree, uint32_t node) {
   return asked ? asked->count : HWR_NONE;
 }
 
-uint32_t hr_tree_node_first(const hr_tree_t *tree, uint32_t node) {
-  const hr_node_t *asked = node_of(tree, node);
-  return asked ? asked->first : HWR_NONE;
-}
-
 uint32_t hr_tree_branch_length(const hr_tree_t *tree, uint32_t branch) {
   const hr_branch_t *asked = branch_of(tree, branch);
   return asked ? asked->length : HWR_NONE;

@@ -67,8 +67,8 @@ SAMPLING_RULES: tuple[Rule, ...] = (
         4,
         "`eos`: once a rollout has made it (a given token does not count), every later token is "
         "`eos` again, without attention and without a random number, and is ingested as any "
-        "other. How many tokens there are and when is the device's decision (DEC-001 to DEC-004, "
-        "OP-004) and does not depend on a token.",
+        "other. How many tokens a line stands for and when is the device's decision (DEC-001 to "
+        "DEC-004, OP-004) and does not depend on a token; the run ends the rollout (REC-007).",
         (MODEL,),
     ),
     Rule(
@@ -139,5 +139,17 @@ SAMPLING_RULES: tuple[Rule, ...] = (
         "a token's key and then its value, its content is the sum of `w_i (2 i + 1)`, and the "
         "digest is KV-008's sum over these contents in place of tags, both mod 2^64.",
         (MODEL,),
+    ),
+    Rule(
+        "REC-007",
+        5,
+        "A run with an engine ends a rollout at its `eos`. Where `eos` is among the tokens that "
+        "the completion of a DECODE line stands for, first at position e, the runtime takes the "
+        "completion for one with DONE and `seq_len` e + 1, before WIN-005 is checked and "
+        "COMPLETION is logged (PIPE-006); the record's `length` becomes e + 1, and the tokens "
+        "behind it belong to nothing. A line in flight is never shortened: the rollout ends with "
+        "the line that made `eos`, at the same tick with every device, which knows nothing of it "
+        "(SAMP-007).",
+        (HOST,),
     ),
 )

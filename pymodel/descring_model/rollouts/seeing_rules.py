@@ -90,4 +90,14 @@ SEEING_RULES: tuple[Rule, ...] = (
         "overwritten is no latency and is counted.",
         (HOST,),
     ),
+    Rule(
+        "TRC-005",
+        10,
+        "A device that cannot read the host's counter leaves `host` 0, and writes both events of a "
+        "line when it posts the completion. The host fills in `host` when the trace ends: by the "
+        "line through two readings of both clocks, one before the first event and one behind the "
+        "last. Half the time between the host's stamps around a reading, with the step of the "
+        "device's clock, bounds the error of every stamp, and is reported with the trace.",
+        (HOST,),
+    ),
 )
