@@ -16,7 +16,6 @@ ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "examples" / "conform"
 ACME = EXAMPLES / "acme" / "acme.toml"
 NIMBUS = EXAMPLES / "nimbus" / "nimbus.toml"
-C_WORKER = EXAMPLES / "c_worker" / "worker.toml"
 
 WRONG = """
 import numpy as np
@@ -59,6 +58,16 @@ def plugin(folder: Path, body: str) -> str:
     path = folder / "wrong.py"
     path.write_text(WRONG.replace("{body}", body), encoding="utf-8")
     return f"{path}:Dut"
+
+
+def write_everywhere(data: bytes) -> str:
+    """The body of a method that writes ``data`` into all files that it can, the kit's pipe too."""
+    return (
+        "import os"
+        "\n        for file in range(3, 64):"
+        f"\n            try: os.write(file, {data!r})"
+        "\n            except OSError: pass"
+    )
 
 
 @functools.cache

@@ -34,6 +34,7 @@ from descring_sim.campaign.seeds import Campaign, State
 from descring_sim.cli import main as cli
 from descring_sim.conform.duts import find
 from descring_sim.conform.records import to_record
+from descring_sim.conform.report.against import read_earlier
 from descring_sim.conform.status import Failure, LineDiff, Status, TestResult
 from descring_sim.faults import report as fault_report
 from descring_sim.mutation import session
@@ -119,6 +120,19 @@ _SOAK = {
     "failures": [{"seed": 1, "case": "c", "text": "t", "rerun": "r", "log": "l"}],
 }
 _SESSIONS = b'{"version": 1, "sessions": {"all": {"first": 5, "seeds": 2, "finished": false}}}'
+_EARLIER = json.dumps(
+    {
+        "format": 1,
+        "implementation": {"name": "n", "version": "v"},
+        "versions": {"python": "3"},
+        "started": "2026-01-01",
+        "seed": 1,
+        "tests": [
+            {"test": "a/b", "status": "passed"},
+            {"test": "a/c", "status": "failed", "failure": {"rules": ["OP-001"]}},
+        ],
+    }
+).encode()
 _VERDICT = {"contents": "c", "name": "m", "status": "killed", "by": "b", "seconds": "1.5"}
 
 
@@ -184,6 +198,7 @@ def readers(folder: Path) -> list[Reader]:
         Reader("soak", (_lines(_SOAK),), ".jsonl", lambda path: _soak(path).records() and 0),
         Reader("sessions", (_SESSIONS,), ".json", lambda path: _soak(path).session("all") and 0),
         Reader("verdicts", (_lines(_VERDICT),), ".jsonl", _verdicts),
+        Reader("against", (_EARLIER,), ".json", lambda path: read_earlier(path) and 0),
         Reader(
             "summary",
             (b'{"done": 3, "reward": 2, "halted": false, "cycles": 90}',),

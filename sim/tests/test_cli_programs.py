@@ -13,7 +13,6 @@ import resource
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import descring_model
@@ -25,7 +24,6 @@ from descring_sim.replay.stream_file import read_stream
 from descring_sim.support import memory
 
 DESCRING = str(Path(sys.executable).with_name("descring"))
-Refuse = Callable[[], object]
 LIMIT = 512
 
 

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conform_support import plugin
+from conform_support import plugin, write_everywhere
 from descring_sim.conform.duts import dut_file
 from descring_sim.conform.errors import DutError
 from descring_sim.conform.messages import (
@@ -34,12 +34,6 @@ from descring_sim.support import processes
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 TASK = Task("OP-000/nop", 3)
-EVERYWHERE = (
-    "\n        import os"
-    "\n        for file in range(3, 64):"
-    "\n            try: os.write(file, DATA)"
-    "\n            except OSError: pass"
-)
 
 
 def outcome(folder: Path, body: str, timeout_s: float = 20.0) -> tuple[Status, str]:
@@ -61,7 +55,7 @@ def test_stray_bytes_are_an_error(
     tmp_path: Path, data: bytes, status: Status, message: str
 ) -> None:
     """An implementation that writes into the kit's pipe has no result."""
-    actual, text = outcome(tmp_path, EVERYWHERE.replace("DATA", repr(data)))
+    actual, text = outcome(tmp_path, write_everywhere(data))
     assert actual is status
     assert message in text
 
@@ -70,7 +64,7 @@ def test_stray_bytes_are_an_error(
 def test_half_a_reply_has_a_deadline(tmp_path: Path) -> None:
     """The head of a reply, and then nothing: the deadline is that of the whole reply."""
     data = struct.pack("<4sI", b"DRC1", 1000)
-    body = EVERYWHERE.replace("DATA", repr(data)) + "\n        import time; time.sleep(60)"
+    body = write_everywhere(data) + "\n        import time; time.sleep(60)"
     began = time.monotonic()
     actual, text = outcome(tmp_path, body, timeout_s=1.0)
     assert actual is Status.HUNG
@@ -87,7 +81,7 @@ def test_nothing_that_is_sent_is_executed(tmp_path: Path) -> None:
             return os.system, (f"touch {marker}",)
 
     data = pickle.dumps(Runs())
-    body = EVERYWHERE.replace("DATA", repr(struct.pack("!i", len(data)) + data))
+    body = write_everywhere(struct.pack("!i", len(data)) + data)
     assert outcome(tmp_path, body)[0] is Status.ERROR
     assert not marker.exists()
 
@@ -107,7 +101,7 @@ def test_a_result_of_another_test_is_none(tmp_path: Path) -> None:
     }
     body = json.dumps({"kind": "TestResult", "is": record}).encode()
     data = struct.pack("<4sI", b"DRC1", len(body)) + body
-    actual, text = outcome(tmp_path, EVERYWHERE.replace("DATA", repr(data)))
+    actual, text = outcome(tmp_path, write_everywhere(data))
     assert actual is Status.ERROR
     assert "the result of another test" in text
 

@@ -104,12 +104,12 @@ def test_exit_codes_and_the_one_line(tmp_path: Path, descring: Command) -> None:
     """0 for a verdict of yes, 1 of no with the rule and the way to repeat it, 2 for neither."""
     good = descring("conform", "model", "--only", "OP-000", "--seed", 12)
     assert good.returncode == 0
-    assert "model conforms in part (1 of " in good.stdout
-    assert "1 passed; 120 lines, seed 12" in good.stdout
+    assert "model conforms in part (2 of " in good.stdout
+    assert "2 passed; 240 lines, seed 12" in good.stdout
     wrong = plugin(tmp_path, "result.done['seq_len'] += 1 if isinstance(job, StreamJob) else 0")
     actual = descring("conform", wrong, "--only", "DEC-003", "--seed", 12)
     assert actual.returncode == 1
-    assert "does not conform: 1 failed" in actual.stdout
+    assert "does not conform: 1 passed, 1 failed" in actual.stdout
     assert "breaks DEC-003" in actual.stdout.replace("\n", " ")
     assert f"descring conform {wrong} --only DEC-003/done-wins --seed 12" in actual.stdout
     none = descring("conform", "nosuch")

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,10 @@ from descring_sim.conform.duts.find import find_dut
 from descring_sim.conform.proof.families import statements
 from descring_sim.conform.proof.mutants import WrongImplementation, load
 from descring_sim.conform.proof.statements import prepare, try_statement
+from descring_sim.conform.suite.catalogue import all_tests
 from descring_sim.support.mutant import MutantError
 
+ROOT = Path(__file__).parents[2]
 PYTHON = load(("python",))
 C = load(("c",))
 
@@ -20,6 +23,25 @@ C = load(("c",))
 def test_every_rule_has_a_wrong_implementation() -> None:
     """Every rule that has a test has an implementation that breaks it."""
     assert {mutant.rule for mutant in load()} >= rules_with_tests()
+
+
+def test_the_guide_counts_what_is_there() -> None:
+    """The numbers of tests and of wrong implementations in docs/conformance.md."""
+    text = " ".join((ROOT / "docs" / "conformance.md").read_text(encoding="utf-8").split())
+    tests, wrong = all_tests(), statements()
+    levels, ways = Counter(test.level for test in tests), Counter(one.level for one in wrong)
+    assert (
+        f"{len(tests)} tests of {len({test.rule for test in tests})} rules: {levels['stream']} of "
+        f"streams, {levels['device']} of devices; {sum(test.smoke for test in tests)} of them are "
+        "quick"
+    ) in text
+    repeated = sum(test.id.endswith("-through-rings") for test in tests)
+    assert f"{repeated} of the stream tests, those about lines, are repeated" in text
+    assert f"has {len(load())} wrong implementations" in text
+    assert (
+        f"wrong in {len(wrong)} ways, one at a time: {ways['stream']} of streams and "
+        f"{ways['device']} of devices, of {len({one.rule for one in wrong})} rules"
+    ) in text
 
 
 def test_each_has_a_name_of_its_own() -> None:

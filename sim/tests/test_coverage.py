@@ -8,10 +8,8 @@ import re
 from pathlib import Path
 
 import pytest
-from descring_sim.cosim.block import suites_of
 from descring_sim.signoff import coverage
 from descring_sim.signoff.coverage import Point, Waiver
-from descring_sim.support import paths
 from descring_sim.support.errors import SimulationError
 
 
@@ -138,11 +136,22 @@ def test_a_waiver_without_a_reason_is_refused(entry: str, tmp_path: Path) -> Non
 
 
 def test_a_configuration_of_no_block_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
-    """Before anything runs, with names that look like it; those of ``make coverage`` exist."""
+    """Before anything runs, with names that look like it."""
     with pytest.raises(SystemExit) as ended:
         coverage.main(["--config", "defualt", "--keep"])
     assert ended.value.code == 2
     message = capsys.readouterr().err
     assert re.search(r"expected a configuration of a block, got 'defualt'; near: default", message)
-    known = {suite.config for suite in suites_of(paths.cocotb_tests_dir())}
-    assert set(coverage.CONFIGS) <= known
+
+
+@pytest.mark.parametrize(
+    "narrow", [["--config", "default"], ["--case", "crc32c"], ["--tier", "quick"]]
+)
+def test_the_page_of_results_is_of_everything(
+    narrow: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A part would be read as the whole."""
+    with pytest.raises(SystemExit) as ended:
+        coverage.main(["--write", "--keep", *narrow])
+    assert ended.value.code == 2
+    assert "--write wants all cases in full" in capsys.readouterr().err

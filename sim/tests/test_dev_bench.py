@@ -133,6 +133,47 @@ def test_rows_of_rounds_become_figures() -> None:
     ]
 
 
+def test_numbers_with_a_unit_become_figures() -> None:
+    """Lists and medians give all their samples, a mapping a figure for each key."""
+    rows = [
+        {"what": "a", "size": 4, "took_us": results.Measured([3.0, 1.0, 2.0]), "words": 7},
+        {"what": "b", "seconds": [0.5, 0.25], "million_tokens_per_s": 9, "note_us": None},
+        {"what": "b", "seconds": [0.75], "rollout_ms": {"p50": 1.5, "p99": 2.5}, "ok_us": True},
+    ]
+    found = results.figures_of_numbers(rows, ("what", "size"))
+    assert {figure.name: (figure.unit, figure.better, figure.samples) for figure in found} == {
+        "a, size 4, took_us": ("us", "lower", (3.0, 1.0, 2.0)),
+        "b, seconds": ("s", "lower", (0.5, 0.25, 0.75)),
+        "b, million_tokens_per_s": ("million tokens a second", "higher", (9.0,)),
+        "b, rollout_ms p50": ("ms", "lower", (1.5,)),
+        "b, rollout_ms p99": ("ms", "lower", (2.5,)),
+    }
+    assert rows[0]["took_us"] == 2.0
+
+
+BENCHMARKS = {
+    *("cuda_bench", "engine_bench", "engine_cuda", "engine_host_load", "engine_resident"),
+    *("engine_staging", "gather_variants", "host_bench", "host_table", "kv_bench"),
+    *("rollouts_bench", "rollouts_gpus", "shell_throughput", "verilated_bench"),
+}
+
+
+def test_every_recorded_benchmark_has_the_one_format() -> None:
+    """Each compares with itself, so none of them is of an older format."""
+    root = paths.checkout_root()
+    assert root is not None
+    folder = root / "docs" / "results"
+    found = {}
+    for path in sorted(folder.glob("*.json")):
+        if '"figures"' in path.read_text("utf-8"):
+            read = results.read(path)
+            found[read.program] = read
+    assert set(found) == BENCHMARKS
+    for program, read in found.items():
+        assert {"date", "commit"} <= set(read.origin), program
+        assert all(row.verdict == "" for row in compare.compare(read, read, 0.1)), program
+
+
 def test_a_program_is_run_with_its_arguments_and_exit_code(descring: Command) -> None:
     """A name that is wrong is told with those that are like it."""
     assert descring("dev", "bench", "kv_bench", "--help").returncode == 0

@@ -29,9 +29,9 @@ def _mutant(name: str) -> Mutant:
 
 def test_counterexample_shows_the_fault_in_a_simulation(tmp_path: Path) -> None:
     """[OP-010] The stream differs on the broken RTL, and not on the sound one."""
-    verdict = MutantRunner(tmp_path).try_mutant(_mutant("finish-score-rounds-down"))
+    verdict = MutantRunner(tmp_path).try_mutant(_mutant("score-rounds-down"))
     assert verdict.status == "killed" and verdict.by.startswith("refuted"), verdict.by
-    home = tmp_path / "finish-score-rounds-down"
+    home = tmp_path / "score-rounds-down"
     said = (home / REPORT).read_text()
     (stream,) = home.rglob("trace.npy")
     assert f"replay {stream}" in said and f"--rtl {home / 'rtl'}" in said

@@ -36,6 +36,8 @@ LAW = {
     "CRC_BITS": (480, None),
     "TAG_LSB": (448, None),
     "CRC_LSB": (480, None),
+    "DESC_SEQ_LEN_LSB": (256, None),
+    "DESC_CHECKSUM_OR_COOKIE_LSB": (448, None),
     "OPCODE_PREFILL": (3, 16),
     "OPCODE_STOP": (255, 16),
     "FLAG_DONE": (2, 16),

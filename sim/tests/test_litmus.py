@@ -117,7 +117,7 @@ def _random_test(random: np.random.Generator) -> Test:
 
 def _axiomatic_tso(test: Test) -> frozenset[Outcome]:
     """x86-TSO by axioms: Alglave, Maranget and Tautschnig, "Herding Cats" (TOPLAS 36(2), 2014)."""
-    events, sb = release_acquire._events(test)
+    events, sb = release_acquire.events_of(test)
     fence = [isinstance(event.op, Fence) for event in events]
     store = [isinstance(event.op, Store) for event in events]
     strong = [isinstance(event.op, Store) and event.op.order == "seq_cst" for event in events]
@@ -125,7 +125,7 @@ def _axiomatic_tso(test: Test) -> frozenset[Outcome]:
     thread = [event.thread for event in events]
     size = len(events)
     found = set()
-    for chosen, rf, mo in release_acquire._executions(events):
+    for chosen, rf, mo in release_acquire.executions(events):
         fr = rf.T.astype(int) @ mo.astype(int) > 0
         apart = np.array([[a != b for b in thread] for a in thread])
         local, ordered = rf | mo | fr, (rf & apart) | mo | fr
@@ -142,7 +142,7 @@ def _axiomatic_tso(test: Test) -> frozenset[Outcome]:
                 load = not store[b] and not fence[b]
                 ordered[a, b] |= not (store[a] and load) or between or strong[a] or thread[a] == -1
                 ordered[a, b] |= fence[a] or fence[b]
-        if any(release_acquire._closed(r).diagonal().any() for r in (local, ordered)):
+        if any(release_acquire.closed(r).diagonal().any() for r in (local, ordered)):
             continue
         values = {}
         for load_at, source in chosen.items():

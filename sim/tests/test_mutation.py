@@ -143,7 +143,7 @@ def test_the_projects_judgements_fit_its_sources() -> None:
     root = paths.checkout_root()
     assert root is not None
     lists = root / "sim" / "mutants" / "sampled"
-    assert sorted(path.stem for path in lists.glob("*.toml")) == ["c", "rtl"]
+    assert sorted(path.stem for path in lists.glob("*.toml")) == ["c", "python", "rtl"]
     judgements.load(lists / "rtl.toml", lambda module: root / "rtl" / f"{module}.sv")
     judgements.load(lists / "c.toml", lambda name: root / name)
 

@@ -11,6 +11,7 @@
 
 using descring::AxiMemory;
 using descring::Fault;
+using descring::guarded;
 using descring::Model;
 using descring::Random;
 
@@ -143,6 +144,7 @@ struct dx_device {
     }
     return text;
   }
+  void fail() { broken = true; }
 
   Model model;
   AxiMemory memory;
@@ -181,28 +183,6 @@ struct dx_device {
   bool accepted_ar_ = false, accepted_r_ = false;
   uint32_t answer_ = 0, data_ = 0;
 };
-
-namespace {
-
-// Carry out f; a failure becomes the device's error text and -1.
-template <class F>
-int guarded(dx_device *device, F f) {
-  if (device->broken) return -1;
-  try {
-    return f();
-  } catch (const Fault &fault) {
-    device->error = fault.what() + ("; " + device->where());
-  }
-  device->broken = true;
-  try {
-    device->error += ";" + device->registers();
-  } catch (const Fault &) {
-    // The model is beyond reading.
-  }
-  return -1;
-}
-
-}  // namespace
 
 extern "C" {
 

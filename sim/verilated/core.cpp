@@ -21,6 +21,7 @@ extern "C" {
 #pragma GCC visibility pop
 
 using descring::Fault;
+using descring::guarded;
 using descring::Model;
 using descring::Random;
 
@@ -50,6 +51,11 @@ struct dv_core {
   uint32_t read(uint32_t address);
   std::string where() const;
   std::string registers();
+  void fail() {
+    broken = true;
+    active = false;
+    fault_cycle = model.cycles();
+  }
 
   Model model;
   Random random;
@@ -258,30 +264,6 @@ std::string dv_core::registers() {
   reporting_ = false;
   return text;
 }
-
-namespace {
-
-// Carry out f; a failure becomes the device's error text and -1.
-template <class F>
-int guarded(dv_core *core, F f) {
-  if (core->broken) return -1;
-  try {
-    return f();
-  } catch (const Fault &fault) {
-    core->error = fault.what() + ("; " + core->where());
-  }
-  core->broken = true;
-  core->active = false;
-  core->fault_cycle = core->model.cycles();
-  try {
-    core->error += ";" + core->registers();
-  } catch (const Fault &) {
-    // The model is beyond reading: an assertion of the RTL ended it.
-  }
-  return -1;
-}
-
-}  // namespace
 
 extern "C" {
 

@@ -117,4 +117,22 @@ class Model {
 #endif
 };
 
+// Carry out f; a failure becomes the device's error text and -1. What has failed stays failed.
+template <class Device, class F>
+int guarded(Device *device, F f) {
+  if (device->broken) return -1;
+  try {
+    return f();
+  } catch (const Fault &fault) {
+    device->error = fault.what() + ("; " + device->where());
+  }
+  device->fail();
+  try {
+    device->error += ";" + device->registers();
+  } catch (const Fault &) {
+    // The model is beyond reading: an assertion of the RTL ended it.
+  }
+  return -1;
+}
+
 }  // namespace descring

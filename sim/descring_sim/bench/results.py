@@ -15,11 +15,12 @@ import json
 import math
 import os
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
+import numpy as np
 from descring_model import contract
 from descring_model.program import DescringError
 
@@ -76,12 +77,15 @@ class Results:
 def origin(*folders: str) -> dict[str, Any]:
     """Date in UTC, commit of the checkout, contract, machine, and the load as it is now.
 
-    The commit is marked where one of ``folders`` differs from it, and unknown outside of git.
+    The commit is marked where one of ``folders`` differs from it, and unknown outside of git. Where
+    the tree was copied without its history, the environment variable ``DESCRING_COMMIT`` states it.
     """
-    try:
-        commit = provenance.commit(*folders) if paths.checkout_root() else "unknown"
-    except SimulationError:
-        commit = "unknown"
+    commit = os.environ.get("DESCRING_COMMIT", "")
+    if not commit:
+        try:
+            commit = provenance.commit(*folders) if paths.checkout_root() else "unknown"
+        except SimulationError:
+            commit = "unknown"
     return {
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="minutes"),
         "commit": commit,
@@ -183,6 +187,78 @@ def figures_of_rows(
             tuple(values),
         )
         for (name, quantity), values in found.items()
+    )
+
+
+_ENDINGS: tuple[tuple[str, str, Better], ...] = (
+    ("_us", "us", "lower"),
+    ("_ns", "ns", "lower"),
+    ("_ms", "ms", "lower"),
+    ("seconds", "s", "lower"),
+    ("_per_s", "{} a second", "higher"),
+    ("lines_a_cycle", "lines a cycle", "higher"),
+)
+"""What a number is by the end of its name."""
+
+
+class Measured(float):
+    """A median that keeps the samples which it is of."""
+
+    samples: tuple[float, ...]
+
+    def __new__(cls, samples: Sequence[float]) -> Measured:
+        """The median of one sample or more."""
+        number = super().__new__(cls, np.median(samples))
+        number.samples = tuple(map(float, samples))
+        return number
+
+
+def _numbers(name: str, value: Any) -> Iterator[tuple[str, tuple[float, ...]]]:
+    """The quantities within a value of a row, by name, with their samples."""
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            for inner, samples in _numbers(name, item):
+                yield f"{inner} {key}", samples
+    elif isinstance(value, Measured):
+        yield name, value.samples
+    elif isinstance(value, list | tuple):
+        if value and all(isinstance(item, int | float) for item in value):
+            yield name, tuple(map(float, value))
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        yield name, (float(value),)
+
+
+def figures_of_numbers(
+    rows: Sequence[Mapping[str, Any]], labels: Sequence[str]
+) -> tuple[Figure, ...]:
+    """Figures of every number of raw rows whose name ends in a unit, such as ``sweep_us``.
+
+    Args:
+        rows: each with its labels; a number may be one sample, a list of them or a
+            :class:`Measured`, and a mapping has one for each of its keys. Rows with the same labels
+            are samples of the same figures.
+        labels: what names a figure; a row may lack some.
+    """
+    found: dict[str, tuple[str, Better, list[float]]] = {}
+    for row in rows:
+        named = ", ".join(
+            row[label] if isinstance(row[label], str) else f"{label} {row[label]}"
+            for label in labels
+            if label in row
+        )
+        for key, value in row.items():
+            ending = next((item for item in _ENDINGS if f"_{key}".endswith(item[0])), None)
+            if ending is None or key in labels:
+                continue
+            _, unit, better = ending
+            unit = unit.format(key.removesuffix("_per_s").replace("_", " "))
+            for inner, samples in _numbers(key, value):
+                known = found.setdefault(f"{named}, {inner}", (unit, better, []))
+                known[2].extend(sample for sample in samples if sample > 0)
+    return tuple(
+        Figure(name, unit, better, tuple(samples))
+        for name, (unit, better, samples) in found.items()
+        if samples
     )
 
 

@@ -11,6 +11,7 @@ from rich.console import Console
 
 from descring_sim.conform.duts.dut_file import notice
 from descring_sim.conform.errors import UnavailableError
+from descring_sim.conform.report.against import compare, read_earlier
 from descring_sim.conform.report.terminal import show
 from descring_sim.conform.report.write import write_report
 from descring_sim.conform.session import judge_one
@@ -27,6 +28,12 @@ _NAME_MAX = 100
 @suite_options()
 @click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=DEFAULT_SEED, show_default=True)
 @jobs_option("Tests")
+@click.option(
+    "--against",
+    type=click.Path(path_type=Path),
+    metavar="VERDICT",
+    help="Compare with the verdict.json of an earlier run, test by test.",
+)
 @click.option("--list", "list_only", is_flag=True, help="Print the tests and run none.")
 def conform(
     duts: tuple[str, ...],
@@ -36,6 +43,7 @@ def conform(
     jobs: int,
     timeout_s: float,
     output: Path | None,
+    against: Path | None,
     list_only: bool,
 ) -> int:
     """Judge implementations of the contract, rule by rule.
@@ -43,14 +51,18 @@ def conform(
     IMPLEMENTATION is one of our backends, a .toml file that describes a foreign one, file.py:Class,
     or the name of an installed plugin. Without one, all our backends are judged.
 
-    Exit code 0 when all conform, 1 when one does not, 2 when nothing could be judged.
+    Exit code 0 when all conform, 1 when one does not, 2 when nothing could be judged; --against
+    does not change it.
     """
+    if against is not None and len(duts) != 1:
+        raise click.UsageError(f"--against: expected one IMPLEMENTATION, got {len(duts)}")
     tests = select(only, smoke=smoke)
     if list_only:
         for test in tests:
             needs = ", ".join(sorted(test.needs))
             click.echo(f"{test.id:<44} {test.what}\n{'':<44} needs {needs}")
         return 0
+    earlier = None if against is None else read_earlier(against)
     console = Console(stderr=True)
     taken: set[str] = set()
     verdicts = []
@@ -67,11 +79,12 @@ def conform(
             click.echo(f"{reference} is not judged: {error}")
             continue
         verdicts.append(verdict)
-        show(verdict, alone=len(duts) == 1)
+        comparison = None if earlier is None else compare(earlier, verdict)
+        show(verdict, alone=len(duts) == 1, comparison=comparison)
         if output is not None:
             many = len(duts) != 1
             folder = output / _folder(verdict.description.name, taken) if many else output
-            click.echo(f"report: {write_report(folder, verdict)[0]}")
+            click.echo(f"report: {write_report(folder, verdict, comparison)[0]}")
     return 0 if verdicts and all(verdict.ok for verdict in verdicts) else 1
 
 

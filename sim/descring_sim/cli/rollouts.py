@@ -360,6 +360,9 @@ def _run(
         contents["trace"] = perfetto_bytes(observed.trace)
     told = f"{summary.line()}\n{places.lines(runtime)}{_first_tokens(trajectories)}"
     text = f"{told}seed {seed}, {seconds:.1f} s"
+    if observed.trace and observed.trace.device_clock:
+        error = observed.trace.device_clock_error
+        text += f"\ntrace: events of the device are within {error:.0f} ns of the host's clock"
     lost = sum(observed.trace.overwritten.values()) if observed.trace else 0
     if lost:
         text += f"\ntrace: {lost} events were overwritten; trace fewer rollouts to keep all"

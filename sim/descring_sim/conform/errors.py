@@ -23,4 +23,8 @@ class UnavailableError(ConformError):
 
 
 class DutHung(DutError):
-    """An implementation makes no progress, as its own driver detected."""
+    """An implementation makes no progress, as its own driver detected; ``waves`` show it."""
+
+    def __init__(self, text: str, waves: str | None = None) -> None:
+        super().__init__(text)
+        self.waves = waves

@@ -7,6 +7,7 @@ import time
 import traceback
 import zlib
 from collections import Counter
+from collections.abc import Iterator
 
 import numpy as np
 from descring_model import contract
@@ -26,6 +27,16 @@ def rng_of(test: Test, seed: int) -> np.random.Generator:
     return np.random.default_rng([seed, zlib.crc32(test.id.encode())])
 
 
+def seeds_of(test: Test, seed: int) -> Iterator[int]:
+    """Yield a seed for the implementation in each stream of a test, below 2^31.
+
+    They differ, and none is the run's: an implementation that is right with one seed alone shows.
+    """
+    rng = np.random.default_rng([seed, zlib.crc32(test.id.encode()), 1])
+    while True:
+        yield int(rng.integers(2, 1 << 31))
+
+
 def run_test(
     dut: Dut, description: Description, test: Test, seed: int, *, timeout_s: float, waves: bool
 ) -> TestResult:
@@ -35,7 +46,7 @@ def run_test(
     try:
         result = run(dut, description, test, seed, timeout_s, waves)
     except DutHung as error:
-        result = _ended(test, seed, Status.HUNG, str(error))
+        result = _ended(test, seed, Status.HUNG, str(error), error.waves)
     except (DutError, ReplayError) as error:
         result = _ended(test, seed, Status.ERROR, str(error))
     except Exception as error:
@@ -78,8 +89,10 @@ def refuse_earlier_version(dut: Dut, description: Description) -> None:
             )
 
 
-def _ended(test: Test, seed: int, status: Status, text: str) -> TestResult:
-    failure = Failure(" ".join(text.split()), (test.rule,))
+def _ended(
+    test: Test, seed: int, status: Status, text: str, waves: str | None = None
+) -> TestResult:
+    failure = Failure(" ".join(text.split()), (test.rule,), waves=waves)
     return TestResult(test.id, test.rule, status, seed, failure=failure)
 
 
@@ -89,8 +102,8 @@ def _run_stream(
     draw = Draw(rng_of(test, seed), description.capabilities)
     compared = 0
     bins: Counter[Bin] = Counter()
-    for vector in test.vectors(draw):
-        job = StreamJob(vector.lines, **vector.modes, seed=seed, waves=waves, timeout_s=timeout_s)
+    for vector, own in zip(test.vectors(draw), seeds_of(test, seed), strict=False):
+        job = StreamJob(vector.lines, **vector.modes, seed=own, waves=waves, timeout_s=timeout_s)
         equal, failure = judge(vector, job, dut.run(job), test.rule)
         compared += equal
         if failure or not equal:

@@ -8,7 +8,7 @@ import importlib.metadata
 import platform
 import shlex
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from descring_model import contract
@@ -158,11 +158,11 @@ def skipped(test: Test, description: Description, seed: int) -> TestResult | Non
 
 
 def section_title(number: int) -> str:
-    """Number and title of a section of the contract."""
-    return f"{number}. {SECTIONS[number][0]}".replace("`", "")
+    """Number and title of a section of the contract, with its backticks."""
+    return f"{number}. {SECTIONS[number][0]}"
 
 
-def versions(simulators: Iterable[str] = ()) -> dict[str, str]:
+def versions() -> dict[str, str]:
     """The versions that a verdict depends on."""
     found = {
         "descring": importlib.metadata.version("descring"),
@@ -174,11 +174,6 @@ def versions(simulators: Iterable[str] = ()) -> dict[str, str]:
     root = paths.checkout_root()
     if root is not None and (commit := commit_of(root)):
         found["descring commit"] = commit
-    for name in simulators:
-        # Imported late: a simulator may be missing, and then is not asked for.
-        from descring_sim.cosim import simulators as known
-
-        found[name] = known.find(name).version
     return found
 
 

@@ -82,16 +82,12 @@ class Worker:
         self.folder.mkdir(parents=True, exist_ok=True)
         (in_read, in_write), (out_read, out_write) = os.pipe(), os.pipe()
         try:
-            self._process = subprocess.Popen(
+            self._process = processes.start_group(
                 [
                     *(sys.executable, "-P", "-m", "descring_sim.conform.worker"),
                     *(str(in_read), str(out_write)),
                 ],
                 pass_fds=(in_read, out_write),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
                 env=os.environ | {processes.MARK: self._mark, BUILD_RUN_VARIABLE: _RUN},
             )
         finally:
@@ -136,8 +132,7 @@ class Worker:
 
     def _death(self) -> str:
         process = self._process
-        if process is None:
-            return "was ended by the kit"
+        assert process is not None
         try:
             code = process.wait(_DEATH_S)
         except subprocess.TimeoutExpired:

@@ -41,14 +41,8 @@ def start_child(
     file.write_text(json.dumps(specification, indent=1), encoding="utf-8")
     command = [plain_paths.python(), "-P", "-m", "descring_sim.cosim.child", str(file)]
     with log.open("wb") as output:
-        return subprocess.Popen(
-            command,
-            env=dict(env),
-            stdin=subprocess.PIPE,  # the child ends when its other end closes
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+        # The child ends when the other end of its standard input closes.
+        return processes.start_group(command, env=env, stdin=subprocess.PIPE, output=output)
 
 
 def end_child(process: subprocess.Popen[bytes]) -> None:

@@ -135,6 +135,11 @@ def _register_masks() -> Iterator[Constant]:
             yield Constant(name, item.mask, WORD_BITS, f"[{register.rule}]", True)
 
 
+def _field_positions() -> Iterator[Constant]:
+    for item in sorted(contract.FIELDS, key=lambda item: item.offset):
+        yield Constant(f"DESC_{item.name.upper()}_LSB", 8 * item.offset, None, f"[{item.rule}]")
+
+
 def groups() -> tuple[Group, ...]:
     """Every constant of the contract under its heading; ``ValueError`` if two share a name."""
     return _checked(
@@ -148,6 +153,12 @@ def groups() -> tuple[Group, ...]:
         Group("Byte addresses of the registers", tuple(_addresses())),
         Group("Bit positions in the registers", tuple(_register_bits())),
     )
+
+
+def rtl_groups() -> tuple[Group, ...]:
+    """:func:`groups`, and what RTL has besides: positions of fields, where C has ``offsetof``."""
+    positions = Group("Lowest bits of the fields of a line", tuple(_field_positions()))
+    return _checked(*groups(), positions)
 
 
 def c_groups() -> tuple[Group, ...]:
@@ -172,7 +183,7 @@ def _checked(*result: Group) -> tuple[Group, ...]:
 
 def by_name() -> dict[str, Constant]:
     """Every constant by its name in RTL."""
-    return _by_name(groups())
+    return _by_name(rtl_groups())
 
 
 def c_by_name() -> dict[str, Constant]:

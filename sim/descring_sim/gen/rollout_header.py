@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writes ``host/include/hw_rollouts.h``: numbers and records of the rollout runtime for C11."""
+"""Writes ``host/include/hw_rollouts.h``: numbers and records of the rollout runtime."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ _HEADER = """\
 //
 // Generated from pymodel/descring_model/rollouts/contract.py; do not edit, run `make gen`.
 //
-// Numbers and records of the rollout runtime, for C11. All is little-endian; records have no
-// padding.
+// Numbers and records of the rollout runtime, for C11, C++11 and CUDA C++. All is little-endian;
+// records have no padding.
 #ifndef HW_ROLLOUTS_H
 #define HW_ROLLOUTS_H
 
@@ -23,7 +23,7 @@ _FOOTER = """
 #endif  // HW_ROLLOUTS_H
 """
 
-_TYPES = {"<u2": "hw_u16", "<u4": "hw_u32", "<u8": "hw_u64", "<i8": "int64_t", "<f4": "float"}
+_TYPES = {"<u2": "hw_u16", "<u4": "hw_u32", "<u8": "hw_u64", "<i8": "long long", "<f4": "float"}
 
 _NUMBERS = (
     "NONE",

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from descring_model import contract
 
-from descring_sim.gen.constants import Constant, groups
+from descring_sim.gen.constants import Constant, rtl_groups
 
 _HEADER = """\
 // SPDX-License-Identifier: Apache-2.0
@@ -56,7 +56,7 @@ def _struct() -> str:
 def render() -> str:
     """The text of the package."""
     parts = [_HEADER]
-    for group in groups():
+    for group in rtl_groups():
         parts.append(f"\n  // {group.title}.\n")
         parts.extend(_declaration(item) for item in group.constants)
     parts.append("\n  // The descriptor.\n")

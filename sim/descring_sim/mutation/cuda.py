@@ -3,10 +3,10 @@
 
 ``descring dev mutants-cuda`` applies each mutant of ``sim/mutants/cuda`` to a copy of
 ``cuda/kernels``. A run ``cuda@latency``, ``cuda@throughput``, ``cuda@resident`` or ``cuda@engine``
-is ``cuda/mutants/probe.py`` over that shape or the engine's kernels, ``cuda@mailbox`` the check of
-the mailbox under ThreadSanitizer; it counts only if it passes on the kernels as they are. What
-does not build is no mutant. A run that does not end is killed by its own alarm, and so is the
-mutant.
+is ``cuda/mutants/probe.py`` over that shape or the engine's kernels, ``cuda@trace`` the one over
+trace events, ``cuda@mailbox`` the check of the mailbox under ThreadSanitizer; it counts only if it
+passes on the kernels as they are. What does not build is no mutant. A run that does not end is
+killed by its own alarm, and so is the mutant.
 
 Exit codes: 0 all killed, 1 a survivor or an invalid mutant, 2 an error in what was asked for.
 """

@@ -37,8 +37,8 @@ FEWEST = 30
 
 
 PROVEN_WITHIN = {
+    "length_score": "rollout_worker_fsm",
     "line_accept": "rollout_worker_fsm",
-    "line_finish": "rollout_worker_fsm",
     "ring_config": "mmio_regs",
 }
 """Modules without a proof of their own, and the block whose properties state what they do."""

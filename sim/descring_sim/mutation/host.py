@@ -13,8 +13,6 @@ Exit codes: 0 all killed, 1 a survivor or an invalid mutant, 2 an error in what 
 
 from __future__ import annotations
 
-import os
-import re
 import subprocess
 import sys
 import threading
@@ -23,6 +21,7 @@ from pathlib import Path
 
 from descring_sim.mutation import session
 from descring_sim.mutation.session import CopyRunner, Finding, Once, nothing_found
+from descring_sim.mutation.suite_run import Failure, first_failure
 from descring_sim.support import environment as tool_environment
 from descring_sim.support import paths
 from descring_sim.support.click_program import run_module
@@ -30,26 +29,6 @@ from descring_sim.support.mutant import Mutant, MutantError, Run
 
 FEWEST = 60
 """Fewer mutants than this prove little about the suite."""
-
-TIMEOUT_S = 300.0
-PATIENCE_S = 15.0
-"""How long the suite's waits last here; on the unchanged sources they end at once."""
-
-_FAILED = re.compile(
-    r"^(?:FAILED|ERROR) (?:\S*/)?(test_\w+)\.py::([^\s\[]+(?:\[[^\]]*\])?)(?: - (.*))?$", re.M
-)
-
-
-@dataclass(frozen=True)
-class Failure:
-    """A test that failed, and why; no test where the whole run ended in another way."""
-
-    file: str
-    test: str | None
-    why: str
-
-    def __str__(self) -> str:
-        return f"{self.file}.{self.test or 'all'}: {self.why}"[:200]
 
 
 def host_dir() -> Path:
@@ -149,40 +128,10 @@ class HostMutantRunner(CopyRunner):
                 f"{run}: expected {self.suite}@name with a file {file.name} in "
                 f"{self.source.name}/tests"
             )
-        command = [sys.executable, "-m", "pytest", "--import-mode=importlib", "-q", "-x"]
-        command += ["-p", "no:cacheprovider", "--tb=line", f"{file}::{test}" if test else str(file)]
-        command += ["-k", run.case] if run.case and not test else []
-        command += ["-m", self.marks] if self.marks else []
-        path = [str(home), *filter(None, [os.environ.get("PYTHONPATH")])]
-        environment = {
-            **tool_environment.tools(),
-            "PYTHONPATH": os.pathsep.join(path),
-            "DESCRING_PATIENCE_S": str(PATIENCE_S),
-            "DESCRING_SHRINK": "0",
-            "COLUMNS": "200",
-            # Looking for plugins that are not needed takes as long as most tests.
-            "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
-        }
-        try:
-            done = subprocess.run(
-                command,
-                cwd=home,
-                env=environment,
-                capture_output=True,
-                text=True,
-                check=False,
-                timeout=TIMEOUT_S,
-            )
-        except subprocess.TimeoutExpired:
-            return Failure(file.stem, test, f"no end in {TIMEOUT_S:.0f} s")
-        if done.returncode == 0:
-            return None
-        found = _FAILED.search(done.stdout)
-        if found is not None:
-            return Failure(found.group(1), found.group(2), found.group(3) or "failed")
-        if done.returncode < 0:
-            return Failure(file.stem, test, f"ended by signal {-done.returncode}")
-        raise MutantError(f"{run}: {(done.stdout + done.stderr).strip()[-200:]}")
+        arguments = [f"{file}::{test}" if test else str(file)]
+        arguments += ["-k", run.case] if run.case and not test else []
+        arguments += ["-m", self.marks] if self.marks else []
+        return first_failure(home, arguments, file.stem)
 
 
 main = session.command(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A recorded bundle: streams and what every backend made of them."""
+"""A recorded bundle: streams and runs of rollouts, and what every backend made of them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import lzma
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -72,7 +72,7 @@ def answers(backend: str, lines: Lines, case: Case) -> dict[str, Lines]:
     return dict(zip(RINGS, (result.done, result.reward), strict=True))
 
 
-def write_bundle(bundle: Path, arrays: dict[str, npt.NDArray[np.uint8]]) -> None:
+def write_bundle(bundle: Path, arrays: dict[str, npt.NDArray[np.generic]]) -> None:
     """Write a bundle whole or not at all; raises :class:`FileError`."""
     packed = io.BytesIO()
     np.savez_compressed(packed, **arrays)  # type: ignore[arg-type]
@@ -87,6 +87,8 @@ class Bundle:
     archive: zipfile.ZipFile
     backends: tuple[str, ...]
     cases: tuple[Case, ...]
+    runs: tuple[dict[str, Any], ...]
+    """As the manifest has them; :class:`descring_sim.replay.bundle_runs.RunCase` reads one."""
 
     @classmethod
     @contextlib.contextmanager
@@ -109,13 +111,28 @@ class Bundle:
                     )
                 cases = tuple(_case(values) for values in manifest["cases"])
                 backends = tuple(map(_text, manifest["backends"]))
-            yield cls(path, archive, backends, cases)
+                runs = tuple(dict(values) for values in manifest.get("runs", ()))
+            yield cls(path, archive, backends, cases, runs)
 
     def lines(self, name: str) -> Lines:
         """The lines of one array; :class:`StreamError` if it is missing or damaged."""
         with _refusing(self.path):
             data = _entry(self.archive, name, MAX_ARRAY)
         return lines_of(data, f"{self.path}: {name}")
+
+    def array(self, name: str, limit: int) -> npt.NDArray[np.generic]:
+        """An array of ``limit`` bytes at most; :class:`StreamError` if missing or damaged."""
+        with self.refusing():
+            data = _entry(self.archive, name, limit + (1 << 16))
+            return array_of(data, f"{self.path}: {name}")
+
+    def within(self, folder: str) -> Callable[[str, int], npt.NDArray[np.generic]]:
+        """:meth:`array` for the names in ``folder``."""
+        return lambda name, limit: self.array(f"{folder}/{name}", limit)
+
+    def refusing(self) -> contextlib.AbstractContextManager[None]:
+        """Turns what damaged contents make a reader raise into a :class:`StreamError`."""
+        return _refusing(self.path)
 
 
 @contextlib.contextmanager

@@ -38,9 +38,6 @@ WANTED = 0.95
 _POINT = re.compile(r"^C '(.*)' (\d+)$")
 _BIT = re.compile(r"(?P<name>[^:\[]+)(\[(?P<bit>\d+)\])?")
 
-CONFIGS = ("default", "long", "in_memory", "on_chip", "workers8", "depth16")
-"""What ``make coverage`` runs of each block: its usual configuration, whatever it is called."""
-
 
 @dataclass(frozen=True, order=True)
 class Point:
@@ -291,21 +288,19 @@ _PAGE = """\
 
 `descring dev coverage --write`, {today}, commit {commit}, {version}{kept}.
 
-Every testbench in its configurations {configs}. A point
-counts once, whatever instance or parameter covers it. A toggle is one bit's change in one
-direction.
+Every testbench in all its configurations, full tier. A point counts once, whatever instance or
+parameter covers it. A toggle is one bit's change in one direction.
 
 """
 
 
-def page(judged: Judged, waivers: list[Waiver], configs: Iterable[str], *, kept: bool) -> str:
+def page(judged: Judged, waivers: list[Waiver], *, kept: bool) -> str:
     """The page of results; ``kept``: the counts are those of an earlier run."""
     return _PAGE.format(
         today=provenance.today(),
         commit=provenance.commit("rtl", "cocotb_tests", "sim"),
         version=f"Verilator {simulators.find('verilator').version}",
         kept=", over the counts of an earlier run (`--keep`)" if kept else "",
-        configs=", ".join(configs) or "all",
     ) + "\n".join([*report(judged, waivers), ""])
 
 
@@ -329,9 +324,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--config",
         action="append",
-        help=f"this named configuration of each block, may be repeated; default: {CONFIGS}",
+        help="this named configuration of each block, may be repeated; default: all",
     )
-    parser.add_argument("--all-configs", action="store_true", help="every configuration")
     parser.add_argument(
         "--tier",
         choices=runner.TIERS,
@@ -342,9 +336,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--write", action="store_true", help="write docs/results/coverage.md too")
     options = parser.parse_args(arguments)
     quick = options.tier == "quick"
-    if options.write and (options.case or quick):
-        parser.error("--write wants all cases in full; leave --case and --tier out")
-    configs = () if options.all_configs or quick else tuple(options.config or CONFIGS)
+    if options.write and (options.case or options.config or quick):
+        parser.error("--write wants all cases in full; leave --case, --config and --tier out")
+    configs = tuple(options.config or ())
     known = [suite.config for suite in suites_of(paths.cocotb_tests_dir())]
     for config in configs:
         if config not in known:
@@ -376,7 +370,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(path)
     if options.write:
         target = root / "docs" / "results" / "coverage.md"
-        text = page(judged, waivers, configs, kept=options.keep)
+        text = page(judged, waivers, kept=options.keep)
         write_files({target: text})
     return 0 if judged.ok else 1
 

@@ -13,7 +13,46 @@ import tempfile
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
+
+
+def start_group(
+    command: Sequence[str],
+    *,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+    stdin: int = subprocess.DEVNULL,
+    output: int | BinaryIO = subprocess.PIPE,
+    pass_fds: Sequence[int] = (),
+    dies_with_parent: bool = False,
+) -> subprocess.Popen[bytes]:
+    """Start ``command`` as the leader of a process group; :func:`end_group` ends it.
+
+    The group is a session as well, so that keys of a terminal reach this process alone.
+
+    Args:
+        command: program and arguments.
+        env: its environment; None: that of this process.
+        cwd: its working folder; None: that of this process.
+        stdin: as of :class:`subprocess.Popen`.
+        output: where its standard output and error go.
+        pass_fds: files that it inherits.
+        dies_with_parent: it is killed when the thread that starts it ends, whatever the reason.
+
+    Raises:
+        OSError: it cannot be started.
+    """
+    return subprocess.Popen(
+        command,
+        env=None if env is None else dict(env),
+        cwd=cwd,
+        stdin=stdin,
+        stdout=output,
+        stderr=subprocess.STDOUT,
+        pass_fds=pass_fds,
+        start_new_session=True,
+        preexec_fn=_die_with_parent if dies_with_parent else None,
+    )
 
 
 def end_group(process: subprocess.Popen[Any]) -> None:
@@ -82,16 +121,7 @@ def capture(
     Raises:
         OSError: it cannot be started.
     """
-    process = subprocess.Popen(
-        command,
-        cwd=cwd,
-        env=None if env is None else dict(env),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-        preexec_fn=_die_with_parent,
-    )
+    process = start_group(command, cwd=cwd, env=env, dies_with_parent=True)
     tail = Tail(process, keep)
     code: int | None = None
     try:
@@ -125,15 +155,7 @@ def run(
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as output:
-        process = subprocess.Popen(
-            command,
-            cwd=cwd,
-            env=dict(env),
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+        process = start_group(command, cwd=cwd, env=env, output=output)
     try:
         return process.wait(timeout_s)
     except subprocess.TimeoutExpired:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import cocotb
@@ -20,26 +19,28 @@ from cocotb.handle import HierarchyObject
 from cocotb.task import Task
 from cocotb.triggers import Event, RisingEdge
 
+from descring_vip.axi.faults import AxiFaults, Burst, Latency
+from descring_vip.axi.rules import DECERR, INCR, OKAY, SLVERR
 from descring_vip.handles import bit, is_high, read_int, signal
 from descring_vip.stream.patterns import Gate, Pattern
 from descring_vip.timebase import Timebase
 
-OKAY, SLVERR, DECERR = 0, 2, 3
-_INCR = 1
-
+__all__ = [
+    "DECERR",
+    "OKAY",
+    "SLVERR",
+    "AxiFaults",
+    "AxiMemory",
+    "Burst",
+    "Latency",
+    "Response",
+    "Written",
+]
 _READ_CHANNELS = ("ar", "r")
 _WRITE_CHANNELS = ("aw", "w", "b")
 _TAKEN = ("ar", "aw", "w")
 # What a master may leave out, with the value that the standard gives it then.
-_OPTIONAL = {"len": 0, "id": 0, "burst": _INCR}
-
-
-class Burst(NamedTuple):
-    """One burst: byte address of its first beat, number of beats (``lines``), and its id."""
-
-    address: int
-    lines: int
-    id: int
+_OPTIONAL = {"len": 0, "id": 0, "burst": INCR}
 
 
 class Written(NamedTuple):
@@ -56,64 +57,6 @@ class Response(NamedTuple):
     burst: Burst
     response: int
     write: bool
-
-
-@dataclass
-class Latency:
-    """Cycles from the last handshake of a request to the first beat of its response, drawn evenly.
-
-    Responses of one kind keep the order of their requests.
-    """
-
-    shortest: int = 1
-    longest: int = 1
-
-    def draw(self, rng: np.random.Generator) -> int:
-        """The latency of the next response."""
-        if self.shortest == self.longest:
-            return self.shortest
-        return int(rng.integers(self.shortest, self.longest + 1))
-
-
-@dataclass
-class AxiFaults:
-    """Which accesses get an error response.
-
-    Attributes:
-        ranges: ``(start, stop, response)``. A beat that touches a failing range is not performed;
-            the others of its burst are.
-        next_write: ``(lines, response)``: the next write burst of at least so many lines gets this
-            response although it is performed.
-        next_write_at: ``(address, response)``: the same for the next write burst of two lines or
-            more that covers this address.
-        met: error responses given.
-    """
-
-    ranges: list[tuple[int, int, int]] = field(default_factory=list)
-    next_write: tuple[int, int] | None = None
-    next_write_at: tuple[int, int] | None = None
-    met: int = 0
-
-    def response(self, address: int, width: int, strobes: int = -1) -> int:
-        """The response to an access of the lanes ``strobes`` (-1: all) of ``width`` bytes."""
-        for start, stop, response in self.ranges:
-            if start < address + width and stop > address:
-                low, high = max(start - address, 0), min(stop - address, width)
-                if strobes & ((1 << high) - (1 << low)):
-                    return response
-        return OKAY
-
-    def once(self, burst: Burst, width: int) -> int:
-        """The error response that this write burst gets although it is performed, or OKAY."""
-        if self.next_write is not None and burst.lines >= self.next_write[0]:
-            response, self.next_write = self.next_write[1], None
-            return response
-        if self.next_write_at is not None and burst.lines > 1:
-            address, response = self.next_write_at
-            if burst.address <= address < burst.address + burst.lines * width:
-                self.next_write_at = None
-                return response
-        return OKAY
 
 
 class _DueBeat(NamedTuple):
@@ -285,7 +228,7 @@ class AxiMemory:
                 f"an access of 0x{address:x}, below the memory at 0x{self.origin:x} "
                 f"({self._time.context()})"
             )
-        if kind != _INCR:
+        if kind != INCR:
             raise AssertionError(f"a burst whose addresses do not rise ({self._time.context()})")
         size = self._ports.get(f"{name}size")
         beat = self.width if size is None else 1 << read_int(size)

@@ -9,13 +9,17 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from descring_model import as_lines, complete, contract, decoded_tokens
-from descring_model.lines import Lines
+from descring_model import as_lines, complete, contract, crc32c, decoded_tokens
+from descring_model.lines import Lines, line_bytes
 
 _CHECKED = np.uint16(contract.FLAG["CHECKED"])
 _ERROR = np.uint16(contract.FLAG["ERROR"])
 _ECHOED = np.uint16(0xFFFF & ~contract.DEVICE_OWNED_FLAGS)
 _STOP = contract.OPCODE["STOP"]
+
+
+CHANGED_FIELDS = ("flags", "seq_len", "reserved0", "checksum_or_cookie")
+"""Fields that a completion may change; of the last the checksum covers the tag, its lower half."""
 
 
 class Verdicts(NamedTuple):
@@ -59,3 +63,22 @@ def worker_answers(
     completions["flags"] = np.where(refused, flags, completions["flags"])
     completions["flags"] |= _CHECKED if require_checked else submitted["flags"] & _CHECKED
     return Answers(completions, decoded_tokens(submitted, completions))
+
+
+def crc_without(lines: Lines, *fields: str) -> list[int]:
+    """The checksums of ``(n,)`` lines with zeros in ``fields``: what all others have in them.
+
+    The checksum is affine: zeros have no share in it but for its constant [DESC-020].
+    """
+    rest = as_lines(lines).copy()
+    for field in fields:
+        rest[field] = 0
+    sums: list[int] = crc32c(line_bytes(rest)[:, : contract.CRC_BYTES]).tolist()
+    return sums
+
+
+def limit_comparisons(lines: Lines) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+    """Whether the length of each of ``(n,)`` lines is below its limit, and is one below it."""
+    rest = lines["max_tokens"].astype(np.int64) - lines["seq_len"].astype(np.int64)
+    # Modulo 2^32: the limit 0 is one above the greatest length, and no token is made of it.
+    return rest > 0, rest % (1 << 32) == 1

@@ -190,12 +190,13 @@ class RtlDut:
         return _judged(core, result, None)
 
     def _answer(self, core: CoreFolder, run: RunResult) -> StreamResult:
+        waves = str(run.waves) if run.waves else None
         if not run.ok or not core.result.is_file():
             text = run.failure_text().replace(run.rerun_line(run.outcome.first_failed), "see below")
             if any("no end after" in problem for problem in run.outcome.problems):
-                raise DutHung(text)
+                raise DutHung(text, waves)
             raise DutError(text)
-        return _judged(core, CoreResult.load(core.result), str(run.waves) if run.waves else None)
+        return _judged(core, CoreResult.load(core.result), waves)
 
 
 def _accepted_stops(job: StreamJob) -> list[int]:
@@ -206,7 +207,7 @@ def _accepted_stops(job: StreamJob) -> list[int]:
 
 def _judged(core: CoreFolder, result: CoreResult, waves: str | None) -> StreamResult:
     if result.hung:
-        raise DutHung(result.hung + (f"; waves {waves}" if waves else ""))
+        raise DutHung(result.hung, waves)
     violation = Violation(result.rule, result.text) if result.rule else None
     done, reward = (_lines(path) for path in core.rings)
     return StreamResult(done, reward, f"{result.cycles} cycles", waves, violation)

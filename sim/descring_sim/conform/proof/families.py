@@ -66,36 +66,37 @@ def _lines() -> Iterator[Statement]:
     for bit in owned:
         others = [o for o in range(len(_OUTCOMES)) if not _FLAGS[o] >> bit & 1]
         ways = [(bit, o, f"{_OUTCOMES[o]} echoes flag {bit}") for o in others]
-        yield from _each("echoes", "FLAG-010", _BOTH[: 1 + (bit in (0, 4, 15))], ways)
+        yield from _each("echoes", "FLAG-010", _BOTH, ways)
     for bit, rule in ((2, "FLAG-002"), (6, "FLAG-006"), (7, "FLAG-006")):
         ways = [(bit, o, f"{name} loses flag {bit}") for o, name in enumerate(_OUTCOMES)]
-        yield from _each("drops", rule, ("stream",), ways)
+        yield from _each("drops", rule, _BOTH, ways)
+        ways = [(bit, o, f"{name} sets flag {bit}") for o, name in enumerate(_OUTCOMES)]
+        yield from _each("sets", rule, _BOTH, ways)
     aliases = [0x00FE, 0x0100, 0x01FF, 0x8001, 0xFFFF, 0xFF00, 0x4004, 0x1234, 0x7FFF, 5]
     ways = [(v, o, f"0x{v:04x} is taken for {o}") for v in aliases for o in (0, 2, 255)]
-    yield from _each("alias", "OP-ERR", ("stream",), ways)
-    yield from _each("alias", "OP-ERR", ("device",), [w for w in ways if w[0] in (0x00FE, 0x0100)])
+    yield from _each("alias", "OP-ERR", _BOTH, ways)
     ways = [(bits, f"only {bits} bits of the opcode count") for bits in range(8, 16)]
-    yield from _each("opcode-bits", "OP-ERR", ("stream",), ways)
+    yield from _each("opcode-bits", "OP-ERR", _BOTH, ways)
     for name in _OPCODES:
         value = contract.OPCODE[name]
         rule = next(item.rule for item in contract.OPCODES if item.name == name)
-        yield from _each("opcode-dropped", rule, ("stream",), [(value, f"{name} is unknown")])
+        yield from _each("opcode-dropped", rule, _BOTH, [(value, f"{name} is unknown")])
     ways = [(value, f"byte {value} is not covered") for value in range(60)]
-    yield from _each("crc-byte", "DESC-020", ("stream",), ways)
+    yield from _each("crc-byte", "DESC-020", _BOTH, ways)
     ways = [(count, f"the checksum covers {count} bytes") for count in (56, 58, 59, 61)]
-    yield from _each("crc-covers", "DESC-020", ("stream",), ways)
+    yield from _each("crc-covers", "DESC-020", _BOTH, ways)
     yield from _each("crc-plain", "DESC-020", _BOTH, [(0, "the checksum is not inverted")])
     ways = [(bit, f"bit {bit} of the checksum is not compared") for bit in range(32)]
-    yield from _each("crc-bit", "DESC-020", ("stream",), ways)
+    yield from _each("crc-bit", "DESC-020", _BOTH, ways)
     what = ("0", "all ones", "the inverse", "bytes in reverse", "the tag", "one more")
     ways = [(k, f"{name} is taken for any checksum") for k, name in enumerate(what)]
-    yield from _each("crc-accepts", "DESC-020", ("stream",), ways)
+    yield from _each("crc-accepts", "DESC-020", _BOTH, ways)
     ways = [(0, "a right checksum of 0 is refused"), (1, "one of all ones is refused")]
-    yield from _each("crc-rejects", "DESC-020", ("stream",), ways)
+    yield from _each("crc-rejects", "DESC-020", _BOTH, ways)
     ways = [(bit, f"bit {bit} of the tag is not compared") for bit in range(32)]
-    yield from _each("tag-bit", "DESC-022", ("stream",), ways)
+    yield from _each("tag-bit", "DESC-022", _BOTH, ways)
     ways = [(1 << bit, f"a tag {1 << bit} behind is accepted") for bit in range(0, 31, 3)]
-    yield from _each("tag-window", "DESC-022", ("stream",), ways)
+    yield from _each("tag-window", "DESC-022", _BOTH, ways)
     for family, rule in (("skips-crc", "DESC-020"), ("skips-tag", "DESC-022")):
         ways = [(contract.OPCODE[n], f"{family[6:]} of {n} is not checked") for n in _OPCODES]
         yield from _each(family, rule, _BOTH, ways)
@@ -115,7 +116,7 @@ def _lines() -> Iterator[Statement]:
         at = field.offset + field.size - 1
         echoing = [o for o in range(8) if o not in _CHANGED.get(field.name, ())]
         ways = [(at, o, f"{_OUTCOMES[o]} loses the top bit of {field.name}") for o in echoing]
-        yield from _each("field", field.rule, ("stream",), ways)
+        yield from _each("field", field.rule, _BOTH, ways)
     ways = [(k, f"DECODE reads {k} bits of seq_len") for k in (8, 16, 24, 31)]
     yield from _each("decode-bits", "OP-001", _BOTH, ways)
     ways = [(k, f"DECODE reads {k} bits of max_tokens") for k in (8, 16, 24, 31)]
@@ -124,7 +125,7 @@ def _lines() -> Iterator[Statement]:
     yield from _each("interval", "DEC-002", _BOTH, ways)
     yield from _each("from-start", "DEC-002", _BOTH, [(0, "the interval counts from the start")])
     yield from _each("top-wraps", "DEC-004", _BOTH, [(0, "the boundary wraps")])
-    yield from _each("decode-signed", "OP-001", ("stream",), [(0, "lengths are signed")])
+    yield from _each("decode-signed", "OP-001", _BOTH, [(0, "lengths are signed")])
     yield from _each("done-loses", "DEC-003", _BOTH, [(0, "a limit at a boundary pauses")])
     ways = [(0, "7 bits of the length"), (1, "of 256"), (2, "rounded down")]
     yield from _each("score", "OP-010", _BOTH, ways)
@@ -132,15 +133,14 @@ def _lines() -> Iterator[Statement]:
     what = ("max_tokens alone", "up to a boundary", "signed", "16 bits")
     yield from _each("prefill", "OP-011", _BOTH, _numbered(what))
     what = ("pauses", "16 bits of tokens", "max_tokens alone")
-    yield from _each("rollout", "DEC-006", ("stream",), _numbered(what))
+    yield from _each("rollout", "DEC-006", _BOTH, _numbered(what))
     ways = [(4, "no score"), (5, "the score of the first length")]
     yield from _each("rollout", "DEC-007", _BOTH, ways)
     what = (
         *("the submission's index", "one more", "one less behind the wrap"),
         *("one less behind the wrap in the reward ring", "16 bits", "another of a pause"),
     )
-    yield from _each("seal-tag", "DESC-023", ("stream",), _numbered(what))
-    yield from _each("seal-tag", "DESC-023", ("device",), _numbered(what))
+    yield from _each("seal-tag", "DESC-023", _BOTH, _numbered(what))
     ways = [(o, f"{name} has a wrong checksum") for o, name in enumerate(_OUTCOMES)]
     yield from _each("seal-crc", "DESC-023", _BOTH, ways)
     ways = [(m, o, f"{_OUTCOMES[o]} in modes {m}") for m in range(4) for o in (1, 2, 8)]
@@ -174,6 +174,8 @@ def _devices() -> Iterator[Statement]:
     for ring, name in enumerate(("command", "done", "reward")):
         ways = [(ring, k, f"{k} bits of a slot of the {name} ring") for k in range(1, 16)]
         yield from _each("slot-bits", "RING-001", level, ways)
+        ways = [(ring, f"the second half of the {name} ring is the first")]
+        yield from _each("slot-bit-lost", "RING-001", level, ways)
     for ring, name in ((1, "done"), (2, "reward")):
         yield from _each("one-less", "RING-001", level, [(ring, f"a slot of the {name} ring")][:1])
         yield from _each("overwrites", "RING-005", level, [(ring, f"a full {name} ring")][:1])
@@ -221,7 +223,7 @@ def _devices() -> Iterator[Statement]:
     ways = [(c, r, f"{n} of ring {r} is not checked") for c, n in enumerate(checks) for r in (0, 1)]
     yield from _each("config", "LIFE-002", level, ways)
     yield from _each("config", "LIFE-002", level, [(0, 2, "size 0 of ring 2 is not checked")])
-    yield from _each("words-outside", "LIFE-002", level, [(0, "words outside of memory")])
+    yield from _each("words-outside", "LIFE-002", level, [(0, "words of ring 0 outside of memory")])
     ways = [(0, "a refused ENABLE clears the modes"), (1, "a refused ENABLE locks")]
     yield from _each("refused", "LIFE-002", level, ways)
     for register in contract.REGISTERS:
@@ -263,6 +265,87 @@ def _devices() -> Iterator[Statement]:
     yield from _each("no-stalls", "REG-060", level, [(0, "stalls are not counted")])
 
 
+def _rare_streams() -> Iterator[Statement]:
+    """What only some lines, or only some histories of a stream, show."""
+    ways: list[Way]
+    fields = [field for field in contract.FIELDS if field.offset >= 4]
+    ways = [(f.offset, f.size, f"a line with the {f.name} of the one before it") for f in fields]
+    yield from _each("again", "RING-006", _BOTH, [(0, 64, "a line like the one before it"), *ways])
+    name = _OUTCOMES.__getitem__
+    pairs = [(9, 9, 1), (8, 8, 7), (1, 1, 1), (7, 10, 6), (4, 6, 2), (10, 0, 5)]
+    ways = [(16 * a + b, c, f"{name(c)} behind {name(a)} and {name(b)}") for a, b, c in pairs]
+    yield from _each("third", "RING-006", ("stream",), ways)
+    ways = [(o, 65536, f"more than 65536 of {name(o)}") for o in (1, 8, 9)]
+    yield from _each("many", "RING-006", ("stream",), [*ways, (7, 255, "more than 255 STOPs")])
+    ways = [(1, 1000, "more than 1000 pauses"), (1, 65536, "more than 65536 pauses")]
+    yield from _each("many", "RING-006", ("device",), ways)
+    ways = [(n, f"the last line of {n}") for n in (1, 2, 64, 255, 256, 257, 1024, 4096)]
+    yield from _each("length", "RING-006", ("stream",), ways)
+    ways = [
+        (k, f"the order with a seed {what}") for k, what in enumerate(("> 1", "> 2^32", "even"))
+    ]
+    yield from _each("seed", "RING-007", ("stream",), ways)
+    ways = [(n, f"the order from stream {n + 1} on") for n in (1, 3)]
+    yield from _each("calls", "RING-007", ("stream",), ways)
+    pairs_of_words = ((4, 8), (16, 24), (20, 28), (32, 48), (12, 40), (44, 56))
+    ways = [(a, b, f"the words at {a} and {b} are equal") for a, b in pairs_of_words]
+    yield from _each("equal", "DESC-014", ("stream",), ways)
+    ways = [(v, 0, f"flags 0x{v:04x} of a NOP") for v in (0x9203, 0x0449, 0x7F00)]
+    ways += [(v, o, f"flags 0x{v:04x} of {name(o)}") for v, o in ((0xC4, 6), (0xC0, 7), (0x80, 9))]
+    yield from _each("flags", "FLAG-006", ("stream",), ways)
+
+
+def _rare_devices() -> Iterator[Statement]:
+    """What a device gets wrong after a history, in one state, or with one configuration."""
+    ways: list[Way]
+    what: Sequence[str]
+    rules: Sequence[str]
+    level = ("device",)
+    what = ("halt", "RESET", "refused ENABLE", "pause", "RESUME")
+    rules = ("LIFE-003", "LIFE-004", "LIFE-002", "LIFE-007", "LIFE-003")
+    for k, (rule, name) in enumerate(zip(rules, what, strict=True)):
+        yield from _each("nth", rule, level, [(k, n, f"the {n + 1}th {name}") for n in (19, 255)])
+    what = ("a full ring", "a halt", "an idle device", "a pause")
+    rules = ("RING-005", "LIFE-003", "RING-006", "LIFE-007")
+    for k, (rule, name) in enumerate(zip(rules, what, strict=True)):
+        times = [(k, 64, f"{name}, after 64 waits"), (k, 500, f"{name}, after 500 waits")]
+        in_time = [] if k == 2 else [(k, -200, f"{name}, after 200 ms")]
+        yield from _each("gives-up", rule, level, [*times, *in_time])
+    ways = [(bit, f"bit {bit} of a base does not count") for bit in (6, 7)]
+    yield from _each("base-bit", "RING-004", level, ways)
+    ways = [(n, f"{n} bits of a base count") for n in (32, 34, 40, 48, 56, 62)]
+    yield from _each("base-bits", "LIFE-002", level, ways)
+    ways = [(0, "rings in another order are refused"), (1, "rings without a gap are refused")]
+    yield from _each("ring-order", "LIFE-002", level, ways)
+    ways = [(n, f"{n} bits of a size count") for n in (5, 6, 7)]
+    yield from _each("size-bits", "LIFE-002", level, ways)
+    checks = ("size 17", "alignment", "the window")
+    ways = [(c + 1, 2, f"{n} of ring 2 is not checked") for c, n in enumerate(checks)]
+    yield from _each("config", "LIFE-002", level, ways)
+    ways = [(r, f"words of ring {r} outside of memory") for r in (1, 2)]
+    yield from _each("words-outside", "LIFE-002", level, ways)
+    ways = [(n, f"{n} bits of an address count") for n in (7, 8, 9, 10, 11)]
+    yield from _each("address-bits", "DB-004", level, ways)
+    states = {2: "paused", 3: "halted", 4: "without room"}
+    for family, how in (("far", "without a limit"), ("back", "backward"), ("lost", "not noted")):
+        ways = [(s, f"doorbell {how} while {n}") for s, n in states.items()]
+        ways = [way for way in ways if (family, way[0]) not in (("back", 2), ("lost", 4))]
+        yield from _each(f"doorbell-{family}", "DB-002", level, ways)
+    ways = [(s, f"the lock is open while {n}") for s, n in states.items()]
+    yield from _each("unlocked-in", "LIFE-006", level, ways)
+    yield from _each("irq", "IRQ-001", level, [(3, "not of an error"), (4, "not of a halt")])
+    ways = [(o, f"no event of {name}") for o, name in enumerate(_OUTCOMES)]
+    yield from _each("no-completion-of", "IRQ-001", level, ways)
+    pairs = [(0x30, 0x34), (0x34, 0x30), (0x38, 0x3C), (0x3C, 0x40), (0x2C, 0x30), (0x4C, 0x48)]
+    for a, b in (*pairs, (0x20, 0x2C), (0x10, 0x4C)):
+        rule = next(item.rule for item in contract.REGISTERS if item.offset == b)
+        rule = "IRQ-001" if b == contract.OFFSET["IRQ_STATUS"] else rule
+        yield from _each("clears", rule, level, [(a, b, f"writing 0x{a:x} clears 0x{b:x}")])
+    ways = [(0x50, "REG-050"), (0x5C, "REG-05C")]
+    for at, rule in ways:
+        yield from _each("counter-bits", rule, level, [(at, 17, f"17 bits of 0x{at:x}")])
+
+
 def statements() -> list[Statement]:
     """All of them."""
-    return [*_lines(), *_streams(), *_devices()]
+    return [*_lines(), *_streams(), *_devices(), *_rare_streams(), *_rare_devices()]

@@ -57,7 +57,12 @@ def prepare(folder: Path) -> Dut:
 
 _GENERAL = ("FLAG-010", "DESC-023", "RING-006", "LIFE-003", "CNT-001", "RING-002", "RING-008")
 """Rules of which the tests meet lines of every kind."""
-_LAST = ("OP-ERR/every-opcode", "OP-ERR/every-opcode-checked-the-other-way")
+_LAST = (
+    "OP-ERR/every-opcode",
+    "OP-ERR/every-opcode-checked-the-other-way",
+    "OP-ERR/every-opcode-through-rings",
+    "OP-ERR/every-opcode-checked-the-other-way-through-rings",
+)
 """Tests that take longest."""
 
 
@@ -66,11 +71,9 @@ def _order(statement: Statement) -> list[Test]:
 
     def place(test: Test) -> tuple[bool, bool, bool, bool]:
         own = test.rule == statement.rule
-        return not own, not own and test.id in _LAST, not test.smoke, test.rule not in _GENERAL
+        return not own, test.id in _LAST, not test.smoke, test.rule not in _GENERAL
 
-    tests = [test for test in all_tests() if test.level == statement.level]
-    wanted = [test for test in tests if test.smoke or test.rule in (statement.rule, *_GENERAL)]
-    return sorted(wanted, key=place)
+    return sorted((test for test in all_tests() if test.level == statement.level), key=place)
 
 
 def try_statement(dut: Dut, statement: Statement) -> Outcome:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 from xml.etree import ElementTree
@@ -20,8 +21,8 @@ FORMAT = 1
 """Version of the JSON; raised when a reader would have to change."""
 
 
-def to_json(verdict: Verdict) -> str:
-    """The whole verdict; bytes as hexadecimal text."""
+def to_json(verdict: Verdict, against: Mapping[str, Any] | None = None) -> str:
+    """The whole verdict; bytes as hexadecimal text. ``against`` compares it with another."""
     description = asdict(verdict.description)
     claims = description["capabilities"]
     description["capabilities"] = {
@@ -55,6 +56,8 @@ def to_json(verdict: Verdict) -> str:
             {"bin": list(key), "lines": count} for key, count in sorted(verdict.bins.items())
         ],
     }
+    if against is not None:
+        data["against"] = against
     return json.dumps(data, indent=1)
 
 

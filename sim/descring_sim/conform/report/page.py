@@ -5,10 +5,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from descring_model import contract
 
+from descring_sim.conform.report.against import Comparison
 from descring_sim.conform.report.lines import FieldRow, field_diff
+from descring_sim.conform.report.prose import Prose
 from descring_sim.conform.report.terminal import summary
 from descring_sim.conform.status import Status, TestResult
 from descring_sim.conform.verdict import Verdict, bins_by, section_title
@@ -29,6 +32,14 @@ class FailureView:
     result: TestResult
     rows: list[FieldRow]
     rerun: str
+
+    @property
+    def waves(self) -> str | None:
+        """The address of the file of waves; None where the run has kept none."""
+        failure = self.result.failure
+        if failure is None or not failure.waves:
+            return None
+        return Path(failure.waves).absolute().as_uri()
 
 
 @dataclass(frozen=True)
@@ -85,25 +96,32 @@ def grids(verdict: Verdict) -> list[Grid]:
     ]
 
 
-def to_page(verdict: Verdict) -> str:
-    """The page's text."""
+def to_page(verdict: Verdict, comparison: Comparison | None = None) -> str:
+    """The page's text, with the ``comparison`` with an earlier verdict if there is one."""
     rows = verdict.rows()
-    return template("descring_sim.conform", "report.html.j2").render(
+    failures = [
+        FailureView(
+            result,
+            field_diff(result.failure.diff if result.failure else None),
+            verdict.rerun(result),
+        )
+        for result in verdict.failures
+    ]
+    return template("descring_sim.conform.report", "report.html.j2").render(
         verdict=verdict,
+        comparison=comparison,
         reference=visible(verdict.reference),
         summary=summary(verdict),
         axes=_AXES,
         rows=rows,
+        shown={
+            row.rule.rule: [item for item in failures if item.result.rule == row.rule.rule]
+            for row in rows
+        },
         statuses=[(status, sum(row.status is status for row in rows)) for status in Status],
         section_title=section_title,
-        failures=[
-            FailureView(
-                result,
-                field_diff(result.failure.diff if result.failure else None),
-                verdict.rerun(result),
-            )
-            for result in verdict.failures
-        ],
+        failures=failures,
+        prose=Prose({row.rule.rule for row in rows}, {result.test for result in verdict.failures}),
         grids=grids(verdict),
         contract=contract,
     )

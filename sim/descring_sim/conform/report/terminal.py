@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from descring_sim.conform.report.against import Change, Comparison
 from descring_sim.conform.report.lines import field_diff
 from descring_sim.conform.status import Status, TestResult
 from descring_sim.conform.verdict import Verdict, section_title
@@ -20,8 +21,11 @@ STYLES = {
     Status.NOT_CLAIMED: "yellow",
     Status.NOT_APPLICABLE: "dim",
 }
+CHANGE_STYLES = {Change.WORSE: "bold red", Change.OTHER: "red", Change.BETTER: "green"}
 SHOWN = 5
 """Failures that are shown whole; the reports have all."""
+CHANGES = 20
+"""Changed tests that are listed."""
 
 
 def print_table(console: Console, verdict: Verdict) -> None:
@@ -34,7 +38,7 @@ def print_table(console: Console, verdict: Verdict) -> None:
     for row in verdict.rows():
         if row.rule.section != section:
             section = row.rule.section
-            table.add_row("", "", "", Text(section_title(section), style="bold"))
+            table.add_row("", "", "", Text(section_title(section).replace("`", ""), style="bold"))
         ran = sum(r.status not in (Status.NOT_CLAIMED, Status.NOT_APPLICABLE) for r in row.results)
         text = Text(row.reason or row.rule.text)
         room = max(20, console.width - 36)
@@ -87,10 +91,25 @@ def summary(verdict: Verdict) -> str:
     return text
 
 
-def show(verdict: Verdict, *, alone: bool) -> None:
-    """Print a verdict; with the table by rule if it is ``alone``."""
+def print_comparison(console: Console, comparison: Comparison) -> None:
+    """What changed since an earlier verdict, the worst first, and what else differs."""
+    console.print(Text(comparison.summary()), soft_wrap=True)
+    for item in comparison.changed[:CHANGES]:
+        style = CHANGE_STYLES.get(item.change, "")
+        console.print(Text(f"  {item.text()}", style=style), soft_wrap=True)
+    more = len(comparison.changed) - CHANGES
+    if more > 0:
+        console.print(f"  and {more} more; write all of them with --output DIR")
+    for what, before, now in comparison.differs:
+        console.print(Text(f"  {what}: {before} -> {now}"), soft_wrap=True)
+
+
+def show(verdict: Verdict, *, alone: bool, comparison: Comparison | None = None) -> None:
+    """Print a verdict; with the table by rule if it is ``alone``, and what changed since."""
     console = Console(highlight=False)
     if alone:
         print_table(console, verdict)
     print_failures(console, verdict)
     click.echo(summary(verdict))
+    if comparison is not None:
+        print_comparison(console, comparison)

@@ -6,16 +6,12 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
 
 from descring_model.rules import all_rules
 
 from descring_sim.conform.capabilities import RULE_IDS
 from descring_sim.conform.errors import ConformError
 from descring_sim.conform.suite.declare import DECLARED, NOT_APPLICABLE, Test
-
-if TYPE_CHECKING:
-    pass
 
 
 @functools.cache
@@ -31,13 +27,17 @@ def all_tests() -> tuple[Test, ...]:
         device_config,
         device_counters,
         device_doorbell,
+        device_history,
         device_products,
         device_registers,
         device_rings,
         device_run,
+        device_states,
+        device_streams,
         stream_checked,
         stream_corners,
         stream_fields,
+        stream_history,
         stream_opcodes,
         stream_ports,
         stream_products,

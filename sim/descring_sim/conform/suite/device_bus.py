@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import cast
 
 from descring_model import contract
@@ -137,9 +136,7 @@ def _at_most(bench: Bench, what: str, seen: int, limit: int) -> None:
 def _look_at_order(bench: Bench) -> None:
     """Read what moves last first: nothing that moves before it may then be behind it."""
     lines = bench.tail - bench.first_index & U32
-    deadline = time.monotonic() + _LOOK_S
-    going = True
-    while going and time.monotonic() < deadline:
+    for _ in bench.watching(_LOOK_S):
         going = _word(bench, "CMD") < lines
         event = bench.read("IRQ_STATUS") & IRQ["COMPLETION"]
         head = _word(bench, "CMD")
@@ -153,6 +150,8 @@ def _look_at_order(bench: Bench) -> None:
             _at_most(bench, f"word of {ring}_TAIL, and the register", word, tail)
         shown = bench.read("CMD_HEAD") - bench.first_index & U32
         _at_most(bench, "word of CMD_HEAD, and the register", head, shown)
+        if not going:
+            return
 
 
 @device_test("RING-013", "publish_tails", smoke=True)

@@ -7,7 +7,7 @@ import itertools
 from collections.abc import Iterator
 
 import numpy as np
-from descring_model import contract, ring_log2
+from descring_model import Lines, contract, ring_log2
 
 from descring_sim.conform.lockstep import CTRL, REG, STATUS
 from descring_sim.conform.suite.bench import Bench
@@ -37,16 +37,12 @@ def mode_sets(bench: Bench) -> Iterator[tuple[str, ...]]:
         yield from itertools.combinations(claimed, count)
 
 
-def run_through(bench: Bench, chosen: list[Kind], *rules: str) -> None:
-    """Submit a line of each kind, as many at a time as fit; take, and resume, until all are done.
-
-    Half of them carry every device-owned flag.
-    """
-    while chosen or bench.golden.read32(REG["CMD_HEAD"]) != bench.tail:
+def carry_out(bench: Bench, lines: Lines, *rules: str) -> None:
+    """Submit lines, as many at a time as fit; take, and resume, until all are done."""
+    while len(lines) or bench.golden.read32(REG["CMD_HEAD"]) != bench.tail:
         free = bench.layout.slots("CMD") - (bench.tail - bench.golden.read32(REG["CMD_HEAD"]) & U32)
-        now, chosen = chosen[:free], chosen[free:]
-        owned = np.where(bench.rng.random(len(now)) < 0.5, contract.DEVICE_OWNED_FLAGS, 0)
-        bench.submit(lines_of(bench.draw, now, first_index=bench.tail, flags=owned))
+        now, lines = lines[:free], lines[free:]
+        bench.submit(now)
         bench.rest(*rules)
         bench.take()
         bench.take(ring="REWARD")
@@ -54,6 +50,12 @@ def run_through(bench: Bench, chosen: list[Kind], *rules: str) -> None:
         if bench.golden.read32(REG["STATUS"]) & STATUS["HALTED"]:
             bench.write("CTRL", _RESUME)
             bench.rest(*rules)
+
+
+def run_through(bench: Bench, chosen: list[Kind], *rules: str) -> None:
+    """Carry out a line of each kind. Half of them have every device-owned flag."""
+    owned = np.where(bench.rng.random(len(chosen)) < 0.5, contract.DEVICE_OWNED_FLAGS, 0)
+    carry_out(bench, lines_of(bench.draw, chosen, first_index=bench.tail, flags=owned), *rules)
 
 
 @device_test("RING-006", smoke=True)
@@ -183,6 +185,11 @@ def nothing_that_waits_is_counted(bench: Bench) -> None:
 # ------------------------------------------------------------------ sizes and slots
 
 
+def _plain(bench: Bench, count: int) -> Lines:
+    """Lines that any slot is right for: one in another's place shows as that, and as no more."""
+    return lines_of(bench.draw, [Kind(bench.draw.echo_opcode(), "done", UNCHECKED)] * count)
+
+
 @device_test("RING-001", "first_index", smoke=True, first_index=(1 << 16) - 4, memory=_BIG)
 def every_size_over_its_end(bench: Bench) -> None:
     """Rings of every size from 2 to 65 536 slots, from their last slots to their first ones."""
@@ -190,8 +197,8 @@ def every_size_over_its_end(bench: Bench) -> None:
         bench.start(log2, log2, 1)
         bench.ring(bench.tail + (1 << log2) + 1)
         for _ in range(2 if log2 > 2 else 8 >> log2):
-            bench.submit(bench.lines(min(6, 1 << log2)))
-            bench.rest(memory=False)
+            bench.submit(_plain(bench, min(6, 1 << log2)))
+            bench.rest()
             bench.take()
         bench.rest()
         bench.reset()
@@ -201,7 +208,8 @@ def _declare_slots(log2: int) -> None:
     def slots(bench: Bench) -> None:
         split = {"split_reward", "opcode:DECODE"} <= bench.capabilities.tokens()
         bench.start(16, 16, 16, *["SPLIT_REWARD"] * split)
-        bench.submit(bench.lines(9))
+        bench.submit(_plain(bench, 9))
+        bench.rest()
         if split:
             pause = Kind("DECODE", "pause", UNCHECKED)
             bench.submit(lines_of(bench.draw, [pause] * 9, first_index=bench.tail))
@@ -228,7 +236,7 @@ def whole_greatest_ring(bench: Bench) -> None:
     """Every slot of rings of 65 536 slots, filled at once, and half of them again."""
     bench.start(16, 16, 1)
     for count in (1 << 16, 1 << 15):
-        bench.submit(bench.lines(count))
+        bench.submit(_plain(bench, count))
         bench.rest()
         bench.take()
 

@@ -150,10 +150,18 @@ def pause_keeps_halted(bench: Bench) -> None:
 
 @device_test("LIFE-004", smoke=True)
 def reset_under_load(bench: Bench) -> None:
-    """RESET at random moments of a burst: READY, nothing written after it, no half completion."""
+    """RESET at random moments of a burst: READY, nothing written after it, no half completion.
+
+    Each burst is carried out whole before: a line that is wrong anyway breaks a rule of its own.
+    """
     for _ in range(12):
+        lines = bench.lines(32)
         bench.start(5, 5, 5)
-        bench.submit(bench.lines(32))
+        bench.submit(lines)
+        bench.rest()
+        bench.reset()
+        bench.start(5, 5, 5)
+        bench.submit(lines)
         whole = bench.golden.memory.copy()  # with every completion posted
         if bench.rng.random() < 0.5:
             bench.device.wait(float(bench.rng.random()) * 0.001)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``descring dev mutation rtl|c``: draw mutants, try them, report.
+"""``descring dev mutation rtl|python|c``: draw mutants, try them, report.
 
 A sample is drawn with a seed from the present sources; results are noted in
 ``build/mutation/<kind>.jsonl``, and the same command continues.
@@ -20,16 +20,27 @@ from typing import Any
 import click
 
 from descring_sim.formal.tasks import formal_dir
-from descring_sim.mutation.sampled import campaign, judgements, report
-from descring_sim.mutation.sampled.c_changes import changes
+from descring_sim.mutation.sampled import (
+    c_changes,
+    campaign,
+    judgements,
+    python_changes,
+    python_judge,
+    report,
+)
 from descring_sim.mutation.sampled.campaign import Found, Judge, Progress, Sampled
 from descring_sim.mutation.sampled.rtl import TIERS, RtlJudge
-from descring_sim.mutation.sampled.suites import Area, SuiteJudge
-from descring_sim.support import build_cache, paths
+from descring_sim.mutation.sampled.suites import HOST_OPTIONS, Area, SuiteJudge
+from descring_sim.support import build_cache, paths, suggest
 from descring_sim.support.errors import SimulationError
 
 DEFAULT_SAMPLE = 60
 DEFAULT_SEED = 1
+PYTHON_SOURCES = (
+    *("pymodel/descring_model", "host/descring_host", "host/descring_rollouts"),
+    *("host/native", "sim/descring_sim/conform"),
+)
+"""What a result of a mutant of Python depends on, beside the tests."""
 
 Drawn = tuple[list[Sampled], Judge]
 
@@ -57,7 +68,7 @@ def _options(command: Callable[..., None]) -> Callable[..., None]:
                 "modules",
                 multiple=True,
                 metavar="NAME",
-                help="Draw from this module or file only; may be repeated.",
+                help="Draw from this module, file or folder only; may be repeated.",
             ),
             click.option(
                 "--only",
@@ -161,10 +172,16 @@ def _campaign(
 
 
 def _modules(known: list[str], wanted: tuple[str, ...]) -> list[str]:
-    for name in wanted:
-        if name not in known:
-            raise click.UsageError(f"--module: expected one of {', '.join(known)}, got {name!r}")
-    return [name for name in known if not wanted or name in wanted]
+    def among(name: str, given: str) -> bool:
+        return name == given or name.startswith(f"{given.rstrip('/')}/")
+
+    for given in wanted:
+        if not any(among(name, given) for name in known):
+            near = ", ".join(suggest.near(given, known))
+            raise click.UsageError(
+                f"--module: expected a module, file or folder, got {given!r}; near: {near}"
+            )
+    return [name for name in known if not wanted or any(among(name, given) for given in wanted)]
 
 
 @main.command()
@@ -205,10 +222,32 @@ def rtl(
 
 @main.command()
 @_options
+def python(seed: int, modules: tuple[str, ...], **arguments: Any) -> None:
+    """Mutate golden model, host and conformance kit; the tests that execute the line run."""
+    root = _root()
+    areas = python_judge.areas(root)
+    out = paths.build_dir() / "mutation" / "python"
+    judge = python_judge.PythonJudge(
+        areas, python_changes.changes, out, seed, jobs=arguments["jobs"]
+    )
+
+    def draw() -> Drawn:
+        return judge.draw(_modules(judge.files(), modules), arguments["sample"]), judge.judge
+
+    # Without the tests: a new one leaves the kills of others as they are.
+    folders = tuple(root / name for name in PYTHON_SOURCES)
+    counts = python_judge.still_counts(areas)
+    _campaign("python", draw, judge.source_of, folders, seed=seed, settled=counts, **arguments)
+
+
+@main.command()
+@_options
 def c(seed: int, modules: tuple[str, ...], **arguments: Any) -> None:
     """Mutate the native core and the worker's header by the classic operators; its suite runs."""
     root = _root()
-    judge = SuiteJudge((native_core(root),), changes, paths.build_dir() / "mutation" / "c", seed)
+    judge = SuiteJudge(
+        (native_core(root),), c_changes.changes, paths.build_dir() / "mutation" / "c", seed
+    )
 
     def draw() -> Drawn:
         return judge.draw(_modules(judge.files(), modules), arguments["sample"]), judge.judge
@@ -223,4 +262,5 @@ def native_core(root: Path) -> Area:
     found = [*home.glob("native/*.c"), *home.glob("native/rollouts/*.c")]
     found.append(home / "include" / "hw_worker.h")
     files = tuple(sorted(str(path.relative_to(home)) for path in found))
-    return Area(home, "host", files, root / "sim" / "mutants" / "host")
+    lists = root / "sim" / "mutants" / "host"
+    return Area(home, "host", files, lists, options=HOST_OPTIONS)

@@ -16,7 +16,7 @@ from descring_sim.support.errors import SimulationError
 from descring_sim.support.files import write_files
 from descring_sim.support.markdown import table
 
-KINDS = {"rtl": "RTL", "c": "C"}
+KINDS = {"rtl": "RTL", "python": "Python", "c": "C"}
 
 _HEAD = """\
 # Drawn mutants

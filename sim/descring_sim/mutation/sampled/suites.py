@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Drawn mutants of C, judged by the pytest suite of their folder.
+"""Drawn mutants of C and Python, judged by the pytest suite of their folder.
 
 A mutant is a copy of the folder with one file replaced. It meets the test files that the
 hand-written mutants of the same file name and those that import it, then all others of the suite.
@@ -8,18 +8,24 @@ hand-written mutants of the same file name and those that import it, then all ot
 from __future__ import annotations
 
 import ast
+import functools
 import hashlib
 import random
 import re
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 from descring_sim.mutation.host import HostMutantRunner
 from descring_sim.mutation.sampled.campaign import Found, Sampled
+from descring_sim.mutation.session import Once
+from descring_sim.mutation.suite_run import Failure, first_failure
 from descring_sim.support import mutant as lists
-from descring_sim.support.mutant import MutantError, Run
+from descring_sim.support import paths
+from descring_sim.support.mutant import MutantError
 
 
 @dataclass(frozen=True)
@@ -31,8 +37,28 @@ class Change:
     new: str
     kind: str
 
+    def made(self) -> Change | None:
+        """Return the change itself."""
+        return self
 
-Changes = Callable[[str], Sequence[Change]]
+
+class Drawable(Protocol):
+    """A change that can be drawn before its text is made, which may take long."""
+
+    @property
+    def kind(self) -> str:
+        """The operator."""
+        ...
+
+    def made(self) -> Change | None:
+        """Return the change; None where there is nothing to change after all."""
+        ...
+
+
+LONGEST_S = 900.0
+"""Of the tests of a tier; a mutant's endless loop ends there."""
+
+Changes = Callable[[str], Sequence[Drawable]]
 """All changes that a tool can make to a source."""
 
 
@@ -46,6 +72,7 @@ class Area:
         files: the sources to draw from, by their path in ``folder``.
         lists: folder of the hand-written lists; None where there are none.
         tests: pattern of the test files.
+        options: what pytest gets beside the tests.
     """
 
     folder: Path
@@ -53,13 +80,18 @@ class Area:
     files: tuple[str, ...]
     lists: Path | None
     tests: str = "test_*.py"
+    options: tuple[str, ...] = ()
 
     def name_of(self, file: str) -> str:
         """The name of a file in judgements and reports."""
         return f"{self.folder.name}/{file}"
 
 
-_Place = tuple[Area, str, Change]
+QUICK = ("-m", "not nightly")
+HOST_OPTIONS = (*QUICK, "-k", "not verilator and not icarus and not verilated and not cuda")
+"""Over simulators and kernels the host's suite executes nothing more of the host."""
+
+_Place = tuple[Area, str, Drawable]
 
 
 def _by_turns(places: Sequence[_Place]) -> list[_Place]:
@@ -103,6 +135,7 @@ def _imported(node: ast.AST) -> set[str]:
     return set()
 
 
+@functools.cache
 def tiers(area: Area, file: str) -> tuple[list[str], list[str]]:
     """Return the test files that know ``file``, and all others of the suite."""
     near = [*dict.fromkeys([*_named_by_lists(area, file), *_importing(area, file)])]
@@ -121,12 +154,15 @@ class SuiteJudge:
         changes: the tool.
         out: where copies go.
         seed: of the sample.
+        memory_kib: bound on the address space of a process, None for none.
     """
 
     areas: Sequence[Area]
     changes: Changes
     out: Path
     seed: int
+    memory_kib: int | None = None
+    _sound: Once[tuple[Path, tuple[str, ...]], bool] = field(default_factory=Once)
     _of: dict[str, tuple[Area, str, Change]] = field(default_factory=dict)
     _runners: dict[Path, HostMutantRunner] = field(default_factory=dict)
 
@@ -145,20 +181,35 @@ class SuiteJudge:
         """Return ``sample`` mutants of the files ``names``.
 
         As many of each area as of every other; there, as many of each operator, as far as it has
-        them: else an operator of few places, as the memory orders, would hardly be drawn.
+        them: else an operator of few places, as the memory orders, would hardly be drawn. Where the
+        sample is small it is of some files only, the longer ones sooner.
         """
         found: list[Sampled] = []
         wanted = [a for a in self.areas if any(a.name_of(f) in names for f in a.files)]
         for number, area in enumerate(wanted):
-            every = [
-                (area, file, change)
+            count = sample // len(wanted) + (number < sample % len(wanted))
+            rng = random.Random(self.seed)
+            texts = {
+                file: (area.folder / file).read_text(encoding="utf-8")
                 for file in area.files
                 if area.name_of(file) in names
-                for change in self.changes((area.folder / file).read_text(encoding="utf-8"))
+            }
+            # By its length; what is not drawn from need not be listed.
+            files = rng.choices([*texts], [len(text) for text in texts.values()], k=count)
+            every = [
+                (area, file, place)
+                for file in dict.fromkeys(files)
+                for place in self.changes(texts[file])
             ]
-            count = sample // len(wanted) + (number < sample % len(wanted))
-            random.Random(self.seed).shuffle(every)
-            found += [self._sampled(*one) for one in _by_turns(every)[:count]]
+            rng.shuffle(every)
+            drawn: dict[tuple[str, Change], None] = {}
+            for _, file, place in _by_turns(every):
+                if len(drawn) == count:
+                    break
+                change = place.made()
+                if change is not None:
+                    drawn[file, change] = None
+            found += [self._sampled(area, *one) for one in drawn]
         return found
 
     def _sampled(self, area: Area, file: str, change: Change) -> Sampled:
@@ -167,13 +218,17 @@ class SuiteJudge:
         old = " ".join(text[change.start : change.end].split())
         new = " ".join(change.new.split())
         name = area.name_of(file)
+        whole = text.splitlines()[line - 1]
+        column = change.start - (text.rfind("\n", 0, change.start) + 1)
+        # A line may have the same operator twice, and a judgement is of one.
+        place = f", {column - len(whole) + len(whole.lstrip())}" if whole.count(old) > 1 else ""
         digest = hashlib.sha256(f"{name}\0{change}".encode()).hexdigest()[:8]
         sampled = Sampled(
             f"{Path(file).stem}-{digest}",
             name,
             f"{name}:{line}",
-            text.splitlines()[line - 1].strip(),
-            f"{change.kind}: {old[:60]} -> {new[:60] or 'nothing'}",
+            whole.strip(),
+            f"{change.kind}{place}: {old[:60]} -> {new[:60] or 'nothing'}",
             None,
             f"{name}:{line} {change.kind}: {old[:200]} -> {new[:200] or 'nothing'}",
         )
@@ -186,7 +241,6 @@ class SuiteJudge:
                 source=area.folder,
                 root=self.out / area.folder.name,
                 suite=area.suite,
-                marks="not nightly",
             )
         return self._runners[area.folder]
 
@@ -200,15 +254,63 @@ class SuiteJudge:
             text = source.read_text(encoding="utf-8")
             mutated = text[: change.start] + change.new + text[change.end :]
             source.write_text(mutated, encoding="utf-8")
-            near, others = tiers(area, file)
             runner.prepare(home, source)
-            for tier, names in (("near tests", near), ("suite", others)):
-                for name in names:
-                    killer = runner.killer(home, Run(area.suite, name))
-                    if killer is not None:
-                        return Found("killed", tier, killer)
-            return Found("survived", "none", f"{len(near) + len(others)} test files pass")
+            return self._tried(area, file, change, home)
         except MutantError as error:
             return Found("invalid", "none", str(error)[:200])
+        finally:
+            runner.clean(home)
+
+    def _tried(self, area: Area, file: str, change: Change, home: Path) -> Found:
+        """What the tests find in the copy ``home``, in which ``change`` is made."""
+        del change
+        near, others = tiers(area, file)
+        for tier, names in (("near tests", near), ("suite", others)):
+            nodes = [f"tests/test_{name}.py" for name in names]
+            killer = self._killer(area, home, nodes, LONGEST_S) if nodes else None
+            if killer is not None:
+                return Found("killed", tier, killer)
+        return Found("survived", "none", f"{len(near) + len(others)} test files pass")
+
+    def _killer(self, area: Area, home: Path, nodes: Sequence[str], seconds: float) -> str | None:
+        """Return what fails of ``nodes`` in the copy ``home`` alone, None where nothing does.
+
+        Raises:
+            MutantError: it fails on the unchanged sources too.
+        """
+        failure = self._failure(area, home, nodes, seconds)
+        if failure is None:
+            return None
+        again = self._again(nodes, failure)
+        if not self._sound.get((area.folder, again), lambda: self._passes(area, again, seconds)):
+            raise MutantError(f"fails on the unchanged sources too: {failure}")
+        return str(failure)
+
+    @staticmethod
+    def _again(nodes: Sequence[str], failure: Failure) -> tuple[str, ...]:
+        """What has to pass on the unchanged sources for ``failure`` to count."""
+        if failure.test is None:
+            return tuple(nodes)
+        return (f"tests/{failure.file}.py::{failure.test.partition('[')[0]}",)
+
+    def _failure(
+        self, area: Area, home: Path, nodes: Sequence[str], seconds: float
+    ) -> Failure | None:
+        """The first failure of ``nodes`` in the copy ``home``."""
+        variables = {paths.BUILD_DIR_VARIABLE: str(self.out / "build")}
+        return first_failure(
+            home,
+            [*area.options, *nodes],
+            area.suite,
+            seconds=seconds,
+            variables=variables,
+            memory_kib=self.memory_kib,
+        )
+
+    def _passes(self, area: Area, nodes: Sequence[str], seconds: float) -> bool:
+        runner = self._runner(area)
+        home = runner.copy(f"unchanged-{threading.get_ident()}")
+        try:
+            return self._failure(area, home, nodes, seconds) is None
         finally:
             runner.clean(home)

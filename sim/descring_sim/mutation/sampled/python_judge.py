@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Drawn mutants of Python, judged by the tests that execute the changed line.
+
+Where these pass, the test files that import the changed module run in full: a line that a process
+executes which cannot be measured, as one that is killed, is covered by no test.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from descring_sim.mutation.host import HostMutantRunner
+from descring_sim.mutation.sampled.campaign import Found
+from descring_sim.mutation.sampled.covering import Covering
+from descring_sim.mutation.sampled.python_changes import lines_run
+from descring_sim.mutation.sampled.suites import (
+    HOST_OPTIONS,
+    QUICK,
+    Area,
+    Change,
+    SuiteJudge,
+    tiers,
+)
+from descring_sim.mutation.session import Once
+from descring_sim.support import build_cache
+
+SLOWER = 4.0
+"""How much longer than unchanged, and than this many seconds more, a run may take."""
+LEAST_S = 60.0
+MEMORY_KIB = 16 << 20
+
+NOT_DRAWN = ("descring_sim/conform/report/templates", "descring_sim/conform/proof")
+"""Texts that users copy, and what runs the kit on its own wrong implementations."""
+
+
+@dataclass
+class CheckoutRunner(HostMutantRunner):
+    """Apply mutants to copies of a folder whose tests look for the checkout around it."""
+
+    def sources(self) -> dict[str, Path]:
+        """Return the folder, under its own name."""
+        return {self.source.name: self.source}
+
+    def copy(self, name: str) -> Path:
+        """Return the folder in a new copy of the checkout, whose other entries are links."""
+        whole = self.root / name
+        shutil.rmtree(whole, ignore_errors=True)
+        whole.mkdir(parents=True)
+        for entry in self.source.parent.iterdir():
+            if entry.name not in (self.source.name, ".git", "build"):
+                (whole / entry.name).symlink_to(entry)
+        home = whole / self.source.name
+        shutil.copytree(self.source, home, ignore=shutil.ignore_patterns("__pycache__", "tmp*"))
+        return home
+
+    def clean(self, home: Path) -> None:
+        """Remove what is left of the copy."""
+        shutil.rmtree(home.parent)
+
+
+@dataclass
+class PythonJudge(SuiteJudge):
+    """Draws changes of Python sources and judges them by the tests that execute them.
+
+    Attributes:
+        jobs: how many test files are measured at a time.
+    """
+
+    memory_kib: int | None = MEMORY_KIB
+    jobs: int = 2
+    _covering: Once[Path, Covering] = field(default_factory=Once)
+
+    def _runner(self, area: Area) -> HostMutantRunner:
+        if area.folder not in self._runners:
+            self._runners[area.folder] = CheckoutRunner(
+                source=area.folder, root=self.out / area.folder.name, suite=area.suite
+            )
+        return self._runners[area.folder]
+
+    def _measured(self, area: Area) -> Covering:
+        def find() -> Covering:
+            every = sorted(
+                path.stem.removeprefix("test_") for path in (area.folder / "tests").glob(area.tests)
+            )
+            covering = Covering(
+                area,
+                self._runner(area),
+                self.out / "measured" / area.folder.name,
+                every,
+            )
+            covering.measure(self.jobs)
+            return covering
+
+        return self._covering.get(area.folder, find)
+
+    def _tried(self, area: Area, file: str, change: Change, home: Path) -> Found:
+        text = (area.folder / file).read_text(encoding="utf-8")
+        line = text.count("\n", 0, change.start) + 1
+        near = [f"tests/test_{name}.py" for name in tiers(area, file)[0]]
+        covering = self._measured(area)
+        first = covering.tests_of(file, lines_run(text, line))
+        rest = [name for name in near if name not in first]
+        for tier, nodes in (("covering tests", first), ("near tests", rest)):
+            if not nodes:
+                continue
+            limit = SLOWER * sum(map(covering.seconds_of, nodes)) + LEAST_S
+            killer = self._killer(area, home, nodes, limit)
+            if killer is not None:
+                return Found("killed", tier, killer)
+        text = f"{len(first)} covering tests and {len(rest)} files pass"
+        return Found("survived", "none", f"{text}, suite {suite_key(area)}")
+
+
+def areas(root: Path) -> tuple[Area, ...]:
+    """The Python sources that are mutated, each with its suite."""
+
+    def area(
+        folder: str, packages: Sequence[str], suite: str, tests: str, options: tuple[str, ...]
+    ) -> Area:
+        home = root / folder
+        files = (path for package in packages for path in (home / package).rglob("*.py"))
+        names = sorted(str(path.relative_to(home)) for path in files)
+        drawn = tuple(name for name in names if not name.startswith(NOT_DRAWN))
+        lists = root / "sim" / "mutants" / suite
+        return Area(home, suite, drawn, lists if lists.is_dir() else None, tests, options)
+
+    return (
+        area("pymodel", ["descring_model"], "model", "test_*.py", QUICK),
+        area("host", ["descring_host", "descring_rollouts"], "host", "test_*.py", HOST_OPTIONS),
+        area("sim", ["descring_sim/conform"], "conform", "test_conform_*.py", QUICK),
+    )
+
+
+def suite_key(area: Area) -> str:
+    """Return a short name for the tests of ``area`` as they are."""
+    files = sorted((area.folder / "tests").glob("*.py"))
+    return build_cache.key([path.name for path in files], files)[:12]
+
+
+def still_counts(areas: Sequence[Area]) -> Callable[[Found], bool]:
+    """Return whether a result counts: the test of its kill is there, a survivor met them all."""
+    tests = [path for area in areas for path in (area.folder / "tests").glob(area.tests)]
+    texts = {path.stem: path.read_text(encoding="utf-8") for path in tests}
+    keys = {suite_key(area) for area in areas}
+
+    def counts(found: Found) -> bool:
+        if found.status == "survived":
+            return found.by.rpartition(" ")[2] in keys
+        file, _, rest = found.by.partition(".")
+        test = re.split(r"[:.\[]", rest.replace("::", "."))
+        name = next((part for part in test if part.startswith("test_")), "")
+        return not name or f"def {name}(" in texts.get(file, "")
+
+    return counts
