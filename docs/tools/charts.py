@@ -50,7 +50,7 @@ def draw(chart: str, data: Path) -> str:
         "legend.frameon": False,
     }
     with mpl.rc_context(style):
-        figure = _CHARTS[chart](json.loads(data.read_text("utf-8")))
+        figure = _CHARTS[chart](json.loads(data.read_text("utf-8"))["details"])
         text = io.StringIO()
         figure.savefig(text, format="svg", transparent=True, metadata={"Date": None})
         plt.close(figure)
@@ -90,7 +90,7 @@ def _rings_in_memory(data: Mapping[str, Any]) -> Figure:
         values = [
             next(
                 row["lines_a_cycle"]
-                for row in data["figures"][name]
+                for row in data["rates"][name]
                 if (row["latency"], row["tokens"], row["publish"]) == (latency, 8, False)
             )
             for name in shown
@@ -113,7 +113,9 @@ def _rings_in_memory(data: Mapping[str, Any]) -> Figure:
 def _host_latency(data: Mapping[str, Any]) -> Figure:
     """Round trips of the native queue with a worker thread, by lines in a batch."""
     rows = [
-        row for row in data["latency"]["rows"] if row["what"] == "round trip, worker thread, native"
+        row
+        for row in data["sections"]["latency"]["rows"]
+        if row["what"] == "round trip, worker thread, native"
     ]
     batches = [row["batch"] for row in rows]
     figure, axes = _figure(3.6)

@@ -19,7 +19,15 @@ from descring_model.program import ERROR, run_program
 from labkit.lab import Verdict
 
 HERE = Path(__file__).resolve().parent
-LABS = ("false_sharing", "spsc_ring", "huge_pages", "wake_up", "doorbell", "memory_ordering")
+LABS = (
+    "false_sharing",
+    "spsc_ring",
+    "huge_pages",
+    "wake_up",
+    "doorbell",
+    "memory_ordering",
+    "memory_ordering_gpu",
+)
 
 
 def run(name: str, arguments: list[str]) -> tuple[int, str, float]:
@@ -42,6 +50,7 @@ def main() -> int:
     found = [run(name, ["--repetitions", chosen.repetitions]) for name in LABS]
     for _, last, seconds in found:
         print(f"{seconds:5.1f} s  {last}")
+    print(f"{sum(seconds for _, _, seconds in found):5.1f} s  all labs")
     codes = {code for code, _, _ in found}
     if codes - {int(verdict) for verdict in Verdict}:
         return ERROR

@@ -29,7 +29,6 @@ from spsc_ring import product
 
 BATCHES = (1, 4, 16, 64)
 LINES = 256
-REPEATED, AGAIN = "rtl, 1, each doorbell twice", "rtl, 1, again"
 DEVICES: dict[str, dict[str, Any]] = {
     "model": {"backend": "model", "memory": 1 << 20},
     "rtl": {
@@ -38,8 +37,10 @@ DEVICES: dict[str, dict[str, Any]] = {
         "latency": 20,
         "seed": 1,
     },
-    "gpu": {"backend": "cuda", "memory": 1 << 20},
+    "gpu": {"backend": "cuda", "memory": 16 << 20, "shape": "throughput"},
 }
+MANY = {"gpu": 4096}
+"""Lines of a run where 256 are done before the time of a single one no longer shows."""
 
 
 def alone(name: str) -> str:
@@ -53,27 +54,39 @@ def clock(device: Device) -> Callable[[], float]:
     return time.perf_counter_ns if cycles is None else lambda: float(device.cycles)  # type: ignore[attr-defined]
 
 
-def lines() -> Lines:
+def repeated(name: str) -> str:
+    """The positive control of a backend."""
+    return f"{name}, 1, each doorbell twice"
+
+
+def again(name: str) -> str:
+    """The negative control of a backend."""
+    return f"{name}, 64, again"
+
+
+def lines(count: int) -> Lines:
     """DECODE of one token each."""
-    stream = streams.generate(LINES, seed=1, profile="decode")
+    stream = streams.generate(count, seed=1, profile="decode")
     stream["seq_len"] = 0
     stream["max_tokens"] = 1
     return stream
 
 
-def lines_a_doorbell(device: Device, batch: int, *, twice: bool = False) -> float:
+def lines_a_doorbell(
+    device: Device, batch: int, count: int = LINES, *, twice: bool = False
+) -> float:
     """Time of a line until all are back, with so many lines a doorbell; all of them compared."""
-    stream = lines()
+    stream = lines(count)
     doorbell = contract.OFFSET["DOORBELL"]
-    with CommandQueue(device, cmd_slots=2 * LINES) as queue:
+    with CommandQueue(device, cmd_slots=2 * count, done_slots=2 * count) as queue:
         now = clock(device)
         start = now()
-        for at in range(0, LINES, batch):
+        for at in range(0, count, batch):
             queue.submit(stream[at : at + batch])
             if twice:
                 device.write32(doorbell, at + batch)
         done = queue.drain(timeout_s=60)
-        took = (now() - start) / LINES
+        took = (now() - start) / count
     difference = first_difference(complete(stream), done)
     if difference is not None:
         raise LabError(f"{batch} lines a doorbell: {difference}")
@@ -82,7 +95,7 @@ def lines_a_doorbell(device: Device, batch: int, *, twice: bool = False) -> floa
 
 def doorbell_alone(device: Device) -> float:
     """The time of one submit() of one line to an idle device; the median of a few."""
-    stream = lines()
+    stream = lines(9)
     took = []
     with CommandQueue(device, cmd_slots=2 * LINES) as queue:
         now = clock(device)
@@ -130,7 +143,9 @@ def prepare(devices: dict[str, Device], program: Path, order: Sequence[str]) -> 
                 found[variant] = doorbell_alone(devices[variant.partition(":")[0]])
             else:
                 batch = int(rest.split(",")[0])
-                found[variant] = lines_a_doorbell(devices[name], batch, twice=variant == REPEATED)
+                found[variant] = lines_a_doorbell(
+                    devices[name], batch, MANY.get(name, LINES), twice=variant == repeated(name)
+                )
     return found
 
 
@@ -139,21 +154,23 @@ def lab(names: Sequence[str], devices: dict[str, Device]) -> Lab:
     variants = [f"{name}, {batch}" for name in names for batch in BATCHES]
     variants += [alone(name) for name in names]
     controls = []
-    if "rtl" in names:
-        variants += [REPEATED, AGAIN]
-        controls = [
+    for name, least, most in (("rtl", 0.999, 1.001), ("gpu", 0.8, 1.25)):
+        if name not in names:
+            continue
+        variants += [repeated(name), again(name)]
+        controls += [
             Control(
                 "positive",
-                "the RTL takes longer when each doorbell is rung twice",
-                *(REPEATED, "rtl, 1"),
+                f"{name}: it takes longer when each doorbell is rung twice",
+                *(repeated(name), f"{name}, 1"),
                 at_least=1.05,
             ),
             Control(
                 "negative",
-                "the RTL takes the same cycles again",
-                *(AGAIN, "rtl, 1"),
-                at_least=0.999,
-                at_most=1.001,
+                f"{name}: it takes the same again",
+                *(again(name), f"{name}, 64"),
+                at_least=least,
+                at_most=most,
             ),
         ]
     return Lab(

@@ -17,6 +17,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 from descring_model.program import run_program
@@ -29,7 +30,7 @@ from labkit.litmus.program import (
     SHAPES,
     Fence,
     Outcome,
-    Protocol,
+    RingProtocol,
     Test,
     forms,
     protocols,
@@ -43,6 +44,20 @@ NS_OF_A_TURN = 20_000
 Counts = Mapping[str, Mapping[Outcome, int]]
 
 
+class Named(Protocol):
+    """A test, wherever it runs."""
+
+    @property
+    def name(self) -> str:
+        """Unique among the tests."""
+        ...
+
+    @property
+    def weak(self) -> Outcome:
+        """The outcome that it is about."""
+        ...
+
+
 @dataclass
 class Seen:
     """What all repetitions saw: counts of outcomes, and ns of a turn in each repetition."""
@@ -50,20 +65,29 @@ class Seen:
     counts: dict[str, dict[Outcome, int]] = field(default_factory=dict)
     ns: dict[str, list[float]] = field(default_factory=dict)
 
-    def add(self, test: Test, counts: Mapping[Outcome, int], ns: float) -> None:
+    def add(self, test: Named, counts: Mapping[Outcome, int], ns: float) -> None:
         """Add one run of a test."""
         mine = self.counts.setdefault(test.name, {})
         for outcome, count in counts.items():
             mine[outcome] = mine.get(outcome, 0) + count
         self.ns.setdefault(test.name, []).append(ns)
 
-    def weak(self, test: Test) -> int:
+    def weak(self, test: Named) -> int:
         """How often the outcome that the test is about was seen."""
         return self.counts[test.name].get(test.weak, 0)
 
-    def turns(self, test: Test) -> int:
+    def turns(self, test: Named) -> int:
         """How often the test ran."""
         return sum(self.counts[test.name].values())
+
+    def details(self) -> dict[str, dict[str, int]]:
+        """The counts as a file of results has them."""
+        return {
+            name: {
+                " ".join(f"{k}={v}" for k, v in outcome): count for outcome, count in mine.items()
+            }
+            for name, mine in self.counts.items()
+        }
 
 
 def allowed(test: Test) -> frozenset[Outcome]:
@@ -144,7 +168,7 @@ def judge_shapes(
     return lines, claims, controls
 
 
-def judge_rings(rings: Sequence[Protocol], seen: Seen) -> list[str]:
+def judge_rings(rings: Sequence[RingProtocol], seen: Seen) -> list[str]:
     """For each order and fence of the ring: caught by the machine, or why it cannot be."""
     lines = []
     for ring in rings:
@@ -159,7 +183,7 @@ def judge_rings(rings: Sequence[Protocol], seen: Seen) -> list[str]:
     return lines
 
 
-def judge(tests: Sequence[Test], rings: Sequence[Protocol], seen: Seen, cpus: int) -> Found:
+def judge(tests: Sequence[Test], rings: Sequence[RingProtocol], seen: Seen, cpus: int) -> Found:
     """The verdict."""
     lines, claims, controls = judge_shapes(tests, seen, cpus)
     lines += judge_rings(rings, seen)
@@ -233,17 +257,11 @@ def main() -> None:
             publish(NAME, outcome, (), {}, str, chosen.out)
             return int(outcome.verdict)
         outcome = judge(tests, rings, seen, cpus)
-        counts = {
-            name: {
-                " ".join(f"{k}={v}" for k, v in outcome): count for outcome, count in mine.items()
-            }
-            for name, mine in seen.counts.items()
-        }
         publish(
             NAME,
             outcome,
             results.figures_of(seen.ns, "ns of a turn", "lower"),
-            {**named, "turns": chosen.turns, "counts": counts},
+            {**named, "turns": chosen.turns, "counts": seen.details()},
             lambda note: draw(tests, seen, note),
             chosen.out,
         )

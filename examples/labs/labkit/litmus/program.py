@@ -148,7 +148,7 @@ def forms(shape: Test) -> tuple[Test, ...]:
 
 
 @dataclass(frozen=True)
-class Protocol:
+class RingProtocol:
     """Two sides of the ring, and each order or fence of them that can be weakened.
 
     ``weakened`` has, by what is weakened, the test without it.
@@ -174,7 +174,7 @@ def _light(op: Op) -> Op | None:
     return Fence("light") if isinstance(op, Fence) else op
 
 
-def protocols() -> tuple[Protocol, ...]:
+def protocols() -> tuple[RingProtocol, ...]:
     """The ring's own orders, as `host/native/sync.h` has them, and each of them weakened."""
     publish = Test(
         "ring publish",
@@ -209,7 +209,7 @@ def protocols() -> tuple[Protocol, ...]:
         outcome(asleep=0, news=0),
     )
     return (
-        Protocol(
+        RingProtocol(
             "the line, then the tail; the tail, then the line",
             publish,
             {
@@ -217,7 +217,7 @@ def protocols() -> tuple[Protocol, ...]:
                 "acquire of the tail": _without(publish, "ring publish, look relaxed", _relaxed, 1),
             },
         ),
-        Protocol(
+        RingProtocol(
             "a slot is read, then free; free, then written again",
             reuse,
             {
@@ -225,7 +225,7 @@ def protocols() -> tuple[Protocol, ...]:
                 "acquire of the head": _without(reuse, "ring reuse, look relaxed", _relaxed, 1),
             },
         ),
-        Protocol(
+        RingProtocol(
             "news, fence, is anyone asleep; asleep, fence, is there news",
             sleep,
             {
@@ -233,7 +233,7 @@ def protocols() -> tuple[Protocol, ...]:
                 "fence of the sleeper": _without(sleep, "ring sleep, sleeper light", _light, 1),
             },
         ),
-        Protocol(
+        RingProtocol(
             "the same, the sleeper fencing for both by sys_membarrier",
             membarrier,
             {

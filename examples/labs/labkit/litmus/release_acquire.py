@@ -24,12 +24,14 @@ Relation = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
-class _Event:
+class Event:
+    """An operation of a thread."""
+
     op: Op
     thread: int  # -1: a location's initial value
 
 
-def _then(*relations: Relation) -> Relation:
+def then(*relations: Relation) -> Relation:
     """The composition."""
     result = relations[0]
     for relation in relations[1:]:
@@ -37,17 +39,17 @@ def _then(*relations: Relation) -> Relation:
     return result
 
 
-def _closed(relation: Relation) -> Relation:
+def closed(relation: Relation) -> Relation:
     """The transitive closure."""
     result = relation
     while True:
-        longer = result | _then(result, result)
+        longer = result | then(result, result)
         if (longer == result).all():
             return result
         result = longer
 
 
-def _is(events: list[_Event], what: object) -> Relation:
+def identity(events: list[Event], what: object) -> Relation:
     """The identity on the events for which ``what`` is true."""
     assert callable(what)
     return np.diag([bool(what(event.op)) for event in events])
@@ -77,10 +79,10 @@ def _is_sc_fence(op: Op) -> bool:
     return isinstance(op, Fence) and _is_sc(op)
 
 
-def _events(test: Test) -> tuple[list[_Event], Relation]:
+def events_of(test: Test) -> tuple[list[Event], Relation]:
     """The events, initial values first, and the order within threads (with those before all)."""
-    events = [_Event(Store(name, 0), -1) for name in test.locations()]
-    events += [_Event(op, number) for number, thread in enumerate(test.threads) for op in thread]
+    events = [Event(Store(name, 0), -1) for name in test.locations()]
+    events += [Event(op, number) for number, thread in enumerate(test.threads) for op in thread]
     before = np.zeros((len(events), len(events)), dtype=bool)
     for a, b in itertools.product(range(len(events)), repeat=2):
         one, other = events[a].thread, events[b].thread
@@ -88,7 +90,7 @@ def _events(test: Test) -> tuple[list[_Event], Relation]:
     return events, before
 
 
-def _executions(events: list[_Event]) -> Iterator[tuple[dict[int, int], Relation, Relation]]:
+def executions(events: list[Event]) -> Iterator[tuple[dict[int, int], Relation, Relation]]:
     """Each choice of a store for each load, and of an order of stores: choice, rf, mo."""
     size = len(events)
     stores: dict[str, list[int]] = {}
@@ -115,35 +117,35 @@ def _executions(events: list[_Event]) -> Iterator[tuple[dict[int, int], Relation
             yield chosen, rf, mo
 
 
-def _consistent(events: list[_Event], sb: Relation, rf: Relation, mo: Relation) -> bool:
+def _consistent(events: list[Event], sb: Relation, rf: Relation, mo: Relation) -> bool:
     size = len(events)
     one = np.eye(size, dtype=bool)
-    fence = _is(events, _is_fence)
-    fr = _then(rf.T, mo)
-    eco = _closed(rf | mo | fr)
+    fence = identity(events, _is_fence)
+    fr = then(rf.T, mo)
+    eco = closed(rf | mo | fr)
     # A release, or its fence before a store, and a load that reads it, or an acquire fence behind.
-    to_store = one | _then(fence, sb)
-    from_load = one | _then(sb, fence)
-    sw = _then(_is(events, _releases), to_store, rf, from_load, _is(events, _acquires))
-    hb = _closed(sb | sw)
-    if hb.diagonal().any() or _then(hb, eco).diagonal().any():
+    to_store = one | then(fence, sb)
+    from_load = one | then(sb, fence)
+    sw = then(identity(events, _releases), to_store, rf, from_load, identity(events, _acquires))
+    hb = closed(sb | sw)
+    if hb.diagonal().any() or then(hb, eco).diagonal().any():
         return False
     place = [None if isinstance(event.op, Fence) else event.op.location for event in events]
     same = np.array([[a is not None and a == b for b in place] for a in place])
     sb_apart = sb & ~same
-    scb = sb | _then(sb_apart, hb, sb_apart) | (hb & same) | mo | fr
-    sc, sc_fence = _is(events, _is_sc), _is(events, _is_sc_fence)
-    left = sc | _then(sc_fence, hb | one)
-    right = sc | _then(hb | one, sc_fence)
-    psc = _then(left, scb, right) | _then(sc_fence, hb | _then(hb, eco, hb), sc_fence)
-    return not _closed(psc).diagonal().any()
+    scb = sb | then(sb_apart, hb, sb_apart) | (hb & same) | mo | fr
+    sc, sc_fence = identity(events, _is_sc), identity(events, _is_sc_fence)
+    left = sc | then(sc_fence, hb | one)
+    right = sc | then(hb | one, sc_fence)
+    psc = then(left, scb, right) | then(sc_fence, hb | then(hb, eco, hb), sc_fence)
+    return not closed(psc).diagonal().any()
 
 
 def outcomes(test: Test) -> frozenset[Outcome]:
     """All outcomes that release, acquire and seq_cst fences allow."""
-    events, sb = _events(test)
+    events, sb = events_of(test)
     found = set()
-    for chosen, rf, mo in _executions(events):
+    for chosen, rf, mo in executions(events):
         if not _consistent(events, sb, rf, mo):
             continue
         values: dict[str, int] = {}
