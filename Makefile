@@ -102,7 +102,8 @@ lint-python: setup  ## ruff, mypy, imports, wording
 	@report=$$($(BIN)/lint-imports --no-logo --no-cache 2>&1) || { echo "$$report" >&2; exit 1; }
 	@MYPYPATH=bench:pymodel/tests $(BIN)/mypy --strict --no-error-summary --explicit-package-bases \
 		bench $(wildcard examples/*.py) hatch_build.py
-	@$(BIN)/mypy --strict --no-error-summary docs/tools/pictures.py docs/tools/check_site.py
+	@$(BIN)/mypy --strict --no-error-summary docs/tools/pictures.py docs/tools/check_site.py \
+		docs/tools/check_browser.py
 	@for folder in vip labs; do \
 		MYPYPATH=examples/$$folder $(BIN)/mypy --strict --no-error-summary --explicit-package-bases \
 			examples/$$folder; \
@@ -132,8 +133,8 @@ SAMPLE ?= 60
 export SAMPLE
 
 .PHONY: mutation
-mutation: setup  ## draw SAMPLE mutants each of RTL and C by a seed; the same command continues it: SAMPLE= SEED=
-	@failed=; for kind in rtl c; do \
+mutation: setup  ## draw SAMPLE mutants each of RTL, Python and C by a seed; the same command continues it: SAMPLE= SEED=
+	@failed=; for kind in rtl python c; do \
 		$(BIN)/descring dev mutation "$$kind" --sample "$$SAMPLE" --seed "$${SEED:-1}" --jobs "$$JOBS" \
 			|| failed+=" $$kind"; \
 	done; \
@@ -160,7 +161,7 @@ pnr: setup  ## place and route every RTL module, SEEDS seeds each: clock, critic
 	@$(BIN)/descring dev pnr --jobs "$$JOBS" --seeds "$${SEEDS:-5}" --write
 
 # What takes too long for `make test`; one target after the other.
-NIGHTLY := campaign ci-snippet conform-proof doc-commands docs engine-compare faults formal formal-mutants \
+NIGHTLY := campaign ci-snippet conform-proof doc-commands docs-browser engine-compare faults formal formal-mutants \
 	guard host-interrupts host-models host-sanitize host-soak labs-ordering mutants mutants-cuda \
 	mutants-model pnr reader-fuzz rollouts-stress soak synth test mutation
 
@@ -263,7 +264,11 @@ docs:  ## build the documentation site into build/site, without the network, and
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs --quiet build --strict
 	@$(BIN)/python docs/tools/draw.py --check
 	@$(BIN)/python docs/tools/check_site.py build/site
-	@echo 'read it at build/site/index.html; for its search: .venv/bin/python -m http.server -d build/site'
+	@echo 'read it at build/site/index.html'
+
+.PHONY: docs-browser
+docs-browser: docs  ## open every page of the site in Chromium: two widths, light and dark; overflow, contrast, errors
+	@$(BIN)/python docs/tools/check_browser.py build/site
 
 .PHONY: pictures
 pictures:  ## draw the diagrams and charts of docs/pictures whose sources have changed
