@@ -2,8 +2,11 @@
 """Closing a queue and its device while another thread is inside a call."""
 
 import gc
+import os
+import signal
 import threading
 import time
+import traceback
 from collections.abc import Callable
 
 from descring_host import CommandQueue, Device, DeviceClosed
@@ -11,6 +14,31 @@ from host_support import CTRL, GOOD_DECODE, PATIENCE_S, REG, decode
 
 CLOSE_S = 30.0
 """A close that takes longer has not woken whoever waits."""
+
+
+def in_a_child(call: Callable[[], object]) -> str:
+    """The ``repr`` of what ``call`` returns in a forked child, or the traceback of what it raises.
+
+    Whatever happens, the child ends here: an exception that left this function in the child would
+    go on as a second pytest, which reports results of its own and waits for more tests for ever.
+    """
+    read, write = os.pipe()
+    child = os.fork()
+    if child == 0:
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.alarm(int(PATIENCE_S))
+        try:
+            text = repr(call())
+        except BaseException:
+            text = traceback.format_exc()
+        finally:
+            os.write(write, text.encode())
+            os._exit(0)
+    os.close(write)
+    with os.fdopen(read) as report:
+        text = report.read()
+    _, status = os.waitpid(child, 0)
+    return text if status == 0 else f"ended by signal {os.waitstatus_to_exitcode(status)}"
 
 
 def _submit_and_poll(queue: CommandQueue) -> None:
@@ -57,7 +85,7 @@ def close_beside(
         except BaseException as error:
             ended.append(error)
 
-    thread = threading.Thread(target=call_until_closed, args=(queue,))
+    thread = threading.Thread(target=call_until_closed, args=(queue,), daemon=True)
     thread.start()
     assert inside.wait(PATIENCE_S)
     time.sleep(0.0002 * (id(queue) // 64 % 16))

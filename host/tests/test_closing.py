@@ -15,7 +15,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 import pytest
-from closing_support import CALLS, close_beside
+from closing_support import CALLS, close_beside, in_a_child
 from conftest import BACKENDS, OpenBackend
 from descring_host import CommandQueue, DeviceClosed, open_device
 from host_support import GOOD_DECODE, PATIENCE_S, REG, decode
@@ -134,18 +134,10 @@ def test_a_forked_child_is_told_that_nothing_is_its_own(open_backend: OpenBacken
     with CommandQueue(device, cmd_slots=64, timeout_s=PATIENCE_S) as queue:
         queue.exchange(decode(0, 1, 3))
         queue.submit(decode(0, 7, 2))
-        waiting = threading.Thread(target=lambda: device.wait(0.2))
+        waiting = threading.Thread(target=lambda: device.wait(0.2), daemon=True)
         waiting.start()
-        for method in (1, 2):
-            read, write = os.pipe()
-            child = os.fork()
-            if child == 0:
-                os.write(write, repr(_refused_in_a_child(queue)).encode())
-                os._exit(0)
-            os.close(write)
-            with os.fdopen(read) as report:
-                assert report.read() == "[]", method
-            assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        for _ in range(2):
+            assert in_a_child(lambda: _refused_in_a_child(queue)) == "[]"
         waiting.join()
         assert len(queue.drain()) == 2
         mine = decode(0, 9, 10)

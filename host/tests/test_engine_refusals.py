@@ -305,7 +305,7 @@ def test_arithmetic_that_is_not_the_default_is_refused_by_name(bit: int) -> None
                 except ArithmeticRefused as error:
                     errors.append(error)
 
-    thread = threading.Thread(target=call)
+    thread = threading.Thread(target=call, daemon=True)
     thread.start()
     thread.join()
     assert [MXCSR_BITS[bit] in str(error) for error in errors] == [True, True], errors

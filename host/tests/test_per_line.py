@@ -147,7 +147,9 @@ def test_other_threads_run_while_one_waits(queue: CommandQueue) -> None:
     address = int(ffi.cast("uintptr_t", queue._port.open_handle()))
     queue._bind(address, Completion, DESC_DTYPE, False, PATIENCE_S)
     got: list[Completion | None] = []
-    taker = threading.Thread(target=lambda: got.append(queue.next_completion(PATIENCE_S)))
+    taker = threading.Thread(
+        target=lambda: got.append(queue.next_completion(PATIENCE_S)), daemon=True
+    )
     taker.start()
     time.sleep(SHORT_S)
     assert queue.submit_decode(*VALUES) == 0

@@ -134,7 +134,7 @@ def watched(core: Core, enough: Callable[[list[Snapshot]], bool]) -> list[Snapsh
         while not over.is_set():
             seen.append(snapshot(page))
 
-    reader = threading.Thread(target=watch)
+    reader = threading.Thread(target=watch, daemon=True)
     with open_device("cpu") as device, CommandQueue(device) as queue:
         reader.start()
         deadline = time.monotonic() + 60

@@ -294,20 +294,23 @@ def run(reader: Reader, path: Path) -> Outcome:
     idle = mmap.mmap(-1, 8)
     child = os.fork()
     if child == 0:
-        idle[:] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss.to_bytes(8, "little")
-        data = int(Path("/proc/self/statm").read_text().split()[5]) * resource.getpagesize()
-        null = os.open(os.devnull, os.O_RDWR)
-        os.dup2(null, 1)
-        os.dup2(printed, 2)
-        program.prepare_streams()  # under pytest Python's own are others
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        resource.setrlimit(resource.RLIMIT_DATA, (data + 2 * MEMORY,) * 2)
-        signal.signal(signal.SIGALRM, signal.SIG_DFL)
-        signal.alarm(DEADLINE_S)
-        code = program.guarded("descring", lambda: reader.read(path))
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
+        code = 1
+        try:
+            idle[:] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss.to_bytes(8, "little")
+            data = int(Path("/proc/self/statm").read_text().split()[5]) * resource.getpagesize()
+            null = os.open(os.devnull, os.O_RDWR)
+            os.dup2(null, 1)
+            os.dup2(printed, 2)
+            program.prepare_streams()  # under pytest Python's own are others
+            resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+            resource.setrlimit(resource.RLIMIT_DATA, (data + 2 * MEMORY,) * 2)
+            signal.signal(signal.SIGALRM, signal.SIG_DFL)
+            signal.alarm(DEADLINE_S)
+            code = program.guarded("descring", lambda: reader.read(path))
+            sys.stdout.flush()
+            sys.stderr.flush()
+        finally:
+            os._exit(code)
     _, status, usage = os.wait4(child, 0)
     size = os.lseek(printed, 0, os.SEEK_END)
     text = os.pread(printed, size, 0).decode(errors="replace")

@@ -41,7 +41,7 @@ def through_a_pipe(message: Message) -> Message:
 def served() -> Iterator[tuple[int, int]]:
     """A worker's loop in a thread of this process; the pipes to it and from it."""
     (in_read, in_write), (out_read, out_write) = os.pipe(), os.pipe()
-    thread = threading.Thread(target=worker._serve, args=(in_read, out_write))
+    thread = threading.Thread(target=worker._serve, args=(in_read, out_write), daemon=True)
     thread.start()
     try:
         yield in_write, out_read

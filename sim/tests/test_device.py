@@ -176,11 +176,13 @@ def test_a_forked_child_leaves_the_device_to_its_parent() -> None:
     opened = open_simulator("icarus")
     child = os.fork()
     if child == 0:
+        code = 1
         try:
             opened.read32(0)
         except DeviceError:
-            os._exit(0)
-        os._exit(1)
+            code = 0
+        finally:
+            os._exit(code)
     assert os.waitpid(child, 0)[1] == 0
     exchange(opened)
     opened.close()

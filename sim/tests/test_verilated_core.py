@@ -114,7 +114,7 @@ def test_other_threads_run_meanwhile(small: VerilatedCore) -> None:
         while not ended.wait(0.001):
             ticks += 1
 
-    thread = threading.Thread(target=count)
+    thread = threading.Thread(target=count, daemon=True)
     seen: list[int] = []
     thread.start()
     try:
