@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections import deque
 from typing import NamedTuple
 
-import cocotb
 import numpy as np
 from cocotb.handle import HierarchyObject
 from cocotb.triggers import RisingEdge
@@ -81,7 +80,8 @@ class EngineTestbench(Testbench):
         for handle in self._inputs.values():
             handle.value = 0
         self.accepted = self.responses = self.errors = 0
-        self._tasks = [cocotb.start_soon(self._request()), cocotb.start_soon(self._watch())]
+        self.add_task(self._request())
+        self.add_task(self._watch())
 
     @property
     def idle(self) -> bool:
@@ -98,8 +98,6 @@ class EngineTestbench(Testbench):
         """Stop every task."""
         super().stop()
         self.bus.stop()
-        for task in self._tasks:
-            task.cancel()
 
     def is_drained(self) -> bool:
         """Whether every request has its response."""

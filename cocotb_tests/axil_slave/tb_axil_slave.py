@@ -7,7 +7,6 @@ import itertools
 import logging
 from collections import deque
 
-import cocotb
 from cocotb.handle import HierarchyObject
 from cocotb.triggers import RisingEdge
 from cocotbext.axi import (  # type: ignore[import-untyped]
@@ -55,13 +54,12 @@ class AxilSlaveTestbench(Testbench):
         self._rvalid = bit(dut, "reg_rvalid_i")
         self._rdata = signal(dut, "reg_rdata_i")
         self._rvalid.value = self._rdata.value = 0
-        self._task = cocotb.start_soon(self._serve())
+        self.add_task(self._serve())
 
     def stop(self) -> None:
         """Stop every task."""
         super().stop()
         self._protocol.stop()
-        self._task.cancel()
 
     def progress(self) -> tuple[int, ...]:
         """Handshakes."""

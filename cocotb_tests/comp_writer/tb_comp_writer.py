@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections import deque
 from typing import NamedTuple
 
-import cocotb
 import numpy as np
 from cocotb.handle import HierarchyObject
 from cocotb.triggers import RisingEdge
@@ -112,13 +111,12 @@ class WriterTestbench(Testbench):
         self._taken_up_to = dict.fromkeys(_BASES, first_index)
         for ring in _BASES:
             self.take_up_to(ring, first_index)
-        self._task = cocotb.start_soon(self._watch())
+        self.add_task(self._watch())
 
     def stop(self) -> None:
         """Stop every task."""
         super().stop()
         self.bus.stop()
-        self._task.cancel()
 
     def slot(self, ring: str, index: int) -> slice:
         """The bytes of the slot of ``index``."""

@@ -5,11 +5,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import cocotb
 import numpy as np
 import numpy.typing as npt
 from cocotb.handle import HierarchyObject
-from cocotb.task import Task
 from cocotb.types import LogicArray
 from descring_model import contract, describe, seal, streams
 from descring_model.completion import execute
@@ -58,21 +56,16 @@ class LineCheckTestbench(Testbench):
         # The lines of the two stages, the older one first.
         self._stages: list[_Checked | None] = [None, None]
         self._seen: list[tuple[_Checked, tuple[int, ...]]] = []
-        self._watcher: Task[None] | None = None
+        self._started = False
         self.verdicts: dict[int, int] = {}
         for pin in (self._valid_i, self._data, self._index, self._require):
             pin.value = 0
 
     async def start(self) -> None:
         """Start everything."""
-        self._watcher = cocotb.start_soon(self._watch())
+        self._started = True
+        self.add_task(self._watch())
         await super().start()
-
-    def stop(self) -> None:
-        """Stop everything."""
-        if self._watcher is not None:
-            self._watcher.cancel()
-        super().stop()
 
     async def _watch(self) -> None:
         """Note each line and its verdict; fail on a verdict too many or too few."""
@@ -133,7 +126,7 @@ class LineCheckTestbench(Testbench):
 
     async def apply(self, lines: Lines, indices: Indices, *, require_checked: bool = False) -> None:
         """Put ``(n,)`` lines with ``(n,)`` indices through; the mode is that of all of them."""
-        if self._watcher is None:
+        if not self._started:
             await self.start()
         self._require.value = int(require_checked)
         await self._drive(lines, indices)

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-import cocotb
 from cocotb.handle import HierarchyObject
 from cocotb.triggers import RisingEdge
 from descring_model import contract
@@ -75,7 +74,7 @@ class RegistersTestbench(Testbench):
         self._first_index = signal(dut, "first_index_i")
         self.configure(first_index=first_index, window_last=window_last)
         self._resume_owed = self._asked_before = False
-        self._task = cocotb.start_soon(self._watch())
+        self.add_task(self._watch())
 
     def configure(self, *, first_index: int = 0, window_last: int = ALL_ONES) -> None:
         """Set what a product ties off; to be called before a reset."""
@@ -180,7 +179,6 @@ class RegistersTestbench(Testbench):
     def stop(self) -> None:
         """Stop every task."""
         super().stop()
-        self._task.cancel()
         self.core.stop()
 
     def conclude(self, cycles: int) -> None:

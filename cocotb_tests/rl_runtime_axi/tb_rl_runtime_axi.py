@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import cocotb
 import numpy as np
 from cocotb.handle import HierarchyObject
 from cocotb.triggers import ReadOnly, RisingEdge
@@ -107,7 +106,7 @@ class ShellTestbench(Stimulus, Testbench):
         ]
         self._bus_stays = False
         self._handshakes = {name: bit(dut, name) for name in _HANDSHAKES}
-        self._interrupts = cocotb.start_soon(self._watch_interrupt())
+        self.add_task(self._watch_interrupt())
         self.pause(idle, ready)
         self._forget()
 
@@ -191,7 +190,6 @@ class ShellTestbench(Stimulus, Testbench):
         super().stop()
         self.bus.stop()
         self._accesses.stop()
-        self._interrupts.cancel()
         for monitor in self._protocol:
             monitor.stop()
 

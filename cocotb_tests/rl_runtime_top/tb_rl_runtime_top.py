@@ -11,10 +11,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import cocotb
 import numpy as np
 from cocotb.handle import HierarchyObject
-from cocotb.task import Task
 from cocotb.triggers import RisingEdge
 from descring_model import complete, contract, decoded_tokens, goes_to_reward
 from descring_model.lines import INDEX_MODULUS, Lines
@@ -98,7 +96,6 @@ class TopTestbench(Testbench):
         }
         self._numbers = self.add_checker(ValueChecker("posting", self.time.context))
         self._watched = Checker("core", self.time.context)
-        self._tasks: list[Task[None]] = []
 
         self.add_monitor("line_", into=True).add_callback(self._on_line)
         self.add_monitor("done_", into=False).add_callback(self._on_done)
@@ -263,13 +260,11 @@ class TopTestbench(Testbench):
 
     async def start(self) -> None:
         """Start everything, with the watcher."""
-        self._tasks.append(cocotb.start_soon(self._watch()))
+        self.add_task(self._watch())
         await super().start()
 
     def stop(self) -> None:
         """Stop everything."""
-        for task in self._tasks:
-            task.cancel()
         self.resumer.stop()
         super().stop()
 
@@ -311,7 +306,7 @@ class TopTestbench(Testbench):
 
     def start_publishing(self, *, ahead: bool = False, longest_gap: int = 8) -> None:
         """Publish every few cycles: what is written, or ``ahead`` of it all that is legal."""
-        self._tasks.append(cocotb.start_soon(self._publish(ahead, longest_gap)))
+        self.add_task(self._publish(ahead, longest_gap))
 
     async def _publish(self, ahead: bool, longest_gap: int) -> None:
         edge = RisingEdge(self.time.clock)

@@ -13,10 +13,8 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-import cocotb
 import numpy as np
 from cocotb.handle import HierarchyObject
-from cocotb.task import Task
 from cocotb.triggers import RisingEdge
 from descring_model import DESC_DTYPE, complete, contract, decoded_tokens
 from descring_vip.handles import is_high, read_int, signal
@@ -88,7 +86,6 @@ class WorkerTestbench(Testbench):
         self._seen = 0
         self._checker = self.add_checker(ValueChecker("results", self.time.context))
         self._cost = Checker("cost of a start", self.time.context)
-        self._task: Task[None] | None = None
         for pin in (self._valid_i, self._ready_i, *self._inputs.values()):
             pin.value = 0
 
@@ -96,14 +93,8 @@ class WorkerTestbench(Testbench):
 
     async def start(self) -> None:
         """Start everything."""
-        self._task = cocotb.start_soon(self._run())
+        self.add_task(self._run())
         await super().start()
-
-    def stop(self) -> None:
-        """Stop everything."""
-        if self._task is not None:
-            self._task.cancel()
-        super().stop()
 
     def start_sink(self, ready: Ready) -> None:
         """Take results with backpressure as ``ready`` says; none before this."""

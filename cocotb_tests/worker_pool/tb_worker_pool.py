@@ -13,10 +13,8 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import cocotb
 import numpy as np
 from cocotb.handle import HierarchyObject
-from cocotb.task import Task
 from cocotb.triggers import RisingEdge
 from descring_model import contract
 from descring_model.lines import Lines
@@ -111,7 +109,6 @@ class PoolTestbench(Testbench):
         self._error_codes: list[int] = []
         self._sides: deque[tuple[int, int, int]] = deque()
         self._last_completion: bytes | None = None
-        self._watcher: Task[None] | None = None
         incoming = self.add_monitor(into=True, side=("error_code_i",))
         incoming.add_callback(self._on_line)
         outgoing = self.add_monitor(into=False, side=("tokens_o", "error_o", "crc_o"))
@@ -187,13 +184,11 @@ class PoolTestbench(Testbench):
 
     async def start(self) -> None:
         """Start everything, with the watcher."""
-        self._watcher = cocotb.start_soon(self._watch())
+        self.add_task(self._watch())
         await super().start()
 
     def stop(self) -> None:
         """Stop everything."""
-        if self._watcher is not None:
-            self._watcher.cancel()
         self.resumer.stop()
         super().stop()
 

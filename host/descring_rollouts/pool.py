@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from descring_host import ContractMismatch, HostError
 from descring_host.errors import ArithmeticRefused
+from descring_host.wakeup import Wakeup
 from descring_model import Lines
 from descring_model.rollouts import contract
 from descring_model.rollouts.records import (
@@ -149,7 +150,8 @@ class DevicePool:
             for number, worker in enumerate(workers)
         ]
         self._workers = workers
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()
+        self._changed = Wakeup()
         self._waiting = deque(shares)
         self._unfinished = len(shares)
         self._working = len(workers)
@@ -182,12 +184,16 @@ class DevicePool:
             DevicesLost: no device is left.
             BaseException: what a device's run raised that is no loss of the device.
         """
-        with self._changed:
+        with self._lock:
             wanted = next((share for share in self._waiting if group in share.groups), None)
             if wanted is not None:  # whatever the order of the shares, the run waits for this one
                 self._waiting.remove(wanted)
                 self._waiting.appendleft(wanted)
-            while group not in self._there:
+        while True:
+            mark = self._changed.mark
+            with self._lock:
+                if group in self._there:
+                    return
                 if self._failure is not None:
                     raise self._failure
                 if not self._working:
@@ -196,7 +202,7 @@ class DevicePool:
                         f"all {len(self._workers)} devices were lost: "
                         + "; ".join(map(str, losses[-len(self._workers) :]))
                     ) from losses[-1].error
-                self._changed.wait()
+            self._changed.wait(mark)
 
     def completion(
         self, opcode: int, request: int, group: int, length: int
@@ -215,9 +221,8 @@ class DevicePool:
 
     def close(self) -> None:
         """End every device's run, and wait until it has ended."""
-        with self._changed:
-            self._stopping = True
-            self._changed.notify_all()
+        self._stopping = True
+        self._changed.ring()
         for thread in self._threads:
             thread.join()
         for worker in self._workers:
@@ -229,12 +234,14 @@ class DevicePool:
 
     def _next(self) -> Share | None:
         """A share to run, once there is one; None: there will be none."""
-        with self._changed:
-            while not self._stopping and self._unfinished:
+        while True:
+            mark = self._changed.mark
+            with self._lock:
+                if self._stopping or not self._unfinished:
+                    return None
                 if self._waiting:
                     return self._waiting.popleft()
-                self._changed.wait()  # another device may yet be lost
-            return None
+            self._changed.wait(mark)  # another device may yet be lost
 
     def _work(self, worker: Worker, report: DeviceReport) -> None:
         """The thread of one worker."""
@@ -245,10 +252,10 @@ class DevicePool:
                 except (ContractMismatch, ArithmeticRefused):
                     raise
                 except HostError as error:
-                    with self._changed:
+                    with self._lock:
                         report.losses.append(Loss(report.number, report.name, error, share.groups))
                         self._waiting.appendleft(share)
-                        self._changed.notify_all()
+                    self._changed.ring()
                     if not worker.replace():
                         return
                 else:
@@ -256,18 +263,18 @@ class DevicePool:
         except _Stopped:
             return
         except BaseException as error:
-            with self._changed:
+            with self._lock:
                 self._failure = self._failure or error
                 self._stopping = True
         finally:
-            with self._changed:
+            with self._lock:
                 self._working -= 1
-                self._changed.notify_all()
+            self._changed.ring()
 
     def _keep(self, report: DeviceReport, share: Share, result: ShareResult) -> None:
         found = result.completions(share)
         members = share.members.tolist()
-        with self._changed:
+        with self._lock:
             report.done.append((share, result))
             self._found.update(found)
             if result.tokens:
@@ -275,7 +282,7 @@ class DevicePool:
                 self._digests.update(zip(members, result.digests, strict=True))
             self._there.update(share.groups)
             self._unfinished -= 1
-            self._changed.notify_all()
+        self._changed.ring()
 
 
 class PoolLane:

@@ -12,13 +12,13 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
 import cocotb
 from cocotb.handle import HierarchyObject
-from cocotb.task import current_task
+from cocotb.task import Task, current_task
 from cocotb.triggers import SimTimeoutError, Timer, with_timeout
 
 from descring_vip.handles import signal
@@ -113,6 +113,11 @@ class Testbench(Case):
         self.drivers: list[LineDriver] = []
         self.sinks: list[LineSink] = []
         self.monitors: list[LineMonitor] = []
+        self._tasks: list[Task[Any]] = []
+
+    def add_task(self, coroutine: Coroutine[Any, Any, Any]) -> None:
+        """Run ``coroutine`` beside the case until :meth:`stop`."""
+        self._tasks.append(cocotb.start_soon(coroutine))
 
     def add_driver(self, prefix: str = "", **options: Any) -> LineDriver:
         """A driver of the stream ``prefix`` into the design; options as of LineDriver."""
@@ -175,6 +180,8 @@ class Testbench(Case):
 
     def stop(self) -> None:
         """Stop the clock and every task of the testbench."""
+        for task in self._tasks:
+            task.cancel()
         self.x_checker.stop()
         for parts in (self.drivers, self.sinks, self.monitors):
             for part in parts:

@@ -20,6 +20,7 @@ from descring_host.device import DEFAULT_MEMORY
 from descring_host.errors import DEVICE_CLOSED, DeviceClosed, DeviceError
 from descring_host.fork import BELONGS_TO_PARENT, belongs_to_this_process
 from descring_host.native import check_u32
+from descring_host.wakeup import Wakeup
 
 from descring_sim.cosim.device_process import (
     SEED_VARIABLE,
@@ -113,7 +114,7 @@ class SimulatorDevice:
         self._closed_because = DEVICE_CLOSED
         self._lock = threading.Lock()
         self._waiting = 0  # threads that have the lock or want it
-        self._poked = threading.Event()
+        self._poked = Wakeup()
         self._posting = threading.Lock()
         self._posted: list[Operation] = []  # writes that are not known to be sent, in order
         self._number = 0
@@ -170,7 +171,7 @@ class SimulatorDevice:
             # A number that an interrupt leaves unused is no harm; one used twice would be.
             self._number += 1
             self._posted.append(Operation(Op.WRITE, address, data, self._number))
-        self._poked.set()
+        self._poked.ring()
 
     def write_bytes(self, offset: int, value: int, strobes: int) -> None:
         """Write the bytes of a register that ``strobes`` names, bit k for byte k [DB-007].
@@ -198,12 +199,12 @@ class SimulatorDevice:
         """
         deadline = time.monotonic() + timeout_s
         while True:
-            self._poked.clear()
+            mark = self._poked.mark
             outcome = self._exchange([Operation(Op.WAIT, value=WAIT_CYCLES)])
             left = deadline - time.monotonic()
             if outcome == Waited.POSTED or left <= 0:
                 return
-            if outcome == Waited.IDLE and not self._poked.wait(left):
+            if outcome == Waited.IDLE and not self._poked.wait(mark, left):
                 return
             if self._waiting:
                 time.sleep(0.0001)  # a lock of Python's is not fair
@@ -251,7 +252,7 @@ class SimulatorDevice:
         if self._closed:
             return
         self._closed = True  # a thread in wait() ends between two requests
-        self._poked.set()
+        self._poked.ring()
         with self._lock:
             self._finalizer.detach()
             self._process.close()
@@ -288,7 +289,7 @@ class SimulatorDevice:
         """In a forked child: the simulator is the parent's."""
         self._lock = threading.Lock()  # a thread of the parent's may have held it
         self._posting = threading.Lock()  # likewise
-        self._poked = threading.Event()  # likewise
+        self._poked = Wakeup()  # likewise
         if not self._closed:
             self._closed = True
             self._closed_because = f"the device is not this process's: {BELONGS_TO_PARENT}"
