@@ -20,7 +20,7 @@ def in_a_child(call: Callable[[], object]) -> str:
     """The ``repr`` of what ``call`` returns in a forked child, or the traceback of what it raises.
 
     Whatever happens, the child ends here: an exception that left this function in the child would
-    go on as a second pytest, which reports results of its own and waits for more tests for ever.
+    go on as a second pytest, which reports results of its own and waits for more tests forever.
     """
     read, write = os.pipe()
     child = os.fork()

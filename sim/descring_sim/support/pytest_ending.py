@@ -2,8 +2,8 @@
 """Plugin of every suite (`addopts` in pyproject.toml): a run of tests ends, whatever hangs in it.
 
 ``faulthandler_timeout`` there bounds each test: pytest prints the stack of every thread and leaves,
-and pytest-xdist names the test and goes on with another worker. This plugin bounds what follows
-the last test, where a thread of a failed test can wait for ever.
+and pytest-xdist names the test and continues with another worker. This plugin bounds what follows
+the last test, where a thread of a failed test can wait forever.
 """
 
 import faulthandler
