@@ -225,6 +225,7 @@ class ResidentDevice(RemoteDevice):
         if arena < contract.BLOCK_BYTES:
             raise ValueError(f"arena: expected {contract.BLOCK_BYTES} bytes or more, got {arena}")
         machine = machine or (engine.machine if engine else CupyMachine(device))
+        self._engine = engine
         self._lobby = Lobby(engine, machine, seats, arena, max_tokens)
         make = launcher or (lambda lobby: CudaResidentLauncher(lobby, device, workers))
         super().__init__(
@@ -234,6 +235,11 @@ class ResidentDevice(RemoteDevice):
             heartbeat_s=heartbeat_s,
             deadline_s=deadline_s,
         )
+
+    @property
+    def engine(self) -> CudaEngine | None:
+        """What makes the tokens."""
+        return self._engine
 
     @property
     def arena_bytes(self) -> int:

@@ -34,10 +34,10 @@ from descring_rollouts.model_core import OpenCore, RolloutCore
 from descring_rollouts.pool import DevicePool, DeviceReport, Loss, PoolLane, PoolTokens
 from descring_rollouts.prompts import Tokens, check_prompts, prompt_tokens
 from descring_rollouts.requests import make_requests
+from descring_rollouts.resident_run import open_tokens
 from descring_rollouts.scorers import ScoreBatch, Scoring, Where
 from descring_rollouts.shares import DeviceWorker, Elsewhere, Plan, shares_of
 from descring_rollouts.shares import groups_at_once as fitting
-from descring_rollouts.token_run import TokenRun
 from descring_rollouts.watch import Watcher
 
 _busy: set[int] = set()
@@ -275,7 +275,9 @@ class Runtime:
         if pool is None:
             open_lane = functools.partial(WindowLane, self._devices[0], **self._lane_options)
             if (engine := self._engines.first) is not None:
-                made = TokenRun(engine, self.config, requests, prompts, self._sampling)
+                made = open_tokens(
+                    self._devices[0], engine, self.config, requests, prompts, self._sampling
+                )
         else:
             open_lane = functools.partial(PoolLane, pool, requests)
             made = PoolTokens(pool) if self._engines.first is not None else None

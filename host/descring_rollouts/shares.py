@@ -22,8 +22,8 @@ from descring_rollouts.lane import WindowLane
 from descring_rollouts.loop import Run
 from descring_rollouts.model_core import OpenCore
 from descring_rollouts.prompts import Tokens
+from descring_rollouts.resident_run import open_tokens
 from descring_rollouts.scorers import Scoring
-from descring_rollouts.token_run import Layout, TokenRun
 from descring_rollouts.watch import Watcher
 
 Found = dict[tuple[int, int, int], tuple[int, int, int]]
@@ -194,8 +194,10 @@ class DeviceWorker:
         core = plan.core(plan.config, asked)
         made = None
         if self._engine is not None:
-            arena = self._room(self._engine, Layout(plan.config, asked).size)
-            made = TokenRun(self._engine, plan.config, asked, share.prompts, plan.sampling, arena)
+            arena = functools.partial(self._room, self._engine)
+            made = open_tokens(
+                self._device, self._engine, plan.config, asked, share.prompts, plan.sampling, arena
+            )
         run = Run(
             plan.config,
             asked,

@@ -237,13 +237,14 @@ class TokenRun:
         else:
             self._words(offset, "state", contract.DIMS)[:] = 0
             self._waiting[node].append(request)
+        self._wrote(offset, self._stride)
 
     def _copy(self, request: int, record: Any) -> None:
         self._settle()
         made = self._rollouts[request]
         source, block, count = int(record["a"]), int(record["b"]), int(record["c"])
         self._maps.write(request, made.blocks.index(source), block)
-        self._kv[block, :, :count] = self._kv[source, :, :count]
+        self._copy_block(source, block, count)
         self._show_map(made)
 
     def _line(self, request: int, record: Any) -> None:
@@ -277,6 +278,7 @@ class TokenRun:
 
     def _show_map(self, made: _Rollout) -> None:
         self._words(made.offset, "blocks", len(made.blocks))[:] = made.blocks
+        self._wrote(made.offset + self._places["blocks"], 4 * len(made.blocks))
 
     def _share_state(self, request: int) -> None:
         """Begin behind the prompt, whose keys and values are in the node's blocks [REC-002]."""
@@ -285,6 +287,19 @@ class TokenRun:
         state[:] = self._states[made.node]
         record = self._record(made.offset)
         record["length"] = record["prompt_tokens"]
+        self._wrote(made.offset, contract.RECORD_BYTES)
+        self._wrote(made.offset + self._places["state"], contract.STATE_BYTES)
+
+    def _wrote(self, offset: int, size: int) -> None:
+        """Bytes of the arena have changed: of use where the engine has an arena elsewhere."""
+
+    def _copy_block(self, source: int, block: int, count: int) -> None:
+        """Copy the keys and values of the first ``count`` tokens of a block."""
+        self._kv[block, :, :count] = self._kv[source, :, :count]
+
+    def _digest(self, blocks: Sequence[int], length: int) -> int:
+        """Of the keys and values of a rollout with these blocks [REC-006]."""
+        return kv_digest(self._kv, np.array(blocks), length)
 
     def _settle(self) -> None:
         """Advance what has completed, then let go of what has ended."""
@@ -332,5 +347,5 @@ class TokenRun:
         if made.delivered:
             length = int(self._record(made.offset)["length"])
             self.tokens[request] = self._words(made.offset, "tokens", length).copy()
-            self.digests[request] = kv_digest(self._kv, np.array(made.blocks), length)
+            self.digests[request] = self._digest(made.blocks, length)
         self._maps.release(request, count)
