@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
+from urllib.parse import unquote
 from xml.etree import ElementTree
 
 import pytest
@@ -203,17 +204,25 @@ def test_waves_and_differences_are_one_click_away(
     """From the row of the rule and from the head of the failure; none where none were kept."""
     folder, verdict = report
     assert not [link for link in _page(folder).links if link.get("class") == "waves"]
-    waves = tmp_path / "a #1" / "x.fst"
+    waves = tmp_path / "run" / "x.fst"
+    waves.parent.mkdir()
+    waves.write_bytes(b"waves")
     failing = verdict.failures[0]
     assert failing.failure is not None
     kept = replace(failing, failure=replace(failing.failure, waves=str(waves)))
     results = tuple(kept if result is failing else result for result in verdict.results)
-    text = to_page(replace(verdict, results=results))
+    written = tmp_path / "report"
+    write_report(written, replace(verdict, results=results))
+    moved = written.rename(tmp_path / "moved")
+    text = (moved / "report.html").read_text()
     links = [link["href"] for link in _Page(text).links if link.get("class") == "waves"]
-    assert links == [waves.as_uri()] * 2
+    assert len(links) == 2
+    for link in links:
+        assert (moved / unquote(link)).read_bytes() == b"waves"
+    assert str(waves) in (moved / "verdict.json").read_text()
     row = text.partition(f'<tr id="{failing.rule}"')[2].partition("</tr>")[0]
     head = text.partition(f'id="{failing.test}"')[2].partition("</summary>")[0]
-    assert waves.as_uri() in row and waves.as_uri() in head
+    assert links[0] in row and links[0] in head
     for result in verdict.failures:
         row = text.partition(f'<tr id="{result.rule}"')[2].partition("</tr>")[0]
         assert f'href="#{result.test}"' in row

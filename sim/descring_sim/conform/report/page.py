@@ -3,9 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from descring_model import contract
 
@@ -27,19 +26,16 @@ _WRAPS = ("far", "before 2^32", "behind 2^32")
 
 @dataclass(frozen=True)
 class FailureView:
-    """A failure as the page shows it."""
+    """A failure as the page shows it.
+
+    Attributes:
+        waves: address of the file of waves; None where there is none.
+    """
 
     result: TestResult
     rows: list[FieldRow]
     rerun: str
-
-    @property
-    def waves(self) -> str | None:
-        """The address of the file of waves; None where the run has kept none."""
-        failure = self.result.failure
-        if failure is None or not failure.waves:
-            return None
-        return Path(failure.waves).absolute().as_uri()
+    waves: str | None
 
 
 @dataclass(frozen=True)
@@ -96,14 +92,25 @@ def grids(verdict: Verdict) -> list[Grid]:
     ]
 
 
-def to_page(verdict: Verdict, comparison: Comparison | None = None) -> str:
-    """The page's text, with the ``comparison`` with an earlier verdict if there is one."""
+def to_page(
+    verdict: Verdict,
+    comparison: Comparison | None = None,
+    waves: Mapping[str, str] | None = None,
+) -> str:
+    """The page's text.
+
+    Args:
+        verdict: of the run.
+        comparison: with an earlier verdict, if there is one.
+        waves: by the test that failed, the address of its waves as seen from the page.
+    """
     rows = verdict.rows()
     failures = [
         FailureView(
             result,
             field_diff(result.failure.diff if result.failure else None),
             verdict.rerun(result),
+            (waves or {}).get(result.test),
         )
         for result in verdict.failures
     ]
