@@ -155,9 +155,17 @@ def test_a_node_that_no_machine_has_is_a_wrong_value(node: int) -> None:
         CpuDevice(1 << 16, numa_node=node)
 
 
+def _open_segments() -> set[str]:
+    """Files below /dev/shm that this process has open; a device of an earlier test can be one."""
+    files = [file for file in Path("/proc/self/fd").iterdir() if file.is_symlink()]
+    paths = [str(file.readlink()) for file in files if file.exists()]
+    return {path for path in paths if path.startswith(str(SHM_FOLDER))}
+
+
 @pytest.mark.parametrize("umask", [0o000, 0o027, 0o077])
 def test_a_segment_is_for_its_user_alone_whatever_the_umask(name: str, umask: int) -> None:
     """The trust model of SECURITY.md: mode 0600, of the named file; the rest has no name."""
+    already = _open_segments()
     before = os.umask(umask)
     try:
         with CpuDevice(1 << 16, process=True, name=name) as device:
@@ -166,11 +174,7 @@ def test_a_segment_is_for_its_user_alone_whatever_the_umask(name: str, umask: in
             assert status.st_uid == os.geteuid()
             sockets = Path(f"/proc/{device.peer.pid}/net/unix").read_text()
             assert name not in sockets
-            files = [file for file in Path("/proc/self/fd").iterdir() if file.is_symlink()]
-            named = [str(file.readlink()) for file in files if file.exists()]
-            assert {path for path in named if path.startswith(str(SHM_FOLDER))} == {
-                str(_path(name))
-            }
+            assert _open_segments() - already == {str(_path(name))}
     finally:
         os.umask(before)
 

@@ -78,6 +78,16 @@ def test_an_interrupt_at_any_step_leaves_it_whole(what: str) -> None:
     assert step > 10
 
 
+def test_a_ring_before_the_wait_counts() -> None:
+    """Between the last look and the sleep."""
+    wakeup = Wakeup()
+    mark = wakeup.mark
+    wakeup.ring()
+    start = time.monotonic()
+    assert wakeup.wait(mark, SOON_S)
+    assert time.monotonic() - start < SOON_S / 2
+
+
 def test_every_waiter_wakes() -> None:
     """One ring is for all."""
     wakeup = Wakeup()

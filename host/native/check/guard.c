@@ -182,7 +182,9 @@ static void run_both(uint64_t lines) {
   const uint64_t offset = (hd_header_bytes() + 4095) & ~4095ull;
   guard_check(hd_format(memory, BYTES, offset, BYTES - offset, 0) != 0, "hd_format");
   hw_device_t *device = hd_open(memory, BYTES);
-  guard_check(!device || hd_start_workers(device, 1) != 0, "hd_start_workers");
+  guard_check(!device, "hd_open");
+  guard_map_all((const void *)fresh);
+  guard_check(hd_start_workers(device, 1) != 0, "hd_start_workers");
   const hd_geometry_t geometry = {.cmd_base = 128,
                                   .done_base = 256 + (uint64_t)SLOTS * HW_DESC_BYTES,
                                   .ring_log2 = LOG2 << HW_RING_LOG2_CMD_LSB |

@@ -35,6 +35,7 @@ extern hw_word_t guard_totals_lock;
 
 void guard_check(int failed, const char *what);  // prints errno's text and exits with 2
 void guard_catch_calls(void);                    // before the first region
+void guard_map_all(const void *but);             // touches every mapped page but those of this mapping
 uint64_t guard_violations(void);
 void guard_print_totals(void);
 
