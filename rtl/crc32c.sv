@@ -29,15 +29,18 @@ module crc32c
     shift_once = (state >> 1) ^ (state[0] ? poly : 32'd0);
   endfunction
 
-  // Bit Bits*b + i is set iff data bit i contributes to CRC bit b.
-  function automatic logic [32*Bits-1:0] selections(input logic [31:0] poly);
+  // Bit Width*b + i is set iff data bit Lsb + i contributes to CRC bit b. Only the part's bits are
+  // written: simulators fold each assignment, and a line has twelve parts.
+  function automatic logic [32*Width-1:0] selections(input logic [31:0] poly);
     logic [31:0] weight;
     int i, b;
     weight = 32'd1;
-    for (i = Bits - 1; i >= 0; i = i - 1) begin
+    for (i = Bits - 1; i >= Lsb; i = i - 1) begin
       weight = shift_once(weight, poly);
-      for (b = 0; b < 32; b = b + 1) begin
-        selections[Bits*b+i] = weight[b];
+      if (i < Lsb + Width) begin
+        for (b = 0; b < 32; b = b + 1) begin
+          selections[Width*b+i-Lsb] = weight[b];
+        end
       end
     end
   endfunction
@@ -51,12 +54,12 @@ module crc32c
     end
   endfunction
 
-  localparam logic [32*Bits-1:0] Selections = selections(CRC32C_POLY_REFLECTED);
+  localparam logic [32*Width-1:0] Selections = selections(CRC32C_POLY_REFLECTED);
   localparam logic [31:0] ZeroResult =
       Lsb == 0 ? shift_all(CRC32C_INIT, CRC32C_POLY_REFLECTED) ^ CRC32C_XOR_OUT : 32'd0;
 
   for (genvar b = 0; b < 32; b = b + 1) begin : gen_bit
-    assign crc_o[b] = ZeroResult[b] ^ (^(data_i & Selections[Bits*b+Lsb+:Width]));
+    assign crc_o[b] = ZeroResult[b] ^ (^(data_i & Selections[Width*b+:Width]));
   end
 
 endmodule
