@@ -48,7 +48,7 @@ def interrupted(call: Callable[[], object], step: int) -> bool:
 
 
 def works(wakeup: Wakeup) -> None:
-    """A thread that waits is woken, and nobody else is."""
+    """A thread that waits is woken, and no other is."""
     mark = wakeup.mark
     assert not wakeup.wait(mark, 0.001)
     woken: list[bool] = []

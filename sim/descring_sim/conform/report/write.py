@@ -26,7 +26,7 @@ def write_report(
     """Write all files of a report into ``folder`` and return their paths.
 
     Page and JSON have the ``comparison`` with an earlier verdict too. Waves of failures are copied,
-    so that the folder can be moved, or sent to somebody.
+    so that the folder can be moved, or sent elsewhere.
 
     Raises:
         ConformError: the folder cannot be written.
