@@ -215,7 +215,7 @@ def test_waves_and_differences_are_one_click_away(
     write_report(written, replace(verdict, results=results))
     moved = written.rename(tmp_path / "moved")
     text = (moved / "report.html").read_text()
-    links = [link["href"] for link in _Page(text).links if link.get("class") == "waves"]
+    links = [str(link["href"]) for link in _Page(text).links if link.get("class") == "waves"]
     assert len(links) == 2
     for link in links:
         assert (moved / unquote(link)).read_bytes() == b"waves"
