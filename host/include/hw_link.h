@@ -27,7 +27,7 @@ enum {
 enum { HW_HEADS_DONE = 0, HW_HEADS_REWARD = 1 };
 // Words of the chunk `control`. An odd gate is closed: the worker posts what it has accepted, stores
 // the gate's value into `ack`, and touches nothing until the gate is even again; then it reads
-// `config` and `report` anew. `beat` changes as long as the host lives. When `clock` changes, the worker
+// `config` and `report` again. `beat` changes as long as the host lives. When `clock` changes, the worker
 // stores its clock into the chunk `clock`, with that number.
 enum { HW_CONTROL_GATE = 0, HW_CONTROL_STOP = 1, HW_CONTROL_BEAT = 2, HW_CONTROL_CLOCK = 3 };
 // Words of `config`, as one array; bases are offsets into the window, low words first.

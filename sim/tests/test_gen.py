@@ -14,8 +14,8 @@ import pytest
 from click.testing import CliRunner
 from descring_model import contract, rules
 from descring_sim.cli.gen import gen, gen_check
-from descring_sim.cosim import simulators
 from descring_sim.gen import c_header, constants, contract_doc, outputs, systemverilog
+from tool_support import run_tool
 
 GENERATED = (
     "rtl/hw_desc_pkg.sv",
@@ -255,15 +255,7 @@ def _sources(tmp_path: Path, name: str, text: str) -> list[str]:
 
 
 def _quiet(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
-    result = subprocess.run(
-        command,
-        cwd=folder,
-        env=simulators.environment(),
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    result = run_tool(command, folder)
     assert result.returncode == 0, result.stderr
     assert result.stderr == ""
     return result

@@ -3,12 +3,11 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 
 import pytest
-from descring_sim.cosim import simulators
 from descring_sim.support import paths
+from tool_support import run_tool
 
 # Inputs change at falling edges. The ID is 1 at first; `reset` gives the next one, as reset_fence.
 BENCH = """\
@@ -63,15 +62,7 @@ def _run(scenario: str, folder: Path) -> str:
     build = ["iverilog", "-g2012", f"-I{rtl}", "-s", "bench", "-o", "out.vvp", *files]
     printed = ""
     for command in (build, ["vvp", "-n", "out.vvp"]):
-        done = subprocess.run(
-            command,
-            cwd=folder,
-            env=simulators.environment(),
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
+        done = run_tool(command, folder)
         printed += done.stdout + done.stderr
     return printed
 

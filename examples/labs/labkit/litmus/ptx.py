@@ -24,6 +24,7 @@ from labkit.litmus.release_acquire import (
     events_of,
     executions,
     identity,
+    loaded,
     then,
 )
 
@@ -111,11 +112,7 @@ def outcomes(test: Test, *, inclusive: bool) -> frozenset[Outcome]:
             co = _coherence(events, po, strong, rf, mo, sc)
             if co is None:
                 continue
-            values: dict[str, int] = {}
-            for load, source in chosen.items():
-                op, store = events[load].op, events[source].op
-                assert isinstance(op, Load) and isinstance(store, Store)
-                values[op.register] = store.value
+            values = loaded(events, chosen)
             ends = [_ends(events, co, name) for name in test.final]
             for last in itertools.product(*ends):
                 all_values = {

@@ -141,6 +141,16 @@ def _consistent(events: list[Event], sb: Relation, rf: Relation, mo: Relation) -
     return not closed(psc).diagonal().any()
 
 
+def loaded(events: list[Event], chosen: dict[int, int]) -> dict[str, int]:
+    """The value of each register, where each load has read the store that was chosen for it."""
+    values: dict[str, int] = {}
+    for load, source in chosen.items():
+        op, store = events[load].op, events[source].op
+        assert isinstance(op, Load) and isinstance(store, Store)
+        values[op.register] = store.value
+    return values
+
+
 def outcomes(test: Test) -> frozenset[Outcome]:
     """All outcomes that release, acquire and seq_cst fences allow."""
     events, sb = events_of(test)
@@ -148,11 +158,7 @@ def outcomes(test: Test) -> frozenset[Outcome]:
     for chosen, rf, mo in executions(events):
         if not _consistent(events, sb, rf, mo):
             continue
-        values: dict[str, int] = {}
-        for load, source in chosen.items():
-            op, store = events[load].op, events[source].op
-            assert isinstance(op, Load) and isinstance(store, Store)
-            values[op.register] = store.value
+        values = loaded(events, chosen)
         for name in test.final:
             last = [
                 event.op.value
