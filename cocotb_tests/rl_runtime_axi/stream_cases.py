@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 import cocotb
+import numpy as np
 from cocotb.handle import HierarchyObject
+from descring_model import contract
 from descring_vip.axi.memory import Latency
 from descring_vip.stream.patterns import Idle, Ready, streaming
-from descring_vip.tier import sweep
+from descring_vip.tier import share, sweep
 from mmio_regs.register_reference import MODES, PUBLISH_TAILS, SPLIT_REWARD, U32
 
 from rl_runtime_axi.tb_rl_runtime_axi import ShellTestbench
@@ -55,4 +57,18 @@ async def test_rings_anywhere_in_64_bits(dut: HierarchyObject, origin: int) -> N
     await tb.settle()
     await tb.enable(SPLIT_REWARD | PUBLISH_TAILS)
     await tb.serve(tb.stream(tb.share(40)))
+    await tb.finish()
+
+
+@cocotb.test()
+async def test_tokens_of_a_long_rollout_are_counted(dut: HierarchyObject) -> None:
+    """[OP-004] [CNT-001] [REG-050] A rollout of thousands of tokens, between short ones."""
+    tb = ShellTestbench(dut)
+    await tb.start()
+    await tb.enable()
+    tokens = share((1 << 14) - 1, (1 << 11) - 1)
+    lines = tb.stream(3, "decode")
+    lines["opcode"] = contract.OPCODE["ROLLOUT"]
+    lines["max_tokens"] = lines["seq_len"] + np.array([3, tokens, 5])
+    await tb.serve(lines, patience=2 * tokens)
     await tb.finish()

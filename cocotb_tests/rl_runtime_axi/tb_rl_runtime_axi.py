@@ -359,7 +359,9 @@ class ShellTestbench(Stimulus, Testbench):
             elif self.time.cycle - since > _PROGRESS_CYCLES:
                 raise self.timeout(f"{self.taken} of {taken} completions")
 
-    async def serve(self, lines: Lines, *, longest_batch: int = 24) -> None:
+    async def serve(
+        self, lines: Lines, *, longest_batch: int = 24, patience: int = _PROGRESS_CYCLES
+    ) -> None:
         """Be a host until these lines are answered and taken, whatever the rings hold.
 
         Doorbells come in batches, some of them repeated; completions are taken now and then; a
@@ -382,8 +384,8 @@ class ShellTestbench(Stimulus, Testbench):
                 await self.read(names[int(self.rng.integers(len(names)))])
             if self.taken != last:
                 last, since = self.taken, self.time.cycle
-            elif self.time.cycle - since > _PROGRESS_CYCLES:
-                raise self.timeout(f"no completion for {_PROGRESS_CYCLES} cycles")
+            elif self.time.cycle - since > patience:
+                raise self.timeout(f"no completion for {patience} cycles")
 
     async def serve_halts(self) -> int:
         """Resume the device for as long as it halts; how often it did."""

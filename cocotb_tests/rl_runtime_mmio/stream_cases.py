@@ -105,3 +105,19 @@ async def test_long_stream(dut: HierarchyObject) -> None:
     """[RING-007] [RING-006] [CNT-001] [LIFE-003] Many times through every ring."""
     tb = DeviceTestbench(dut, first_index=U32 - 300, idle=Idle.BURSTS)
     await _run(tb, max(share(400), 2 * tb.depths[0]), "mixed", SPLIT_REWARD, Ready.BURSTS)
+
+
+@cocotb.test()
+async def test_tokens_of_a_long_rollout_are_counted(dut: HierarchyObject) -> None:
+    """[OP-004] [CNT-001] [REG-050] A rollout of thousands of tokens, between short ones."""
+    tb = DeviceTestbench(dut)
+    await tb.start()
+    tb.start_sinks()
+    await tb.enable()
+    tokens = share((1 << 14) - 1, (1 << 11) - 1)
+    lines = tb.stream(3, "decode")
+    lines["opcode"] = contract.OPCODE["ROLLOUT"]
+    lines["max_tokens"] = lines["seq_len"] + np.array([3, tokens, 5])
+    tb.write_lines(lines)
+    await tb.serve(len(lines), patience=2 * tokens)
+    await tb.finish()

@@ -270,7 +270,14 @@ class DeviceTestbench(Testbench):
         """What the device showed before it must show again."""
         self.scoreboard.registers.check(what, expected=before, actual=after)
 
-    async def serve(self, count: int, *, longest_batch: int = 24, longest_gap: int = 12) -> None:
+    async def serve(
+        self,
+        count: int,
+        *,
+        longest_batch: int = 24,
+        longest_gap: int = 12,
+        patience: int = _PROGRESS_CYCLES,
+    ) -> None:
         """Be a host until the first ``count`` lines since the reset are answered and taken.
 
         Doorbells come in batches, ahead of the lines or behind them, some of them repeated; a
@@ -293,8 +300,8 @@ class DeviceTestbench(Testbench):
             await self.time.cycles(int(self.rng.integers(0, longest_gap + 1)))
             if self.taken != last:
                 last, since = self.taken, self.time.cycle
-            elif self.time.cycle - since > _PROGRESS_CYCLES:
-                raise self.timeout(f"no completion for {_PROGRESS_CYCLES} cycles")
+            elif self.time.cycle - since > patience:
+                raise self.timeout(f"no completion for {patience} cycles")
 
     async def serve_halts(self) -> None:
         """Resume the device for as long as it halts."""

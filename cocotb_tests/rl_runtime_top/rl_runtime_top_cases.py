@@ -104,6 +104,17 @@ async def test_answers_lines_of_one_kind(dut: HierarchyObject, profile: str) -> 
 
 
 @cocotb.test()
+async def test_counts_the_tokens_of_a_long_rollout(dut: HierarchyObject) -> None:
+    """[OP-004] [CNT-001] A rollout of thousands of tokens, between short ones."""
+    tb = await _started(dut)
+    tb.start_publishing()
+    tokens = share((1 << 14) - 1, (1 << 11) - 1)
+    tb.send(np.concatenate([_alike(1, "ROLLOUT", tokens=n) for n in (3, tokens, 5)]))
+    await tb.drained(2 * tokens)
+    await tb.finish()
+
+
+@cocotb.test()
 async def test_line_runs_only_once_it_is_published(dut: HierarchyObject) -> None:
     """[DB-001] A written line does nothing; published one at a time, lines run one at a time."""
     tb = await _started(dut)
