@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -88,6 +91,38 @@ def test_a_seed_draws_the_same_lines() -> None:
         ]
         assert np.array_equal(drawn[0], drawn[1])
         assert not np.array_equal(drawn[0], drawn[2])
+
+
+_DIGESTS = """
+import hashlib
+from descring_sim.conform.duts.model import CAPABILITIES
+from descring_sim.conform.execute import rng_of
+from descring_sim.conform.suite.catalogue import all_tests
+from descring_sim.conform.suite.vector import Draw
+
+for test in all_tests():
+    if test.level == "stream" and not test.id.startswith("OP-ERR/every-opcode"):
+        digest = hashlib.sha256()
+        for vector in test.vectors(Draw(rng_of(test, 5), CAPABILITIES)):
+            digest.update(vector.lines.tobytes())
+        print(test.id, digest.hexdigest())
+"""
+
+
+def test_the_seed_decides_in_every_process() -> None:
+    """Not the order of a set, which is another one in every process."""
+    found = [
+        subprocess.run(
+            [sys.executable, "-c", _DIGESTS],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.splitlines()
+        for seed in ("1", "2")
+    ]
+    assert len(found[0]) > 80
+    assert found[0] == found[1]
 
 
 def test_vectors_stay_within_the_claims() -> None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,7 @@ class Places:
         several: devices in its place, or those of other machines.
         names: of the several.
         elsewhere: they have engines of their own.
+        engine: of a device that makes the tokens itself.
     """
 
     label: str
@@ -31,13 +33,16 @@ class Places:
     several: tuple[Any, ...] = ()
     names: tuple[str, ...] = ()
     elsewhere: bool = False
+    engine: Any = None
 
     def arguments(self, opened: ExitStack, engine: str | None, vocabulary: int) -> dict[str, Any]:
         """For the runtime: devices, and an engine for each, open for as long as ``opened``."""
         from descring_rollouts import open_engine
 
         found: dict[str, Any] = {"devices": self.several} if self.several else {"device": self.one}
-        if engine is not None:
+        if self.engine is not None:
+            found["engine"] = self.engine
+        elif engine is not None:
             here = self.several[:1] if self.elsewhere else self.several or (self.one,)
             engines = [open_engine(engine, vocabulary) for _ in here]
             for item in engines:
@@ -81,6 +86,51 @@ def named_devices(devices: str) -> tuple[str, ...]:
     if not all(names):
         raise click.UsageError(f"--devices: expected NAME,NAME,..., got {devices!r}")
     return names
+
+
+@dataclass(frozen=True)
+class Resident:
+    """A GPU that makes the tokens itself.
+
+    Attributes:
+        arena: bytes of its memory for records, prompts, keys and values.
+        max_tokens: of the longest rollout.
+        seats: rollouts at once; the device's own number when None.
+    """
+
+    arena: int
+    max_tokens: int
+    seats: int | None
+
+    @classmethod
+    def asked(cls, backend: str, several: bool, options: Mapping[str, Any]) -> Resident | None:
+        """What the options of ``descring rollouts`` ask for; None without ``--resident``."""
+        if not options["resident"]:
+            return None
+        if (backend, options["engine"]) != ("cuda", "cuda") or several:
+            raise click.UsageError("--resident: expected --backend cuda --engine cuda with it")
+        longest = options["prompt_tokens"][1] + options["new_tokens"][1]
+        return cls(options["arena"] << 20, longest, options["slots"])
+
+    def open(self, opened: ExitStack, backend: str, name: str, vocabulary: int) -> Places:
+        """Open engine and device for as long as ``opened``."""
+        from descring_host import open_device
+        from descring_rollouts import open_engine
+
+        engine = open_engine(name, vocabulary)
+        opened.callback(engine.close)
+        seats = {} if self.seats is None else {"seats": self.seats}
+        device = open_device(
+            backend,
+            memory=MEMORY,
+            shape="resident",
+            engine=engine,
+            arena=self.arena,
+            max_tokens=self.max_tokens,
+            **seats,
+        )
+        opened.enter_context(device)
+        return Places(f"{backend}, resident", device, engine=engine)
 
 
 def open_places(

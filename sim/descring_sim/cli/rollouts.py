@@ -18,7 +18,13 @@ from descring_model.engine.contract import VOCABULARY, VOCABULARY_MAX
 from descring_model.engine.interface import EngineError
 from descring_model.rollouts import contract
 
-from descring_sim.cli.rollout_devices import Places, device_logs, named_devices, open_places
+from descring_sim.cli.rollout_devices import (
+    Places,
+    Resident,
+    device_logs,
+    named_devices,
+    open_places,
+)
 from descring_sim.support.errors import SimulationError
 from descring_sim.support.files import outputs, write_files
 from descring_sim.support.progress import progress_bar
@@ -42,7 +48,6 @@ _LIMITS = {
     "seats": "trajectories of a training step",
     "staleness": "most steps between admission and training",
 }
-
 
 _NOBODY = click.Context(click.Command("rollouts"))
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -132,6 +137,19 @@ def _file(option: str, text: str) -> Callable[[_Command], _Command]:
     help="Make real tokens: model, native, or one that a package declares.",
 )
 @click.option(
+    "--resident",
+    is_flag=True,
+    help="The GPU makes the tokens from ring to ring: with --backend cuda --engine cuda.",
+)
+@click.option(
+    "--arena",
+    type=click.IntRange(1),
+    default=1024,
+    show_default=True,
+    metavar="MIB",
+    help="Memory of --resident for records, prompts, keys and values.",
+)
+@click.option(
     "--vocabulary",
     type=click.IntRange(1, VOCABULARY_MAX),
     metavar="N",
@@ -172,6 +190,7 @@ def rollouts(backend: str, devices: str | None, ray: str | None, **options: Any)
     several = devices is not None or ray is not None
     if several and named["trace"] is not None:
         raise click.UsageError("--trace: expected one device, got several; trace each by itself")
+    resident = Resident.asked(backend, several, options)
     folder = options.pop("device_logs")
     if folder is not None and not several:
         raise click.UsageError("--device-logs: expected --devices with it; --log has all of one")
@@ -193,14 +212,11 @@ def rollouts(backend: str, devices: str | None, ray: str | None, **options: Any)
             if port is not None:
                 server = opened.enter_context(MetricsServer(page, port))
                 click.echo(f"metrics: {server.url}", err=True)
-            places = open_places(
-                opened,
-                backend,
-                devices,
-                ray,
-                options["engine"],
-                options["vocabulary"] or VOCABULARY,
-            )
+            vocabulary = options["vocabulary"] or VOCABULARY
+            if resident is not None:
+                places = resident.open(opened, backend, options["engine"], vocabulary)
+            else:
+                places = open_places(opened, backend, devices, ray, options["engine"], vocabulary)
             observed = _Observed(page, named["report"], named["trace"], places.one, options["core"])
             command = _command(backend, devices, ray, seed, options)
             contents, text, reports = _run(opened, places, seed, options, observed, command)

@@ -103,7 +103,7 @@ def _third_order(count: int) -> list[int]:
 @stream_test("RING-006", "exhaustive")
 def every_three_in_a_row(draw: Draw) -> Iterator[Vector]:
     """One completion each, whatever the two lines before it are, in all modes and in none."""
-    pool = [kind for kind in representatives(draw.capabilities) if not kind.stops]
+    pool = representatives(draw.capabilities)
     chosen = [pool[place] for place in _third_order(len(pool))]
     modes = list(claimed_modes(draw.capabilities))
     for mode in (modes[0], modes[-1]):
