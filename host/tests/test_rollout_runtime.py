@@ -6,6 +6,8 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import subprocess
+import sys
 from typing import Any
 
 import numpy as np
@@ -276,3 +278,24 @@ def test_configuration_is_the_golden_models() -> None:
     """[PIPE-001] The defaults of both are one record."""
     with open_device("model") as device:
         assert Runtime(device).config == make_config()
+
+
+_IMPORTED = """
+import sys
+from descring_host import open_device
+from descring_rollouts import Runtime
+with open_device("model") as device:
+    runtime = Runtime(device)
+    before = set(sys.modules)
+    for _ in runtime.run([20] * 4, samples=3, new_tokens=64):
+        pass
+    print(*sorted(set(sys.modules) - before))
+"""
+
+
+def test_a_run_imports_nothing() -> None:
+    """A module that is first needed in a tick stalls all rollouts for some 100 ms."""
+    done = subprocess.run(
+        [sys.executable, "-c", _IMPORTED], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == []
