@@ -103,7 +103,7 @@ lint-python: setup  ## ruff, mypy, imports, wording
 	@MYPYPATH=bench:pymodel/tests $(BIN)/mypy --strict --no-error-summary --explicit-package-bases \
 		bench $(wildcard examples/*.py) hatch_build.py
 	@$(BIN)/mypy --strict --no-error-summary docs/tools/pictures.py docs/tools/check_site.py \
-		docs/tools/check_browser.py
+		docs/tools/check_browser.py docs/tools/perfetto_screen.py
 	@for folder in vip labs; do \
 		MYPYPATH=examples/$$folder $(BIN)/mypy --strict --no-error-summary --explicit-package-bases \
 			examples/$$folder; \
