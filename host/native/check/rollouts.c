@@ -2,7 +2,7 @@
 //
 // Stress of whole runs: random configurations and requests, cancellations, failed scorers, and a device
 // that is executed in place or, in one run of 64, a worker thread that is stopped and started again
-// while the run waits. The event log is followed by accounts of its own: no rollout is lost, none
+// while the run waits, another reads the live page, and worker and ticks are traced. The event log is followed by accounts of its own: no rollout is lost, none
 // ends twice, no slot has two, tags are those that were written, and nothing is held at the end.
 // Usage: rollouts ROLLOUTS [SEED]. Exit code 0: all as it must be.
 #include <pthread.h>
@@ -12,6 +12,7 @@
 
 #include "fast_crc.h"
 #include "rollouts/pipe.h"
+#include "rollouts_watch.h"
 #include "segment.h"
 
 enum { MOST = 2048, PROMPT = 100, MORE = 160, LOG2 = 10, OFFSET = 8192, WINDOW = 1 << 18 };
@@ -56,6 +57,8 @@ typedef struct run {
 } run_t;
 
 static run_t run;
+static trace_t ticks, lines_of_worker;
+static watch_t watch;
 
 static void make_run(void) {
   const uint32_t samples = 1 + roll(16);
@@ -182,6 +185,19 @@ static void check_places(void) {
   need(usage.live == run.live, "slots in use are not those of the log", HWR_NONE);
 }
 
+// The ticks' events are those of the log.
+static void check_trace(void) {
+  uint64_t admitted = 0, delivered = 0;
+  for (uint32_t at = 0; at < run.requests; ++at) {
+    admitted += run.account[at].admitted;
+    delivered += run.account[at].delivered;
+  }
+  need(ticks.of[HWR_TRACE_ALLOC] == admitted, "rollouts that were admitted without an event", HWR_NONE);
+  need(ticks.of[HWR_TRACE_TRAJECTORY_DONE] == delivered, "deliveries without an event", HWR_NONE);
+  need(ticks.of[HWR_TRACE_ENDED] == admitted - delivered, "other ends without an event", HWR_NONE);
+  need(ticks.of[HWR_TRACE_POSTED] == ticks.of[HWR_TRACE_POLLED], "lines that never came back", HWR_NONE);
+}
+
 static void step_in_place(void) {
   static hw_desc_t lines[HWR_WINDOW_MAX];
   static uint32_t words[HWR_SLOTS_MAX];
@@ -211,10 +227,11 @@ static void *meddle(void *argument) {
   meddler_t *meddler = argument;
   while (!hw_get(&meddler->stop)) {
     hd_stop_workers(meddler->device);
+    trace_look(&lines_of_worker);
     for (int turn = 0; turn < 20; ++turn) {
       sched_yield();
     }
-    if (hd_start_workers(meddler->device, 1)) {
+    if (hd_start_workers(meddler->device, 1) || hd_trace(meddler->device, 0, &lines_of_worker.ring)) {
       need(0, "a worker that does not start again", HWR_NONE);
     }
     for (int turn = 0; turn < 50; ++turn) {
@@ -240,6 +257,10 @@ static void run_over_a_worker(void) {
   hd_write32(device, HW_REG_CTRL, HW_BIT(HW_CTRL_ENABLE_BIT), INT64_MAX);
   int failure;
   hw_queue_t *queue = hq_open(device, &rings, INT64_MAX, &failure);
+  trace_begin(&ticks);
+  trace_begin(&lines_of_worker);
+  hr_pipe_trace(run.pipe, &ticks.ring);
+  watch_begin(&watch, run.pipe, run.config.slots);
   meddler_t meddler = {.device = device};
   pthread_t thread;
   pthread_create(&thread, NULL, meddle, &meddler);
@@ -250,10 +271,13 @@ static void run_over_a_worker(void) {
     if (hr_pipe_tick(run.pipe) != before) {
       follow_tick();
       check_places();
+      trace_look(&ticks);
     }
   }
   hw_put(&meddler.stop, 1);
   pthread_join(thread, NULL);
+  watch_end(&watch, run.pipe);
+  check_trace();
   hq_close(queue);
   hq_free(queue);
   hd_close(device);
