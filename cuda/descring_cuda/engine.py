@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -165,7 +166,8 @@ class CudaEngine:
         self.machine: Machine = machine if machine is not None else CupyMachine(device)
         self._given_turns = given_turns
         self._pitch = _up(vocabulary, layout.PITCH)
-        self._arenas: dict[int, tuple[npt.NDArray[np.uint8], int]] = {}
+        self._arenas: dict[int, tuple[int, int]] = {}  # by address here: size, address on the GPU
+        self._left: list[int] = []  # addresses there of arenas that nothing refers to any more
         matrix = 2 * contract.DIMS * contract.DIMS
         own = {
             "matrices": 5 * matrix,
@@ -203,11 +205,22 @@ class CudaEngine:
         self.close()
 
     def new_arena(self, size: int) -> npt.NDArray[np.uint8]:
-        """See :class:`~descring_model.engine.interface.Engine`."""
+        """See :class:`~descring_model.engine.interface.Engine`.
+
+        Its copy on the GPU is freed by the next call behind the end of its last view: freeing waits
+        for running kernels, which the collection of garbage must not.
+        """
+        self._free_left()
         spare = self.machine.host_array(size + contract.RECORD_ALIGNMENT)
         arena = spare[-spare.ctypes.data % contract.RECORD_ALIGNMENT :][:size]
-        self._arenas[arena.ctypes.data] = (arena, self.machine.allocate(size))
+        at = arena.ctypes.data
+        self._arenas[at] = (size, self.machine.allocate(size))
+        weakref.finalize(spare, _leave, self._arenas, self._left, at)
         return arena
+
+    def _free_left(self) -> None:
+        while self._left:
+            self.machine.free(self._left.pop())
 
     def seats(
         self,
@@ -282,8 +295,9 @@ class CudaEngine:
             DeviceError: the GPU failed.
         """
         check_call(arena, records, ends)
-        known, address = self._arenas.get(arena.ctypes.data, (arena[:0], 0))
-        if len(known) != len(arena):
+        self._free_left()
+        size, address = self._arenas.get(arena.ctypes.data, (-1, 0))
+        if size != len(arena):
             raise ValueError("arena: expected one of new_arena(), got another array")
         if not len(records):
             return np.zeros(0, dtype=np.uint32)
@@ -320,11 +334,17 @@ class CudaEngine:
 
     def close(self) -> None:
         """See :class:`~descring_model.engine.interface.Engine`."""
-        for _, address in self._arenas.values():
-            self.machine.free(address)
+        self._left += [address for _, address in self._arenas.values()]
         self._arenas.clear()
+        self._free_left()
         while self._weights:
             self.machine.free(self._weights.popitem()[1])
+
+
+def _leave(arenas: dict[int, tuple[int, int]], left: list[int], at: int) -> None:
+    """The arena at ``at`` is gone; after close() it is in no list."""
+    if at in arenas:
+        left.append(arenas.pop(at)[1])
 
 
 def tasks_of(

@@ -72,6 +72,34 @@ def test_an_arena_of_another_engine_is_refused(machine: Machine) -> None:
         )
 
 
+def test_the_memory_of_an_arena_ends_with_it(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A view keeps it, as the arena itself does; the next call frees what nothing refers to."""
+    freed: list[int] = []
+    free = machine.free
+
+    def watched(address: int) -> None:
+        freed.append(address)
+        free(address)
+
+    with CudaEngine(64, machine=machine) as engine:
+        monkeypatch.setattr(machine, "free", watched)
+        view = engine.new_arena(1 << 16)[64:]
+        other = engine.new_arena(1 << 16)
+        engine.new_arena(1 << 16)
+        assert freed == []
+        del view
+        assert freed == []  # not while it is collected
+        engine.new_arena(1 << 16)
+        assert len(freed) == 2
+        records = np.zeros(0, dtype=np.uint64)
+        engine.advance(other, records, records.astype(np.uint32))
+        assert len(freed) == 3
+    assert len(freed) == 8  # the last arena, and four parts of the weights
+    del other
+
+
 def test_a_vocabulary_out_of_range_is_refused(machine: Machine) -> None:
     """[STATE-002]"""
     with pytest.raises(ValueError, match="vocabulary: expected 1 to 131072, got 0"):
