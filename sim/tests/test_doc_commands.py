@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from _pytest.mark import ParameterSet
 from descring_sim.support import paths
+from descring_sim.support.mutant import load
 from doc_commands import PageError, follow, matches, own_bin, read
 
 TIER = "DESCRING_DOC_TIER"
@@ -70,6 +71,18 @@ def test_targets_of_a_page_exist(name: str) -> None:
             targets = re.findall(r"^make ([a-z-]+)", block.text, re.MULTILINE)
             assert len(targets) == len(block.text.strip().splitlines())
             assert all(re.search(rf"^{target}:", makefile, re.MULTILINE) for target in targets)
+
+
+def test_mutants_that_a_page_names_exist() -> None:
+    """Their commands run in the nightly tier only, and the list changes with the RTL."""
+    known = {mutant.name for mutant in load(_root() / "sim" / "mutants")}
+    named = {
+        name
+        for page in _pages()
+        for name in re.findall(r"dev mutants .*--only ([a-z0-9-]+)", (_root() / page).read_text())
+    }
+    assert named
+    assert named <= known
 
 
 @pytest.mark.parametrize(
