@@ -52,9 +52,10 @@ def test_the_model_passes(seed: int, smoke: bool) -> None:
     assert all(result.compared > 0 for result in results)
 
 
-def test_the_native_worker_passes() -> None:
+@pytest.mark.parametrize("smoke", [True, pytest.param(False, marks=pytest.mark.nightly)])
+def test_the_native_worker_passes(smoke: bool) -> None:
     """The native worker, in threads that take their time, passes everything that it claims."""
-    results = run_rules(BackendDut("cpu"), seed=4)
+    results = run_rules(BackendDut("cpu"), seed=4, smoke=smoke)
     assert [r for r in results if r.status is not Status.PASSED] == []
 
 

@@ -51,9 +51,6 @@ WITHOUT = {
 }
 """Testbenches whose top another one has."""
 
-IN_VERILATOR = ("rl_runtime_axi", "rl_runtime_mmio")
-"""They have every other block inside; each build takes a quarter of a minute."""
-
 
 def test_every_testbench_is_here() -> None:
     """A new one shows up."""
@@ -87,7 +84,9 @@ def record(block: str, simulator: str, root: Path) -> Path:
     ("block", "simulator"),
     [
         *((block, "icarus") for block in BLOCKS),
-        *((block, "verilator") for block in IN_VERILATOR),
+        # These have every other block inside; each build takes a quarter of a minute.
+        pytest.param("rl_runtime_axi", "verilator", marks=pytest.mark.nightly),
+        ("rl_runtime_mmio", "verilator"),
     ],
 )
 def test_a_view_shows_what_is_in_the_wave(block: str, simulator: str, tmp_path: Path) -> None:
