@@ -27,6 +27,7 @@ SLOW = (
     "compile",
     "engine",
     "resident",
+    "resident_command",
     "resident_runtime",
     "remote_closing",
     "remote_life",

@@ -52,6 +52,14 @@ _SIMULATORS = ("verilator", "icarus", "verilated")
 _SHARED = ("verilator", "icarus")
 """Backends whose devices pass from test to test: a library, as ``verilated``, costs nothing."""
 _FEW_PROFILES = ("mixed", "checked", "stops")
+_SLOW = frozenset(
+    f"test_{name}"
+    for name in (
+        *("closing", "interrupts", "processes", "signals"),
+        *("rollout_devices", "rollout_failures", "rollout_losses"),
+    )
+)
+"""Files whose tests wait for processes, deadlines or signals."""
 
 WHOLE_STREAMS = "DESCRING_WHOLE_STREAMS"
 """Environment variable that gives every backend the whole streams."""
@@ -153,7 +161,7 @@ class OpenBackend:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests over a simulator; ``make check`` leaves them out.
+    """Mark the tests over a simulator, and those that wait; ``make check`` leaves them out.
 
     What a profile does in the RTL is the testbenches' matter, so a few suffice for the host's way
     to a simulator; nightly runs all.
@@ -162,7 +170,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         params = item.callspec.params if hasattr(item, "callspec") else {}
         here = item.path.parent == Path(__file__).parent
         backend = params.get("open_backend")
-        if here and backend in _SIMULATORS:
+        if here and (backend in _SIMULATORS or item.path.stem in _SLOW):
             item.add_marker(pytest.mark.slow)
         if here and backend in _SHARED and params.get("profile", "mixed") not in _FEW_PROFILES:
             item.add_marker(pytest.mark.nightly)

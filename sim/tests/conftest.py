@@ -23,13 +23,15 @@ SLOW = frozenset(
         *("environment", "examples", "foreign_variables", "imports", "installed", "other_user"),
         *("fusesoc", "replay_rtl"),
         *("conform_campaign", "conform_processes", "conform_shell", "conform_simulations"),
+        *("cli_top", "conform_rejects", "doc_commands", "mutation", "mutation_python"),
         *("conform_suite", "formal", "formal_quick", "formal_streams", "mutants", "mutants_host"),
+        "pytest_ending",
         *("runner", "shell", "soak", "synth", "tiers", "timing_diagram", "verilated_core"),
         *("verilated_device", "views_of_testbenches", "vip_example"),
         *("waves_of_failures", "waveview"),
     )
 )
-"""Files whose tests build or simulate; ``make check`` leaves them out."""
+"""Files whose tests build, simulate or wait; ``make check`` leaves them out."""
 
 
 @pytest.hookimpl(tryfirst=True)
