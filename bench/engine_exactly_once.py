@@ -115,9 +115,8 @@ def run_round(
                     done["pauses"] += 1
                 if time.monotonic() - since > PATIENCE_S:
                     raise AssertionError(f"no completion behind {taken} of {len(lines)}")
-            if resets and taken >= resets[0]:
-                done["resets"] += taken < len(lines)
-                resets = [place for place in resets if place > taken]
+            done["resets"] += taken < len(lines)
+            resets = [place for place in resets if place > taken]
     found = np.empty_like(plan["expected"])
     device.read_arena(0, found)
     if not np.array_equal(found, plan["expected"]) or device.failures():

@@ -72,6 +72,10 @@ class Capabilities:
     exhaustive: bool = True
     not_claimed: frozenset[str] = field(default_factory=frozenset)
 
+    def in_order(self) -> list[str]:
+        """The implemented opcodes in the contract's order: a set has another in every process."""
+        return [name for name in contract.OPCODE if name in self.opcodes]
+
     def tokens(self) -> frozenset[str]:
         """What tests may need, as far as it is granted."""
         granted = {f"level:{level}" for level in self.levels}

@@ -47,7 +47,7 @@ class Kind:
 
 def kinds(capabilities: Capabilities, *, stops: bool = True) -> list[Kind]:
     """All kinds within these claims; without ``stops`` none that halts a device."""
-    names = [name for name in OPCODE if name in capabilities.opcodes] + [UNKNOWN]
+    names = [*capabilities.in_order(), UNKNOWN]
     checks = _CHECKS if capabilities.checked else (UNCHECKED,)
     found = [
         Kind(name, outcome, check)

@@ -166,7 +166,7 @@ def code_of_a_bad_tag(draw: Draw) -> Vector:
 
 
 def _refused_lines(draw: Draw, checked: bool) -> Lines:
-    lines = draw.lines(200, draw.claimed)
+    lines = draw.lines(200, draw.capabilities.in_order())
     lines["flags"] |= (draw.rng.integers(0, 4, 200) << 6).astype(np.uint16)
     lines["opcode"][::4] = 0x00FE
     if checked:

@@ -147,7 +147,7 @@ def every_opcode_checked_the_other_way(draw: Draw) -> Iterator[Vector]:
 def covering_opcodes(draw: Draw) -> npt.NDArray[Any]:
     """Values that a decoder which reads part of the bits takes for an opcode, and others."""
     one = 1 << np.arange(16)
-    named = np.array([OPCODE[name] for name in draw.claimed])
+    named = np.array([OPCODE[name] for name in draw.capabilities.in_order()])
     near = named[:, np.newaxis] ^ one
     parts = [
         *(near, named ^ 0xFFFF, named | 0xFF00, named << 8, named * 0x0101, named + 1, named - 1),
@@ -171,7 +171,7 @@ def opcodes_that_look_alike_in_two_bits(draw: Draw) -> Iterator[Vector]:
     """Values two bits away from an opcode, and every value of one byte beside one."""
     one = 1 << np.arange(16)
     two = np.unique(one[:, np.newaxis] | one)
-    named = np.array([OPCODE[name] for name in draw.claimed])
+    named = np.array([OPCODE[name] for name in draw.capabilities.in_order()])
     values = np.concatenate([np.ravel(named[:, np.newaxis] ^ two), np.arange(256)])
     values = draw.rng.permutation(known(draw, np.unique(values & 0xFFFF)))
     modes = _halting_modes(draw)

@@ -14,7 +14,7 @@ MOVES = ("order", "count", "ring")
 
 def _everything(draw: Draw, count: int, first_index: int = 0) -> Vector:
     """A stream of all that is claimed, with faults, half of it CHECKED where that is claimed."""
-    names = draw.claimed
+    names = draw.capabilities.in_order()
     weight = np.array([1.0 if name == "STOP" else 8.0 for name in names])
     chosen = draw.rng.choice(len(names), count, p=weight / weight.sum())
     lines = draw.lines(count)

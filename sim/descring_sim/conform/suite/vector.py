@@ -48,11 +48,6 @@ class Draw:
         self.capabilities = capabilities
 
     @property
-    def claimed(self) -> list[str]:
-        """Claimed opcodes, in the contract's order: a set has another in every process."""
-        return [name for name in OPCODE if name in self.capabilities.opcodes]
-
-    @property
     def working(self) -> list[str]:
         """Claimed opcodes that do not halt."""
         return [name for name in WORKING if name in self.capabilities.opcodes]
@@ -61,7 +56,7 @@ class Draw:
         """An opcode that changes as little as possible: NOP, or else one that is claimed."""
         if "NOP" in self.capabilities.opcodes:
             return "NOP"
-        return self.working[0] if self.working else self.claimed[0]
+        return self.working[0] if self.working else self.capabilities.in_order()[0]
 
     def lines(self, count: int, opcodes: Sequence[str] | None = None) -> Lines:
         """Lines of random bytes, ``(count,)``: unchecked, with the flags of a clean submission.
@@ -72,7 +67,7 @@ class Draw:
         raw = self.rng.integers(0, 256, (count, contract.DESC_BYTES), dtype=np.uint8)
         lines: Lines = raw.view(DESC_DTYPE)[:, 0]
         lines["flags"] = np.where(self.rng.random(count) < 0.5, FLAG["COW_PREFIX"], 0)
-        names = list(opcodes or self.working or self.claimed)
+        names = list(opcodes or self.working or self.capabilities.in_order())
         values = np.array([OPCODE[name] for name in names], dtype=np.uint16)
         lines["opcode"] = values[self.rng.integers(0, len(values), count)]
         self.lengths(lines)
