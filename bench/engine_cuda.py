@@ -12,6 +12,8 @@ import argparse
 import json
 import sys
 import time
+from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +39,17 @@ from cuda_host import describe
 from engine_load import Baselines, Load, median_us
 
 ATTENTION = ((4096, 512), (4096, 4096), (64, 32768), (8192, 32), (64, 4096), (256, 512))
+STEPS = {
+    contract.VOCABULARY: (
+        *((4096, 32), (4096, 128), (4096, 512), (4096, 2048), (4096, 4096)),
+        *((64, 32768), (1024, 2048), (8192, 32), (256, 512), (64, 512)),
+    ),
+    16384: ((1024, 512), (1024, 4096), (64, 32768)),
+    contract.VOCABULARY_MAX: ((128, 512), (128, 8192)),
+}
+"""Rollouts and tokens of the whole steps, by vocabulary."""
+CHAIN = 20_000
+"""Fused multiply-adds of a chain, to measure their rate: some milliseconds."""
 GOLDEN_TOKENS = 16384
 """Tokens of all rollouts whose attention the golden model makes, about."""
 LABELS = ("what", "task_blocks", "temperature", "top_k", "top_p")
@@ -50,6 +63,7 @@ class Bench:
         self.machine = CupyMachine(gpu)
         self.engine = CudaEngine(machine=self.machine)
         self.baselines = Baselines(self.machine)
+        self._rate: float | None = None
         attention = self.machine.function("hwe_attention")
         self.report = Report(
             "engine_cuda", output, LABELS, describe(self.machine.cupy, gpu),
@@ -112,33 +126,57 @@ class Bench:
         )  # fmt: skip
         load.close()
 
-    def step(self, count: int, length: int, **members: float) -> None:
-        """A whole step: launched, and replayed as a graph."""
-        task_blocks = self.engine._task_blocks(count * -(-length // contract.BLOCK_TOKENS))
-        load = Load(self.engine, self.baselines, count, length, 128, task_blocks, **members)
+    def multiply_adds_a_us(self) -> float:
+        """The GPU's rate of fused multiply-adds, every lane busy."""
+        if self._rate is None:
+            made = self.baselines.multiply_adds(CHAIN)
+            took = median_us(self.machine, lambda: self.baselines.multiply_adds(CHAIN))
+            self._rate = made / float(took)
+            self.row("fused multiply-adds", us=took, teraflops=2e-6 * self._rate)
+        return self._rate
+
+    def steps(self, vocabulary: int, shapes: Iterable[tuple[int, int]], **members: float) -> None:
+        """Whole steps with one vocabulary."""
+        with CudaEngine(vocabulary, machine=self.machine) as engine:
+            for count, length in shapes:
+                self.step(engine, count, length, **members)
+
+    def step(self, engine: CudaEngine, count: int, length: int, **members: float) -> None:
+        """A whole step, launched and replayed as a graph, beside its floors.
+
+        A step cannot be faster than a sweep of its keys and values, nor than its multiply-adds: two
+        for each dim of each token, five matrices, and the logits.
+        """
+        rate = self.multiply_adds_a_us()
+        task_blocks = engine._task_blocks(count * -(-length // contract.BLOCK_TOKENS))
+        load = Load(engine, self.baselines, count, length, 128, task_blocks, **members)
         seats, machine = load.seats, self.machine
-        self.check_steps(load, 3)
+        self.check_steps(engine, load, 3)
         launched = median_us(machine, seats.step)
         replay = machine.repeated(seats.step)
         replayed = median_us(machine, replay)
         attention = median_us(machine, seats.attend, load.rewind_now)
         tail = max(0.0, replayed - attention)
         sweep = median_us(machine, lambda: self.baselines.sweep(load.arena, load.read_bytes))
+        dims = contract.DIMS
+        operations = count * dims * (2 * length + 5 * dims + engine.vocabulary) / rate
+        floor = max(float(sweep), operations)
         self.row(
-            f"step {count} x {length}", **members, launched_us=launched, graph_us=replayed,
-            attention_us=attention, rest_us=tail, sweep_us=sweep, of_floor=sweep / replayed,
+            f"step {count} x {length}, {engine.vocabulary} tokens", **members,
+            launched_us=launched, graph_us=replayed, attention_us=attention, rest_us=tail,
+            sweep_us=sweep, operations_us=operations, of_floor=floor / replayed,
             million_tokens_per_s=count / replayed,
         )  # fmt: skip
         load.close()
 
-    def check_steps(self, load: Load, steps: int) -> None:
+    def check_steps(self, engine: CudaEngine, load: Load, steps: int) -> None:
         """Some rollouts' tokens, states, keys and values after so many steps, to the bit."""
         before = load.own()
         own = max(1, min(load.count, 4, GOLDEN_TOKENS // load.length))
         places = np.random.default_rng(1).choice(load.count, own, replace=False)
         each = load.maps.shape[1]
         kv = load.blocks(places)
-        golden = ModelEngine(self.engine.vocabulary)
+        golden = ModelEngine(engine.vocabulary)
         arena = golden.new_arena(kv.nbytes + before[places].nbytes)
         arena[: kv.nbytes] = kv.view(np.uint8).reshape(-1)
         rest = arena[kv.nbytes :].reshape(own, -1)
@@ -214,10 +252,7 @@ class Bench:
         table["awaits"], table["refused"] = 1, 0
         machine.write(seats.addresses["seats"], table)
 
-        def draw() -> None:
-            machine.launch("hwe_draws", count, 1024, seats.engine)
-
-        draw()
+        seats.draw()
         found = seats.read()["token"]
         rollouts = table["rollout"]
         random = draws(rollouts["seed"], rollouts["group"], rollouts["sample"], rollouts["length"])
@@ -225,7 +260,7 @@ class Bench:
         golden = sample(rows, rollouts["temperature"], rollouts["top_k"], rollouts["top_p"], random)
         golden_s = time.perf_counter() - start
         differ = int((found != golden).sum())
-        took = median_us(machine, draw)
+        took = median_us(machine, seats.draw)
         sweep = median_us(
             machine, lambda: self.baselines.sweep(seats.addresses["logits"], rows.nbytes)
         )
@@ -241,22 +276,51 @@ class Bench:
         """PyTorch's attention on contiguous keys and values of the same size."""
         import torch
 
+        torch.cuda.empty_cache()
         k, v = (
             torch.randn(count, 1, length, contract.DIMS, device="cuda", dtype=torch.float16)
             for _ in range(2)
         )
         q = torch.randn(count, 1, 1, contract.DIMS, device="cuda", dtype=torch.float16)
-        times = []
-        for _ in range(18):
-            start, end = torch.cuda.Event(True), torch.cuda.Event(True)
-            start.record()
-            torch.nn.functional.scaled_dot_product_attention(q, k, v)
-            end.record()
-            end.synchronize()
-            times.append(start.elapsed_time(end) * 1e3)
-        self.row(f"PyTorch SDPA {count} x {length}, contiguous", us=Measured(times[3:]))
-        del k, v, q
-        torch.cuda.empty_cache()
+        took = torch_us(partial(torch.nn.functional.scaled_dot_product_attention, q, k, v))
+        self.row(f"PyTorch SDPA {count} x {length}, contiguous", us=took)
+
+    def torch_sampling(self, count: int, vocabulary: int) -> None:
+        """PyTorch's draws, with random numbers of its own, from logits of the same kind."""
+        import torch
+
+        rows = torch.randn(count, vocabulary, device="cuda") * 3
+
+        def draw(scores: Any) -> Any:
+            return torch.multinomial(torch.softmax(scores, -1), 1)
+
+        def top_k() -> Any:
+            values, ids = torch.topk(rows, 50)
+            return ids.gather(1, draw(values))
+
+        def top_p() -> Any:
+            values, ids = torch.sort(rows, descending=True)
+            masses = torch.softmax(values, -1)
+            kept = masses.cumsum(-1) - masses < 0.9
+            return ids.gather(1, torch.multinomial(masses * kept, 1))
+
+        for what, work in (("all", lambda: draw(rows)), ("top_k 50", top_k), ("top_p 0.9", top_p)):
+            self.row(f"PyTorch sampling {count} x {vocabulary}, {what}", us=torch_us(work))
+
+
+def torch_us(work: Callable[[], Any]) -> Measured:
+    """Microseconds of ``work`` on PyTorch's stream, by events."""
+    import torch
+
+    times = []
+    for _ in range(18):
+        start, end = torch.cuda.Event(True), torch.cuda.Event(True)
+        start.record()
+        work()
+        end.record()
+        end.synchronize()
+        times.append(start.elapsed_time(end) * 1e3)
+    return Measured(times[3:])
 
 
 def main() -> int:
@@ -278,15 +342,16 @@ def main() -> int:
             for task_blocks in (8, 4, 2) if length > 32 else (1,):
                 bench.attention(count, length, task_blocks)
     if "step" in parts:
-        for count, length in ((4096, 512), (64, 32768), (8192, 32), (256, 512), (64, 512)):
-            bench.step(count, length)
-        bench.step(4096, 512, temperature=0.0)
-        bench.step(4096, 512, temperature=0.7, top_k=50, top_p=0.9)
+        for vocabulary, shapes in STEPS.items():
+            bench.steps(vocabulary, shapes)
+        for members in ({"temperature": 0.0}, {"temperature": 0.7, "top_k": 50, "top_p": 0.9}):
+            bench.steps(contract.VOCABULARY, [(4096, 512)], **members)
     if "vocabulary" in parts:
         bench.large_vocabulary(128, contract.VOCABULARY_MAX)
     if "torch" in parts:
         for count, length in ATTENTION:
             bench.torch(count, length)
+        bench.torch_sampling(128, contract.VOCABULARY_MAX)
     return 0
 
 

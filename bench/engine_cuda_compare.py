@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Compares the engine on a GPU with the native one on many random rollouts, byte by byte.
+"""Compares the engine on a GPU with another one on many random rollouts, byte by byte.
 
-Every batch has a vocabulary, prompts, parameters, ends and a block order of its own. The native
-engine advances each rollout in one call. The GPU makes them in one of these ways:
+The other is the native engine or the golden model in NumPy. Every batch has a vocabulary, prompts,
+parameters, ends and a block order of its own. The other engine advances each rollout in one call.
+The GPU makes them in one of these ways:
 
 - advance: some rollouts at a time, in any order, to any ends, with tasks and turns of any size;
 - shared: likewise, samples of a prompt sharing its full blocks, its state, and a copy of the rest;
@@ -37,6 +38,7 @@ from descring_model import contract as lines_contract
 from descring_model.engine import contract
 from descring_model.engine.batch import Batch
 from descring_model.engine.interface import Engine
+from descring_model.engine.model import ModelEngine
 from descring_model.engine.records import kv_blocks
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -214,13 +216,20 @@ class Compared:
     differ: int
 
 
+def opened(name: str, vocabulary: int) -> NativeEngine | ModelEngine:
+    """The engine that is compared with."""
+    if name == "model":
+        return ModelEngine(vocabulary)
+    return NativeEngine(vocabulary, threads=max(1, min(64, (os.cpu_count() or 1) // AT_ONCE)))
+
+
 def compare(machine: CupyMachine, options: argparse.Namespace, number: int) -> Compared:
     """Make one batch on both."""
     rng = np.random.default_rng([options.seed, number])
     way = options.ways[number % len(options.ways)]
     vocabulary = VOCABULARIES[int(rng.integers(len(VOCABULARIES)))]
-    native = NativeEngine(vocabulary, threads=max(1, min(64, (os.cpu_count() or 1) // AT_ONCE)))
-    drawn = draw(rng, native, options.batch_tokens, options.longest)
+    other = opened(options.against, vocabulary)
+    drawn = draw(rng, other, options.batch_tokens, options.longest)
     batch, ends = drawn.batch, drawn.ends
     with _gpu:
         if way == "resident":
@@ -246,7 +255,7 @@ def compare(machine: CupyMachine, options: argparse.Namespace, number: int) -> C
         differ = differing_contents(batch, got)
     else:
         differ = differing(batch, arena)
-    native.close()
+    other.close()
     total = int(ends.sum())
     return Compared(way, total - drawn.given, total, len(ends), len(arena), differ)
 
@@ -260,6 +269,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=1e9, help="begin no batch after so long")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--first", type=int, default=0, help="number of the first batch")
+    parser.add_argument("--against", choices=("native", "model"), default="native")
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=WAYS)
     parser.add_argument("--batch-tokens", type=int, default=BATCH_TOKENS)
     parser.add_argument("--longest", type=int, default=300, help="tokens of one rollout, at most")
@@ -289,7 +299,7 @@ def main() -> int:
                     f"batch {place} ({found.way}): {found.differ} bytes differ\nrerun: python "
                     f"{sys.argv[0]} --tokens 1 --seed {options.seed} --first {place} "
                     f"--batch-tokens {options.batch_tokens} --longest {options.longest} "
-                    f"--ways {' '.join(options.ways)}",
+                    f"--against {options.against} --ways {' '.join(options.ways)}",
                     file=sys.stderr,
                 )
                 return 1
@@ -301,7 +311,7 @@ def main() -> int:
                 shown = time.monotonic()
                 print(f"{totals['made']} tokens made", file=sys.stderr, flush=True)
     row = {
-        **totals, "differing_bytes": 0, "seed": options.seed,
+        **totals, "differing_bytes": 0, "against": options.against, "seed": options.seed,
         "seconds": round(time.monotonic() - start, 1),
     }  # fmt: skip
     print(json.dumps(row))

@@ -34,6 +34,8 @@ ROLLOUTS = 4096
 TOKENS = 256
 REFILL = 4
 ROUNDS = 3
+BINS = list(range(0, 81, 2))
+"""Edges of the histogram of times, ms."""
 Timed = tuple[float, npt.NDArray[np.float64], npt.NDArray[np.uint8]]
 """Seconds of all, seconds of each rollout, and the arena afterwards."""
 
@@ -134,6 +136,7 @@ def main() -> int:
                 name: float(np.percentile(each, share)) * 1e3
                 for name, share in (("p50", 50), ("p99", 99), ("p99.9", 99.9), ("max", 100))
             },
+            histogram={"ms": BINS, "rollouts": np.histogram(each * 1e3, BINS)[0].tolist()},
             rollouts=len(each), tokens=arena.made * len(runs), differences=0,
         )  # fmt: skip
     return 0

@@ -46,6 +46,12 @@ class Baselines:
         """Read so many bytes and do nothing else."""
         self.launch("sweep", 132 * 16, 512, address, size // 16, self._found)
 
+    def multiply_adds(self, count: int) -> int:
+        """Launch so many fused multiply-adds a chain; the number of all."""
+        blocks = 8 * self._machine.multiprocessors
+        self.launch("multiply_add", blocks, 256, np.uint32(count), self._found)
+        return blocks * 256 * 8 * count
+
     def attention(self, kernel: str, seats: Seats) -> None:
         """The attention of one step by another kernel."""
         resident = self._machine.cupy.cuda.driver.occupancyMaxActiveBlocksPerMultiprocessor(
@@ -56,7 +62,7 @@ class Baselines:
 
 def median_us(
     machine: CupyMachine,
-    work: Callable[[], None],
+    work: Callable[[], object],
     before: Callable[[], None] = lambda: None,
     repeats: int = REPEATS,
 ) -> results.Measured:

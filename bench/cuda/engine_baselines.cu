@@ -26,6 +26,27 @@ extern "C" __global__ void sweep(const uint4 *from, hw_u64 count, hw_u32 *found)
   }
 }
 
+// 8 independent chains a thread of `count` fused multiply-adds each.
+extern "C" __global__ void multiply_add(hw_u32 count, float *found) {
+  float sum[8];
+  for (int chain = 0; chain < 8; ++chain) {
+    sum[chain] = (float)(threadIdx.x + chain);
+  }
+  for (hw_u32 at = 0; at < count; ++at) {
+    HW_UNROLL
+    for (int chain = 0; chain < 8; ++chain) {
+      sum[chain] = __fmaf_rn(sum[chain], 0.999f, 0.5f);
+    }
+  }
+  float all = 0.0f;
+  for (int chain = 0; chain < 8; ++chain) {
+    all += sum[chain];
+  }
+  if (all == 12345.0f) {
+    *found = all;
+  }
+}
+
 HW_DEV float free_exp2(float x) {
   float power;
   asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(power) : "f"(x));

@@ -20,6 +20,8 @@ _WEIGHT_WORDS = 5 * contract.DIMS * contract.DIMS // 2
 _THREADS = 256
 _LARGE_VOCABULARY = 4096
 """Above it logits and draws are kernels of their own, and a block draws a token, not a warp."""
+_LONG_TILES = 128
+"""From so many tiles of logits on, copies of the tables of masses are worth their making."""
 _FEW_SEATS = 2
 """Up to so many seats a multiprocessor, logits and draws are spread over it likewise."""
 _GROUPS = (4, 8, 16)
@@ -97,7 +99,7 @@ class Seats:
             groups = -(-self.count // 16)
             tiles = min(self.tiles, max(1, 1024 // groups))
             self.machine.launch("hwe_logits", groups * tiles, _THREADS, self.engine)
-            self.machine.launch("hwe_draws", self.count, 1024, self.engine)
+            self.draw()
         self.machine.launch(
             f"hwe_tail_{self.group}",
             -(-self.count // self.group),
@@ -105,6 +107,11 @@ class Seats:
             self.engine,
             np.uint32(not self.spread),
         )
+
+    def draw(self) -> None:
+        """Launch the draws of all seats from their logits, a block each."""
+        kernel = "hwe_long_draws" if self.tiles >= _LONG_TILES else "hwe_draws"
+        self.machine.launch(kernel, self.count, 1024, self.engine)
 
     def step(self) -> None:
         """Launch one step: a token more for every seat that is not done."""

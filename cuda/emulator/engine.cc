@@ -21,6 +21,7 @@ const kernel kernels[] = {
     {"hwe_attention", [](const hw_u64 *a) { hwe_attention(engine_of(a[0])); }},
     {"hwe_logits", [](const hw_u64 *a) { hwe_logits(engine_of(a[0])); }},
     {"hwe_draws", [](const hw_u64 *a) { hwe_draws(engine_of(a[0])); }},
+    {"hwe_long_draws", [](const hw_u64 *a) { hwe_long_draws(engine_of(a[0])); }},
     {"hwe_tail_4", [](const hw_u64 *a) { hwe_tail_4(engine_of(a[0]), (hw_u32)a[1]); }},
     {"hwe_tail_8", [](const hw_u64 *a) { hwe_tail_8(engine_of(a[0]), (hw_u32)a[1]); }},
     {"hwe_tail_16", [](const hw_u64 *a) { hwe_tail_16(engine_of(a[0]), (hw_u32)a[1]); }},

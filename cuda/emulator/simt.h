@@ -202,6 +202,10 @@ struct float4 {
   alignas(16) float x;
   float y, z, w;
 };
+struct uint2 {
+  alignas(8) unsigned x;
+  unsigned y;
+};
 struct float2 {
   float x, y;
 };

@@ -1,63 +1,94 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Products of many vectors with one matrix, by a block: of each pair of neighbouring columns a thread
-// makes the dots with a quarter of the group's vectors, each dot in the order of NUM-002.
+// Products of many vectors with one matrix, by a block: of two or four neighbouring columns a thread
+// makes the dots with some of the vectors, each dot in the order of NUM-002.
 #ifndef HW_DENSE_CUH
 #define HW_DENSE_CUH
 
 #include "seats.cuh"
 
-enum : hw_u32 {
-  HWE_THREADS = 256,
-  HWE_QUARTERS = HWE_THREADS / HWE_PAIRS  // of a group, side by side
-};
+enum : hw_u32 { HWE_THREADS = 256 };
 
-// Results of a thread: two columns of each of its vectors.
-template <hw_u32 Group>
+// The dots of a thread with `Words` words of a row of the matrix, two columns each, in the order of the
+// vectors. What is read of shared memory for an operation falls with the columns.
+template <hw_u32 Vectors, hw_u32 Words>
 struct hwe_dots {
-  enum : hw_u32 { Vectors = Group / HWE_QUARTERS };
-  float of[2 * Vectors];
+  enum : hw_u32 { Pairs = Vectors * Words, Lanes = HWE_PAIRS / Words };
+  float of[2 * Pairs];
+
+  // The columns of result `at`, and its vector of those of this thread.
+  HW_METHOD static hw_u32 pair(hw_u32 at) { return threadIdx.x % Lanes * Words + at % Words; }
+  HW_METHOD static hw_u32 vector(hw_u32 at) { return at / Words; }
+  // The vector of a group that is spread over the block.
+  HW_METHOD static hw_u32 row(hw_u32 at) { return threadIdx.x / Lanes * Vectors + vector(at); }
 };
 
-// `weights`: row k at k * pitch words, the thread's pair of columns there.
-template <bool Exact, hw_u32 Group>
-HW_DEV void hwe_multiply(const float (&vectors)[Group][HWE_DIMS], hw_u32 quarter,
-                         const hw_u32 *weights, hw_u32 pitch, hwe_dots<Group> *dots) {
-  enum : hw_u32 { Vectors = hwe_dots<Group>::Vectors, Count = 2 * Vectors };
-  const float *mine = vectors[quarter * Vectors];
+// Those of a group's vectors, spread over the block: a large group has enough of them for four columns.
+template <hw_u32 Group, hw_u32 Words = Group < 16 ? 1 : 2>
+using hwe_group_dots = hwe_dots<Group * HWE_PAIRS / Words / HWE_THREADS, Words>;
+
+// The words of a thread in a row of a matrix.
+template <hw_u32 Words>
+HW_DEV void hwe_load_words(const hw_u32 *from, hw_u32 *words) {
+  if constexpr (Words == 2) {
+    const uint2 two = *(const uint2 *)from;
+    words[0] = two.x;
+    words[1] = two.y;
+  } else {
+    words[0] = *from;
+  }
+}
+
+// `vectors`: the thread's first one, all in a row. `weights`: row k at k * pitch words. A function of
+// its own, so that the instructions of a step stay in the cache; a chunk's weights are loaded while the
+// one before is worked on.
+template <bool Exact, hw_u32 Vectors, hw_u32 Words>
+HW_DEV_CALL void hwe_multiply(const float *vectors, const hw_u32 *weights, hw_u32 pitch,
+                              hwe_dots<Vectors, Words> *dots) {
+  enum : hw_u32 { Count = 2 * Vectors * Words };
+  weights += dots->pair(0);
   float sum[4][Count] = {}, chunk[Count] = {};
+  hw_u32 ahead[HWE_DOT_CHUNK][Words];
+  HW_UNROLL
+  for (hw_u32 k = 0; k < HWE_DOT_CHUNK; ++k) {
+    hwe_load_words<Words>(weights + k * pitch, ahead[k]);
+  }
   HW_ONE_BY_ONE
   for (hw_u32 outer = 0; outer < 4; ++outer) {
     HW_UNROLL
     for (hw_u32 inner = 0; inner < 4; ++inner) {
       const hw_u32 place = 4 * outer + inner;
       const hw_u32 first = hwe_chunk(place) * HWE_DOT_CHUNK;
-      const hw_u32 *rows = weights + first * pitch;
-      hw_u32 words[HWE_DOT_CHUNK];
+      const hw_u32 following = hwe_chunk((place + 1u) % HWE_CHUNKS) * HWE_DOT_CHUNK;
+      hw_u32 words[HWE_DOT_CHUNK][Words];
       HW_UNROLL
       for (hw_u32 k = 0; k < HWE_DOT_CHUNK; ++k) {
-        words[k] = rows[k * pitch];
+        HW_UNROLL
+        for (hw_u32 word = 0; word < Words; ++word) {
+          words[k][word] = ahead[k][word];
+        }
+        hwe_load_words<Words>(weights + (following + k) * pitch, ahead[k]);
       }
       HW_UNROLL
       for (hw_u32 half = 0; half < 2; ++half) {
         float4 terms[Vectors];
         HW_UNROLL
         for (hw_u32 vector = 0; vector < Vectors; ++vector) {
-          terms[vector] = *(const float4 *)(mine + vector * HWE_DIMS + first + 4 * half);
+          terms[vector] = *(const float4 *)(vectors + vector * HWE_DIMS + first + 4 * half);
         }
         HW_UNROLL
         for (hw_u32 k = 0; k < 4; ++k) {
-          const float2 weight = hw_from_halves(words[4 * half + k]);
           HW_UNROLL
-          for (hw_u32 vector = 0; vector < Vectors; ++vector) {
-            const float4 &four = terms[vector];
+          for (hw_u32 at = 0; at < Count / 2; ++at) {
+            const float2 weight = hw_from_halves(words[4 * half + k][at % Words]);
+            const float4 &four = terms[at / Words];
             const float term = k == 0 ? four.x : k == 1 ? four.y : k == 2 ? four.z : four.w;
             if (half == 0 && k == 0) {
-              chunk[2 * vector] = __fmul_rn(term, weight.x);
-              chunk[2 * vector + 1] = __fmul_rn(term, weight.y);
+              chunk[2 * at] = __fmul_rn(term, weight.x);
+              chunk[2 * at + 1] = __fmul_rn(term, weight.y);
             } else {
-              chunk[2 * vector] = hwe_term<Exact>(chunk[2 * vector], term, weight.x);
-              chunk[2 * vector + 1] = hwe_term<Exact>(chunk[2 * vector + 1], term, weight.y);
+              chunk[2 * at] = hwe_term<Exact>(chunk[2 * at], term, weight.x);
+              chunk[2 * at + 1] = hwe_term<Exact>(chunk[2 * at + 1], term, weight.y);
             }
           }
         }
@@ -71,14 +102,11 @@ HW_DEV void hwe_multiply(const float (&vectors)[Group][HWE_DIMS], hw_u32 quarter
   }
 }
 
-// A thread's place in a product with a matrix of 128 columns.
-struct hwe_place {
-  hw_u32 pair;
-  hw_u32 quarter;
-};
-
-HW_DEV hwe_place hwe_my_place() {
-  return hwe_place{threadIdx.x % HWE_PAIRS, threadIdx.x / HWE_PAIRS};
+// The dots of a thread with its vectors of a group.
+template <bool Exact, hw_u32 Group>
+HW_DEV void hwe_multiply_group(const float (&vectors)[Group][HWE_DIMS], const hw_u32 *weights,
+                               hw_u32 pitch, hwe_group_dots<Group> *dots) {
+  hwe_multiply<Exact>(vectors[dots->row(0)], weights, pitch, dots);
 }
 
 // The weights, by their formulas: element `at` of 5 matrices of 128 x 64 words and of the bias.

@@ -50,21 +50,33 @@ extern "C" __global__ void __launch_bounds__(HWE_THREADS)
   }
 }
 
-// One block a seat.
-extern "C" __global__ void __launch_bounds__(1024) hwe_draws(const hwe_engine_t *shared_engine) {
+// One block a seat; each entry of the tables 2^Spread times, which a long row is worth. Two kernels, as
+// shared memory of another size than the neighbours' costs a switch before and behind.
+template <hw_u32 Spread>
+HW_DEV void hwe_draws_kernel(const hwe_engine_t *shared_engine,
+                             hw_u32 (&tables)[2 * HWE_TABLE_ENTRIES << Spread]) {
   HW_BLOCK_SHARED hwe_engine_t engine;
   HW_BLOCK_SHARED hwe_drawing<hwe_row<1024>::bins> drawing;
-  HW_BLOCK_SHARED hw_u32 tables[2 * HWE_TABLE_ENTRIES];
   if (threadIdx.x == 0) {
     engine = *shared_engine;
   }
   __syncthreads();
-  hwe_copy_tables(engine, tables);
+  hwe_copy_tables<Spread>(engine, tables);
   __syncthreads();
   const hwe_seat &seat = engine.seats[blockIdx.x];
   if (seat.awaits && !seat.refused) {
-    hwe_draw<1024>(engine, blockIdx.x, &drawing, tables);
+    hwe_draw<1024, Spread>(engine, blockIdx.x, &drawing, tables);
   }
+}
+
+extern "C" __global__ void __launch_bounds__(1024) hwe_draws(const hwe_engine_t *engine) {
+  HW_BLOCK_SHARED hw_u32 tables[2 * HWE_TABLE_ENTRIES];
+  hwe_draws_kernel<0>(engine, tables);
+}
+
+extern "C" __global__ void __launch_bounds__(1024) hwe_long_draws(const hwe_engine_t *engine) {
+  HW_BLOCK_SHARED hw_u32 tables[2 * HWE_TABLE_ENTRIES << 4];
+  hwe_draws_kernel<4>(engine, tables);
 }
 
 // One block a group. The last one begins the next step.
@@ -76,7 +88,7 @@ HW_DEV void hwe_tail_kernel(const hwe_engine_t *shared_engine, hw_u32 draws,
   }
   __syncthreads();
   const hwe_engine_t &engine = room->engine;
-  hwe_copy_tables(engine, room->tables);
+  hwe_copy_tables<0>(engine, room->tables);
   const hw_u32 number = engine.control->number;
   if (blockIdx.x == 0 && threadIdx.x == 0) {
     engine.control->step[(number + 2u) % HWE_STEPS] = hwe_step_t{0, 0};

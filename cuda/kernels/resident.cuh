@@ -47,7 +47,7 @@ HW_DEV void hw_resident_worker(hw_lobby *lobby, hw_u32 draws, hw_resident_room<G
   __syncthreads();
   const hwe_engine_t &engine = room->engine;
   const hw_u32 worker = blockIdx.x - 1u, workers = gridDim.x - 1u;
-  hwe_copy_tables(engine, room->tables);
+  hwe_copy_tables<0>(engine, room->tables);
   for (hw_u32 number = 0;; ++number) {
     const hw_u32 now = number % HWE_STEPS, next = (number + 1u) % HWE_STEPS;
     hwe_step_t *step = engine.control->step;

@@ -18,7 +18,7 @@ struct hwe_cut {
 template <typename Row>
 HW_DEV hw_u32 hwe_greatest(Row &row) {
   hw_u64 best = 0;
-  row.each([&](hw_u32 id, float logit) {
+  row.template each<true>([&](hw_u32 id, float logit) {
     const hw_u64 own = (hw_u64)hwe_key(logit) << 32 | (0xFFFFFFFFu - id);
     best = own > best ? own : best;
   });
@@ -33,6 +33,7 @@ HW_DEV hw_u32 hwe_greatest(Row &row) {
       row.shared->of_warp[row.thread / 32] = best;
     }
     row.sync();
+    HW_ONE_BY_ONE
     for (hw_u32 warp = 0; warp < Row::warps; ++warp) {
       const hw_u64 other = row.shared->of_warp[warp];
       best = other > best ? other : best;
@@ -52,6 +53,7 @@ HW_DEV hw_u32 hwe_bin(const Row &row, float logit) {
 template <typename Row>
 HW_DEV void hwe_clear(const Row &row) {
   row.sync();
+  HW_ONE_BY_ONE
   for (hw_u32 bin = row.thread; bin < Row::bins; bin += Row::threads) {
     row.shared->mass[bin] = 0;
     row.shared->count[bin] = 0;
@@ -67,6 +69,7 @@ HW_DEV hw_u32 hwe_find_bin(const Row &row, hw_u64 target, hw_u64 *above) {
   row.sync();
   if (row.thread < 32) {
     hw_u64 own = 0;
+    HW_ONE_BY_ONE
     for (hw_u32 at = 0; at < Each; ++at) {
       const hw_u32 bin = row.thread * Each + at;
       own += ByMass ? row.shared->mass[bin] : row.shared->count[bin];
@@ -75,6 +78,7 @@ HW_DEV hw_u32 hwe_find_bin(const Row &row, hw_u64 target, hw_u64 *above) {
     hw_u64 before = *above + (until - own);
     if (before < target && *above + until >= target) {
       hw_u32 bin = row.thread * Each;
+      HW_ONE_BY_ONE
       for (;; ++bin) {
         const hw_u64 in_bin = ByMass ? row.shared->mass[bin] : row.shared->count[bin];
         if (before + in_bin >= target) {
@@ -97,7 +101,7 @@ HW_DEV void hwe_fill(const Row &row, const hwe_cut &kept, BinOf bin_of, bool mas
   hwe_clear(row);
   hw_u32 last_count = 0;  // the last bin has most of what there is: it is added up apart
   hw_u64 last_mass = 0;
-  row.each([&](hw_u32, float logit) {
+  row.template each<(Row::warps > 1)>([&](hw_u32, float logit) {
     if (hwe_key(logit) > kept.key) {
       const hw_u32 bin = bin_of(logit);
       if (bin == Row::bins - 1u) {
@@ -136,6 +140,7 @@ HW_DEV hwe_cut hwe_shorten(const Row &row, const hwe_cut &kept, hw_u64 target) {
   hw_u64 above = 0;
   const hw_u32 coarse = hwe_find_bin<ByMass>(row, target, &above);
   hw_u32 key = 0;
+  HW_ONE_BY_ONE
   for (hw_u32 shift = 32; shift;) {
     const hw_u32 bits = min(shift, Bits + 0u);
     const hw_u32 known = shift;  // bits below it are still to be found
@@ -183,6 +188,7 @@ HW_DEV hwe_cut hwe_keep(const Row &row, hw_u32 top_k, float top_p) {
     hwe_fill(row, kept, bin_of, true);
   }
   hw_u64 mass = 0;
+  HW_ONE_BY_ONE
   for (hw_u32 bin = 0; bin < Row::bins; ++bin) {
     mass += row.shared->mass[bin];
   }
@@ -190,81 +196,128 @@ HW_DEV hwe_cut hwe_keep(const Row &row, hw_u32 top_k, float top_p) {
   return hwe_shorten<true>(row, kept, hwe_share(share, mass));
 }
 
+// The sum of what the warps before this one have in `of_warp`, and in *whole that of all.
+template <typename Row, typename T>
+HW_DEV T hwe_before_warp(const Row &row, const T *of_warp, T *whole) {
+  T before = 0;
+  *whole = 0;
+  HW_ONE_BY_ONE
+  for (hw_u32 warp = 0; warp < Row::warps; ++warp) {
+    const T own = of_warp[warp];
+    before += warp < row.thread / 32 ? own : 0;
+    *whole += own;
+  }
+  return before;
+}
+
+// A stretch of a row that is kept, read from its front by all threads: what lies before it.
+struct hwe_front {
+  hw_u64 mass;
+  hw_u32 ties;  // that may still be kept
+};
+
+// The token at which the running mass exceeds `mark`, if it is among the next ids from `base` on, four a
+// thread; then `found` has it. Else *front moves behind them.
+template <typename Row>
+HW_DEV bool hwe_pick_here(const Row &row, const hwe_cut &kept, hw_u64 each, hw_u64 mark,
+                          hw_u32 base, hw_u32 until, hwe_front *front) {
+  const hw_u32 lane = row.thread % 32, warp = row.thread / 32, id = base + 4u * row.thread;
+  hw_u64 part[4] = {0, 0, 0, 0};
+  hw_u32 ties = 0;
+  bool tied[4];
+  const float4 four = id < until ? row.four(id) : float4{};
+  const float logit[4] = {four.x, four.y, four.z, four.w};
+  HW_UNROLL
+  for (hw_u32 at = 0; at < 4; ++at) {
+    const hw_u32 key = hwe_key(logit[at]);
+    const bool is = id + at < until;
+    part[at] = is && key > kept.key ? hwe_mass(row, logit[at]) : 0;
+    tied[at] = is && key == kept.key;
+    ties += tied[at];
+  }
+  if (kept.ties) {  // the first of them count
+    const hw_u32 ties_until = hwe_warp_scan(ties, lane);
+    row.sync();
+    if (lane == 31) {
+      row.shared->ties_of_warp[warp] = ties_until;
+    }
+    row.sync();
+    hw_u32 whole;
+    hw_u32 rank = hwe_before_warp(row, row.shared->ties_of_warp, &whole) + (ties_until - ties);
+    HW_UNROLL
+    for (hw_u32 at = 0; at < 4; ++at) {
+      part[at] = tied[at] ? (rank++ < front->ties ? each : 0) : part[at];
+    }
+    front->ties -= min(front->ties, whole);
+  }
+  const hw_u64 here = part[0] + part[1] + part[2] + part[3];
+  const hw_u64 sum = hwe_warp_scan(here, lane);
+  row.sync();
+  if (lane == 31) {
+    row.shared->of_warp[warp] = sum;
+  }
+  row.sync();
+  hw_u64 whole;
+  hw_u64 running = front->mass + hwe_before_warp(row, row.shared->of_warp, &whole) + (sum - here);
+  if (mark >= running && mark - running < here) {
+    hw_u32 at = 0;
+    for (running += part[0]; running <= mark;) {
+      running += part[++at];
+    }
+    row.shared->found = id + at;
+  }
+  const bool is_here = mark - front->mass < whole;
+  front->mass += whole;
+  return is_here;
+}
+
 // The first token in the order of ids at which the running mass exceeds its part by `random` [SAMP-005].
 template <typename Row>
 HW_DEV hw_u32 hwe_pick(const Row &row, const hwe_cut &kept, hw_u64 random) {
-  const hw_u32 lane = row.thread % 32, warp = row.thread / 32;
   hw_u64 mass = 0;
   hw_u32 ties = 0;
-  row.each([&](hw_u32, float logit) {
-    const hw_u32 key = hwe_key(logit);
-    mass += key > kept.key ? hwe_mass(row, logit) : 0;
-    ties += key == kept.key;
-  });
+  if (kept.key == 0) {  // all are kept
+    row.template each<true>([&](hw_u32, float logit) { mass += hwe_mass(row, logit); });
+  } else {
+    row.template each<(Row::warps > 1)>([&](hw_u32, float logit) {
+      const hw_u32 key = hwe_key(logit);
+      mass += key > kept.key ? hwe_mass(row, logit) : 0;
+      ties += key == kept.key;
+    });
+  }
   mass = hwe_warp_sum(mass);
   ties = __reduce_add_sync(HW_ALL_LANES, ties);
   row.sync();
-  if (lane == 0) {
-    row.shared->of_warp[warp] = mass;
-    row.shared->ties_of_warp[warp] = ties;
+  if (row.thread % 32 == 0) {
+    row.shared->of_warp[row.thread / 32] = mass;
+    row.shared->ties_of_warp[row.thread / 32] = ties;
   }
   row.sync();
   const hw_u64 each = kept.ties ? hwe_mass(row, hwe_logit_of(kept.key)) : 0;
-  hw_u64 total = 0;
-  for (hw_u32 at = 0; at < Row::warps; ++at) {
-    total += row.shared->of_warp[at];
+  hw_u64 total = kept.ties * each;
+  HW_ONE_BY_ONE
+  for (hw_u32 warp = 0; warp < Row::warps; ++warp) {
+    total += row.shared->of_warp[warp];
   }
-  const hw_u64 mark = __umul64hi(random, total + kept.ties * each);
-  // This warp's stretch: what is before it.
-  hw_u64 before = 0;
-  hw_u32 left = kept.ties;  // of the ties
-  for (hw_u32 at = 0; at < warp; ++at) {
-    const hw_u32 used = min(left, row.shared->ties_of_warp[at]);
-    before += row.shared->of_warp[at] + used * each;
-    left -= used;
-  }
-  const hw_u64 own = mass + min(left, ties) * each;
-  if (mark >= before && mark - before < own) {
-    const hw_u32 until = row.last_id();
-    for (hw_u32 base = row.first_id(); base < until; base += 128u) {
-      hw_u64 part[4] = {0, 0, 0, 0};
-      bool tied[4];
-      hw_u32 ties_here = 0;
-      const hw_u32 id = base + 4u * lane;
-      const float4 four = id < until ? __ldcg((const float4 *)(row.logits + id)) : float4{};
-      const float logit[4] = {four.x, four.y, four.z, four.w};
-      HW_UNROLL
-      for (hw_u32 at = 0; at < 4; ++at) {
-        const hw_u32 key = hwe_key(logit[at]);
-        const bool is = id + at < until;
-        part[at] = is && key > kept.key ? hwe_mass(row, logit[at]) : 0;
-        tied[at] = is && key == kept.key;
-        ties_here += tied[at];
-      }
-      const hw_u32 ties_until = hwe_warp_scan(ties_here, lane);
-      hw_u32 rank = ties_until - ties_here;
-      hw_u64 here = 0;
-      HW_UNROLL
-      for (hw_u32 at = 0; at < 4; ++at) {
-        part[at] = tied[at] ? (rank++ < left ? each : 0) : part[at];
-        here += part[at];
-      }
-      const hw_u64 sum = hwe_warp_scan(here, lane);
-      hw_u64 running = before + (sum - here);
-      if (mark >= running && mark - running < here) {
-        hw_u32 at = 0;
-        for (running += part[0]; running <= mark;) {
-          running += part[++at];
-        }
-        row.shared->found = id + at;
-      }
-      const hw_u64 whole = __shfl_sync(HW_ALL_LANES, sum, 31);
-      if (mark - before < whole) {
-        break;
-      }
-      before += whole;
-      left -= min(left, __shfl_sync(HW_ALL_LANES, ties_until, 31));
+  const hw_u64 mark = __umul64hi(random, total);
+  // The warp whose stretch it is in: all threads work on that stretch then.
+  hwe_front front = {0, kept.ties};
+  hw_u32 warp = 0;
+  HW_ONE_BY_ONE
+  for (;; ++warp) {
+    const hw_u32 used = min(front.ties, row.shared->ties_of_warp[warp]);
+    const hw_u64 own = row.shared->of_warp[warp] + used * each;
+    if (warp + 1u == Row::warps || mark - front.mass < own) {
+      break;
     }
+    front.mass += own;
+    front.ties -= used;
+  }
+  const hw_u32 until = row.last_id(warp);
+  HW_ONE_BY_ONE
+  for (hw_u32 base = row.first_id(warp);
+       base < until && !hwe_pick_here(row, kept, each, mark, base, until, &front);
+       base += 4u * Row::threads) {
   }
   row.sync();
   return (hw_u32)row.shared->found;
@@ -291,6 +344,7 @@ HW_DEV hw_u32 hwe_sample(Row &row, const hwe_rollout_t &rollout, hw_u32 position
     return best;
   }
   row.temperature = rollout.temperature;
+  row.per_temperature = __fdiv_rn(1.0f, row.temperature);
   row.greatest_scaled = __fdiv_rn(row.greatest, row.temperature);
   row.bin_scale = __fmul_rn((float)(Row::bins / 20u),
                             __fdiv_rn(HWE_FLOAT(LOG2_E), row.temperature));

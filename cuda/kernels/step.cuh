@@ -7,38 +7,8 @@
 #define HW_STEP_CUH
 
 #include "attention.cuh"
-#include "dense.cuh"
+#include "bench.cuh"
 #include "opening.cuh"
-#include "sampling.cuh"
-
-enum : hw_u32 { HWE_WARPS = HWE_THREADS / 32 };
-
-// What a seat of the group does in this turn.
-struct hwe_turn {
-  hw_u32 ingests;
-  hw_u32 token;
-  hw_u32 position;
-  hw_u32 token_hash;
-  hw_u32 position_hash;
-  hw_u32 runs;
-  hw_u32 bad;
-};
-
-template <hw_u32 Group>
-struct hwe_bench {
-  union {
-    struct {
-      alignas(16) float x[Group][HWE_DIMS];  // outputs, then inputs
-      alignas(16) float h[Group][HWE_DIMS];
-    };
-    // Between the logits and the inputs:
-    hwe_drawing<hwe_row<32>::bins> drawing[HWE_WARPS];  // a warp a row
-    hwe_drawing<hwe_row<HWE_THREADS>::bins> wide;       // a block a row
-  };
-  hwe_turn turn[Group];
-  hw_u32 any;
-  hw_u32 more;
-};
 
 // ---- logits
 
@@ -46,15 +16,14 @@ struct hwe_bench {
 template <hw_u32 Group>
 HW_DEV void hwe_make_logits(const hwe_engine_t &engine, const float (&outputs)[Group][HWE_DIMS],
                             hw_u32 first_seat, hw_u32 tile) {
-  const hwe_place place = hwe_my_place();
-  const hw_u32 pair = tile * HWE_PAIRS + place.pair;
-  hwe_dots<Group> dots;
-  hwe_multiply<true>(outputs, place.quarter, engine.unembedding + pair, engine.pitch / 2, &dots);
+  hwe_group_dots<Group> dots;
+  hwe_multiply_group<true>(outputs, engine.unembedding + tile * HWE_PAIRS, engine.pitch / 2, &dots);
   HW_UNROLL
-  for (hw_u32 at = 0; at < hwe_dots<Group>::Vectors; ++at) {
-    const hw_u32 seat = first_seat + place.quarter * hwe_dots<Group>::Vectors + at;
+  for (hw_u32 at = 0; at < hwe_group_dots<Group>::Pairs; ++at) {
+    const hw_u32 seat = first_seat + dots.row(at);
     if (seat < engine.seat_count) {
-      ((float2 *)(engine.logits + (hw_u64)seat * engine.pitch))[pair] =
+      float *logits = engine.logits + (hw_u64)seat * engine.pitch + tile * HWE_PITCH;
+      ((float2 *)logits)[dots.pair(at)] =
           float2{dots.of[2 * at], dots.of[2 * at + 1]};
     }
   }
@@ -85,11 +54,11 @@ HW_DEV hw_u32 hwe_load_outputs(const hwe_engine_t &engine, hw_u32 first_seat,
 }
 
 // Draw the token of a seat that awaits one.
-template <hw_u32 Threads>
+template <hw_u32 Threads, hw_u32 Spread = 0>
 HW_DEV void hwe_draw(const hwe_engine_t &engine, hw_u32 seat_number,
                      hwe_drawing<hwe_row<Threads>::bins> *shared, const hw_u32 *tables) {
   hwe_seat *seat = engine.seats + seat_number;
-  hwe_row<Threads> row = {};
+  hwe_row<Threads, Spread> row = {};
   row.shared = shared;
   row.tables = tables;
   row.logits = engine.logits + (hw_u64)seat_number * engine.pitch;
@@ -143,31 +112,24 @@ HW_DEV void hwe_plan(const hwe_engine_t &engine, hw_u32 first_seat, bool first_t
 // A key, a value and the next state of every seat that ingests a token.
 template <hw_u32 Group>
 HW_DEV void hwe_ingest(const hwe_engine_t &engine, hw_u32 first_seat, hwe_bench<Group> *bench) {
-  enum : hw_u32 { Vectors = hwe_dots<Group>::Vectors };
-  const hwe_place place = hwe_my_place();
+  enum : hw_u32 { Pairs = hwe_group_dots<Group>::Pairs };
   for (hw_u32 at = threadIdx.x; at < Group * HWE_DIMS; at += HWE_THREADS) {
     const hwe_turn &turn = bench->turn[at / HWE_DIMS];
     bench->x[at / HWE_DIMS][at % HWE_DIMS] =
         turn.ingests ? hwe_input(turn.token_hash, turn.position_hash, at % HWE_DIMS) : 0.0f;
   }
   __syncthreads();
-  hwe_dots<Group> dots, state;
-  hw_u32 keys[Vectors], values[Vectors];
-  hwe_multiply<true>(bench->x, place.quarter, engine.w_k + place.pair, HWE_PAIRS, &dots);
+  hwe_group_dots<Group> key, value, state, dots;
+  hwe_multiply_inputs(engine, bench, &key, &value, &state, &dots);
+  hw_u32 keys[Pairs], values[Pairs];
   HW_UNROLL
-  for (hw_u32 at = 0; at < Vectors; ++at) {
-    keys[at] = hw_to_half(dots.of[2 * at]) | (hw_u32)hw_to_half(dots.of[2 * at + 1]) << 16;
+  for (hw_u32 at = 0; at < Pairs; ++at) {
+    keys[at] = hwe_two_halves(key.of[2 * at], key.of[2 * at + 1]);
+    values[at] = hwe_two_halves(value.of[2 * at], value.of[2 * at + 1]);
   }
-  hwe_multiply<true>(bench->x, place.quarter, engine.w_v + place.pair, HWE_PAIRS, &dots);
   HW_UNROLL
-  for (hw_u32 at = 0; at < Vectors; ++at) {
-    values[at] = hw_to_half(dots.of[2 * at]) | (hw_u32)hw_to_half(dots.of[2 * at + 1]) << 16;
-  }
-  hwe_multiply<true>(bench->x, place.quarter, engine.w_in + place.pair, HWE_PAIRS, &state);
-  hwe_multiply<false>(bench->h, place.quarter, engine.w_res + place.pair, HWE_PAIRS, &dots);
-  HW_UNROLL
-  for (hw_u32 at = 0; at < 2 * Vectors; ++at) {
-    const hw_u32 row = place.quarter * Vectors + at / 2, dim = 2 * place.pair + at % 2;
+  for (hw_u32 at = 0; at < 2 * Pairs; ++at) {
+    const hw_u32 row = dots.row(at / 2), dim = 2 * dots.pair(at / 2) + at % 2;
     const float a = __fadd_rn(engine.bias[dim], state.of[at]);
     float next = __fmul_rn(0.5f, bench->h[row][dim]);
     next = __fadd_rn(next, __fmul_rn(0.125f, dots.of[at]));
@@ -179,8 +141,8 @@ HW_DEV void hwe_ingest(const hwe_engine_t &engine, hw_u32 first_seat, hwe_bench<
   }
   __syncthreads();
   HW_UNROLL
-  for (hw_u32 at = 0; at < Vectors; ++at) {
-    const hw_u32 row = place.quarter * Vectors + at;
+  for (hw_u32 at = 0; at < Pairs; ++at) {
+    const hw_u32 row = dots.row(at), pair = dots.pair(at);
     const hwe_turn turn = bench->turn[row];
     if (!turn.ingests || turn.bad) {
       continue;
@@ -189,13 +151,13 @@ HW_DEV void hwe_ingest(const hwe_engine_t &engine, hw_u32 first_seat, hwe_bench<
     const hw_u32 *map = (const hw_u32 *)(engine.arena + rollout.blocks);
     hw_u32 *block = (hw_u32 *)(engine.arena +
                                (hw_u64)map[turn.position / HWE_BLOCK_TOKENS] * HWE_BLOCK_BYTES);
-    const hw_u32 word = turn.position % HWE_BLOCK_TOKENS * HWE_PAIRS + place.pair;
+    const hw_u32 word = turn.position % HWE_BLOCK_TOKENS * HWE_PAIRS + pair;
     block[word] = keys[at];
     block[HWE_BLOCK_BYTES / 8 + word] = values[at];
-    ((float2 *)(engine.arena + rollout.state))[place.pair] =
+    ((float2 *)(engine.arena + rollout.state))[pair] =
         float2{state.of[2 * at], state.of[2 * at + 1]};
-    bench->h[row][2 * place.pair] = state.of[2 * at];
-    bench->h[row][2 * place.pair + 1] = state.of[2 * at + 1];
+    bench->h[row][2 * pair] = state.of[2 * at];
+    bench->h[row][2 * pair + 1] = state.of[2 * at + 1];
   }
   __syncthreads();
   if (threadIdx.x < Group) {
@@ -223,8 +185,7 @@ HW_DEV void hwe_ingest(const hwe_engine_t &engine, hw_u32 first_seat, hwe_bench<
 template <hw_u32 Group>
 HW_DEV void hwe_prepare(const hwe_engine_t &engine, hw_u32 first_seat, hw_u32 next_step,
                         hwe_bench<Group> *bench) {
-  enum : hw_u32 { Vectors = hwe_dots<Group>::Vectors };
-  const hwe_place place = hwe_my_place();
+  enum : hw_u32 { Pairs = hwe_group_dots<Group>::Pairs };
   __syncthreads();  // all have read it
   if (threadIdx.x == 0) {
     bench->any = 0;
@@ -247,14 +208,14 @@ HW_DEV void hwe_prepare(const hwe_engine_t &engine, hw_u32 first_seat, hw_u32 ne
   }
   __syncthreads();
   if (bench->any) {
-    hwe_dots<Group> dots;
-    hwe_multiply<false>(bench->h, place.quarter, engine.w_q + place.pair, HWE_PAIRS, &dots);
+    hwe_group_dots<Group> dots;
+    hwe_multiply_group<false>(bench->h, engine.w_q, HWE_PAIRS, &dots);
     HW_UNROLL
-    for (hw_u32 at = 0; at < Vectors; ++at) {
-      const hw_u32 row = place.quarter * Vectors + at, number = first_seat + row;
+    for (hw_u32 at = 0; at < Pairs; ++at) {
+      const hw_u32 row = dots.row(at), number = first_seat + row;
       if (bench->turn[row].ingests) {
         const hw_u16 low = hw_to_half(dots.of[2 * at]), high = hw_to_half(dots.of[2 * at + 1]);
-        ((hw_u32 *)engine.queries)[(hw_u64)number * HWE_PAIRS + place.pair] =
+        ((hw_u32 *)engine.queries)[(hw_u64)number * HWE_PAIRS + dots.pair(at)] =
             low | (hw_u32)high << 16;
         hwe_refuse(engine, number, HWE_STATUS_BAD_QUERY,
                    hwe_is_bad(dots.of[2 * at]) || hwe_is_bad(dots.of[2 * at + 1]) ||
@@ -303,9 +264,12 @@ struct hwe_room {
   hw_u32 tables[2 * HWE_TABLE_ENTRIES];
 };
 
-HW_DEV void hwe_copy_tables(const hwe_engine_t &engine, hw_u32 *tables) {
-  for (hw_u32 at = threadIdx.x; at < 2 * HWE_TABLE_ENTRIES; at += blockDim.x) {
-    tables[at] = engine.tables[at];
+template <hw_u32 Spread>
+HW_DEV void hwe_copy_tables(const hwe_engine_t &engine,
+                            hw_u32 (&tables)[2 * HWE_TABLE_ENTRIES << Spread]) {
+  HW_ONE_BY_ONE
+  for (hw_u32 at = threadIdx.x; at < 2 * HWE_TABLE_ENTRIES << Spread; at += blockDim.x) {
+    tables[at] = engine.tables[at >> Spread];
   }
 }
 

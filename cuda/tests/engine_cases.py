@@ -135,6 +135,7 @@ def vocabularies(machine: Machine) -> None:
     agree(machine, [[0]], 8, MIXED[1:2], [6], vocabulary=1)
     agree(machine, [[4, 2]], 32, hot, [20], vocabulary=5)
     agree(machine, [[1], [4999]], 8, [hot[0], MIXED[3]], [5], vocabulary=5000)
+    agree(machine, [[1], [16999]], 3, [hot[0], MIXED[3]], [3], vocabulary=17000)
 
     def flat(batch: Batch) -> None:
         grown(40)(batch)

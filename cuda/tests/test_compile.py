@@ -11,7 +11,14 @@ ARCHITECTURES = ("sm_80", "sm_90", "sm_100")
 
 KERNELS = {
     PROGRAM: ("hw_latency", "hw_throughput"),
-    ENGINE_PROGRAM: ("hwe_attention", "hwe_logits", "hwe_draws", "hwe_tail_4", "hwe_tail_16"),
+    ENGINE_PROGRAM: (
+        "hwe_attention",
+        "hwe_logits",
+        "hwe_draws",
+        "hwe_long_draws",
+        "hwe_tail_4",
+        "hwe_tail_16",
+    ),
     RESIDENT_PROGRAM: ("hw_resident_4", "hw_resident_8", "hw_resident_16"),
 }
 

@@ -151,8 +151,93 @@ def _verilated(data: Mapping[str, Any]) -> Figure:
     return figure
 
 
+def _engine_tokens(data: Mapping[str, Any]) -> Figure:
+    """Tokens per second of 4096 rollouts by their length, beside what reading alone would allow."""
+    rows = [row for row in data["rows"] if re.match(r"step 4096 x \d+, 1024 ", row["what"])]
+    rows = [row for row in rows if "temperature" not in row]
+    lengths = [int(row["what"].split()[3].rstrip(",")) for row in rows]
+    figure, axes = _figure(3.6)
+    for colour, name, times in (
+        (FIRST, "a whole step", [row["graph_us"] for row in rows]),
+        (SECOND, "its attention alone", [row["attention_us"] for row in rows]),
+        (THIRD, "reading its keys and values", [row["sweep_us"] for row in rows]),
+    ):
+        axes.plot(lengths, [4096 / time for time in times], "o-", color=colour, label=name)
+    axes.set(
+        xscale="log", yscale="log", xlabel="tokens of each of 4096 rollouts",
+        ylabel="million tokens a second",
+    )  # fmt: skip
+    axes.set_xticks(lengths, [str(length) for length in lengths])
+    axes.minorticks_off()
+    axes.grid(axis="both")
+    axes.legend()
+    return figure
+
+
+def _engine_staging(data: Mapping[str, Any]) -> Figure:
+    """Speed with keys and values staged in shared memory, as a share of that of plain loads."""
+    predicted = {1: 0.75, 2: 0.95, 3: 1.0, 4: 0.85, 5: 0.87, 6: 0.9}
+    figure, axes = _figure(3.6)
+    shown = ("4096 x 512", "64 x 32768", "256 x 512")
+    for colour, shape in zip(SERIES, shown, strict=True):
+        row = next(row for row in data["rows"] if row["shape"] == shape)
+        shares = {int(depth): share for depth, share in row["of_plain"].items()}
+        axes.plot(list(shares), list(shares.values()), "o-", color=colour, label=shape)
+    axes.plot(
+        list(predicted), list(predicted.values()), "o:", color=TEXT, label="predicted, 4096 x 512"
+    )
+    axes.axhline(1.0, color=TEXT, linewidth=1)
+    axes.set(xlabel="planes of 8 KiB staged ahead, a warp", ylabel="of the plain loads' speed")
+    axes.grid(axis="y")
+    axes.legend(title="rollouts x tokens")
+    return figure
+
+
+def _load_rows(data: Mapping[str, Any]) -> dict[tuple[str, str], Mapping[str, Any]]:
+    return {(row["way"], row["host"]): row for row in data["rows"]}
+
+
+def _engine_latency(data: Mapping[str, Any]) -> Figure:
+    """How long a rollout takes, as a histogram: resident and replayed, host idle and busy."""
+    rows = _load_rows(data)
+    figure, axes = _figure(3.2)
+    for colour, way in zip(SERIES, ("resident", "graph"), strict=False):
+        for host, line in (("idle", "-"), ("busy", "--")):
+            found = rows[way, host]["histogram"]
+            shares = [100 * count / rows[way, host]["rollouts"] for count in found["rollouts"]]
+            axes.stairs(
+                shares, found["ms"], color=colour, linestyle=line, label=f"{way}, host {host}"
+            )
+    axes.set(xlabel="ms from handing over to its end seen", ylabel="% of the rollouts")
+    axes.grid(axis="y")
+    axes.legend()
+    return figure
+
+
+def _engine_host_load(data: Mapping[str, Any]) -> Figure:
+    """Tokens per second while each of the host's processors is idle or busy."""
+    rows = _load_rows(data)
+    ways = ("resident", "graph")
+    figure, axes = _figure(2.2)
+    for turn, host in enumerate(("idle", "busy")):
+        values = [rows[way, host]["million_tokens_per_s"] for way in ways]
+        places = [place + 0.36 * (turn - 0.5) for place in range(len(ways))]
+        bars = axes.barh(places, values, 0.34, color=SERIES[turn], label=f"host {host}")
+        axes.bar_label(bars, [f"{value:.2f}" for value in values], padding=4)
+    axes.set_yticks(range(len(ways)), ways)
+    axes.invert_yaxis()
+    axes.set(xlabel="million tokens a second", xlim=(0, 10))
+    axes.grid(axis="x")
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside upper right", ncols=2)
+    return figure
+
+
 _CHARTS: Mapping[str, Callable[[Mapping[str, Any]], Figure]] = {
     "chart-rings-in-memory": _rings_in_memory,
     "chart-host-latency": _host_latency,
     "chart-verilated": _verilated,
+    "chart-engine-tokens": _engine_tokens,
+    "chart-engine-staging": _engine_staging,
+    "chart-engine-latency": _engine_latency,
+    "chart-engine-host-load": _engine_host_load,
 }

@@ -16,6 +16,10 @@ CHARTS = {
     "chart-rings-in-memory": "docs/results/shell-throughput.json",
     "chart-host-latency": "docs/results/host.json",
     "chart-verilated": "docs/results/verilated.json",
+    "chart-engine-tokens": "docs/results/engine-cuda.json",
+    "chart-engine-staging": "docs/results/engine-staging.json",
+    "chart-engine-latency": "docs/results/engine-host-load.json",
+    "chart-engine-host-load": "docs/results/engine-host-load.json",
 }
 """The charts, each with the results that it shows."""
 DRAWN_BY_CHARTS = "docs/tools/charts.py"
