@@ -162,8 +162,8 @@ module comp_writer_props
   logic [31:0] place;
   logic [DESC_BITS-1:0] line_watched;
 
-  assign wait_read = u_dut.u_burst_fifo.read_q;
-  assign wait_write = u_dut.u_burst_fifo.write_q;
+  assign wait_read = u_dut.u_burst_gather.u_burst_fifo.read_q;
+  assign wait_write = u_dut.u_burst_gather.u_burst_fifo.write_q;
   assign waits = SumBits'(3'(wait_write - wait_read));
   assign line_read = u_dut.u_line_fifo.read_q;
   assign line_write = u_dut.u_line_fifo.write_q;
@@ -171,7 +171,7 @@ module comp_writer_props
   assign info_read = u_dut.u_info_fifo.read_q;
   assign info_write = u_dut.u_info_fifo.write_q;
   assign infos = SumBits'((PlaceBits + 1)'(info_write - info_read));
-  assign open_lines = SumBits'(u_dut.open_lines_q);
+  assign open_lines = SumBits'(u_dut.u_burst_gather.open_lines_q);
   assign info_watched = u_dut.u_info_fifo.mem[PlaceBits'(32'(info_read)+watch_i-u_rules.head_q)];
   assign line_watched = u_dut.u_line_fifo.mem[PlaceBits'(32'(line_read)+watch_i-u_rules.handed_q)];
 
@@ -194,8 +194,8 @@ module comp_writer_props
       end
     end
     watched_address = watched_address && (!(watch_i - place < 32'(open_lines)) ||
-        u_dut.open_line + 58'(lines_to_watched(place)) == u_rules.watch_line_q &&
-        u_dut.open_reward_q == u_rules.watch_reward_q);
+        u_dut.u_burst_gather.open_line + 58'(lines_to_watched(place)) == u_rules.watch_line_q &&
+        u_dut.u_burst_gather.open_reward_q == u_rules.watch_reward_q);
     rewards = '0;
     rewards_before = '0;
     dones_before = '0;
@@ -211,7 +211,7 @@ module comp_writer_props
   end
 
   function automatic logic [64:0] waiting_burst(input int i);
-    waiting_burst = u_dut.u_burst_fifo.mem[2'(32'(wait_read)+32'(i))];
+    waiting_burst = u_dut.u_burst_gather.u_burst_fifo.mem[2'(32'(wait_read)+32'(i))];
   endfunction
 
   // From the line at position first on; 32 bits wide by itself, whatever width it is cast to.
@@ -221,19 +221,6 @@ module comp_writer_props
 
   function automatic logic for_reward(input int i);
     for_reward = u_dut.u_info_fifo.mem[PlaceBits'(32'(info_read)+32'(i))][33];
-  endfunction
-
-  // The bits of an index that choose one of 2^log2 slots, 2^16 at most.
-  function automatic logic [15:0] mask_of(input logic [7:0] log2);
-    mask_of = log2 >= 8'd16 ? 16'hFFFF : 16'((32'd1 << log2) - 32'd1);
-  endfunction
-
-  // The slot of an index is the last of its ring or of its page.
-  function automatic logic ends_run(input logic [31:0] index, input logic [63:6] base,
-                                    input logic [7:0] log2);
-    logic [15:0] slot;
-    slot = index[15:0] & mask_of(log2);
-    ends_run = slot == mask_of(log2) || 6'(base[11:6] + slot[5:0]) == 6'd63;
   endfunction
 
   // A burst has from 1 to MaxBurst lines, all in one page of 64.
@@ -248,18 +235,53 @@ module comp_writer_props
   logic past2_started_q = 1'b0;
   logic [31:0] past_watch_q;
   logic [63:6] past_done_line_q, past_reward_line_q, past_cmd_line_q;
-  logic [16:0] past_done_limit_q, past_reward_limit_q;
 
   always_ff @(posedge clk_i) begin
     past2_started_q     <= started_q;
     past_done_line_q    <= done_line_i;
     past_reward_line_q  <= reward_line_i;
     past_cmd_line_q     <= cmd_line_i;
-    past_done_limit_q   <= u_dut.done_limit_q;
-    past_reward_limit_q <= u_dut.reward_limit_q;
     started_q    <= 1'b1;
     past_watch_q <= watch_i;
   end
+
+  comp_writer_room u_done_room (
+      .clk_i       (clk_i),
+      .rst_ni      (rst_ni),
+      .started_i   (past2_started_q),
+      .settled_i   (u_dut.settled_q),
+      .steady_i    (u_rings.steady),
+      .past_log2_i (u_rings.past_config_q[15:8]),
+      .past2_log2_i(u_rings.past2_config_q[15:8]),
+      .past_head_i (u_rings.past_done_head_q),
+      .past2_head_i(u_rings.past2_done_head_q),
+      .log2_i      (done_log2_i),
+      .base_i      (done_line_i[11:6]),
+      .index_i     (done_index[16:0]),
+      .mask_i      (u_dut.u_done_room.mask_q),
+      .limit_i     (u_dut.u_done_room.limit_q),
+      .full_i      (u_dut.u_done_room.full_q),
+      .last_i      (u_dut.u_done_room.last_q)
+  );
+
+  comp_writer_room u_reward_room (
+      .clk_i       (clk_i),
+      .rst_ni      (rst_ni),
+      .started_i   (past2_started_q),
+      .settled_i   (u_dut.settled_q),
+      .steady_i    (u_rings.steady),
+      .past_log2_i (u_rings.past_config_q[7:0]),
+      .past2_log2_i(u_rings.past2_config_q[7:0]),
+      .past_head_i (u_rings.past_reward_head_q),
+      .past2_head_i(u_rings.past2_reward_head_q),
+      .log2_i      (reward_log2_i),
+      .base_i      (reward_line_i[11:6]),
+      .index_i     (reward_index[16:0]),
+      .mask_i      (u_dut.u_reward_room.mask_q),
+      .limit_i     (u_dut.u_reward_room.limit_q),
+      .full_i      (u_dut.u_reward_room.full_q),
+      .last_i      (u_dut.u_reward_room.last_q)
+  );
 
   comp_writer_rings u_rings (
       .clk_i         (clk_i),
@@ -386,46 +408,28 @@ module comp_writer_props
   // while lines are to be written alone, every burst has one line
   `HW_ASSERT_IF(AloneAgrees_A, 1'b1, u_dut.single_left_q == u_rules.alone_q &&
                 (u_rules.alone_q == 7'd0 || u_rules.lines_failed_q || (single && waits_single &&
-                 (open_lines == '0 || (open_lines == SumBits'(1) && u_dut.open_full_q)))))
+                 (open_lines == '0 || (open_lines == SumBits'(1) && u_dut.u_burst_gather.open_full_q)))))
   // waiting bursts are legal
   `HW_ASSERT_IF(WaitingLegal_A, 1'b1, waits_legal)
   // the open burst is legal; it is full where its page ends
-  `HW_ASSERT_IF(OpenLegal_A, u_dut.open_lines_q != 7'd0,
-                32'(u_dut.open_lines_q) <= 32'(MaxBurst) &&
-                (u_dut.open_full_q || 32'(u_dut.open_lines_q) < 32'(MaxBurst)) &&
-                (abort_i || (burst_legal({u_dut.open_line, u_dut.open_lines_q}) &&
-                 (u_dut.open_full_q ||
-                  32'(u_dut.open_line[11:6]) + 32'(u_dut.open_lines_q) < 32'd64))))
+  `HW_ASSERT_IF(OpenLegal_A, u_dut.u_burst_gather.open_lines_q != 7'd0,
+                32'(u_dut.u_burst_gather.open_lines_q) <= 32'(MaxBurst) &&
+                (u_dut.u_burst_gather.open_full_q || 32'(u_dut.u_burst_gather.open_lines_q) < 32'(MaxBurst)) &&
+                (abort_i || (burst_legal({u_dut.u_burst_gather.open_line, u_dut.u_burst_gather.open_lines_q}) &&
+                 (u_dut.u_burst_gather.open_full_q ||
+                  32'(u_dut.u_burst_gather.open_line[11:6]) + 32'(u_dut.u_burst_gather.open_lines_q) < 32'd64))))
   // [RING-001] behind an open burst in memory is the ring's next slot
-  `HW_ASSERT_IF(Contiguous_A, u_dut.open_lines_q != 7'd0 && !u_dut.open_full_q && !abort_i,
-                next_line(u_dut.open_reward_q) == u_dut.open_line + 58'(u_dut.open_lines_q))
-  // what is derived from sizes, bases and heads is that of the cycle before
+  `HW_ASSERT_IF(Contiguous_A, u_dut.u_burst_gather.open_lines_q != 7'd0 && !u_dut.u_burst_gather.open_full_q && !abort_i,
+                next_line(u_dut.u_burst_gather.open_reward_q) == u_dut.u_burst_gather.open_line + 58'(u_dut.u_burst_gather.open_lines_q))
+  // what is derived from bases is that of the cycle before
   `HW_ASSERT_IF(DerivedAgrees_A, past2_started_q,
-                u_dut.done_mask_q == mask_of(u_rings.past_config_q[15:8]) &&
-                u_dut.reward_mask_q == mask_of(u_rings.past_config_q[7:0]) &&
-                u_dut.done_carried_q == past_done_line_q[63:22] + 42'd1 &&
-                u_dut.reward_carried_q == past_reward_line_q[63:22] + 42'd1 &&
+                u_dut.u_burst_gather.done_carried_q == past_done_line_q[63:22] + 42'd1 &&
+                u_dut.u_burst_gather.reward_carried_q == past_reward_line_q[63:22] + 42'd1 &&
                 u_dut.u_index_publisher.done_word_line_q == past_done_line_q - 58'd1 &&
                 u_dut.u_index_publisher.reward_word_line_q == past_reward_line_q - 58'd1 &&
                 u_dut.u_index_publisher.cmd_word_line_q == past_cmd_line_q - 58'd2 &&
-                u_dut.done_limit_q == 17'(u_rings.past_done_head_q +
-                                          (32'd1 << u_rings.past_config_q[15:8])) &&
-                u_dut.reward_limit_q == 17'(u_rings.past_reward_head_q +
-                                            (32'd1 << u_rings.past_config_q[7:0])) &&
                 u_dut.limits_q == u_rings.past_rst_q &&
                 (!u_dut.settled_q || (u_rings.past2_rst_q && !u_rings.past_stopped_q)))
-  // [RING-005] whether a ring is full is judged by the limit of the cycle before
-  `HW_ASSERT_IF(FullAgrees_A, u_dut.settled_q,
-                u_dut.done_full_q == (done_index[16:0] == past_done_limit_q) &&
-                u_dut.reward_full_q == (reward_index[16:0] == past_reward_limit_q) &&
-                past_done_limit_q == 17'(u_rings.past2_done_head_q +
-                                         (32'd1 << u_rings.past2_config_q[15:8])) &&
-                past_reward_limit_q == 17'(u_rings.past2_reward_head_q +
-                                           (32'd1 << u_rings.past2_config_q[7:0])))
-  // [RING-001] a run of lines ends with the ring and with the page
-  `HW_ASSERT_IF(LastAgrees_A, u_dut.settled_q && u_rings.steady,
-                u_dut.done_last_q == ends_run(done_index, done_line_i, done_log2_i) &&
-                u_dut.reward_last_q == ends_run(reward_index, reward_line_i, reward_log2_i))
   // a drained writer is at rest in the next cycle if no completion was valid
   `HW_ASSERT_IF(RestAfterDrained_A, u_rings.past_rests, count == 8'd0 &&
                 u_dut.written_q == '0 && publisher_idle && (failed || infos == '0))

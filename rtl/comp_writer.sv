@@ -3,14 +3,13 @@
 // Writes completions to the done ring and the reward ring in memory, and posts each one after the
 // good response to its write.
 //
-// Rules: RING-001, RING-002, RING-003, RING-005 and RING-008 (a completion without room in its ring
-// waits, and all later ones with it), RING-009, CNT-001 (post_o), RING-013 with index_publisher,
+// Rules: RING-002, RING-003, RING-005 and RING-008 (a completion without room in its ring waits,
+// and all later ones with it), RING-009, CNT-001 (post_o), RING-013 with index_publisher,
 // LIFE-004 (what was started is finished, nothing is started with abort_i), LIFE-005 for writes.
 //
-// Consecutive completions of a ring are gathered into bursts of up to MaxBurst whole lines, which
-// cross neither a 4 KiB boundary nor the end of the ring; a burst is closed as soon as no
-// completion arrives and no other burst waits for the bus. axi_write_engine writes the bursts in
-// order; a good response lets the lines of its burst be posted, one a cycle.
+// ring_room has the next index of each ring and whether there is room for it; burst_gather makes
+// bursts of up to MaxBurst lines; axi_write_engine writes them in order; a good response lets the
+// lines of its burst be posted, one a cycle.
 //
 // An error response stops everything (failed_o): bursts in flight are finished, lines that are not
 // known to be written are not posted, and the rest is dropped, to be fetched and executed again. If
@@ -100,7 +99,6 @@ module comp_writer
 );
 
   localparam int CountBits = $clog2(Depth + 1);
-  localparam int BurstDepth = 4;
 
   logic failed_q, fatal_q, publish_failed, publisher_settled, stop;
   // Lines of a failed burst that are still to be posted one by one.
@@ -110,160 +108,85 @@ module comp_writer
 
   // ---------------------------------------------------------------- accepting completions
 
-  // A ring has at most 2^16 slots: so many bits of an index choose one, and one more tells a full
-  // ring from an empty one.
-  localparam int SlotBits = 16;
+  localparam int SlotBits = 32'(RING_LOG2_MAX);
 
-  logic [31:0] done_index_q, reward_index_q;
-  // For each ring: which bits of an index choose the slot; the index at which it is full, by what
-  // the host had read in the cycle before.
-  logic [SlotBits-1:0] done_mask_q, reward_mask_q;
-  logic [SlotBits:0] done_limit_q, reward_limit_q;
-  // The ring is full for its next index; in force with settled_q.
-  logic done_full_q, reward_full_q;
-  logic room, accept, info_ready, burst_ready, last_of_run;
+  // Of the next index of each ring, in force with settled_q.
+  logic [31:0] done_index, reward_index;
+  logic [SlotBits-1:0] done_mask, reward_mask;
+  logic done_full, reward_full, done_last, reward_last;
+  logic limits_q, settled_q, room, accept, info_ready, burst_ready, last_of_run;
 
-  // An index never passes its limit, so that no comparison by size is needed: for this index in bit
-  // 0, for the next one in bit 1.
-  function automatic logic [1:0] is_full(input logic [SlotBits:0] index,
-                                         input logic [SlotBits:0] limit);
-    logic [SlotBits:0] left;
-    left = limit - index;
-    is_full = {left == 17'd1, left == 17'd0};
-  endfunction
+  ring_room u_done_room (
+      .clk_i        (clk_i),
+      .rst_ni       (rst_ni),
+      .first_index_i(first_index_i),
+      .restart_i    (stopped_i),
+      .tail_i       (done_tail_o),
+      .log2_i       (done_log2_i),
+      .head_i       (done_head_i[SlotBits:0]),
+      .base_i       (done_line_i[11:6]),
+      .take_i       (accept && !to_reward_i),
+      .index_o      (done_index),
+      .mask_o       (done_mask),
+      .full_o       (done_full),
+      .last_o       (done_last)
+  );
 
-  logic [1:0] done_fulls, reward_fulls;
-  assign done_fulls   = is_full(done_index_q[SlotBits:0], done_limit_q);
-  assign reward_fulls = is_full(reward_index_q[SlotBits:0], reward_limit_q);
-  assign room         = !(to_reward_i ? reward_full_q : done_full_q);
-
-  // The slot behind that of an index is not the next line of memory, or is in another page: for
-  // this index in bit 0, for the next one in bit 1.
-  function automatic logic [1:0] ends_run(input logic [SlotBits-1:0] index,
-                                          input logic [SlotBits-1:0] mask,
-                                          input logic [11:6] base);
-    logic [SlotBits-1:0] to_ring_end;
-    logic [11:6] page_line;
-    to_ring_end = ~index & mask;
-    page_line = base + (index[5:0] & mask[5:0]);
-    ends_run[0] = to_ring_end == '0 || page_line == 6'd63;
-    ends_run[1] = to_ring_end == 16'd1 ||
-        (to_ring_end == '0 ? base == 6'd63 : page_line == 6'd62);
-  endfunction
-
-  // Those of the next index of each ring, in force with settled_q.
-  logic [1:0] done_ends, reward_ends;
-  logic done_last_q, reward_last_q, limits_q, settled_q;
-
-  assign done_ends   = ends_run(done_index_q[SlotBits-1:0], done_mask_q, done_line_i[11:6]);
-  assign reward_ends = ends_run(reward_index_q[SlotBits-1:0], reward_mask_q, reward_line_i[11:6]);
-  assign last_of_run = to_reward_i ? reward_last_q : done_last_q;
+  ring_room u_reward_room (
+      .clk_i        (clk_i),
+      .rst_ni       (rst_ni),
+      .first_index_i(first_index_i),
+      .restart_i    (stopped_i),
+      .tail_i       (reward_tail_o),
+      .log2_i       (reward_log2_i),
+      .head_i       (reward_head_i[SlotBits:0]),
+      .base_i       (reward_line_i[11:6]),
+      .take_i       (accept && to_reward_i),
+      .index_o      (reward_index),
+      .mask_o       (reward_mask),
+      .full_o       (reward_full),
+      .last_o       (reward_last)
+  );
 
   always_ff @(posedge clk_i) begin
-    done_full_q   <= done_fulls[accept&&!to_reward_i];
-    reward_full_q <= reward_fulls[accept&&to_reward_i];
-    done_last_q   <= accept && !to_reward_i ? done_ends[1] : done_ends[0];
-    reward_last_q <= accept && to_reward_i ? reward_ends[1] : reward_ends[0];
-    settled_q     <= rst_ni && limits_q && !stopped_i;
+    limits_q  <= rst_ni;
+    settled_q <= rst_ni && limits_q && !stopped_i;
   end
 
-  always_ff @(posedge clk_i) begin
-    for (int i = 0; i < SlotBits; i++) begin
-      done_mask_q[i]   <= 32'(done_log2_i) > i;
-      reward_mask_q[i] <= 32'(reward_log2_i) > i;
-    end
-  end
-
-  always_ff @(posedge clk_i) begin
-    limits_q       <= rst_ni;
-    done_limit_q   <= done_head_i[SlotBits:0] + (17'd1 << done_log2_i);
-    reward_limit_q <= reward_head_i[SlotBits:0] + (17'd1 << reward_log2_i);
-  end
-
-  assign ready_o = room && settled_q && info_ready && burst_ready && !stop && !stopped_i;
-  assign accept  = valid_i && ready_o;
-  assign stall_o = valid_i && !room && settled_q && !stop && !stopped_i;
-
-  always_ff @(posedge clk_i) begin
-    if (!rst_ni) begin
-      done_index_q   <= first_index_i;
-      reward_index_q <= first_index_i;
-    end else if (stopped_i) begin
-      done_index_q   <= done_tail_o;
-      reward_index_q <= reward_tail_o;
-    end else if (accept) begin
-      if (to_reward_i) begin
-        reward_index_q <= reward_index_q + 32'd1;
-      end else begin
-        done_index_q <= done_index_q + 32'd1;
-      end
-    end
-  end
+  assign room        = !(to_reward_i ? reward_full : done_full);
+  assign last_of_run = to_reward_i ? reward_last : done_last;
+  assign ready_o     = room && settled_q && info_ready && burst_ready && !stop && !stopped_i;
+  assign accept      = valid_i && ready_o;
+  assign stall_o     = valid_i && !room && settled_q && !stop && !stopped_i;
 
   // ---------------------------------------------------------------- gathering bursts
 
-  // The first slot of the open burst, of which the line is computed when it closes; the upper part
-  // of the address where the lower part carries.
-  logic [SlotBits-1:0] open_index_q;
-  logic [63:6+SlotBits] done_carried_q, reward_carried_q;
-  logic [63:6] open_base, open_line, burst_line;
-  logic [6+SlotBits:6] open_low;
-  logic [6:0] open_lines_q, burst_limit, lines_with_this, burst_lines;
-  logic open_reward_q, open_full_q, append, close, burst_valid, burst_sent;
+  logic [63:6] burst_line;
+  logic [6:0] burst_limit, burst_lines;
+  logic burst_valid, burst_sent;
 
-  assign burst_limit     = single_left_q != 7'd0 ? 7'd1 : 7'(MaxBurst);
-  assign append          = accept && open_lines_q != 7'd0 && !open_full_q &&
-      open_reward_q == to_reward_i;
-  assign lines_with_this = append ? open_lines_q + 7'd1 : 7'd1;
-  assign close           = open_lines_q != 7'd0 && burst_ready && !stop &&
-      (accept ? !append : open_full_q || !burst_valid);
+  assign burst_limit = single_left_q != 7'd0 ? 7'd1 : 7'(MaxBurst);
 
-  always_ff @(posedge clk_i) begin
-    if (!rst_ni || stopped_i) begin
-      open_lines_q <= 7'd0;
-      open_full_q  <= 1'b0;
-    end else if (accept) begin
-      open_lines_q <= lines_with_this;
-      open_full_q  <= last_of_run || lines_with_this >= burst_limit;
-    end else if (close) begin
-      open_lines_q <= 7'd0;
-    end
-  end
-
-  always_ff @(posedge clk_i) begin
-    if (accept && !append) begin
-      open_index_q  <= to_reward_i ? reward_index_q[SlotBits-1:0] : done_index_q[SlotBits-1:0];
-      open_reward_q <= to_reward_i;
-    end
-  end
-
-  always_ff @(posedge clk_i) begin
-    done_carried_q   <= done_line_i[63:6+SlotBits] + 1'b1;
-    reward_carried_q <= reward_line_i[63:6+SlotBits] + 1'b1;
-  end
-
-  assign open_base = open_reward_q ? reward_line_i : done_line_i;
-  assign open_low  = {1'b0, open_base[5+SlotBits:6]} +
-      {1'b0, open_index_q & (open_reward_q ? reward_mask_q : done_mask_q)};
-  assign open_line = {
-    !open_low[6+SlotBits] ? open_base[63:6+SlotBits] :
-        (open_reward_q ? reward_carried_q : done_carried_q),
-    open_low[5+SlotBits:6]
-  };
-
-  // Closed bursts that wait for the bus.
-  sync_fifo #(
-      .Width(58 + 7),
-      .Depth(BurstDepth)
-  ) u_burst_fifo (
-      .clk_i  (clk_i),
-      .rst_ni (rst_ni && !stopped_i),
-      .push_i (close),
-      .ready_o(burst_ready),
-      .data_i ({open_line, open_lines_q}),
-      .pop_i  (burst_sent),
-      .valid_o(burst_valid),
-      .data_o ({burst_line, burst_lines})
+  burst_gather u_burst_gather (
+      .clk_i         (clk_i),
+      .rst_ni        (rst_ni),
+      .restart_i     (stopped_i),
+      .stop_i        (stop),
+      .done_line_i   (done_line_i),
+      .reward_line_i (reward_line_i),
+      .done_index_i  (done_index[SlotBits-1:0]),
+      .reward_index_i(reward_index[SlotBits-1:0]),
+      .done_mask_i   (done_mask),
+      .reward_mask_i (reward_mask),
+      .accept_i      (accept),
+      .to_reward_i   (to_reward_i),
+      .last_i        (last_of_run),
+      .limit_i       (burst_limit),
+      .ready_o       (burst_ready),
+      .valid_o       (burst_valid),
+      .sent_i        (burst_sent),
+      .line_o        (burst_line),
+      .lines_o       (burst_lines)
   );
 
   // ---------------------------------------------------------------- writing
@@ -419,8 +342,8 @@ module comp_writer
   assign cmd_head_o     = cmd_head_q;
   assign done_tail_o    = done_tail_q;
   assign reward_tail_o  = reward_tail_q;
-  assign done_index_o   = done_index_q;
-  assign reward_index_o = reward_index_q;
+  assign done_index_o   = done_index;
+  assign reward_index_o = reward_index;
 
   // ---------------------------------------------------------------- indices in memory
 
@@ -455,8 +378,8 @@ module comp_writer
   `HW_ASSERT_INIT(BurstLegal_A, MaxBurst >= 1 && MaxBurst <= 64 && MaxBurst <= Depth,
                   "MaxBurst must be 1 to 64 lines, and at most Depth")
   `HW_ASSERT(RingLegal_A,
-             abort_i || (done_index_q - done_head_i <= 32'd1 << RING_LOG2_MAX &&
-                         reward_index_q - reward_head_i <= 32'd1 << RING_LOG2_MAX),
+             abort_i || (done_index - done_head_i <= 32'd1 << RING_LOG2_MAX &&
+                         reward_index - reward_head_i <= 32'd1 << RING_LOG2_MAX),
              "no completion is written where the host has not made room (RING-005)")
   `HW_ASSERT(TailsAgree_A,
              cmd_head_q - reward_tail_q == done_tail_q - first_index_i,

@@ -2,9 +2,9 @@
 """A short run over kernels compiled for the CPU: exit code 0 if all agrees with the golden model.
 
 probe.py KERNELS SHAPE, where SHAPE is latency, throughput, resident, engine (the engine's kernels),
-trace (latency and throughput with one), or mailbox: its check under ThreadSanitizer. Exit code 3:
-the kernels do not compile. A run that does not end is ended by an alarm. ``descring dev
-mutants-cuda`` is over it.
+trace (latency and throughput with one), scaled: the arithmetic of masses alone, or mailbox: its
+check under ThreadSanitizer. Exit code 3: the kernels do not compile. A run that does not end is
+ended by an alarm. ``descring dev mutants-cuda`` is over it.
 """
 
 import signal
@@ -25,7 +25,7 @@ from descring_cuda import CudaEngine
 from descring_host import CommandQueue
 from descring_model import Lines, complete, contract, streams
 from emulated import build, mailbox_faults, open_emulated
-from emulated_machine import EmulatedMachine, build_engine
+from emulated_machine import EmulatedMachine, build_engine, scaled_faults
 from emulated_resident import build_resident, open_emulated_resident
 from host_support import (
     FLAG,
@@ -160,6 +160,8 @@ def main() -> None:
         try:
             if shape == "mailbox":
                 sys.exit(mailbox_faults(Path(folder), kernels, "-Wno-error") or 0)
+            if shape == "scaled":
+                sys.exit(scaled_faults(Path(folder), kernels, "-Wno-error") or 0)
             library = BUILD.get(shape, build)(Path(folder), kernels, "-Wno-error")
         except AssertionError as error:
             print(error, file=sys.stderr)

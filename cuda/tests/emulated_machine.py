@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import subprocess
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +17,7 @@ from descring_cuda.kernels import folders
 from emulated import EMULATOR, compile_kernels
 
 ENGINE_EMULATOR = EMULATOR.with_name("engine.cc")
+SCALED_CHECK = EMULATOR.with_name("scaled_check.cc")
 ENGINE_FLAGS = ("-ffp-contract=off", "-mf16c", "-mfma", f"-I{EMULATOR.parent}")
 _ALIGNMENT = 256
 
@@ -25,6 +27,16 @@ def build_engine(folder: Path, kernels: Path | None = None, *extra: str) -> Path
     target = folder / "engine.so"
     compile_kernels(ENGINE_EMULATOR, target, kernels, "-shared", "-fPIC", *ENGINE_FLAGS, *extra)
     return target
+
+
+def scaled_faults(
+    folder: Path, kernels: Path | None = None, *extra: str, seed: int = 1, temperatures: int = 20
+) -> str:
+    """The first logit that is divided, or turned into fixed point, wrongly; empty: none."""
+    target = folder / "scaled_check"
+    compile_kernels(SCALED_CHECK, target, kernels, *ENGINE_FLAGS, *extra)
+    done = subprocess.run([target, str(seed), str(temperatures)], capture_output=True, text=True)
+    return done.stderr if done.returncode == 0 else done.stderr or f"exit code {done.returncode}"
 
 
 _FOLDER = tempfile.TemporaryDirectory()

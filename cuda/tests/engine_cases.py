@@ -8,14 +8,16 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from descring_cuda import layout
 from descring_cuda.engine import CudaEngine, tasks_of
 from descring_cuda.machine import Machine
-from descring_model.engine import contract
+from descring_model.engine import contract, random_numbers
 from descring_model.engine.attention import attend
 from descring_model.engine.batch import Batch
 from descring_model.engine.interface import STATUS_NAMES, Engine
 from descring_model.engine.model import ModelEngine
 from descring_model.engine.records import kv_blocks
+from descring_model.engine.sampling import sample
 
 Change = Callable[[Batch], None]
 BLOCK = contract.BLOCK_BYTES
@@ -154,6 +156,38 @@ def vocabularies(machine: Machine) -> None:
         agree(machine, [[1]] * 3, 64, ties, [41], change=flat, vocabulary=size)
 
 
+def draws_of_whole_blocks(machine: Machine) -> None:
+    """A block a row: few different logits, so that ties lie on both sides of every cut."""
+    rng = np.random.default_rng(12)
+    for vocabulary, count in ((300, 12), (5000, 1000), (17000, 12)):
+        rows = rng.integers(-6, 3, (count, vocabulary)).astype(np.float32)
+        rows[::3] += rng.normal(0, 1, rows[::3].shape).astype(np.float32)
+        with CudaEngine(vocabulary, machine=machine) as engine:
+            arena = machine.allocate(256)
+            seats = engine.seats(arena, 256, count, count)
+            table = np.zeros(count, dtype=layout.SEAT_DTYPE)
+            table["awaits"], table["token"] = 1, contract.NONE
+            rollouts = table["rollout"]
+            rollouts["seed"], rollouts["sample"] = rng.integers(0, 1 << 40, count), 3
+            rollouts["temperature"] = rng.choice([0.0, 0.5, 1.0, 9.0], count)
+            rollouts["top_k"] = rng.choice([0, 5, vocabulary // 3], count)
+            rollouts["top_p"] = rng.choice([0.2, 0.9, 1.0], count)
+            rollouts["length"] = np.arange(count)
+            padded = np.zeros((count, -(-vocabulary // layout.PITCH) * layout.PITCH), np.float32)
+            padded[:, :vocabulary] = rows
+            machine.write(seats.addresses["logits"], padded)
+            machine.write(seats.addresses["seats"], table)
+            seats.draw()
+            found = seats.read()["token"]
+            seats.close()
+            machine.free(arena)
+        random = random_numbers.draws(
+            *(rollouts[name] for name in ("seed", "group", "sample", "length"))
+        )
+        modes = (rollouts[name] for name in ("temperature", "top_k", "top_p"))
+        assert found.tolist() == sample(rows, *modes, random).tolist()
+
+
 def ends_of_sentence(machine: Machine) -> None:
     """A rollout that has made its ``eos`` repeats it; a given one does not count [SAMP-007]."""
     hot = [
@@ -263,5 +297,6 @@ CASES = (
     outputs,
     long_sequences,
     vocabularies,
+    draws_of_whole_blocks,
     refusals,
 )

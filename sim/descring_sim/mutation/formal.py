@@ -37,9 +37,11 @@ FEWEST = 30
 
 
 PROVEN_WITHIN = {
+    "burst_gather": "comp_writer",
     "length_score": "rollout_worker_fsm",
     "line_accept": "rollout_worker_fsm",
     "ring_config": "mmio_regs",
+    "ring_room": "comp_writer",
 }
 """Modules without a proof of their own, and the block whose properties state what they do."""
 
