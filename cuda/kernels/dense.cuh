@@ -40,18 +40,23 @@ HW_DEV void hwe_load_words(const hw_u32 *from, hw_u32 *words) {
 }
 
 // `vectors`: the thread's first one, all in a row. `weights`: row k at k * pitch words. A function of
-// its own, so that the instructions of a step stay in the cache; a chunk's weights are loaded while the
-// one before is worked on.
+// its own, so that the instructions of a step stay in the cache. With two columns a chunk's weights are
+// loaded while the one before is worked on; with four the registers do not suffice for that.
 template <bool Exact, hw_u32 Vectors, hw_u32 Words>
 HW_DEV_CALL void hwe_multiply(const float *vectors, const hw_u32 *weights, hw_u32 pitch,
                               hwe_dots<Vectors, Words> *dots) {
   enum : hw_u32 { Count = 2 * Vectors * Words };
   weights += dots->pair(0);
   float sum[4][Count] = {}, chunk[Count] = {};
-  hw_u32 ahead[HWE_DOT_CHUNK][Words];
-  HW_UNROLL
-  for (hw_u32 k = 0; k < HWE_DOT_CHUNK; ++k) {
-    hwe_load_words<Words>(weights + k * pitch, ahead[k]);
+  hw_u32 words[HWE_DOT_CHUNK][Words], ahead[HWE_DOT_CHUNK][Words];
+  const auto load = [&](hw_u32 place, hw_u32(&to)[HWE_DOT_CHUNK][Words]) {
+    HW_UNROLL
+    for (hw_u32 k = 0; k < HWE_DOT_CHUNK; ++k) {
+      hwe_load_words<Words>(weights + (hwe_chunk(place) * HWE_DOT_CHUNK + k) * pitch, to[k]);
+    }
+  };
+  if (Words == 1) {
+    load(0, ahead);
   }
   HW_ONE_BY_ONE
   for (hw_u32 outer = 0; outer < 4; ++outer) {
@@ -59,15 +64,14 @@ HW_DEV_CALL void hwe_multiply(const float *vectors, const hw_u32 *weights, hw_u3
     for (hw_u32 inner = 0; inner < 4; ++inner) {
       const hw_u32 place = 4 * outer + inner;
       const hw_u32 first = hwe_chunk(place) * HWE_DOT_CHUNK;
-      const hw_u32 following = hwe_chunk((place + 1u) % HWE_CHUNKS) * HWE_DOT_CHUNK;
-      hw_u32 words[HWE_DOT_CHUNK][Words];
-      HW_UNROLL
-      for (hw_u32 k = 0; k < HWE_DOT_CHUNK; ++k) {
+      if (Words == 1) {
         HW_UNROLL
-        for (hw_u32 word = 0; word < Words; ++word) {
-          words[k][word] = ahead[k][word];
+        for (hw_u32 k = 0; k < HWE_DOT_CHUNK; ++k) {
+          words[k][0] = ahead[k][0];
         }
-        hwe_load_words<Words>(weights + (following + k) * pitch, ahead[k]);
+        load((place + 1u) % HWE_CHUNKS, ahead);
+      } else {
+        load(place, words);
       }
       HW_UNROLL
       for (hw_u32 half = 0; half < 2; ++half) {

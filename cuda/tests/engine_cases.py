@@ -184,8 +184,10 @@ def draws_of_whole_blocks(machine: Machine) -> None:
         random = random_numbers.draws(
             *(rollouts[name] for name in ("seed", "group", "sample", "length"))
         )
-        modes = (rollouts[name] for name in ("temperature", "top_k", "top_p"))
-        assert found.tolist() == sample(rows, *modes, random).tolist()
+        expected = sample(
+            rows, rollouts["temperature"], rollouts["top_k"], rollouts["top_p"], random
+        )
+        assert found.tolist() == expected.tolist()
 
 
 def ends_of_sentence(machine: Machine) -> None:

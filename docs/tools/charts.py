@@ -189,7 +189,9 @@ def _engine_staging(data: Mapping[str, Any]) -> Figure:
     axes.axhline(1.0, color=TEXT, linewidth=1)
     axes.set(xlabel="planes of 8 KiB staged ahead, a warp", ylabel="of the plain loads' speed")
     axes.grid(axis="y")
-    axes.legend(title="rollouts x tokens")
+    figure.legend(
+        *axes.get_legend_handles_labels(), title="rollouts x tokens", loc="outside right upper"
+    )
     return figure
 
 
