@@ -244,9 +244,10 @@ rollouts-stress: setup  ## 10^8 rollouts in the native core, 10^7 operations on 
 	@host/native/check/plain.sh rollouts 100000000 $${SEED:-1}
 
 .PHONY: engine-compare
-engine-compare: setup  ## 10^6 tokens of the native engine against the golden model, 2^32 roundings, 10^5 damaged records: SEED=
+engine-compare: setup  ## 10^6 tokens and 10^7 draws of the native engine against the golden model, 2^32 roundings, 10^5 damaged records: SEED=
 	@host/native/check/plain.sh engine halves
 	@host/native/check/plain.sh engine 100000 $${SEED:-1}
+	@$(BIN)/python bench/engine_draws.py --draws 10000000 --no-gpu --seed $${SEED:-1}
 	@$(BIN)/python host/tests/engine_compare.py --tokens 1000000 --seed $${SEED:-1}
 
 .PHONY: guard
