@@ -7,8 +7,7 @@
 // memory. CTRL.RESET waits for the bus to be idle and then resets everything but axil_slave
 // [LIFE-004].
 //
-// axil_slave -> mmio_regs -> run_control; desc_fetch -> desc_pipeline -> comp_writer. The read
-// channels belong to desc_fetch, the write channels to comp_writer. AXI ports keep the standard's
+// axil_slave -> mmio_regs -> rl_core_axi, which has the AXI channels. AXI ports keep the standard's
 // names, without a suffix for the direction.
 //
 // In reset every valid and every ready is low, from the moment rst_ni falls. Behind it, reset_fence
@@ -113,19 +112,8 @@ module rl_runtime_axi
   logic [63:0] cmd_base, done_base, reward_base;
   /* verilator lint_on UNUSEDSIGNAL */
 
-  logic fetch, accept, stopped, halted, running, bus_error;
-  logic fetch_idle, fetch_valid, fetch_ready, fetch_error;
-  logic [DESC_BITS-1:0] fetch_data;
-  logic [31:0] fetch_index;
-
-  logic pipe_valid, pipe_ready, pipe_error, pipe_to_reward, pipe_pending, pipe_busy, stop_done;
-  logic [DESC_BITS-1:0] pipe_data;
-  logic [31:0] pipe_tokens;
-  logic [31:0] done_index, reward_index;
-
-  logic write_failed, write_fatal, write_repaired, write_drained, write_idle;
-  logic post, post_error, post_q, post_error_q, announce, stall, stall_q;
-  logic [31:0] post_tokens, post_tokens_q;
+  logic halted, busy, bus_error, post, post_error, stall, announce;
+  logic [31:0] post_tokens;
 
   // Valids and readys as the blocks drive them, in reset too.
   logic ar_valid, aw_valid, w_valid, r_valid, b_valid, r_ready, b_ready;
@@ -165,7 +153,6 @@ module rl_runtime_axi
       .bready_i    (b_ready)
   );
 
-  assign bus_idle   = fetch_idle && write_idle;
   assign core_rst_n = rst_ni && !(soft_reset && bus_idle);
 
   axil_slave u_axil_slave (
@@ -219,11 +206,11 @@ module rl_runtime_axi
       .reward_tail_i    (reward_tail),
       .reward_head_i    (reward_head),
       .halted_i         (halted),
-      .busy_i           (running),
-      .post_i           (post_q),
-      .post_error_i     (post_error_q),
-      .post_tokens_i    (post_tokens_q),
-      .stall_i          (stall_q),
+      .busy_i           (busy),
+      .post_i           (post),
+      .post_error_i     (post_error),
+      .post_tokens_i    (post_tokens),
+      .stall_i          (stall),
       .announce_i       (announce),
       .bus_error_i      (bus_error),
       .bus_idle_i       (bus_idle),
@@ -246,170 +233,81 @@ module rl_runtime_axi
       .irq_o            (irq_o)
   );
 
-  // The counters add in a cycle of their own, the one after the tail has moved or a completion has
-  // stalled. What a soft reset meets here finds them in reset.
-  always_ff @(posedge clk_i) begin
-    if (!core_rst_n) begin
-      post_q        <= 1'b0;
-      post_error_q  <= 1'b0;
-      post_tokens_q <= '0;
-      stall_q       <= 1'b0;
-    end else begin
-      post_q        <= post;
-      post_error_q  <= post_error;
-      post_tokens_q <= post_tokens;
-      stall_q       <= stall;
-    end
-  end
-
-  run_control u_run_control (
-      .clk_i           (clk_i),
-      .rst_ni          (core_rst_n),
-      .enable_i        (enable),
-      .resume_i        (resume),
-      .soft_reset_i    (soft_reset),
-      .fetch_idle_i    (fetch_idle),
-      .fetch_error_i   (fetch_error),
-      .pending_i       (pipe_pending),
-      .busy_i          (pipe_busy),
-      .stop_done_i     (stop_done),
-      .write_failed_i  (write_failed),
-      .write_fatal_i   (write_fatal),
-      .write_repaired_i(write_repaired),
-      .write_drained_i (write_drained),
-      .fetch_o         (fetch),
-      .accept_o        (accept),
-      .stopped_o       (stopped),
-      .halted_o        (halted),
-      .busy_o          (running),
-      .bus_error_o     (bus_error)
-  );
-
-  desc_fetch #(
-      .Depth         (PrefetchDepth),
-      .MaxBurst      (ReadBurst),
-      .MaxOutstanding(ReadOutstanding),
-      .IdWidth       (IdWidth)
-  ) u_desc_fetch (
-      .clk_i        (clk_i),
-      .rst_ni       (core_rst_n),
-      .run_i        (fetch),
-      .flush_i      (stopped),
-      .idle_o       (fetch_idle),
-      .cmd_head_i   (cmd_head),
-      .cmd_tail_i   (cmd_tail),
-      .cmd_log2_i   (cmd_log2),
-      .cmd_line_i   (cmd_base[63:6]),
-      .valid_o      (fetch_valid),
-      .ready_i      (fetch_ready),
-      .data_o       (fetch_data),
-      .index_o      (fetch_index),
-      .error_o      (fetch_error),
-      .m_axi_arid   (ar_id),
-      .m_axi_araddr (m_axi_araddr),
-      .m_axi_arlen  (m_axi_arlen),
-      .m_axi_arsize (m_axi_arsize),
-      .m_axi_arburst(m_axi_arburst),
-      .m_axi_arlock (m_axi_arlock),
-      .m_axi_arcache(m_axi_arcache),
-      .m_axi_arprot (m_axi_arprot),
-      .m_axi_arvalid(ar_valid),
-      .m_axi_arready(m_axi_arready),
-      .m_axi_rid    (m_axi_rid),
-      .m_axi_rdata  (m_axi_rdata),
-      .m_axi_rresp  (m_axi_rresp),
-      .m_axi_rlast  (m_axi_rlast),
-      .m_axi_rvalid (r_valid),
-      .m_axi_rready (r_ready)
-  );
-
-  desc_pipeline #(
-      .WorkerCount(WorkerCount)
-  ) u_desc_pipeline (
+  rl_core_axi #(
+      .WorkerCount     (WorkerCount),
+      .PrefetchDepth   (PrefetchDepth),
+      .ReadBurst       (ReadBurst),
+      .ReadOutstanding (ReadOutstanding),
+      .WriteDepth      (WriteDepth),
+      .WriteBurst      (WriteBurst),
+      .WriteOutstanding(WriteOutstanding),
+      .IdWidth         (IdWidth)
+  ) u_core (
       .clk_i            (clk_i),
-      .rst_ni           (core_rst_n && !stopped),
-      .enable_i         (accept),
-      // A halt empties the pipeline, so nothing in it waits for RESUME.
-      .resume_i         (1'b0),
+      .rst_ni           (core_rst_n),
+      .first_index_i    (first_index_i),
+      .enable_i         (enable),
+      .resume_i         (resume),
+      .soft_reset_i     (soft_reset),
       .require_checked_i(require_checked),
       .split_reward_i   (split_reward),
-      .valid_i          (fetch_valid),
-      .ready_o          (fetch_ready),
-      .data_i           (fetch_data),
-      .index_i          (fetch_index),
-      .done_index_i     (done_index),
-      .reward_index_i   (reward_index),
-      .valid_o          (pipe_valid),
-      .ready_i          (pipe_ready),
-      .to_reward_o      (pipe_to_reward),
-      .data_o           (pipe_data),
-      .tokens_o         (pipe_tokens),
-      .error_o          (pipe_error),
-      .halted_o         (stop_done),
-      .pending_o        (pipe_pending),
-      .busy_o           (pipe_busy)
-  );
-
-  comp_writer #(
-      .Depth         (WriteDepth),
-      .MaxBurst      (WriteBurst),
-      .MaxOutstanding(WriteOutstanding),
-      .IdWidth       (IdWidth)
-  ) u_comp_writer (
-      .clk_i          (clk_i),
-      .rst_ni         (core_rst_n),
-      .first_index_i  (first_index_i),
-      .stopped_i      (stopped),
-      .abort_i        (soft_reset),
-      .publish_tails_i(publish_tails),
-      .split_reward_i (split_reward),
-      .cmd_line_i     (cmd_base[63:6]),
-      .done_line_i    (done_base[63:6]),
-      .reward_line_i  (reward_base[63:6]),
-      .done_log2_i    (done_log2),
-      .reward_log2_i  (reward_log2),
-      .done_head_i    (done_head),
-      .reward_head_i  (reward_head),
-      .done_index_o   (done_index),
-      .reward_index_o (reward_index),
-      .valid_i        (pipe_valid),
-      .ready_o        (pipe_ready),
-      .to_reward_i    (pipe_to_reward),
-      .data_i         (pipe_data),
-      .tokens_i       (pipe_tokens),
-      .error_i        (pipe_error),
-      .cmd_head_o     (cmd_head),
-      .done_tail_o    (done_tail),
-      .reward_tail_o  (reward_tail),
-      .post_o         (post),
-      .post_error_o   (post_error),
-      .post_tokens_o  (post_tokens),
-      .announce_o     (announce),
-      .stall_o        (stall),
-      .failed_o       (write_failed),
-      .fatal_o        (write_fatal),
-      .repaired_o     (write_repaired),
-      .drained_o      (write_drained),
-      .bus_idle_o     (write_idle),
-      .m_axi_awid     (aw_id),
-      .m_axi_awaddr   (m_axi_awaddr),
-      .m_axi_awlen    (m_axi_awlen),
-      .m_axi_awsize   (m_axi_awsize),
-      .m_axi_awburst  (m_axi_awburst),
-      .m_axi_awlock   (m_axi_awlock),
-      .m_axi_awcache  (m_axi_awcache),
-      .m_axi_awprot   (m_axi_awprot),
-      .m_axi_awvalid  (aw_valid),
-      .m_axi_awready  (m_axi_awready),
-      .m_axi_wdata    (m_axi_wdata),
-      .m_axi_wstrb    (m_axi_wstrb),
-      .m_axi_wlast    (m_axi_wlast),
-      .m_axi_wvalid   (w_valid),
-      .m_axi_wready   (m_axi_wready),
-      .m_axi_bid      (m_axi_bid),
-      .m_axi_bresp    (m_axi_bresp),
-      .m_axi_bvalid   (b_valid),
-      .m_axi_bready   (b_ready)
+      .publish_tails_i  (publish_tails),
+      .cmd_tail_i       (cmd_tail),
+      .done_head_i      (done_head),
+      .reward_head_i    (reward_head),
+      .cmd_log2_i       (cmd_log2),
+      .done_log2_i      (done_log2),
+      .reward_log2_i    (reward_log2),
+      .cmd_line_i       (cmd_base[63:6]),
+      .done_line_i      (done_base[63:6]),
+      .reward_line_i    (reward_base[63:6]),
+      .cmd_head_o       (cmd_head),
+      .done_tail_o      (done_tail),
+      .reward_tail_o    (reward_tail),
+      .halted_o         (halted),
+      .busy_o           (busy),
+      .post_o           (post),
+      .post_error_o     (post_error),
+      .post_tokens_o    (post_tokens),
+      .stall_o          (stall),
+      .announce_o       (announce),
+      .bus_error_o      (bus_error),
+      .bus_idle_o       (bus_idle),
+      .m_axi_awid       (aw_id),
+      .m_axi_awaddr     (m_axi_awaddr),
+      .m_axi_awlen      (m_axi_awlen),
+      .m_axi_awsize     (m_axi_awsize),
+      .m_axi_awburst    (m_axi_awburst),
+      .m_axi_awlock     (m_axi_awlock),
+      .m_axi_awcache    (m_axi_awcache),
+      .m_axi_awprot     (m_axi_awprot),
+      .m_axi_awvalid    (aw_valid),
+      .m_axi_awready    (m_axi_awready),
+      .m_axi_wdata      (m_axi_wdata),
+      .m_axi_wstrb      (m_axi_wstrb),
+      .m_axi_wlast      (m_axi_wlast),
+      .m_axi_wvalid     (w_valid),
+      .m_axi_wready     (m_axi_wready),
+      .m_axi_bid        (m_axi_bid),
+      .m_axi_bresp      (m_axi_bresp),
+      .m_axi_bvalid     (b_valid),
+      .m_axi_bready     (b_ready),
+      .m_axi_arid       (ar_id),
+      .m_axi_araddr     (m_axi_araddr),
+      .m_axi_arlen      (m_axi_arlen),
+      .m_axi_arsize     (m_axi_arsize),
+      .m_axi_arburst    (m_axi_arburst),
+      .m_axi_arlock     (m_axi_arlock),
+      .m_axi_arcache    (m_axi_arcache),
+      .m_axi_arprot     (m_axi_arprot),
+      .m_axi_arvalid    (ar_valid),
+      .m_axi_arready    (m_axi_arready),
+      .m_axi_rid        (m_axi_rid),
+      .m_axi_rdata      (m_axi_rdata),
+      .m_axi_rresp      (m_axi_rresp),
+      .m_axi_rlast      (m_axi_rlast),
+      .m_axi_rvalid     (r_valid),
+      .m_axi_rready     (r_ready)
   );
 
 `ifndef SYNTHESIS
@@ -435,12 +333,6 @@ module rl_runtime_axi
       .m_axi_rid    (m_axi_rid)
   );
 
-  `HW_ASSERT(ReadErrorNamed_A,
-             !(bus_error && fetch_error && !write_failed && !write_repaired) ||
-             fetch_index == cmd_head,
-             "CMD_HEAD names the descriptor that could not be read (LIFE-005)")
-  `HW_ASSERT(BehindTail_A, soft_reset || cmd_tail - cmd_head <= 32'd1 << RING_LOG2_MAX,
-             "only published descriptors complete (DB-001)")
   `HW_ASSERT_KNOWN(IrqKnown_A, irq_o, "the interrupt is never X")
 `endif
 
