@@ -324,8 +324,8 @@ module mmio_regs_props
 
   // what waits to be in force was asked for in the last two cycles
   `HW_ASSERT_IF(MovesPending_A, 1'b1, OnChip ||
-                ((u_dut.moves_q != 3'd0) == first_q.valid &&
-                 (u_dut.move_q != 3'd0) == second_q.valid &&
+                ((u_dut.u_index_moves.moves_q != 3'd0) == first_q.valid &&
+                 (u_dut.u_index_moves.move_q != 3'd0) == second_q.valid &&
                  (rested_q == 2'd0 || !first_q.valid) && (rested_q != 2'd2 || !second_q.valid)))
   // [LIFE-002] sizes and bases are checked before an ENABLE can follow them
   `HW_ASSERT_IF(Settled_A, started_q && cmd_log2 != 8'd0 && rested_q != 2'd0,

@@ -83,13 +83,12 @@ module mmio_regs
 
   logic soft_reset_q, rst_n;
   logic enable_q, locked_q, split_reward_q, require_checked_q, publish_tails_q;
-  logic bad_config_q, bad_doorbell_q, bus_error_q;
+  logic bad_config_q, bad_doorbell_q, bus_error_q, halted_q;
   logic [31:0] cmd_tail_q, done_head_q, reward_head_q;
   logic [23:0] ring_log2_q;
   logic [63:0] cmd_base_q, done_base_q, reward_base_q;
   logic [2:0] irq_status_q, irq_mask_q;
-  logic halted_q;
-  logic [31:0] descriptors_q, errors_q, stall_cycles_q, bad_doorbells_q;
+  logic [31:0] descriptors_q, errors_q, stall_cycles_q, bad_doorbells_q, one_bad_more;
   logic [63:0] tokens_q;
   logic [31:0] tokens_high_q;
   logic tokens_carry_q, tokens_carry;
@@ -97,8 +96,7 @@ module mmio_regs
 
   // ---------------------------------------------------------------- write strobes
 
-  logic write, read;
-  logic write_ctrl, write_config;
+  logic write, read, write_ctrl, write_config;
   logic ask_reset, ask_enable, split_reward_d, publish_tails_d;
 
   assign write = reg_valid_i && reg_write_i;
@@ -113,119 +111,62 @@ module mmio_regs
 
   // ---------------------------------------------------------------- configuration [LIFE-002]
 
-  logic cmd_ok, done_ok, reward_ok, config_ok;
+  // Of the command ring, the done ring, the reward ring.
+  logic [2:0] ring_ok;
+  logic config_ok;
 
-  ring_config #(
-      .MaxLog2(MaxCmdLog2),
-      .OnChip (OnChip)
-  ) u_cmd_config (
-      .clk_i        (clk_i),
-      .rst_ni       (rst_n),
-      .log2_i       (cmd_log2_o),
-      .base_i       (cmd_base_q),
-      .window_last_i(window_last_i),
-      .words_i      (publish_tails_d),
-      .ok_o         (cmd_ok)
-  );
+  for (genvar ring = 0; ring < 3; ring++) begin : gen_ring
+    ring_config #(
+        .MaxLog2(ring == 0 ? MaxCmdLog2 : ring == 1 ? MaxDoneLog2 : MaxRewardLog2),
+        .OnChip (OnChip)
+    ) u_ring_config (
+        .clk_i        (clk_i),
+        .rst_ni       (rst_n),
+        .log2_i       (ring_log2_q[8*ring+:8]),
+        .base_i       (ring == 0 ? cmd_base_q : ring == 1 ? done_base_q : reward_base_q),
+        .window_last_i(window_last_i),
+        .words_i      (publish_tails_d),
+        .ok_o         (ring_ok[ring])
+    );
+  end
 
-  ring_config #(
-      .MaxLog2(MaxDoneLog2),
-      .OnChip (OnChip)
-  ) u_done_config (
-      .clk_i        (clk_i),
-      .rst_ni       (rst_n),
-      .log2_i       (done_log2_o),
-      .base_i       (done_base_q),
-      .window_last_i(window_last_i),
-      .words_i      (publish_tails_d),
-      .ok_o         (done_ok)
-  );
-
-  ring_config #(
-      .MaxLog2(MaxRewardLog2),
-      .OnChip (OnChip)
-  ) u_reward_config (
-      .clk_i        (clk_i),
-      .rst_ni       (rst_n),
-      .log2_i       (reward_log2_o),
-      .base_i       (reward_base_q),
-      .window_last_i(window_last_i),
-      .words_i      (publish_tails_d),
-      .ok_o         (reward_ok)
-  );
-
-  assign config_ok = cmd_ok && done_ok && (reward_ok || !split_reward_d);
+  assign config_ok = ring_ok[0] && ring_ok[1] && (ring_ok[2] || !split_reward_d);
 
   // ---------------------------------------------------------------- doorbell [DB-002] [DB-006]
 
-  // A write that moves an index: the new value, and how far that and the bound are ahead of the
-  // index that it may not pass. The bound of a doorbell is the present tail, that of a head
-  // [RING-010] the tail of its ring.
+  // Writes that move an index, and those that are judged now: doorbell, DONE_HEAD, REWARD_HEAD.
   logic [2:0] moves, move;
-  /* verilator lint_off UNUSEDSIGNAL */
-  // What is under judgement; with the rings on chip nothing is.
-  logic [2:0] moves_q, move_q;
-  /* verilator lint_on UNUSEDSIGNAL */
-  logic [31:0] new_index, origin, bound, new_ahead, bound_ahead, cmd_slots, one_bad_more;
-  logic repeats, doorbell_legal, head_legal, ring_doorbell;
+  logic [31:0] new_index;
+  logic ring_doorbell, doorbell_legal, head_legal;
 
   assign moves = {
     write && reg_addr_i == REG_REWARD_HEAD,
     write && reg_addr_i == REG_DONE_HEAD,
     write && reg_addr_i == REG_DOORBELL
   };
-  assign origin = moves[0] ? cmd_head_i : (moves[1] ? done_head_q : reward_head_q);
-  assign bound = moves[0] ? cmd_tail_q : (moves[1] ? done_tail_i : reward_tail_i);
 
-  if (OnChip) begin : gen_move_now
-    assign moves_q      = '0;
-    assign move_q       = '0;
-    assign move         = moves;
-    assign new_index    = reg_wdata_i;
-    assign new_ahead    = reg_wdata_i - origin;
-    assign bound_ahead  = bound - origin;
-    assign repeats      = reg_wdata_i == cmd_tail_q;
-    assign cmd_slots    = 32'd1 << cmd_log2_o;
-    assign one_bad_more = bad_doorbells_q + 32'd1;
-  end else begin : gen_move_staged
-    logic [31:0] index_q, origin_q, bound_q, new_index_q, new_ahead_q, bound_ahead_q, cmd_slots_q;
-    logic [31:0] one_bad_more_q;
-    logic repeats_q;
-    always_ff @(posedge clk_i) begin
-      if (!rst_n) begin
-        moves_q <= '0;
-        move_q  <= '0;
-      end else begin
-        moves_q <= moves;
-        move_q  <= moves_q;
-      end
-    end
-    always_ff @(posedge clk_i) begin
-      index_q        <= reg_wdata_i;
-      origin_q       <= origin;
-      bound_q        <= bound;
-      new_index_q    <= index_q;
-      new_ahead_q    <= index_q - origin_q;
-      bound_ahead_q  <= bound_q - origin_q;
-      repeats_q      <= index_q == cmd_tail_q;
-      cmd_slots_q    <= 32'd1 << cmd_log2_o;
-      // Doorbells are cycles apart.
-      one_bad_more_q <= bad_doorbells_q + 32'd1;
-    end
-    assign move         = move_q;
-    assign new_index    = new_index_q;
-    assign new_ahead    = new_ahead_q;
-    assign bound_ahead  = bound_ahead_q;
-    assign repeats      = repeats_q;
-    assign cmd_slots    = cmd_slots_q;
-    assign one_bad_more = one_bad_more_q;
-  end
+  index_moves #(
+      .OnChip(OnChip)
+  ) u_index_moves (
+      .clk_i           (clk_i),
+      .rst_ni          (rst_n),
+      .moves_i         (moves),
+      .index_i         (reg_wdata_i),
+      .enable_i        (enable_q),
+      .cmd_log2_i      (cmd_log2_o),
+      .cmd_head_i      (cmd_head_i),
+      .cmd_tail_i      (cmd_tail_q),
+      .done_head_i     (done_head_q),
+      .done_tail_i     (done_tail_i),
+      .reward_head_i   (reward_head_q),
+      .reward_tail_i   (reward_tail_i),
+      .move_o          (move),
+      .index_o         (new_index),
+      .doorbell_legal_o(doorbell_legal),
+      .head_legal_o    (head_legal)
+  );
 
-  assign ring_doorbell  = move[0];
-  assign doorbell_legal = repeats ||
-      (enable_q && new_ahead >= bound_ahead && new_ahead <= cmd_slots);
-  // A consumer index may move up to the tail, never back.
-  assign head_legal     = new_ahead <= bound_ahead;
+  assign ring_doorbell = move[0];
 
   // ---------------------------------------------------------------- events
 
@@ -330,6 +271,16 @@ module mmio_regs
         default: ;
       endcase
     end
+  end
+
+  if (OnChip) begin : gen_sum_now
+    assign one_bad_more = bad_doorbells_q + 32'd1;
+  end else begin : gen_sum_staged
+    logic [31:0] one_bad_more_q;
+    always_ff @(posedge clk_i) begin
+      one_bad_more_q <= bad_doorbells_q + 32'd1;  // doorbells are cycles apart
+    end
+    assign one_bad_more = one_bad_more_q;
   end
 
   // The low word carries into the high word a cycle later; with the carry added the pair is one

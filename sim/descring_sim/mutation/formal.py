@@ -38,6 +38,7 @@ FEWEST = 30
 
 PROVEN_WITHIN = {
     "burst_gather": "comp_writer",
+    "index_moves": "mmio_regs",
     "length_score": "rollout_worker_fsm",
     "line_accept": "rollout_worker_fsm",
     "ring_config": "mmio_regs",
