@@ -15,7 +15,7 @@ from descring_sim.mutation.session import Once, Status, Verdict
 from descring_sim.support import paths
 from descring_sim.support.mutant import Mutant, Run, load
 
-RUNS = ("latency", "throughput", "mailbox", "engine", "resident", "trace")
+RUNS = ("latency", "throughput", "mailbox", "engine", "resident", "scaled", "trace")
 FAULT = ("now->errors += step.error != 0;", "")
 
 
