@@ -139,6 +139,8 @@ FEWER = {
     "doorbell": ["--without", "rtl", "--without", "gpu"],
 }
 """What a lab leaves out here, to be quick."""
+TRIES = 3
+"""How often a lab may state that it cannot tell, as its controls fail beside other work."""
 REMOVED = (
     ("false_sharing", "locked, shared line=locked, padded", Verdict.NOT_SEEN),
     ("false_sharing", "store, shared line=locked, shared line", Verdict.NOT_SEEN),
@@ -168,7 +170,12 @@ def test_a_lab_without_its_effect_is_not_seen(
     """One variant is measured in the place of the one that has the effect, or of a control."""
     if len(os.sched_getaffinity(0)) < 2:
         pytest.skip("expected 2 CPUs")
-    code, out, errors = lab(name, tmp_path, "--replace", replace, *FEWER.get(name, ()))
+    for _ in range(TRIES):
+        code, out, errors = lab(name, tmp_path, "--replace", replace, *FEWER.get(name, ()))
+        if code != Verdict.NOT_OBSERVABLE or expected == Verdict.NOT_OBSERVABLE:
+            break
+    else:
+        pytest.skip(f"a control of the lab failed {TRIES} times: the machine is too busy to tell")
     assert code == expected, out + errors
     assert out.splitlines()[-1].startswith(f"{name.replace('_', '-')}: {expected}: ")
     measured = results.read(tmp_path / f"{name.replace('_', '-')}.json")

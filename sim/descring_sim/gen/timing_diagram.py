@@ -46,7 +46,7 @@ class Row:
     valid: str | None = None
 
 
-_WORKER = "u_desc_pipeline.u_worker_pool.gen_worker[0].u_worker"
+_WORKER = "u_core.u_desc_pipeline.u_worker_pool.gen_worker[0].u_worker"
 _STATES = {0: "idle", 1: "decode", 2: "done"}
 
 
@@ -69,9 +69,9 @@ ROWS: dict[str, list[Row]] = {
         Row("RDATA", "m_axi_rdata", _field("seq_len", "seq"), "m_axi_rvalid"),
     ],
     "decode": [
-        Row("fetched", "fetch_valid"),
+        Row("fetched", "u_core.fetch_valid"),
         Row("worker 0", f"{_WORKER}.state_q", lambda value: _STATES.get(value, str(value))),
-        Row("retired", "pipe_valid"),
+        Row("retired", "u_core.pipe_valid"),
     ],
     "completion": [
         Row("AWVALID", "m_axi_awvalid"),
@@ -150,7 +150,7 @@ MARKS = {
     "a": ("AWVALID", "s_axil_awvalid", "doorbell"),
     "b": ("ARVALID", "m_axi_arvalid", "fetch"),
     "c": ("RVALID", "m_axi_rvalid", "line"),
-    "d": ("retired", "pipe_valid", "decode"),
+    "d": ("retired", "u_core.pipe_valid", "decode"),
     "e": ("WVALID", "m_axi_wvalid", "write"),
     "f": ("BVALID", "m_axi_bvalid", "response"),
     "g": ("irq", "irq_o", "posted"),
