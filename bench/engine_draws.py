@@ -15,15 +15,16 @@ import os
 import sys
 import time
 from collections import Counter
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from descring_cuda import CudaEngine, layout
+from descring_cuda import CudaEngine
 from descring_cuda.machine import CupyMachine
 from descring_host import DeviceError
 from descring_host.engine import NativeEngine, ffi, lib
-from descring_model.engine import contract, random_numbers, sampling
+from descring_model.engine import random_numbers, sampling
 from descring_model.engine.records import ROLLOUT_DTYPE
 
 VOCABULARIES = (2, 5, 16, 33, 64, 200)
@@ -71,25 +72,6 @@ def by_native(
     return found
 
 
-def by_gpu(machine: CupyMachine, rows: Any, rollouts: Any) -> npt.NDArray[np.uint32]:
-    """The tokens of the engine's kernels, a block a row."""
-    count, vocabulary = rows.shape
-    with CudaEngine(vocabulary, machine=machine) as engine:
-        arena = machine.allocate(256)
-        seats = engine.seats(arena, 256, count, count)
-        padded = np.zeros((count, -(-vocabulary // layout.PITCH) * layout.PITCH), np.float32)
-        padded[:, :vocabulary] = rows
-        table = np.zeros(count, dtype=layout.SEAT_DTYPE)
-        table["rollout"], table["awaits"], table["token"] = rollouts, 1, contract.NONE
-        machine.write(seats.addresses["logits"], padded)
-        machine.write(seats.addresses["seats"], table)
-        seats.draw()
-        found = seats.read()["token"]
-        seats.close()
-        machine.free(arena)
-    return np.ascontiguousarray(found)
-
-
 def compare(seed: int, number: int, machine: CupyMachine | None) -> int:
     """One batch; how many draws it had.
 
@@ -109,7 +91,8 @@ def compare(seed: int, number: int, machine: CupyMachine | None) -> int:
     others = {"the native engine": by_native(engine, rows, rollouts, random)}
     engine.close()
     if machine is not None:
-        others["the GPU"] = by_gpu(machine, rows, rollouts)
+        with CudaEngine(vocabulary, machine=machine) as kernels:
+            others["the GPU"] = kernels.draws(rows, rollouts)
     for name, found in others.items():
         differ = np.flatnonzero(found != golden)
         assert not len(differ), (
@@ -119,8 +102,12 @@ def compare(seed: int, number: int, machine: CupyMachine | None) -> int:
     return len(rows)
 
 
-def work(options: argparse.Namespace, place: int, results: Any) -> None:
-    """Batches ``place``, ``place + processes``, ... until this process has its share."""
+def work(options: argparse.Namespace, place: int) -> dict[str, int]:
+    """Batches ``place``, ``place + processes``, ... until this process has its share.
+
+    Raises:
+        AssertionError: a token differs; the message has the command that makes it again.
+    """
     machine: CupyMachine | None = None
     if not options.no_gpu:
         try:
@@ -135,14 +122,13 @@ def work(options: argparse.Namespace, place: int, results: Any) -> None:
         try:
             more = compare(options.seed, number, machine)
         except AssertionError as error:
-            results.put(
+            raise AssertionError(
                 f"{error}\nrerun: python {sys.argv[0]} --draws 1 --processes 1 --seed "
                 f"{options.seed} --first {number}"
-            )
-            return
+            ) from None
         made.update(draws=more, batches=1, gpu_draws=more if machine is not None else 0)
         number += options.processes
-    results.put(dict(made))
+    return dict(made)
 
 
 def main() -> int:
@@ -161,26 +147,16 @@ def main() -> int:
         parser.error(
             "expected --draws and --processes of 1 or more, --seed and --first of 0 or more"
         )
-    context = multiprocessing.get_context("spawn")
-    results = context.Queue()
     start = time.monotonic()
-    processes = [
-        context.Process(target=work, args=(options, place, results))
-        for place in range(options.processes)
-    ]
-    for process in processes:
-        process.start()
     total: Counter[str] = Counter()
-    for _ in processes:
-        found = results.get()
-        if isinstance(found, str):
-            print(found, file=sys.stderr)
-            for process in processes:
-                process.terminate()
-            return 1
-        total.update(found)
-    for process in processes:
-        process.join()
+    with ProcessPoolExecutor(options.processes, multiprocessing.get_context("spawn")) as pool:
+        parts = [pool.submit(work, options, place) for place in range(options.processes)]
+        for part in as_completed(parts):
+            try:
+                total.update(part.result())
+            except AssertionError as error:
+                print(error, file=sys.stderr)
+                return 1
     row = {**total, "differing": 0, "seed": options.seed}
     print(json.dumps({**row, "seconds": round(time.monotonic() - start, 1)}))
     return 0

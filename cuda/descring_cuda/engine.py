@@ -322,6 +322,37 @@ class CudaEngine:
             seats.close()
         return np.ascontiguousarray(found["status"])
 
+    def draws(
+        self, logits: npt.NDArray[np.float32], rollouts: npt.NDArray[Any]
+    ) -> npt.NDArray[np.uint32]:
+        """Draw a token from each row of logits, a block a row [SAMP-001].
+
+        Args:
+            logits: ``(n, vocabulary)`` float32, all usable [NUM-007].
+            rollouts: ``(n,)`` of ROLLOUT_DTYPE; ``length`` is the position of the token.
+
+        Returns:
+            ``(n,)`` uint32.
+
+        Raises:
+            DeviceError: the GPU failed.
+        """
+        count = len(logits)
+        arena = self.machine.allocate(layout.SEAT_DTYPE.itemsize)
+        seats = self.seats(arena, layout.SEAT_DTYPE.itemsize, count, count)
+        try:
+            padded = np.zeros((count, self._pitch), dtype=np.float32)
+            padded[:, : self.vocabulary] = logits
+            table = np.zeros(count, dtype=layout.SEAT_DTYPE)
+            table["rollout"], table["awaits"], table["token"] = rollouts, 1, contract.NONE
+            self.machine.write(seats.addresses["logits"], padded)
+            self.machine.write(seats.addresses["seats"], table)
+            seats.draw()
+            return np.ascontiguousarray(seats.read()["token"])
+        finally:
+            seats.close()
+            self.machine.free(arena)
+
     def _task_blocks(self, blocks: int) -> int:
         """The largest tasks of which every warp has several."""
         warps = 4 * self.machine.blocks

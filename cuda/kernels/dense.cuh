@@ -16,11 +16,9 @@ struct hwe_dots {
   enum : hw_u32 { Pairs = Vectors * Words, Lanes = HWE_PAIRS / Words };
   float of[2 * Pairs];
 
-  // The columns of result `at`, and its vector of those of this thread.
+  // The columns of result `at`; its vector in a group that is spread over the block.
   HW_METHOD static hw_u32 pair(hw_u32 at) { return threadIdx.x % Lanes * Words + at % Words; }
-  HW_METHOD static hw_u32 vector(hw_u32 at) { return at / Words; }
-  // The vector of a group that is spread over the block.
-  HW_METHOD static hw_u32 row(hw_u32 at) { return threadIdx.x / Lanes * Vectors + vector(at); }
+  HW_METHOD static hw_u32 row(hw_u32 at) { return threadIdx.x / Lanes * Vectors + at / Words; }
 };
 
 // Those of a group's vectors, spread over the block: a large group has enough of them for four columns.

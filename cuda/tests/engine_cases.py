@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from descring_cuda import layout
 from descring_cuda.engine import CudaEngine, tasks_of
 from descring_cuda.machine import Machine
 from descring_model.engine import contract, random_numbers
@@ -16,7 +15,7 @@ from descring_model.engine.attention import attend
 from descring_model.engine.batch import Batch
 from descring_model.engine.interface import STATUS_NAMES, Engine
 from descring_model.engine.model import ModelEngine
-from descring_model.engine.records import kv_blocks
+from descring_model.engine.records import ROLLOUT_DTYPE, kv_blocks
 from descring_model.engine.sampling import sample
 
 Change = Callable[[Batch], None]
@@ -162,25 +161,14 @@ def draws_of_whole_blocks(machine: Machine) -> None:
     for vocabulary, count in ((300, 12), (5000, 1000), (17000, 12)):
         rows = rng.integers(-6, 3, (count, vocabulary)).astype(np.float32)
         rows[::3] += rng.normal(0, 1, rows[::3].shape).astype(np.float32)
+        rollouts = np.zeros(count, dtype=ROLLOUT_DTYPE)
+        rollouts["seed"], rollouts["sample"] = rng.integers(0, 1 << 40, count), 3
+        rollouts["temperature"] = rng.choice([0.0, 0.5, 1.0, 9.0], count)
+        rollouts["top_k"] = rng.choice([0, 5, vocabulary // 3], count)
+        rollouts["top_p"] = rng.choice([0.2, 0.9, 1.0], count)
+        rollouts["length"] = np.arange(count)
         with CudaEngine(vocabulary, machine=machine) as engine:
-            arena = machine.allocate(256)
-            seats = engine.seats(arena, 256, count, count)
-            table = np.zeros(count, dtype=layout.SEAT_DTYPE)
-            table["awaits"], table["token"] = 1, contract.NONE
-            rollouts = table["rollout"]
-            rollouts["seed"], rollouts["sample"] = rng.integers(0, 1 << 40, count), 3
-            rollouts["temperature"] = rng.choice([0.0, 0.5, 1.0, 9.0], count)
-            rollouts["top_k"] = rng.choice([0, 5, vocabulary // 3], count)
-            rollouts["top_p"] = rng.choice([0.2, 0.9, 1.0], count)
-            rollouts["length"] = np.arange(count)
-            padded = np.zeros((count, -(-vocabulary // layout.PITCH) * layout.PITCH), np.float32)
-            padded[:, :vocabulary] = rows
-            machine.write(seats.addresses["logits"], padded)
-            machine.write(seats.addresses["seats"], table)
-            seats.draw()
-            found = seats.read()["token"]
-            seats.close()
-            machine.free(arena)
+            found = engine.draws(rows, rollouts)
         random = random_numbers.draws(
             *(rollouts[name] for name in ("seed", "group", "sample", "length"))
         )

@@ -174,8 +174,6 @@ def test_a_lab_without_its_effect_is_not_seen(
         code, out, errors = lab(name, tmp_path, "--replace", replace, *FEWER.get(name, ()))
         if code != Verdict.NOT_OBSERVABLE or expected == Verdict.NOT_OBSERVABLE:
             break
-    else:
-        pytest.skip(f"a control of the lab failed {TRIES} times: the machine is too busy to tell")
     assert code == expected, out + errors
     assert out.splitlines()[-1].startswith(f"{name.replace('_', '-')}: {expected}: ")
     measured = results.read(tmp_path / f"{name.replace('_', '-')}.json")
