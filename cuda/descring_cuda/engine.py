@@ -251,7 +251,7 @@ class CudaEngine:
         machine = self.machine
         multiprocessors = getattr(machine, "multiprocessors", 1)
         large = self.vocabulary > _LARGE_VOCABULARY or count <= _FEW_SEATS * multiprocessors
-        levels = max(1, _levels(tasks))
+        levels = max(1, layout.levels(tasks))
         sizes = {
             "engine": layout.ENGINE_DTYPE.itemsize,
             "control": layout.CONTROL_DTYPE.itemsize,
@@ -398,10 +398,3 @@ def tasks_of(
 def _times(work: Callable[[], None], count: int) -> None:
     for _ in range(count):
         work()
-
-
-def _levels(tasks: int) -> int:
-    levels = 0
-    while layout.FAN**levels < tasks:
-        levels += 1
-    return levels

@@ -53,3 +53,11 @@ TASK_BYTES = 16
 TASK_BLOCKS = 8
 """Blocks of one task of attention, at most."""
 PITCH = 128
+
+
+def levels(tasks: int) -> int:
+    """How often neighbouring partial results of so many tasks are joined until one is left."""
+    found = 0
+    while FAN**found < tasks:
+        found += 1
+    return found
