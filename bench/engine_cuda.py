@@ -213,18 +213,12 @@ class Bench:
             seats = load.seats
             load.rewind_tasks()
             seats.attend()
-            groups = -(-count // 16)
-            tiles = min(seats.tiles, max(1, 1024 // groups))
-
-            def make_logits() -> None:
-                machine.launch("hwe_logits", groups * tiles, 256, seats.engine)
-
-            make_logits()
+            seats.make_logits()
             rows = load.array("logits", (count, vocabulary), np.float32)
             halves = load.array("halves", (count, contract.DIMS), np.float16)
             golden = logits(halves[:4], weights(vocabulary))
             differ = int((golden.view(np.uint32) != rows[:4].view(np.uint32)).sum())
-            took = median_us(machine, make_logits)
+            took = median_us(machine, seats.make_logits)
             logits_at = seats.addresses["logits"]
             sweep = median_us(machine, lambda: self.baselines.sweep(logits_at, rows.nbytes))
             self.row(

@@ -210,6 +210,7 @@ def main() -> int:
     """Run every load by every way."""
     parser = argparse.ArgumentParser(description=__doc__)
     add_output(parser)
+    parser.add_argument("--only", default="", help="loads whose names have this in them")
     options = parser.parse_args()
     machine = machine_or_end(Path(__file__).name)
     report = Report("engine_resident", options.output, ("load", "way"), describe(machine.cupy, 0))
@@ -230,6 +231,8 @@ def main() -> int:
     }
     with CudaEngine(machine=machine) as engine:
         for name, (ends, seats) in loads.items():
+            if options.only not in name:
+                continue
             arena = Arena(ends)
             ways: dict[str, Callable[[], Run]] = {
                 "graph, static batches": partial(graph, engine, arena, seats, refill=0),

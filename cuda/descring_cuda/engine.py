@@ -24,7 +24,7 @@ _LONG_TILES = 128
 """From so many tiles of logits on, copies of the tables of masses are worth their making."""
 _FEW_SEATS = 2
 """Up to so many seats a multiprocessor, logits and draws are spread over it likewise."""
-_GROUPS = (4, 8, 16)
+_GROUPS = (4, 8, 16, 32)
 """Seats of a group: the fewest with which every group has a block of its own at once."""
 _GIVEN_TURNS = 16
 _TASKS_A_WARP = 4
@@ -47,7 +47,7 @@ class Seats:
         arena_bytes: size of the arena.
         task_blocks: blocks that a warp attends to at a time.
         addresses: of everything, by the names of ``hwe_engine_t``.
-        group: seats of a block, 4 or 16.
+        group: seats of a block.
         spread: logits and draws are kernels of their own.
         tiles: 128 tokens each of the vocabulary.
     """
@@ -96,9 +96,7 @@ class Seats:
     def finish(self) -> None:
         """Launch everything else of one step: tokens, their keys, values and states."""
         if self.spread:
-            groups = -(-self.count // 16)
-            tiles = min(self.tiles, max(1, 1024 // groups))
-            self.machine.launch("hwe_logits", groups * tiles, _THREADS, self.engine)
+            self.make_logits()
             self.draw()
         self.machine.launch(
             f"hwe_tail_{self.group}",
@@ -106,6 +104,13 @@ class Seats:
             _THREADS,
             self.engine,
             np.uint32(not self.spread),
+        )
+
+    def make_logits(self) -> None:
+        """Launch the logits of all seats."""
+        few = -(-self.count // 16) * self.tiles <= self.machine.blocks
+        self.machine.launch(
+            f"hwe_logits_{16 if few else 32}", self.machine.blocks, _THREADS, self.engine
         )
 
     def draw(self) -> None:

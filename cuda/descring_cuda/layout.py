@@ -39,10 +39,11 @@ CONTROL_DTYPE = np.dtype(
         ("running", "<u4"),
         ("arrived", "<u4"),
         ("unused", "<u4"),
-        ("step", "<u4", (3, 2)),
+        ("step", "<u4", (3, 4)),
     ]
 )
-"""Of the steps, 40 bytes; a step has the number of its tasks, and of those that are taken."""
+"""Of the steps, 64 bytes; a step has the number of its tasks, of those that are taken, of seats that
+make a token, and of those with given tokens left."""
 
 SEAT_FREE, SEAT_NEW, SEAT_RUNS, SEAT_DONE = range(4)
 TOO_LONG = 16

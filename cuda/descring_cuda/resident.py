@@ -22,6 +22,8 @@ from descring_cuda.remote import DEFAULT_MEMORY, Launcher, RemoteDevice
 DEFAULT_SEATS = 1024
 DEFAULT_TOKENS = 8192
 _FLIGHT_BYTES = 128
+_LARGEST_GROUP = 16
+"""What fits into the shared memory of a block that also has the tables of checksums."""
 _THREADS = 256
 _FAILURES = 64
 _FAILURE_DTYPE = np.dtype([("record", "<u8"), ("status", "<u4"), ("index", "<u4")])
@@ -95,7 +97,7 @@ class Lobby:
     @property
     def group(self) -> int:
         """Seats of a group."""
-        return self.seats.group if self.seats else 4
+        return min(self.seats.group, _LARGEST_GROUP) if self.seats else 4
 
     def reset(self) -> None:
         """As before the first launch, but for the arena."""

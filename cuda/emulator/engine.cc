@@ -19,12 +19,14 @@ const kernel kernels[] = {
     {"hwe_weights", [](const hw_u64 *a) { hwe_weights((hw_u32 *)a[0], (float *)a[1]); }},
     {"hwe_unembed", [](const hw_u64 *a) { hwe_unembed((hw_u32 *)a[0], (hw_u32)a[1], (hw_u32)a[2]); }},
     {"hwe_attention", [](const hw_u64 *a) { hwe_attention(engine_of(a[0])); }},
-    {"hwe_logits", [](const hw_u64 *a) { hwe_logits(engine_of(a[0])); }},
+    {"hwe_logits_16", [](const hw_u64 *a) { hwe_logits_16(engine_of(a[0])); }},
+    {"hwe_logits_32", [](const hw_u64 *a) { hwe_logits_32(engine_of(a[0])); }},
     {"hwe_draws", [](const hw_u64 *a) { hwe_draws(engine_of(a[0])); }},
     {"hwe_long_draws", [](const hw_u64 *a) { hwe_long_draws(engine_of(a[0])); }},
     {"hwe_tail_4", [](const hw_u64 *a) { hwe_tail_4(engine_of(a[0]), (hw_u32)a[1]); }},
     {"hwe_tail_8", [](const hw_u64 *a) { hwe_tail_8(engine_of(a[0]), (hw_u32)a[1]); }},
     {"hwe_tail_16", [](const hw_u64 *a) { hwe_tail_16(engine_of(a[0]), (hw_u32)a[1]); }},
+    {"hwe_tail_32", [](const hw_u64 *a) { hwe_tail_32(engine_of(a[0]), (hw_u32)a[1]); }},
 };
 
 }  // namespace

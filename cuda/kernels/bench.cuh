@@ -31,6 +31,7 @@ struct hwe_bench {
       alignas(16) float x[Group][HWE_DIMS];  // outputs, then inputs
       alignas(16) float h[Group][HWE_DIMS];
       float2 product[Group == HWE_PRODUCTS ? HWE_PRODUCTS * Group : 1][HWE_PAIRS];  // by seat
+      hwe_stage<Group> stage;
     };
     // Between the logits and the inputs:
     hwe_drawing<hwe_row<32>::bins> drawing[HWE_WARPS];  // a warp a row
@@ -71,10 +72,11 @@ HW_DEV void hwe_multiply_inputs(const hwe_engine_t &engine, hwe_bench<Group> *be
       all[which]->of[1] = two.y;
     }
   } else {
-    hwe_multiply_group<true>(bench->x, engine.w_k, HWE_PAIRS, key);
-    hwe_multiply_group<true>(bench->x, engine.w_v, HWE_PAIRS, value);
-    hwe_multiply_group<true>(bench->x, engine.w_in, HWE_PAIRS, state);
-    hwe_multiply_group<false>(bench->h, engine.w_res, HWE_PAIRS, rest);
+    hwe_stage<Group> *stage = &bench->stage;
+    hwe_multiply_group<true>(bench->x, engine.w_k, HWE_PAIRS, stage, key, engine.w_v);
+    hwe_multiply_group<true>(bench->x, engine.w_v, HWE_PAIRS, stage, value, engine.w_in, 1);
+    hwe_multiply_group<true>(bench->x, engine.w_in, HWE_PAIRS, stage, state, engine.w_res, 1);
+    hwe_multiply_group<false>(bench->h, engine.w_res, HWE_PAIRS, stage, rest, nullptr, 1);
   }
 }
 

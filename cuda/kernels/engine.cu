@@ -31,23 +31,26 @@ extern "C" __global__ void __launch_bounds__(128, 2)
                  engine.tasks + (hw_u64)number * engine.task_capacity, threadIdx.x % 32);
 }
 
-// One block a group and stretch of tiles.
-extern "C" __global__ void __launch_bounds__(HWE_THREADS)
-    hwe_logits(const hwe_engine_t *shared_engine) {
+template <hw_u32 Group>
+HW_DEV void hwe_logits_kernel(const hwe_engine_t *shared_engine, hwe_outputs<Group> *room) {
   HW_BLOCK_SHARED hwe_engine_t engine;
-  HW_BLOCK_SHARED hwe_bench<16> bench;
   if (threadIdx.x == 0) {
     engine = *shared_engine;
   }
   __syncthreads();
-  const hw_u32 groups = (engine.seat_count + 15u) / 16u, group = blockIdx.x % groups;
-  if (!hwe_load_outputs(engine, group * 16u, &bench)) {
-    return;
-  }
-  for (hw_u32 tile = blockIdx.x / groups; tile < engine.pitch / HWE_PITCH;
-       tile += gridDim.x / groups) {
-    hwe_make_logits<16>(engine, bench.x, group * 16u, tile);
-  }
+  hwe_spread_logits<Group>(engine, blockIdx.x, gridDim.x, room);
+}
+
+extern "C" __global__ void __launch_bounds__(HWE_THREADS, 2)
+    hwe_logits_16(const hwe_engine_t *engine) {
+  HW_BLOCK_SHARED hwe_outputs<16> room;
+  hwe_logits_kernel<16>(engine, &room);
+}
+
+extern "C" __global__ void __launch_bounds__(HWE_THREADS, 2)
+    hwe_logits_32(const hwe_engine_t *engine) {
+  HW_BLOCK_SHARED hwe_outputs<32> room;
+  hwe_logits_kernel<32>(engine, &room);
 }
 
 // One block a seat; each entry of the tables 2^Spread times, which a long row is worth. Two kernels, as
@@ -91,7 +94,7 @@ HW_DEV void hwe_tail_kernel(const hwe_engine_t *shared_engine, hw_u32 draws,
   hwe_copy_tables<0>(engine, room->tables);
   const hw_u32 number = engine.control->number;
   if (blockIdx.x == 0 && threadIdx.x == 0) {
-    engine.control->step[(number + 2u) % HWE_STEPS] = hwe_step_t{0, 0};
+    engine.control->step[(number + 2u) % HWE_STEPS] = hwe_step_t{};
   }
   hwe_tail<Group>(engine, blockIdx.x, (number + 1u) % HWE_STEPS, draws != 0, room);
   __syncthreads();
@@ -117,4 +120,10 @@ extern "C" __global__ void __launch_bounds__(HWE_THREADS)
     hwe_tail_16(const hwe_engine_t *engine, hw_u32 draws) {
   HW_BLOCK_SHARED hwe_room<16> room;
   hwe_tail_kernel<16>(engine, draws, &room);
+}
+
+extern "C" __global__ void __launch_bounds__(HWE_THREADS, 2)
+    hwe_tail_32(const hwe_engine_t *engine, hw_u32 draws) {
+  HW_BLOCK_SHARED hwe_room<32> room;
+  hwe_tail_kernel<32>(engine, draws, &room);
 }

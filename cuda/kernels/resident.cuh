@@ -57,13 +57,7 @@ HW_DEV void hw_resident_worker(hw_lobby *lobby, hw_u32 draws, hw_resident_room<G
       return;
     }
     if (!draws) {  // a vocabulary so large that logits and draws are spread over all blocks
-      const hw_u32 groups = (engine.seat_count + Group - 1u) / Group;
-      const hw_u32 tiles = engine.pitch / HWE_PITCH;
-      for (hw_u32 at = worker; at < groups * tiles; at += workers) {
-        if (hwe_load_outputs(engine, at % groups * Group, &room->bench)) {
-          hwe_make_logits<Group>(engine, room->bench.x, at % groups * Group, at / groups);
-        }
-      }
+      hwe_spread_logits<Group>(engine, worker, workers, &room->bench);
       if (!hw_barrier(lobby, &mine->word)) {
         return;
       }
@@ -78,7 +72,7 @@ HW_DEV void hw_resident_worker(hw_lobby *lobby, hw_u32 draws, hw_resident_room<G
       }
     }
     if (worker == 0 && threadIdx.x == 0) {
-      step[(number + 2u) % HWE_STEPS] = hwe_step_t{0, 0};
+      step[(number + 2u) % HWE_STEPS] = hwe_step_t{};
       hw_store_word_device(&lobby->steps, number + 1u);
     }
     for (hw_u32 group = worker; group * Group < engine.seat_count; group += workers) {

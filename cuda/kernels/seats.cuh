@@ -13,6 +13,7 @@ enum : hw_u32 {
   HWE_FAN = 8,    // neighbouring partial results that one warp joins
   HWE_STEPS = 3,  // lists of tasks: of this step, of the next, and one that is being emptied
   HWE_PITCH = 128,  // logits of a row are padded to a multiple of it
+  HWE_GIVEN_SHARE = 8,  // one turn of ingesting takes about this part of a step
   HWE_STATUS_TOO_LONG = 16  // beyond the tasks that a seat has room for; no status of the contract
 };
 
@@ -44,9 +45,11 @@ struct alignas(16) hwe_task {
   hw_u32 tokens;  // of the whole sequence
 };
 
-struct hwe_step_t {
+struct alignas(16) hwe_step_t {
   hw_u32 tasks;
   hw_u32 taken;
+  hw_u32 makes;  // seats that make a token
+  hw_u32 given;  // seats that have given tokens left
 };
 
 struct hwe_control {
@@ -56,7 +59,7 @@ struct hwe_control {
   hw_u32 unused;
   hwe_step_t step[HWE_STEPS];
 };
-static_assert(sizeof(hwe_control) == 40, "what descring_cuda allocates and reads");
+static_assert(sizeof(hwe_control) == 64, "what descring_cuda allocates and reads");
 
 struct hwe_engine_t {
   unsigned char *arena;

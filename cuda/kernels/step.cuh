@@ -12,29 +12,12 @@
 
 // ---- logits
 
-// Logits of a group for the 128 tokens of `tile`.
-template <hw_u32 Group>
-HW_DEV void hwe_make_logits(const hwe_engine_t &engine, const float (&outputs)[Group][HWE_DIMS],
-                            hw_u32 first_seat, hw_u32 tile) {
-  hwe_group_dots<Group> dots;
-  hwe_multiply_group<true>(outputs, engine.unembedding + tile * HWE_PAIRS, engine.pitch / 2, &dots);
-  HW_UNROLL
-  for (hw_u32 at = 0; at < hwe_group_dots<Group>::Pairs; ++at) {
-    const hw_u32 seat = first_seat + dots.row(at);
-    if (seat < engine.seat_count) {
-      float *logits = engine.logits + (hw_u64)seat * engine.pitch + tile * HWE_PITCH;
-      ((float2 *)logits)[dots.pair(at)] =
-          float2{dots.of[2 * at], dots.of[2 * at + 1]};
-    }
-  }
-}
-
 // The outputs of a group as vectors. Whether any of its seats awaits a token.
-template <hw_u32 Group>
-HW_DEV hw_u32 hwe_load_outputs(const hwe_engine_t &engine, hw_u32 first_seat,
-                               hwe_bench<Group> *bench) {
+template <hw_u32 Group, typename Room>
+HW_DEV hw_u32 hwe_load_outputs(const hwe_engine_t &engine, hw_u32 first_seat, Room *room) {
+  __syncthreads();  // all have used what is there
   if (threadIdx.x == 0) {
-    bench->any = 0;
+    room->any = 0;
   }
   __syncthreads();
   for (hw_u32 at = threadIdx.x; at < Group * HWE_PAIRS; at += HWE_THREADS) {
@@ -42,15 +25,63 @@ HW_DEV hw_u32 hwe_load_outputs(const hwe_engine_t &engine, hw_u32 first_seat,
     float2 two = {0.0f, 0.0f};
     if (seat < engine.seat_count && engine.seats[seat].awaits) {
       two = hw_from_halves(__ldcg((const hw_u32 *)engine.halves + (hw_u64)seat * HWE_PAIRS + pair));
-      bench->any = 1;
+      room->any = 1;
     }
-    bench->x[row][2 * pair] = two.x;
-    bench->x[row][2 * pair + 1] = two.y;
+    room->x[row][2 * pair] = two.x;
+    room->x[row][2 * pair + 1] = two.y;
   }
   __syncthreads();
-  const hw_u32 any = bench->any;
+  const hw_u32 any = room->any;
   __syncthreads();  // all have read it
   return any;
+}
+
+// Logits of a group for each `stride`-th tile of 128 tokens, from `tile` on.
+template <hw_u32 Group, typename Room>
+HW_DEV void hwe_make_logits(const hwe_engine_t &engine, Room *room, hw_u32 first_seat, hw_u32 tile,
+                            hw_u32 stride) {
+  const hw_u32 tiles = engine.pitch / HWE_PITCH;
+  int loaded = 0;
+  HW_ONE_BY_ONE
+  for (; tile < tiles; tile += stride) {
+    const hw_u32 *weights = engine.unembedding + tile * HWE_PAIRS;
+    const hw_u32 *following = tile + stride < tiles ? weights + stride * HWE_PAIRS : nullptr;
+    hwe_group_dots<Group> dots;
+    hwe_multiply_group<true>(room->x, weights, engine.pitch / 2, &room->stage, &dots, following,
+                             loaded);
+    loaded = 1;
+    HW_UNROLL
+    for (hw_u32 at = 0; at < hwe_group_dots<Group>::Pairs; ++at) {
+      const hw_u32 seat = first_seat + dots.row(at);
+      if (seat < engine.seat_count) {
+        float *logits = engine.logits + (hw_u64)seat * engine.pitch + tile * HWE_PITCH;
+        ((float2 *)logits)[dots.pair(at)] = float2{dots.of[2 * at], dots.of[2 * at + 1]};
+      }
+    }
+  }
+}
+
+// What a block needs for logits alone.
+template <hw_u32 Group>
+struct hwe_outputs {
+  alignas(16) float x[Group][HWE_DIMS];
+  hwe_stage<Group> stage;
+  hw_u32 any;
+};
+
+// All logits, by `workers` blocks: each takes some tiles of a group at a time.
+template <hw_u32 Group, typename Room>
+HW_DEV void hwe_spread_logits(const hwe_engine_t &engine, hw_u32 worker, hw_u32 workers,
+                              Room *room) {
+  const hw_u32 groups = (engine.seat_count + Group - 1u) / Group;
+  const hw_u32 stretches = min(engine.pitch / HWE_PITCH, max(1u, 2u * workers / groups));
+  HW_ONE_BY_ONE
+  for (hw_u32 at = worker; at < groups * stretches; at += workers) {
+    const hw_u32 first_seat = at % groups * Group;
+    if (hwe_load_outputs<Group>(engine, first_seat, room)) {
+      hwe_make_logits<Group>(engine, room, first_seat, at / groups, stretches);
+    }
+  }
 }
 
 // Draw the token of a seat that awaits one.
@@ -72,6 +103,14 @@ HW_DEV void hwe_draw(const hwe_engine_t &engine, hw_u32 seat_number,
 }
 
 // ---- one token each
+
+// Tokens that a seat with given ones ingests in this step, at most. All others wait for it: a turn more
+// is worth its time if the seats that gain a token by it are more than the part of a step that it takes.
+HW_DEV hw_u32 hwe_turns(const hwe_engine_t &engine, hw_u32 next_step) {
+  const hwe_step_t *now = &engine.control->step[(next_step + HWE_STEPS - 1u) % HWE_STEPS];
+  const hw_u32 given = hw_load_word_device(&now->given), makes = hw_load_word_device(&now->makes);
+  return (hw_u64)given * HWE_GIVEN_SHARE >= makes ? engine.given_turns : 1u;
+}
 
 // What each seat of the group ingests in this turn.
 template <hw_u32 Group>
@@ -188,7 +227,7 @@ HW_DEV void hwe_prepare(const hwe_engine_t &engine, hw_u32 first_seat, hw_u32 ne
   enum : hw_u32 { Pairs = hwe_group_dots<Group>::Pairs };
   __syncthreads();  // all have read it
   if (threadIdx.x == 0) {
-    bench->any = 0;
+    bench->any = bench->more = 0;
   }
   __syncthreads();
   if (threadIdx.x < Group) {
@@ -198,18 +237,21 @@ HW_DEV void hwe_prepare(const hwe_engine_t &engine, hw_u32 first_seat, hw_u32 ne
       const hwe_seat &seat = engine.seats[number];
       turn.runs = 1;
       turn.position = seat.rollout.length;
-      turn.ingests = !seat.refused && !seat.given_up && turn.position < seat.end &&
-                     turn.position >= seat.rollout.prompt_tokens && !seat.ended;
-      if (turn.ingests) {
-        bench->any = 1;
+      if (!seat.refused && !seat.given_up && turn.position < seat.end) {
+        turn.ingests = turn.position >= seat.rollout.prompt_tokens && !seat.ended;
+        atomicAdd(turn.ingests ? &bench->any : &bench->more, 1u);
       }
     }
     bench->turn[threadIdx.x] = turn;
   }
   __syncthreads();
+  if (threadIdx.x == 0 && (bench->any || bench->more)) {
+    atomicAdd(&engine.control->step[next_step].makes, bench->any);
+    atomicAdd(&engine.control->step[next_step].given, bench->more);
+  }
   if (bench->any) {
     hwe_group_dots<Group> dots;
-    hwe_multiply_group<false>(bench->h, engine.w_q, HWE_PAIRS, &dots);
+    hwe_multiply_group<false>(bench->h, engine.w_q, HWE_PAIRS, &bench->stage, &dots);
     HW_UNROLL
     for (hw_u32 at = 0; at < Pairs; ++at) {
       const hw_u32 row = dots.row(at), number = first_seat + row;
@@ -303,10 +345,8 @@ HW_DEV void hwe_tail(const hwe_engine_t &engine, hw_u32 group, hw_u32 next_step,
   if (!hwe_is_busy(engine, first_seat, bench)) {
     return;
   }
-  if (draws && hwe_load_outputs(engine, first_seat, bench)) {
-    for (hw_u32 tile = 0; tile < engine.pitch / HWE_PITCH; ++tile) {
-      hwe_make_logits<Group>(engine, bench->x, first_seat, tile);
-    }
+  if (draws && hwe_load_outputs<Group>(engine, first_seat, bench)) {
+    hwe_make_logits<Group>(engine, bench, first_seat, 0, 1);
     __syncthreads();
     for (hw_u32 row = warp; row < Group && first_seat + row < engine.seat_count; row += HWE_WARPS) {
       if (engine.seats[first_seat + row].awaits && !engine.seats[first_seat + row].refused) {
@@ -333,7 +373,8 @@ HW_DEV void hwe_tail(const hwe_engine_t &engine, hw_u32 group, hw_u32 next_step,
     }
     bench->h[at / HWE_DIMS][at % HWE_DIMS] = h;
   }
-  for (hw_u32 turn = 0; turn < engine.given_turns; ++turn) {
+  const hw_u32 turns = hwe_turns(engine, next_step);
+  for (hw_u32 turn = 0; turn < turns; ++turn) {
     __syncthreads();
     if (threadIdx.x == 0) {
       bench->any = bench->more = 0;

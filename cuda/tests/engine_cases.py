@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from descring_cuda.engine import CudaEngine, tasks_of
+from descring_cuda import layout
+from descring_cuda.engine import CudaEngine, Seats, tasks_of
 from descring_cuda.machine import Machine
 from descring_model.engine import contract, random_numbers
 from descring_model.engine.attention import attend
@@ -91,8 +92,8 @@ def decodes(machine: Machine) -> None:
 
 
 def groups_of_every_size(machine: Machine) -> None:
-    """So many rollouts that a block has 8 and 16 of them, the last one not all."""
-    for count in (10, 18):
+    """So many rollouts that a block has 8, 16 and 32 of them, the last one not all."""
+    for count in (10, 18, 40):
         parameters = [{**MIXED[at % len(MIXED)], "sample": at} for at in range(count)]
         agree(machine, [[at] for at in range(count)], 32, parameters, [5])
 
@@ -101,6 +102,36 @@ def decodes_in_pieces(machine: Machine) -> None:
     """The same bytes in several calls, some of which end within a prompt [NUM-008]."""
     prompts = [[1, 2, 3], [5] * 20]
     agree(machine, prompts, 32, MIXED[1:3], [[2, 7], [4, 7], [9, 22], [12, 24]], given_turns=3)
+
+
+def prompts_beside_others(machine: Machine) -> None:
+    """All wait for a seat with given tokens: beside few it ingests 16 a step, beside many one."""
+    for others, at_once in ((4, 16), (20, 1)):
+        prompts = [[1]] * others + [[2] * 60]
+        with CudaEngine(64, machine=machine) as engine:
+            batch = Batch(engine, prompts, 64, [{"sample": at} for at in range(len(prompts))])
+            address = machine.allocate(len(batch.arena))
+            machine.write(address, batch.arena)
+            seats = engine.seats(address, len(batch.arena), len(prompts), len(prompts))
+            seats.assign(batch.offsets, np.full(len(prompts), 64, dtype=np.uint32))
+            _put_state(seats, others, layout.SEAT_FREE)
+            seats.finish()
+            seats.step()
+            _put_state(seats, others, layout.SEAT_NEW)
+            lengths = []
+            for _ in range(3):
+                seats.step()
+                lengths.append(seats.read()["rollout"]["length"])
+            seats.close()
+            machine.free(address)
+        assert [row[0] for row in lengths] == [3, 4, 5]
+        assert [row[others] for row in lengths] == [1, 1 + at_once, 1 + 2 * at_once]
+
+
+def _put_state(seats: Seats, seat: int, state: int) -> None:
+    table = seats.read()
+    table["state"][seat] = state
+    seats.machine.write(seats.addresses["seats"], table)
 
 
 def grown(length: int, seed: int = 1) -> Change:
@@ -283,6 +314,7 @@ CASES = (
     decodes,
     groups_of_every_size,
     decodes_in_pieces,
+    prompts_beside_others,
     ends_of_sentence,
     outputs,
     long_sequences,

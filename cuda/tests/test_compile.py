@@ -13,11 +13,13 @@ KERNELS = {
     PROGRAM: ("hw_latency", "hw_throughput"),
     ENGINE_PROGRAM: (
         "hwe_attention",
-        "hwe_logits",
+        "hwe_logits_16",
+        "hwe_logits_32",
         "hwe_draws",
         "hwe_long_draws",
         "hwe_tail_4",
         "hwe_tail_16",
+        "hwe_tail_32",
     ),
     RESIDENT_PROGRAM: ("hw_resident_4", "hw_resident_8", "hw_resident_16"),
 }

@@ -109,5 +109,5 @@ def test_a_vocabulary_out_of_range_is_refused(machine: Machine) -> None:
 def test_layouts_have_the_sizes_of_the_kernels() -> None:
     """seats.cuh asserts the same numbers."""
     assert layout.SEAT_DTYPE.itemsize == 128
-    assert layout.CONTROL_DTYPE.itemsize == 40
+    assert layout.CONTROL_DTYPE.itemsize == 64
     assert layout.ENGINE_DTYPE.itemsize == 20 * 8 + 6 * 4
