@@ -42,8 +42,10 @@ CONTROL_DTYPE = np.dtype(
         ("step", "<u4", (3, 4)),
     ]
 )
-"""Of the steps, 64 bytes; a step has the number of its tasks, of those that are taken, of seats that
-make a token, and of those with given tokens left."""
+"""Of the steps, 64 bytes.
+
+A step counts its tasks, those that are taken, seats that make a token, and seats with given tokens.
+"""
 
 SEAT_FREE, SEAT_NEW, SEAT_RUNS, SEAT_DONE = range(4)
 TOO_LONG = 16

@@ -9,11 +9,11 @@
 
 enum : hw_u32 { HWE_THREADS = 256 };
 
-// The dots of a thread with `Words` words of a row of the matrix, two columns each, in the order of the
+// The dots of a thread with `RowWords` words of a row of the matrix, two columns each, in the order of the
 // vectors. What is read of shared memory for an operation falls with the columns.
-template <hw_u32 Vectors, hw_u32 Words>
+template <hw_u32 Vectors, hw_u32 RowWords>
 struct hwe_dots {
-  enum : hw_u32 { Pairs = Vectors * Words, Lanes = HWE_PAIRS / Words };
+  enum : hw_u32 { Words = RowWords, Pairs = Vectors * Words, Lanes = HWE_PAIRS / Words };
   float of[2 * Pairs];
 
   // The columns of result `at`; its vector in a group that is spread over the block.

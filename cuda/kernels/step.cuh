@@ -50,12 +50,18 @@ HW_DEV void hwe_make_logits(const hwe_engine_t &engine, Room *room, hw_u32 first
     hwe_multiply_group<true>(room->x, weights, engine.pitch / 2, &room->stage, &dots, following,
                              loaded);
     loaded = 1;
+    enum : hw_u32 { Words = hwe_group_dots<Group>::Words };
     HW_UNROLL
-    for (hw_u32 at = 0; at < hwe_group_dots<Group>::Pairs; ++at) {
+    for (hw_u32 at = 0; at < hwe_group_dots<Group>::Pairs; at += Words) {
       const hw_u32 seat = first_seat + dots.row(at);
       if (seat < engine.seat_count) {
         float *logits = engine.logits + (hw_u64)seat * engine.pitch + tile * HWE_PITCH;
-        ((float2 *)logits)[dots.pair(at)] = float2{dots.of[2 * at], dots.of[2 * at + 1]};
+        const float *of = dots.of + 2 * at;
+        if constexpr (Words == 2) {
+          *(float4 *)(logits + 2 * dots.pair(at)) = float4{of[0], of[1], of[2], of[3]};
+        } else {
+          *(float2 *)(logits + 2 * dots.pair(at)) = float2{of[0], of[1]};
+        }
       }
     }
   }
