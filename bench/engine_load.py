@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from descring_cuda import layout
-from descring_cuda.engine import CudaEngine, Seats, tasks_of
+from descring_cuda.engine import CudaEngine
 from descring_cuda.kernels import source
 from descring_cuda.machine import CupyMachine
+from descring_cuda.seats import Seats, tasks_of
 from descring_model.engine import contract
 from descring_model.engine.batch import padded
 from descring_model.engine.records import ROLLOUT_DTYPE

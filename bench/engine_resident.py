@@ -20,8 +20,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from descring_cuda import CudaEngine, ResidentDevice, layout
-from descring_cuda.engine import Seats, tasks_of
 from descring_cuda.machine import CupyMachine
+from descring_cuda.seats import Seats, tasks_of
 from descring_host import CommandQueue
 from descring_model import DESC_DTYPE, Lines, complete
 from descring_model import contract as lines_contract

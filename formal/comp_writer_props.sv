@@ -155,11 +155,10 @@ module comp_writer_props
 
   logic [SumBits-1:0] waits, lines, infos, rewards, rewards_before, dones_before;
   logic [SumBits-1:0] wait_lines, open_lines;
-  logic waits_legal, watched_address, waits_single;
+  logic waits_single;
   logic [2:0] wait_read, wait_write;
   logic [PlaceBits:0] info_read, info_write, line_read, line_write;
   logic [33:0] info_watched;
-  logic [31:0] place;
   logic [DESC_BITS-1:0] line_watched;
 
   assign wait_read = u_dut.u_burst_gather.u_burst_fifo.read_q;
@@ -176,26 +175,6 @@ module comp_writer_props
   assign line_watched = u_dut.u_line_fifo.mem[PlaceBits'(32'(line_read)+watch_i-u_rules.handed_q)];
 
   always_comb begin
-    // Positions of the lines that are not requested: the waiting bursts, then the open one.
-    place = u_rules.named_q;
-    watched_address = 1'b1;
-    wait_lines = '0;
-    waits_single = 1'b1;
-    waits_legal = waits <= SumBits'(Bursts);
-    for (int i = 0; i < Bursts; i++) begin
-      if (SumBits'(i) < waits) begin
-        wait_lines = wait_lines + SumBits'(waiting_burst(i)[6:0]);
-        waits_single = waits_single && waiting_burst(i)[6:0] == 7'd1;
-        waits_legal = waits_legal && burst_legal(waiting_burst(i));
-        watched_address = watched_address && (
-            !(watch_i - place < 32'(waiting_burst(i)[6:0])) ||
-            waiting_burst(i)[64:7] + 58'(lines_to_watched(place)) == u_rules.watch_line_q);
-        place = place + 32'(waiting_burst(i)[6:0]);
-      end
-    end
-    watched_address = watched_address && (!(watch_i - place < 32'(open_lines)) ||
-        u_dut.u_burst_gather.open_line + 58'(lines_to_watched(place)) == u_rules.watch_line_q &&
-        u_dut.u_burst_gather.open_reward_q == u_rules.watch_reward_q);
     rewards = '0;
     rewards_before = '0;
     dones_before = '0;
@@ -210,24 +189,37 @@ module comp_writer_props
     end
   end
 
-  function automatic logic [64:0] waiting_burst(input int i);
-    waiting_burst = u_dut.u_burst_gather.u_burst_fifo.mem[2'(32'(wait_read)+32'(i))];
-  endfunction
-
-  // From the line at position first on; 32 bits wide by itself, whatever width it is cast to.
-  function automatic logic [31:0] lines_to_watched(input logic [31:0] first);
-    lines_to_watched = watch_i - first;
-  endfunction
-
   function automatic logic for_reward(input int i);
     for_reward = u_dut.u_info_fifo.mem[PlaceBits'(32'(info_read)+32'(i))][33];
   endfunction
 
-  // A burst has from 1 to MaxBurst lines, all in one page of 64.
-  function automatic logic burst_legal(input logic [64:0] lines_of);
-    burst_legal = lines_of[6:0] != 7'd0 && 32'(lines_of[6:0]) <= 32'(MaxBurst) &&
-        32'(lines_of[12:7]) + 32'(lines_of[6:0]) <= 32'd64;
-  endfunction
+  comp_writer_gather #(
+      .MaxBurst(MaxBurst),
+      .Bursts  (Bursts),
+      .SumBits (SumBits)
+  ) u_gather (
+      .clk_i         (clk_i),
+      .rst_ni        (rst_ni),
+      .abort_i       (abort_i),
+      .mem_i         ({u_dut.u_burst_gather.u_burst_fifo.mem[3], u_dut.u_burst_gather.u_burst_fifo.mem[2],
+                       u_dut.u_burst_gather.u_burst_fifo.mem[1], u_dut.u_burst_gather.u_burst_fifo.mem[0]}),
+      .read_i        (wait_read),
+      .waits_i       (waits),
+      .open_line_i   (u_dut.u_burst_gather.open_line),
+      .open_lines_i  (u_dut.u_burst_gather.open_lines_q),
+      .open_full_i   (u_dut.u_burst_gather.open_full_q),
+      .open_reward_i (u_dut.u_burst_gather.open_reward_q),
+      .next_line_i   (next_line(u_dut.u_burst_gather.open_reward_q)),
+      .req_valid_i   (req_valid && !req_word),
+      .req_i         ({req_line, req_lines}),
+      .watch_i       (watch_i),
+      .watched_i     (u_rules.watched),
+      .named_i       (u_rules.named_q),
+      .watch_line_i  (u_rules.watch_line_q),
+      .watch_reward_i(u_rules.watch_reward_q),
+      .wait_lines_o  (wait_lines),
+      .single_o      (waits_single)
+  );
 
   // ---------------------------------------------------------------- the rules at the ports
 
@@ -381,8 +373,6 @@ module comp_writer_props
 
   // ---------------------------------------------------------------- invariants
 
-  // a burst has 1 to MaxBurst lines in one page
-  `HW_ASSERT_IF(RequestLegal_A, req_valid && !req_word, burst_legal({req_line, req_lines}))
   // every line that is not sent belongs to a burst
   `HW_ASSERT_IF(LinesInBursts_A, 1'b1, lines == SumBits'(pending) + wait_lines + open_lines &&
                 lines <= infos && infos <= SumBits'(Depth))
@@ -400,8 +390,6 @@ module comp_writer_props
                 info_watched == {u_rules.watch_reward_q, u_rules.watch_error_q,
                                  u_rules.watch_tokens_q} &&
                 (watch_i - u_rules.handed_q >= 32'(lines) || line_watched == u_rules.watch_data_q))
-  // its address stays until its burst is requested
-  `HW_ASSERT_IF(WatchedAddress_A, u_rules.watched && !abort_i, watched_address)
   // its index is the tail of its ring plus the completions to be posted there before it
   `HW_ASSERT_IF(WatchedIndex_A, u_rules.watched, u_rules.watch_index_q == (u_rules.watch_reward_q ?
                 reward_tail + 32'(rewards_before) : done_tail + 32'(dones_before)))
@@ -409,18 +397,6 @@ module comp_writer_props
   `HW_ASSERT_IF(AloneAgrees_A, 1'b1, u_dut.single_left_q == u_rules.alone_q &&
                 (u_rules.alone_q == 7'd0 || u_rules.lines_failed_q || (single && waits_single &&
                  (open_lines == '0 || (open_lines == SumBits'(1) && u_dut.u_burst_gather.open_full_q)))))
-  // waiting bursts are legal
-  `HW_ASSERT_IF(WaitingLegal_A, 1'b1, waits_legal)
-  // the open burst is legal; it is full where its page ends
-  `HW_ASSERT_IF(OpenLegal_A, u_dut.u_burst_gather.open_lines_q != 7'd0,
-                32'(u_dut.u_burst_gather.open_lines_q) <= 32'(MaxBurst) &&
-                (u_dut.u_burst_gather.open_full_q || 32'(u_dut.u_burst_gather.open_lines_q) < 32'(MaxBurst)) &&
-                (abort_i || (burst_legal({u_dut.u_burst_gather.open_line, u_dut.u_burst_gather.open_lines_q}) &&
-                 (u_dut.u_burst_gather.open_full_q ||
-                  32'(u_dut.u_burst_gather.open_line[11:6]) + 32'(u_dut.u_burst_gather.open_lines_q) < 32'd64))))
-  // [RING-001] behind an open burst in memory is the ring's next slot
-  `HW_ASSERT_IF(Contiguous_A, u_dut.u_burst_gather.open_lines_q != 7'd0 && !u_dut.u_burst_gather.open_full_q && !abort_i,
-                next_line(u_dut.u_burst_gather.open_reward_q) == u_dut.u_burst_gather.open_line + 58'(u_dut.u_burst_gather.open_lines_q))
   // what is derived from bases is that of the cycle before
   `HW_ASSERT_IF(DerivedAgrees_A, past2_started_q,
                 u_dut.u_burst_gather.done_carried_q == past_done_line_q[63:22] + 42'd1 &&

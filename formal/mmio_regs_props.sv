@@ -337,14 +337,13 @@ module mmio_regs_props
 
   // [IRQ-001] [LIFE-005] an event sets its bit, writing 1 clears it, and the event wins
   `HW_ASSERT_IF(Events_A, 1'b1,
-                u_dut.irq_status_q == irq_status_q && u_dut.irq_mask_q == irq_mask_q &&
-                u_dut.halted_q == halted_q)
+                u_dut.irq_status == irq_status_q && u_dut.irq_mask == irq_mask_q &&
+                u_dut.u_event_flags.halted_q == halted_q)
   // [IRQ-001] the interrupt is high while a bit is set in both IRQ_STATUS and IRQ_MASK
   `HW_ASSERT_IF(Interrupt_A, 1'b1, irq == ((irq_status_q & irq_mask_q) != 3'd0))
   // [DB-002] [LIFE-002] [REG-00C] each error bit of STATUS is set by its error and cleared by
   // writing 1
-  `HW_ASSERT_IF(ErrorBits_A, 1'b1,
-                {u_dut.bus_error_q, u_dut.bad_doorbell_q, u_dut.bad_config_q} == errors_q)
+  `HW_ASSERT_IF(ErrorBits_A, 1'b1, u_dut.errors == errors_q)
   // [CNT-001] [RING-005] [DB-002] the counters count completions, tokens, errors, stalled cycles
   // and ignored doorbells, each once
   `HW_ASSERT_IF(Counters_A, 1'b1, u_dut.descriptors_q == posted_q &&

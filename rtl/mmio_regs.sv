@@ -83,11 +83,10 @@ module mmio_regs
 
   logic soft_reset_q, rst_n;
   logic enable_q, locked_q, split_reward_q, require_checked_q, publish_tails_q;
-  logic bad_config_q, bad_doorbell_q, bus_error_q, halted_q;
   logic [31:0] cmd_tail_q, done_head_q, reward_head_q;
   logic [23:0] ring_log2_q;
   logic [63:0] cmd_base_q, done_base_q, reward_base_q;
-  logic [2:0] irq_status_q, irq_mask_q;
+  logic [2:0] errors, irq_status, irq_mask;
   logic [31:0] descriptors_q, errors_q, stall_cycles_q, bad_doorbells_q, one_bad_more;
   logic [63:0] tokens_q;
   logic [31:0] tokens_high_q;
@@ -170,21 +169,24 @@ module mmio_regs
 
   // ---------------------------------------------------------------- events
 
-  logic bad_config, bad_doorbell, halts;
-  logic [2:0] irq_events, irq_clear;
-  logic write_status;
+  logic bad_config, bad_doorbell;
   assign bad_config = ask_enable && !enable_q && !config_ok;
   assign bad_doorbell = ring_doorbell && !doorbell_legal;
-  assign halts = halted_i && !halted_q;
-  assign write_status = write && reg_addr_i == REG_STATUS;
 
-  always_comb begin
-    irq_events = '0;
-    irq_events[IRQ_STATUS_COMPLETION_BIT] = announce_i;
-    irq_events[IRQ_STATUS_HALTED_BIT] = halts;
-    irq_events[IRQ_STATUS_ERROR_BIT] = bad_config || bad_doorbell || bus_error_i;
-  end
-  assign irq_clear = write && reg_addr_i == REG_IRQ_STATUS ? reg_wdata_i[2:0] : 3'd0;
+  event_flags u_event_flags (
+      .clk_i       (clk_i),
+      .rst_ni      (rst_n),
+      .write_i     (write),
+      .addr_i      (reg_addr_i),
+      .wdata_i     (reg_wdata_i),
+      .announce_i  (announce_i),
+      .errors_i    ({bus_error_i, bad_doorbell, bad_config}),
+      .halted_i    (halted_i),
+      .errors_o    (errors),
+      .irq_status_o(irq_status),
+      .irq_mask_o  (irq_mask),
+      .irq_o       (irq_o)
+  );
 
   // ---------------------------------------------------------------- state
 
@@ -208,29 +210,6 @@ module mmio_regs
         split_reward_q    <= reg_wdata_i[CTRL_SPLIT_REWARD_BIT];
         require_checked_q <= reg_wdata_i[CTRL_REQUIRE_CHECKED_BIT];
         publish_tails_q   <= reg_wdata_i[CTRL_PUBLISH_TAILS_BIT];
-      end
-    end
-  end
-
-  always_ff @(posedge clk_i) begin
-    if (!rst_n) begin
-      bad_config_q   <= 1'b0;
-      bad_doorbell_q <= 1'b0;
-      bus_error_q    <= 1'b0;
-      halted_q       <= 1'b0;
-      irq_status_q   <= '0;
-      irq_mask_q     <= '0;
-    end else begin
-      bad_config_q <= bad_config ||
-          (bad_config_q && !(write_status && reg_wdata_i[STATUS_BAD_CONFIG_BIT]));
-      bad_doorbell_q <= bad_doorbell ||
-          (bad_doorbell_q && !(write_status && reg_wdata_i[STATUS_BAD_DOORBELL_BIT]));
-      bus_error_q <= bus_error_i ||
-          (bus_error_q && !(write_status && reg_wdata_i[STATUS_BUS_ERROR_BIT]));
-      halted_q <= halted_i;
-      irq_status_q <= irq_events | (irq_status_q & ~irq_clear);
-      if (write && reg_addr_i == REG_IRQ_MASK) begin
-        irq_mask_q <= reg_wdata_i[2:0];
       end
     end
   end
@@ -325,9 +304,9 @@ module mmio_regs
     status[STATUS_READY_BIT] = !soft_reset_q;
     status[STATUS_RUNNING_BIT] = (enable_q && !halted_i) || busy_i;
     status[STATUS_HALTED_BIT] = halted_i;
-    status[STATUS_BAD_CONFIG_BIT] = bad_config_q;
-    status[STATUS_BAD_DOORBELL_BIT] = bad_doorbell_q;
-    status[STATUS_BUS_ERROR_BIT] = bus_error_q;
+    status[STATUS_BAD_CONFIG_BIT] = errors[0];
+    status[STATUS_BAD_DOORBELL_BIT] = errors[1];
+    status[STATUS_BUS_ERROR_BIT] = errors[2];
   end
 
   always_comb begin
@@ -349,8 +328,8 @@ module mmio_regs
       REG_DONE_BASE_HI:      rdata = done_base_q[63:32];
       REG_REWARD_BASE_LO:    rdata = reward_base_q[31:0];
       REG_REWARD_BASE_HI:    rdata = reward_base_q[63:32];
-      REG_IRQ_STATUS:        rdata = {29'd0, irq_status_q};
-      REG_IRQ_MASK:          rdata = {29'd0, irq_mask_q};
+      REG_IRQ_STATUS:        rdata = {29'd0, irq_status};
+      REG_IRQ_MASK:          rdata = {29'd0, irq_mask};
       REG_CNT_DESCRIPTORS:   rdata = descriptors_q;
       REG_CNT_TOKENS_LO:     rdata = tokens_q[31:0];
       REG_CNT_TOKENS_HI:     rdata = tokens_high_q;
@@ -388,7 +367,6 @@ module mmio_regs
   assign cmd_base_o        = cmd_base_q;
   assign done_base_o       = done_base_q;
   assign reward_base_o     = reward_base_q;
-  assign irq_o             = |(irq_status_q & irq_mask_q);
 
 `ifndef SYNTHESIS
   // Cycles since a write, up to 2.
@@ -411,7 +389,6 @@ module mmio_regs
   `HW_ASSERT(TailLegal_A, !enable_q || cmd_tail_q - cmd_head_i <= 32'd1 << cmd_log2_o,
              "never more lines are published than the ring has slots (DB-002)")
   `HW_ASSERT(EnableLocks_A, !enable_q || locked_q, "an enabled device is locked (LIFE-006)")
-  `HW_ASSERT_KNOWN(IrqKnown_A, irq_o, "the interrupt is never X")
 `endif
 
 endmodule

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -15,13 +14,11 @@ from descring_model.engine.interface import Statuses, check_call
 
 from descring_cuda import layout
 from descring_cuda.machine import CupyMachine, Machine
+from descring_cuda.seats import THREADS, Seats, tasks_of
 
 _WEIGHT_WORDS = 5 * contract.DIMS * contract.DIMS // 2
-_THREADS = 256
 _LARGE_VOCABULARY = 4096
 """Above it logits and draws are kernels of their own, and a block draws a token, not a warp."""
-_LONG_TILES = 128
-"""From so many tiles of logits on, copies of the tables of masses are worth their making."""
 _FEW_SEATS = 2
 """Up to so many seats a multiprocessor, logits and draws are spread over it likewise."""
 _GROUPS = (4, 8, 16, 32)
@@ -35,98 +32,6 @@ _AT_ONCE = 32
 
 def _up(size: int, unit: int) -> int:
     return -(-size // unit) * unit
-
-
-@dataclass
-class Seats:
-    """Seats for ``n`` rollouts on one arena of a GPU, and what their steps need in its memory.
-
-    Attributes:
-        machine: the GPU.
-        count: n.
-        arena_bytes: size of the arena.
-        task_blocks: blocks that a warp attends to at a time.
-        addresses: of everything, by the names of ``hwe_engine_t``.
-        group: seats of a block.
-        spread: logits and draws are kernels of their own.
-        tiles: 128 tokens each of the vocabulary.
-    """
-
-    machine: Machine
-    count: int
-    arena_bytes: int
-    task_blocks: int
-    addresses: dict[str, int]
-    _own: list[int] = field(default_factory=list)
-    group: int = 4
-    spread: bool = False
-    tiles: int = 1
-
-    @property
-    def engine(self) -> int:
-        """Address of the ``hwe_engine_t``."""
-        return self.addresses["engine"]
-
-    def assign(self, records: npt.NDArray[np.uint64], ends: npt.NDArray[np.uint32]) -> None:
-        """Give every seat a record to advance."""
-        seats = np.zeros(self.count, dtype=layout.SEAT_DTYPE)
-        room = tasks_of(ends, self.arena_bytes, self.task_blocks)
-        seats["record"], seats["end"] = records, ends
-        seats["task_room"] = room
-        seats["first_task"] = np.cumsum(room) - room
-        seats["state"] = layout.SEAT_NEW
-        self.machine.write(self.addresses["seats"], seats)
-
-    def read(self) -> npt.NDArray[Any]:
-        """``(n,)`` of SEAT_DTYPE."""
-        seats = np.empty(self.count, dtype=layout.SEAT_DTYPE)
-        self.machine.read(self.addresses["seats"], seats)
-        return seats
-
-    def control(self) -> Any:
-        """The record of the steps."""
-        control = np.empty(1, dtype=layout.CONTROL_DTYPE)
-        self.machine.read(self.addresses["control"], control)
-        return control[0]
-
-    def attend(self) -> None:
-        """Launch the attention of one step."""
-        self.machine.launch("hwe_attention", self.machine.blocks, 128, self.engine)
-
-    def finish(self) -> None:
-        """Launch everything else of one step: tokens, their keys, values and states."""
-        if self.spread:
-            self.make_logits()
-            self.draw()
-        self.machine.launch(
-            f"hwe_tail_{self.group}",
-            -(-self.count // self.group),
-            _THREADS,
-            self.engine,
-            np.uint32(not self.spread),
-        )
-
-    def make_logits(self) -> None:
-        """Launch the logits of all seats."""
-        few = -(-self.count // 16) * self.tiles <= self.machine.blocks
-        self.machine.launch(
-            f"hwe_logits_{16 if few else 32}", self.machine.blocks, _THREADS, self.engine
-        )
-
-    def draw(self) -> None:
-        """Launch the draws of all seats from their logits, a block each."""
-        kernel = "hwe_long_draws" if self.tiles >= _LONG_TILES else "hwe_draws"
-        self.machine.launch(kernel, self.count, 1024, self.engine)
-
-    def step(self) -> None:
-        """Launch one step: a token more for every seat that is not done."""
-        self.attend()
-        self.finish()
-
-    def close(self) -> None:
-        """Free the memory."""
-        while self._own:
-            self.machine.free(self._own.pop())
 
 
 class CudaEngine:
@@ -199,7 +104,7 @@ class CudaEngine:
     def _make_weights(self) -> None:
         at = self._weights
         self.machine.launch(
-            "hwe_weights", _WEIGHT_WORDS // _THREADS, _THREADS, at["matrices"], at["bias"]
+            "hwe_weights", _WEIGHT_WORDS // THREADS, THREADS, at["matrices"], at["bias"]
         )
         pairs = self._pitch // 2
         self.machine.launch(
@@ -388,16 +293,6 @@ def _leave(arenas: dict[int, tuple[int, int]], left: list[int], at: int) -> None
     """The arena at ``at`` is gone; after close() it is in no list."""
     if at in arenas:
         left.append(arenas.pop(at)[1])
-
-
-def tasks_of(
-    ends: npt.NDArray[np.uint32], arena_bytes: int, task_blocks: int
-) -> npt.NDArray[np.int64]:
-    """Tasks of attention of rollouts up to ``ends``; 1 of one that its arena cannot hold."""
-    tokens = np.where(ends > arena_bytes // 4, 1, ends.astype(np.int64))
-    each = task_blocks * contract.BLOCK_TOKENS
-    found: npt.NDArray[np.int64] = np.maximum(1, -(-tokens // each))
-    return found
 
 
 def _times(work: Callable[[], None], count: int) -> None:

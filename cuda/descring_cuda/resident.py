@@ -14,10 +14,11 @@ from descring_model.engine import contract
 from descring_model.engine.interface import STATUS_NAMES
 
 from descring_cuda import layout
-from descring_cuda.engine import CudaEngine, tasks_of
+from descring_cuda.engine import CudaEngine
 from descring_cuda.gpus import KernelLauncher, gpu
 from descring_cuda.machine import CupyMachine, Machine
 from descring_cuda.remote import DEFAULT_MEMORY, Launcher, RemoteDevice
+from descring_cuda.seats import tasks_of
 
 DEFAULT_SEATS = 1024
 DEFAULT_TOKENS = 8192

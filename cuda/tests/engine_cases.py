@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from descring_cuda import layout
-from descring_cuda.engine import CudaEngine, Seats, tasks_of
+from descring_cuda.engine import CudaEngine
 from descring_cuda.machine import Machine
+from descring_cuda.seats import Seats, tasks_of
 from descring_model.engine import contract, random_numbers
 from descring_model.engine.attention import attend
 from descring_model.engine.batch import Batch

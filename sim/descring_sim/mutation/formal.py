@@ -38,6 +38,7 @@ FEWEST = 30
 
 PROVEN_WITHIN = {
     "burst_gather": "comp_writer",
+    "event_flags": "mmio_regs",
     "index_moves": "mmio_regs",
     "length_score": "rollout_worker_fsm",
     "line_accept": "rollout_worker_fsm",

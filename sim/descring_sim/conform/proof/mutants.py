@@ -113,7 +113,12 @@ def _write_shell(wrong: WrongImplementation, home: Path) -> str:
 _SETTLE_S = 1.0
 """A shell whose tail stops short would be waited for much longer."""
 _WRITERS = {"python": _write_python, "c": _write_c, "rtl": _write_rtl, "shell": _write_shell}
-_LISTS = {"python": "model", "c": "worker", "rtl": "core", "shell": "shell"}
+_LISTS = {
+    "python": ("model", "model_device"),
+    "c": ("worker",),
+    "rtl": ("core",),
+    "shell": ("shell",),
+}
 
 
 def _entries(language: str, path: Path) -> Iterator[WrongImplementation]:
@@ -152,11 +157,11 @@ def load(languages: tuple[str, ...] = LANGUAGES) -> list[WrongImplementation]:
     folder = examples_dir().parents[1] / "sim" / "conform_mutants"
     seen: Counter[str] = Counter()
     found = []
-    for language, name in _LISTS.items():
-        if language in languages:
-            for wrong in _entries(language, folder / f"{name}.toml"):
-                own = f"{language}-{wrong.rule}"
-                seen[own] += 1
-                again = f"-{seen[own]}" if seen[own] > 1 else ""
-                found.append(replace(wrong, name=own + again))
+    chosen = [(key, name) for key, names in _LISTS.items() if key in languages for name in names]
+    for language, name in chosen:
+        for wrong in _entries(language, folder / f"{name}.toml"):
+            own = f"{language}-{wrong.rule}"
+            seen[own] += 1
+            again = f"-{seen[own]}" if seen[own] > 1 else ""
+            found.append(replace(wrong, name=own + again))
     return found
