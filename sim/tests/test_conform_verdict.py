@@ -104,6 +104,31 @@ def test_no_test_within_the_claims_is_an_error() -> None:
         )
 
 
+def test_the_quick_run_leaves_out_costly_tests_where_lines_are_slow(tmp_path: Path) -> None:
+    """They are in that of an implementation that claims ``exhaustive``."""
+    costly = [test for test in all_tests() if test.costly]
+    assert costly
+    stream = next(test for test in costly if test.level == "stream")
+    ran = {}
+    for fast in (True, False):
+        folder = tmp_path / str(fast)
+        folder.mkdir()
+        reference = plugin(folder, "return result")
+        file = Path(reference.partition(":")[0])
+        describe = (
+            "    def describe(self):\n        import dataclasses\n"
+            "        mine = super().describe()\n"
+            f"        claims = dataclasses.replace(mine.capabilities, exhaustive={fast})\n"
+            "        return dataclasses.replace(mine, capabilities=claims)\n"
+        )
+        file.write_text(file.read_text().replace("    def run(", describe + "    def run("))
+        verdict = judge_one(
+            reference, [NOP, stream], seed=1, jobs=1, timeout_s=20.0, console=SILENT, smoke=True
+        )
+        ran[fast] = [result.test for result in verdict.results]
+    assert ran == {True: [NOP.id, stream.id], False: [NOP.id]}
+
+
 def test_failures_are_repeated_with_waves(tmp_path: Path) -> None:
     """Where the implementation has waves: the result stays that of the first run."""
     body = (

@@ -50,6 +50,8 @@ def judge_seeds(wanted: SuiteCampaign) -> int:
     tests = select(wanted.only, smoke=wanted.smoke)
     folder = folder_of(reference)
     description = describe(reference, folder)
+    if wanted.smoke and not wanted.only:
+        tests = [test for test in tests if test.is_quick(description.capabilities)]
     left_out = {test.id: r for test in tests if (r := skipped(test, description, first_seed))}
     claimed = tuple(test.id for test in tests if test.id not in left_out)
     if not claimed:

@@ -71,7 +71,13 @@ def conform(
             click.echo(f"descring: notice: {text}", err=True)
         try:
             verdict = judge_one(
-                reference, tests, seed=seed, jobs=jobs, timeout_s=timeout_s, console=console
+                reference,
+                tests,
+                seed=seed,
+                jobs=jobs,
+                timeout_s=timeout_s,
+                console=console,
+                smoke=smoke and not only,
             )
         except UnavailableError as error:
             if duts:

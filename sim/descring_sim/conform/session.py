@@ -46,8 +46,9 @@ def judge_one(
     jobs: int,
     timeout_s: float,
     console: Console,
+    smoke: bool = False,
 ) -> Verdict:
-    """Build one implementation and run ``tests`` on it.
+    """Build one implementation and run ``tests`` on it; with ``smoke`` those of its quick run.
 
     Raises:
         ConformError: it cannot be found or built.
@@ -58,6 +59,8 @@ def judge_one(
     try:
         with console.status(escape(f"{reference}: building")) if console.is_terminal else _Quiet():
             description = worker.start(identify=True)
+        if smoke:
+            tests = [test for test in tests if test.is_quick(description.capabilities)]
         results = _results(reference, worker, description, tests, seed, jobs, timeout_s)
     finally:
         worker.close()

@@ -32,7 +32,11 @@ ONLY_ON_CHIP = frozenset({"RING-011"})
 
 @dataclass(frozen=True)
 class Test:
-    """One test of one rule. ``smoke`` tests are those of the quick run."""
+    """One test of one rule. ``smoke`` tests are those of the quick run.
+
+    ``costly`` ones are in it only where the implementation claims ``exhaustive``: where a line
+    takes milliseconds, they are half of its time.
+    """
 
     rule: str
     name: str
@@ -40,6 +44,7 @@ class Test:
     needs: frozenset[str]
     what: str
     smoke: bool
+    costly: bool = False
     stream: StreamBody | None = None
     device: DeviceBody | None = None
     first_index: int = 0
@@ -51,6 +56,10 @@ class Test:
     def id(self) -> str:
         """The name that ``--only`` takes."""
         return f"{self.rule}/{self.name}"
+
+    def is_quick(self, capabilities: Capabilities) -> bool:
+        """Whether it is in the quick run of an implementation with these capabilities."""
+        return self.smoke and (capabilities.exhaustive or not self.costly)
 
     def vectors(self, draw: Draw) -> list[Vector]:
         """The streams of a stream test, in their order."""
@@ -98,19 +107,26 @@ def _name(body: Callable[..., object]) -> str:
     return body.__name__.strip("_").replace("_", "-")
 
 
-def stream_test(rule: str, *needs: str, smoke: bool = False) -> Callable[[StreamBody], StreamBody]:
+def stream_test(
+    rule: str, *needs: str, smoke: bool = False, costly: bool = False
+) -> Callable[[StreamBody], StreamBody]:
     """Declare the function below a stream test of ``rule``: it draws a :class:`Vector`."""
 
     def declare(body: StreamBody) -> StreamBody:
         wanted = frozenset({"level:stream", *needs})
-        _add(Test(rule, _name(body), "stream", wanted, _what(body), smoke, stream=body))
+        _add(Test(rule, _name(body), "stream", wanted, _what(body), smoke, costly, stream=body))
         return body
 
     return declare
 
 
 def device_test(
-    rule: str, *needs: str, smoke: bool = False, first_index: int = 0, memory: int = 1 << 20
+    rule: str,
+    *needs: str,
+    smoke: bool = False,
+    costly: bool = False,
+    first_index: int = 0,
+    memory: int = 1 << 20,
 ) -> Callable[[DeviceBody], DeviceBody]:
     """Declare the function below a device test of ``rule``: it drives a :class:`Bench`.
 
@@ -127,6 +143,7 @@ def device_test(
                 wanted,
                 _what(body),
                 smoke,
+                costly,
                 device=body,
                 first_index=first_index,
                 memory=memory,

@@ -58,7 +58,7 @@ def run_through(bench: Bench, chosen: list[Kind], *rules: str) -> None:
     carry_out(bench, lines_of(bench.draw, chosen, first_index=bench.tail, flags=owned), *rules)
 
 
-@device_test("RING-006", smoke=True)
+@device_test("RING-006", smoke=True, costly=True)
 def every_kind_in_every_mode(bench: Bench) -> None:
     """One completion of every kind of line, in every mode, through rings that are often full."""
     for turn, modes in enumerate(mode_sets(bench)):
@@ -101,7 +101,7 @@ def each_kind_in_its_ring(bench: Bench) -> None:
     run_through(bench, kinds(bench.capabilities))
 
 
-@device_test("DESC-023", "checked", "first_index", smoke=True, first_index=U32 - 20)
+@device_test("DESC-023", "checked", "first_index", smoke=True, costly=True, first_index=U32 - 20)
 def tags_in_rings_through_the_wrap(bench: Bench) -> None:
     """Tags of either completion ring through 2^32, in every mode."""
     pool = [kind for kind in kinds(bench.capabilities, stops=False) if kind.check == INTACT]
@@ -113,7 +113,7 @@ def tags_in_rings_through_the_wrap(bench: Bench) -> None:
         bench.reset()
 
 
-@device_test("LIFE-003", "opcode:STOP", smoke=True)
+@device_test("LIFE-003", "opcode:STOP", smoke=True, costly=True)
 def nothing_behind_a_stop(bench: Bench) -> None:
     """Whatever stands behind a STOP waits for RESUME, in one mode after the other."""
     modes = list(mode_sets(bench))
@@ -166,7 +166,7 @@ def stop_that_waits_for_room(bench: Bench) -> None:
         _waits(bench, Kind("STOP", "done", check))
 
 
-@device_test("CNT-001", smoke=True)
+@device_test("CNT-001", smoke=True, costly=True)
 def what_waits_is_not_counted(bench: Bench) -> None:
     """A line whose completion has no room counts nowhere, and sets no event: of each opcode."""
     split = "split_reward" in bench.capabilities.tokens()
@@ -190,7 +190,9 @@ def _plain(bench: Bench, count: int) -> Lines:
     return lines_of(bench.draw, [Kind(bench.draw.echo_opcode(), "done", UNCHECKED)] * count)
 
 
-@device_test("RING-001", "first_index", smoke=True, first_index=(1 << 16) - 4, memory=_BIG)
+@device_test(
+    "RING-001", "first_index", smoke=True, costly=True, first_index=(1 << 16) - 4, memory=_BIG
+)
 def every_size_over_its_end(bench: Bench) -> None:
     """Rings of every size from 2 to 65 536 slots, from their last slots to their first ones."""
     for log2 in range(contract.RING_LOG2_MIN, contract.RING_LOG2_MAX + 1):

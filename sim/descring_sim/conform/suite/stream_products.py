@@ -65,7 +65,7 @@ def every_outcome_clears_each(draw: Draw) -> Iterator[Vector]:
         yield Vector(lines_of(draw, chosen, flags=flags), ("flags",), modes)
 
 
-@stream_test("RING-006", smoke=True)
+@stream_test("RING-006", smoke=True, costly=True)
 def every_kind_behind_every_other(draw: Draw) -> Iterator[Vector]:
     """One completion each, whatever stands before and behind a line; in every mode."""
     for modes in claimed_modes(draw.capabilities):
