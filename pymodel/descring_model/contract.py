@@ -305,3 +305,5 @@ def reset_value(register: Register) -> int:
 
 EARLIER_HASHES = {1: 0x95E8373E}
 """CONTRACT_HASH of each earlier version, so that a device of one can be told from a broken one."""
+SINCE = {"ROLLOUT": 2}
+"""Opcodes that are not of the first version, and the version that added them."""

@@ -14,8 +14,8 @@ from descring_model import GoldenDevice, Lines, contract, seal
 from descring_sim.conform.capabilities import RULE_IDS
 from descring_sim.conform.dut import DeviceJob, StreamJob, StreamResult, Violation
 from descring_sim.conform.duts.model import ModelDut
-from descring_sim.conform.errors import ConformError, DutError, DutHung
-from descring_sim.conform.execute import refuse_earlier_version, rng_of, run_test
+from descring_sim.conform.errors import DutError, DutHung
+from descring_sim.conform.execute import by_its_version, rng_of, run_test
 from descring_sim.conform.status import Failure, Status, TestResult
 from descring_sim.conform.suite import catalogue, declare
 from descring_sim.conform.suite.bench import Bench, CheckFailed
@@ -131,19 +131,24 @@ def of_device(kind: type[GoldenDevice]) -> Any:
     return SimpleNamespace(run=run)
 
 
-def test_only_a_whole_device_of_an_earlier_version_is_refused() -> None:
+def test_a_whole_device_of_an_earlier_version_is_judged_by_it() -> None:
     """[REG-004] [REG-07C] Not one that mixes versions, that fails, or that has no registers."""
-    with pytest.raises(ConformError, match=r"of contract version 2 .* got one of version 1"):
-        refuse_earlier_version(of_device(Earlier), DESCRIPTION)
+    claims = by_its_version(of_device(Earlier), DESCRIPTION).capabilities
+    assert claims == DESCRIPTION.capabilities.of_version(1)
+    assert claims.contract_version == 1
+    assert DESCRIPTION.capabilities.opcodes - claims.opcodes == {"ROLLOUT"}
+    for name, value in (("VERSION", 1), ("CONTRACT_HASH", contract.EARLIER_HASHES[1])):
+        assert claims.reset_value(contract.REGISTER[name]) == value
     for kind in (GoldenDevice, Mixed):
-        refuse_earlier_version(of_device(kind), DESCRIPTION)
+        assert by_its_version(of_device(kind), DESCRIPTION) == DESCRIPTION
 
     def fails(_job: DeviceJob) -> StreamResult:
         raise DutError("no")
 
-    refuse_earlier_version(SimpleNamespace(run=fails), DESCRIPTION)
+    assert by_its_version(SimpleNamespace(run=fails), DESCRIPTION) == DESCRIPTION
     claims = replace(DESCRIPTION.capabilities, levels=frozenset({"stream"}))
-    refuse_earlier_version(of_device(Earlier), replace(DESCRIPTION, capabilities=claims))
+    stream = replace(DESCRIPTION, capabilities=claims)
+    assert by_its_version(of_device(Earlier), stream) == stream
 
 
 # ------------------------------------------------------------------ judging a stream

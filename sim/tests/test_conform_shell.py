@@ -6,9 +6,12 @@ refused by name.
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from conform_support import NIMBUS
+from descring_model import contract
+from descring_sim.conform.duts.axi_device import AsPresent
 from descring_sim.conform.duts.find import find_dut
 from descring_sim.conform.errors import ConformError
 from descring_sim.conform.execute import run_test
@@ -162,3 +165,23 @@ def test_the_example_is_described() -> None:
     description = find_dut(str(NIMBUS)).describe()
     assert description.kind == "axi-device"
     assert description.capabilities.levels == {"stream", "device"}
+
+
+@pytest.mark.parametrize(
+    ("registers", "expected"),
+    [
+        ({"VERSION": 1, "CONTRACT_HASH": contract.EARLIER_HASHES[1]}, "present"),
+        ({"VERSION": 7, "CONTRACT_HASH": 0x1234_5678}, "own"),
+    ],
+)
+def test_a_queue_takes_a_device_of_an_earlier_version(
+    registers: dict[str, int], expected: str
+) -> None:
+    """And only such a one; everything else is the device's."""
+    values = {contract.OFFSET[name]: value for name, value in registers.items()}
+    device = SimpleNamespace(read32=lambda offset: values.get(offset, 5), irq="line")
+    seen = AsPresent(device)  # type: ignore[arg-type]
+    present = {"VERSION": contract.VERSION, "CONTRACT_HASH": contract.CONTRACT_HASH}
+    wanted = present if expected == "present" else registers
+    assert {name: seen.read32(contract.OFFSET[name]) for name in registers} == wanted
+    assert (seen.read32(contract.OFFSET["STATUS"]), seen.irq) == (5, "line")

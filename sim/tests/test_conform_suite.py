@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conform_support import named, rules_with_tests, run_rules
+from descring_model import contract
 from descring_model.rules import all_rules
 from descring_sim.conform.capabilities import Capabilities
 from descring_sim.conform.duts import dut_file
@@ -171,12 +172,25 @@ def test_selecting() -> None:
         ({"workers": [0, 4]}, "from 1 to 16"),
         ({"rings": "disk"}, "expected one of memory, chip"),
         ({"not_claimed": ["RING-999"]}, "'RING-999' is none of"),
+        ({"contract_version": 3}, "contract_version: expected 1 to 2, got 3"),
+        ({"contract_version": True}, "contract_version: expected 1 to 2, got True"),
+        ({"contract_version": 1, "opcodes": ["NOP", "ROLLOUT"]}, "ROLLOUT is of version 2"),
     ],
 )
 def test_wrong_capabilities_are_refused(table: dict[str, object], message: str) -> None:
     """A wrong key or value is one clear error."""
     with pytest.raises(ConformError, match=message):
         Capabilities.parse(table, "x.toml")
+
+
+def test_an_earlier_version_is_claimed_with_its_opcodes() -> None:
+    """By default all that it has, and no test that needs a later one."""
+    claims = Capabilities.parse({"contract_version": 1}, "x.toml")
+    assert claims.opcodes == frozenset(contract.OPCODE) - {"ROLLOUT"}
+    rollout = [test for test in all_tests() if "opcode:ROLLOUT" in test.needs]
+    assert rollout
+    assert all(test.missing(claims) for test in rollout)
+    assert Capabilities.parse({}, "x.toml").opcodes == frozenset(contract.OPCODE)
 
 
 def test_comparing_nothing_is_a_failure() -> None:

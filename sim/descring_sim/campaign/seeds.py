@@ -33,7 +33,8 @@ _ADVICE = "name another file, or remove it"
 class Campaign:
     """What is to be run: ``count`` seeds from ``first_seed``, each with all ``tests``.
 
-    ``implementation`` is the hash of what it is made of.
+    ``implementation`` is the hash of what it is made of; ``contract_version`` that by which it is
+    judged.
     """
 
     reference: str
@@ -43,6 +44,7 @@ class Campaign:
     count: int
     timeout_s: float
     implementation: str = ""
+    contract_version: int = contract.VERSION
 
     @property
     def seeds(self) -> range:
@@ -68,7 +70,10 @@ class Campaign:
 
 def run_shard(campaign: Campaign, seeds: Sequence[int]) -> list[dict[str, Any]]:
     """Run all tests with ``seeds`` on one worker of this machine; merged, as records."""
-    tasks = [Task(test, seed) for seed in seeds for test in campaign.tests]
+    version = campaign.contract_version
+    tasks = [
+        Task(test, seed, contract_version=version) for seed in seeds for test in campaign.tests
+    ]
     results = run_all(
         campaign.reference, campaign.folder, tasks, jobs=1, timeout_s=campaign.timeout_s
     )

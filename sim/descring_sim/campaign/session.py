@@ -66,6 +66,7 @@ def judge_seeds(wanted: SuiteCampaign) -> int:
         count,
         wanted.timeout_s,
         implementation=description.sha256,
+        contract_version=description.capabilities.contract_version,
     )
     kept = State(wanted.state, plan)
     if kept.done:

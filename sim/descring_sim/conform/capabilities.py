@@ -8,7 +8,7 @@ What needs a token that is not granted is *not claimed*: never run, and never re
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from descring_model import contract
@@ -29,6 +29,7 @@ class Capabilities:
 
     Attributes:
         levels: ``stream`` (lines in, completions out), ``device`` (registers, doorbells, rings).
+        contract_version: of the contract; devices name it in VERSION and CONTRACT_HASH.
         opcodes: names of the opcodes that are implemented.
         checked: the flag CHECKED, with tag and checksum.
         require_checked: the mode REQUIRE_CHECKED.
@@ -52,6 +53,7 @@ class Capabilities:
     """
 
     levels: frozenset[str] = frozenset({"stream"})
+    contract_version: int = contract.VERSION
     opcodes: frozenset[str] = frozenset(contract.OPCODE)
     checked: bool = True
     require_checked: bool = True
@@ -75,6 +77,19 @@ class Capabilities:
     def in_order(self) -> list[str]:
         """The implemented opcodes in the contract's order: a set has another in every process."""
         return [name for name in contract.OPCODE if name in self.opcodes]
+
+    def of_version(self, version: int) -> Capabilities:
+        """The same by that version of the contract, with its opcodes alone."""
+        return replace(self, contract_version=version, opcodes=self.opcodes & opcodes_of(version))
+
+    def reset_value(self, register: contract.Register) -> int:
+        """What the register reads after reset in that version."""
+        earlier = {"VERSION": self.contract_version} | {
+            "CONTRACT_HASH": contract.EARLIER_HASHES.get(
+                self.contract_version, contract.CONTRACT_HASH
+            )
+        }
+        return earlier.get(register.name, register.reset)
 
     def tokens(self) -> frozenset[str]:
         """What tests may need, as far as it is granted."""
@@ -103,9 +118,21 @@ class Capabilities:
         values: dict[str, Any] = {}
         for name, value in table.items():
             values[name] = _value(name, value, f"{where}: capabilities.{name}")
+        version = values.get("contract_version", contract.VERSION)
+        allowed = opcodes_of(version)
+        if later := sorted(values.setdefault("opcodes", allowed) - allowed):
+            raise ConformError(
+                f"{where}: capabilities.opcodes: {later[0]} is of version "
+                f"{contract.SINCE[later[0]]}, and capabilities.contract_version is {version}"
+            )
         if not values.get("levels", cls.levels):
             raise ConformError(f"{where}: capabilities.levels: expected at least one, got none")
         return cls(**values)
+
+
+def opcodes_of(version: int) -> frozenset[str]:
+    """The opcodes of a version of the contract."""
+    return frozenset(name for name in contract.OPCODE if contract.SINCE.get(name, 1) <= version)
 
 
 def _names(value: Any, allowed: frozenset[str] | tuple[str, ...], where: str) -> frozenset[str]:
@@ -147,6 +174,10 @@ def _value(name: str, value: Any, where: str) -> Any:
         return low, high
     if name == "workers":
         return _range(value, WORKERS, where)
+    if name == "contract_version":
+        if isinstance(value, bool) or value not in (*contract.EARLIER_HASHES, contract.VERSION):
+            raise ConformError(f"{where}: expected 1 to {contract.VERSION}, got {value!r}")
+        return value
     if name == "rings":
         if value not in RINGS:
             raise ConformError(f"{where}: expected one of {', '.join(RINGS)}, got {value!r}")

@@ -8,12 +8,13 @@ import traceback
 import zlib
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 from descring_model import contract
 
 from descring_sim.conform.dut import Description, Device, DeviceJob, Dut, StreamJob
-from descring_sim.conform.errors import ConformError, DutError, DutHung
+from descring_sim.conform.errors import DutError, DutHung
 from descring_sim.conform.status import Bin, Failure, Status, TestResult
 from descring_sim.conform.suite.bench import Bench, CheckFailed
 from descring_sim.conform.suite.declare import Test
@@ -57,17 +58,14 @@ def run_test(
     return TestResult(**{**result.__dict__, "seconds": seconds})
 
 
-def refuse_earlier_version(dut: Dut, description: Description) -> None:
-    """Refuse a device that is built from an earlier version of the contract [REG-004] [REG-07C].
+def by_its_version(dut: Dut, description: Description) -> Description:
+    """The claims of a device by the version of the contract that its registers name [REG-07C].
 
-    It would fail nearly every test, and none of them would name the cause. A device whose version
-    and hash do not belong together is not refused: it is judged.
-
-    Raises:
-        ConformError: the device's registers are those of an earlier version.
+    By a later version it would fail nearly every test, and none of them would name the cause. One
+    whose VERSION and CONTRACT_HASH do not belong together is judged by the version it claims.
     """
     if "device" not in description.capabilities.levels:
-        return
+        return description
     seen: list[tuple[int, int]] = []
 
     def program(device: Device) -> None:
@@ -79,14 +77,12 @@ def refuse_earlier_version(dut: Dut, description: Description) -> None:
     try:
         dut.run(DeviceJob(program))
     except (DutError, ReplayError):
-        return  # the tests meet it again, and report it
+        return description  # the tests meet it again, and report it
     for version, digest in seen:
         if contract.EARLIER_HASHES.get(version) == digest:
-            raise ConformError(
-                f"{description.name}: expected a device of contract version {contract.VERSION} "
-                f"(hash {contract.CONTRACT_HASH:08x}), got one of version {version} "
-                f"(hash {digest:08x}); docs/contract.md lists what is new"
-            )
+            claims = description.capabilities.of_version(version)
+            return replace(description, capabilities=claims)
+    return description
 
 
 def _ended(

@@ -16,6 +16,8 @@ import time
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from descring_model import contract
+
 from descring_sim.conform.capabilities import Capabilities
 from descring_sim.conform.dut import Description
 from descring_sim.conform.records import from_record, to_record
@@ -41,7 +43,7 @@ class TooLate(Exception):
 class Start:
     """The first request: the implementation, and the folder of its build.
 
-    With ``identify`` a device of an earlier version of the contract is refused.
+    With ``identify`` a device is asked for the version of the contract by which it is judged.
     """
 
     dut: str
@@ -51,12 +53,13 @@ class Start:
 
 @dataclass(frozen=True)
 class Request:
-    """Run one test."""
+    """Run one test, by that version of the contract."""
 
     test: str
     seed: int
     timeout_s: float
     waves: bool
+    contract_version: int = contract.VERSION
 
 
 @dataclass(frozen=True)

@@ -65,7 +65,7 @@ def judge_one(
     finally:
         worker.close()
     if description.waves:
-        _add_waves(reference, folder, results, timeout_s)
+        _add_waves(reference, folder, description, results, timeout_s)
     return Verdict(
         reference=reference,
         description=description,
@@ -93,7 +93,9 @@ def _results(
         for test in tests
         if (result := skipped(test, description, seed)) is not None
     }
-    tasks = [Task(test.id, seed) for test in tests if test.id not in results]
+    version = description.capabilities.contract_version
+    chosen = [test.id for test in tests if test.id not in results]
+    tasks = [Task(test, seed, contract_version=version) for test in chosen]
     if not tasks:
         raise ConformError(
             f"{reference}: none of the {len(tests)} tests is within its capabilities; "
@@ -133,7 +135,7 @@ def describe(reference: str, folder: Path) -> Description:
     """
     worker = Worker(reference, folder)
     try:
-        return worker.start()
+        return worker.start(identify=True)
     finally:
         worker.close()
 
@@ -153,11 +155,19 @@ def origin(reference: str) -> dict[str, str]:
 
 
 def _add_waves(
-    reference: str, folder: Path, results: dict[str, TestResult], timeout_s: float
+    reference: str,
+    folder: Path,
+    description: Description,
+    results: dict[str, TestResult],
+    timeout_s: float,
 ) -> None:
     """Repeat the first failures with waves on; the result itself stays that of the first run."""
     failed = [r for r in results.values() if r.status.bad and r.failure and not r.failure.waves]
-    tasks = [with_waves(Task(result.test, result.seed)) for result in failed[:WAVED]]
+    version = description.capabilities.contract_version
+    tasks = [
+        with_waves(Task(result.test, result.seed, contract_version=version))
+        for result in failed[:WAVED]
+    ]
     for again in run_all(reference, folder, tasks, jobs=1, timeout_s=timeout_s):
         first = results[again.test]
         if again.failure and again.failure.waves and first.failure:

@@ -18,7 +18,7 @@ from pathlib import Path
 from descring_sim.conform.duts.find import find_dut
 from descring_sim.conform.duts.fingerprint import fingerprint
 from descring_sim.conform.errors import ConformError, DutError, DutUnavailable
-from descring_sim.conform.execute import refuse_earlier_version, run_test
+from descring_sim.conform.execute import by_its_version, run_test
 from descring_sim.conform.messages import Refused, Request, Start, receive, send
 from descring_sim.conform.suite.catalogue import all_tests
 
@@ -34,7 +34,7 @@ def _serve(requests: int, replies: int) -> None:
         dut.build(Path(start.folder))
         description = replace(description, sha256=fingerprint(dut, start.dut))
         if start.identify:
-            refuse_earlier_version(dut, description)
+            description = by_its_version(dut, description)
     except (ConformError, DutError) as error:
         send(replies, Refused(str(error), isinstance(error, DutUnavailable)))
         return
@@ -51,9 +51,11 @@ def _serve(requests: int, replies: int) -> None:
         except EOFError:
             return
         assert isinstance(request, Request)
+        own = description.capabilities
+        claims = own.of_version(min(request.contract_version, own.contract_version))
         result = run_test(
             dut,
-            description,
+            replace(description, capabilities=claims),
             tests[request.test],
             request.seed,
             timeout_s=request.timeout_s,

@@ -16,6 +16,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from descring_model import contract
+
 from descring_sim.conform.dut import Description
 from descring_sim.conform.duts.dut_file import BUILD_RUN_VARIABLE
 from descring_sim.conform.errors import ConformError, UnavailableError
@@ -42,11 +44,12 @@ GRACE_S = 5.0
 
 @dataclass(frozen=True)
 class Task:
-    """One test with one seed."""
+    """One test with one seed, by a version of the contract."""
 
     test: str
     seed: int
     waves: bool = False
+    contract_version: int = contract.VERSION
 
 
 _DEATH_S = 5.0
@@ -73,7 +76,7 @@ class Worker:
         self._mark = f"{os.getpid()}-{next(_numbers)}-{secrets.token_hex(4)}"
 
     def start(self, *, identify: bool = False) -> Description:
-        """Start the process and build; with ``identify``, refuse a device of an earlier version.
+        """Start the process and build; with ``identify``, ask a device for its contract's version.
 
         Raises:
             ConformError: the implementation cannot be found, described or built.
@@ -150,7 +153,7 @@ class Worker:
                 self.start()
             except ConformError as error:
                 return _bad(test, task, Status.ERROR, str(error), started)
-        request = Request(task.test, task.seed, timeout_s, task.waves)
+        request = Request(task.test, task.seed, timeout_s, task.waves, task.contract_version)
         reply = self._ask(request, timeout_s + GRACE_S)
         if isinstance(reply, TestResult):
             reply = _shown(reply)

@@ -23,7 +23,8 @@ def badge(verdict: Verdict) -> str:
     rows = verdict.rows()
     passed = sum(row.status is Status.PASSED for row in rows)
     bad = sum(row.status.bad for row in rows)
-    label = f"descring {contract.CONTRACT_HASH:08x}"
+    claims = verdict.description.capabilities
+    label = f"descring {claims.reset_value(contract.REGISTER['CONTRACT_HASH']):08x}"
     value = f"{passed} rules" if verdict.ok else f"{bad} rules broken"
     color = _GREEN if verdict.ok else _RED
     if verdict.ok and verdict.partial:

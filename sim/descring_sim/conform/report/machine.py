@@ -35,7 +35,11 @@ def to_json(verdict: Verdict, against: Mapping[str, Any] | None = None) -> str:
         "part": {"tests": len(verdict.selected), "of": len(all_tests())},
         "implementation": description,
         "reference": visible(verdict.reference),
-        "contract": {"version": contract.VERSION, "sha256": contract.CONTRACT_SHA256},
+        "contract": {
+            "version": contract.VERSION,
+            "sha256": contract.CONTRACT_SHA256,
+            "judged_by_version": verdict.description.capabilities.contract_version,
+        },
         "versions": verdict.versions,
         "started": verdict.started.isoformat(timespec="seconds"),
         "seconds": round(verdict.seconds, 3),

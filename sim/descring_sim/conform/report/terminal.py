@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import click
+from descring_model import contract
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -82,13 +83,19 @@ def summary(verdict: Verdict) -> str:
     if verdict.ok and verdict.partial:
         word = f"conforms in part ({verdict.partial})"
     text = (
-        f"{verdict.description.name} {word}: {', '.join(parts)}; {lines} lines, "
+        f"{verdict.description.name} {word}{_version(verdict)}: {', '.join(parts)}; {lines} lines, "
         f"seed {verdict.seed}, {verdict.seconds:.1f} s"
     )
     named = verdict.named
     if named:
         text += f"; broken: {', '.join(rule for rule, _ in named.most_common(12))}"
     return text
+
+
+def _version(verdict: Verdict) -> str:
+    """Which contract it is, unless the present one."""
+    version = verdict.description.capabilities.contract_version
+    return "" if version == contract.VERSION else f" to version {version} of the contract"
 
 
 def print_comparison(console: Console, comparison: Comparison) -> None:

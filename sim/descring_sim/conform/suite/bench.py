@@ -60,6 +60,21 @@ class CheckFailed(Exception):
         self.diff = diff
 
 
+class _Golden(GoldenDevice):
+    """The golden device with the identity of the version by which is judged."""
+
+    def __init__(self, memory: int, capabilities: Capabilities, first_index: int) -> None:
+        super().__init__(memory, first_index=first_index)
+        self._identity = {
+            REG[name]: capabilities.reset_value(contract.REGISTER[name])
+            for name in ("VERSION", "CONTRACT_HASH")
+        }
+
+    def read32(self, offset: int) -> int:
+        """As in the base class, but for VERSION and CONTRACT_HASH."""
+        return self._identity.get(offset, super().read32(offset))
+
+
 class Bench(LockstepHost[Device]):
     """A device under test beside the golden device."""
 
@@ -72,7 +87,7 @@ class Bench(LockstepHost[Device]):
         first_index: int = 0,
         settle_s: float = 2.0,
     ) -> None:
-        golden = GoldenDevice(len(device.memory), first_index=first_index)
+        golden = _Golden(len(device.memory), draw.capabilities, first_index)
         super().__init__(device, golden, self.plan(3, 3, 3), first_index)
         self.rule = rule
         self.draw = draw
