@@ -146,7 +146,8 @@ class Load:
 
     def rewind_tasks(self, number: int = 1) -> None:
         """Let the next attention do the tasks of step ``number`` again; 1 follows a restart."""
-        taken = self.seats.addresses["control"] + 16 + 16 * number + 4
+        step, at = layout.CONTROL_DTYPE.fields["step"][:2]  # type: ignore[index]
+        taken = self.seats.addresses["control"] + at + step.itemsize // layout.STEPS * number + 4
         self.machine.cupy.cuda.runtime.memsetAsync(taken, 0, 4, self.machine.stream.ptr)
 
     def array(self, name: str, shape: tuple[int, ...], dtype: Any) -> npt.NDArray[Any]:

@@ -298,9 +298,14 @@ CONTRACT_HASH = int(CONTRACT_SHA256[:8], 16)
 """What REG CONTRACT_HASH reads: the first 32 bits of SHA-256 over :func:`canonical` [REG-07C]."""
 
 
-def reset_value(register: Register) -> int:
-    """What a register reads after reset; the hash is no part of the data that it is taken over."""
-    return CONTRACT_HASH if register.name == "CONTRACT_HASH" else register.reset
+def reset_value(register: Register, version: int = VERSION) -> int:
+    """What a register reads after reset in a device of that version of the contract.
+
+    The hash is no part of the data that it is taken over.
+    """
+    if register.name == "CONTRACT_HASH":
+        return EARLIER_HASHES.get(version, CONTRACT_HASH)
+    return version if register.name == "VERSION" else register.reset
 
 
 EARLIER_HASHES = {1: 0x95E8373E}

@@ -84,12 +84,7 @@ class Capabilities:
 
     def reset_value(self, register: contract.Register) -> int:
         """What the register reads after reset in that version."""
-        earlier = {"VERSION": self.contract_version} | {
-            "CONTRACT_HASH": contract.EARLIER_HASHES.get(
-                self.contract_version, contract.CONTRACT_HASH
-            )
-        }
-        return earlier.get(register.name, register.reset)
+        return contract.reset_value(register, self.contract_version)
 
     def tokens(self) -> frozenset[str]:
         """What tests may need, as far as it is granted."""
