@@ -29,12 +29,13 @@ from descring_sim.conform.lockstep import (
     LockstepHost,
 )
 from descring_sim.conform.status import Bin, LineDiff
+from descring_sim.conform.suite.bins import count_bins
 from descring_sim.conform.suite.diagnosis import diagnose_line, differing_bytes
-from descring_sim.conform.suite.stream_check import position, wrap
 from descring_sim.conform.suite.vector import FLAG, Draw
 
 RULE_OF = {name: register.rule for name, register in contract.REGISTER.items()}
-_OPCODE_NAMES = {item.value: item.name for item in contract.OPCODES}
+_OCCUPANCIES = ("full", "empty", "between")
+_FAULTS = ("none", "bad_checksum", "bad_opcode")
 _AREA = {
     "IRQ_STATUS": "IRQ-001",
     "CNT_DESCRIPTORS": "CNT-001",
@@ -99,7 +100,7 @@ class Bench(LockstepHost[Device]):
         self.bins: Counter[Bin] = Counter()
         self._settle_s = settle_s
         self._least_s = 0.0
-        self._sent: dict[int, Lines] = {}
+        self._sent: list[Lines] = []
         self._fill()
 
     # ------------------------------------------------------------------ steps of a host
@@ -137,9 +138,7 @@ class Bench(LockstepHost[Device]):
         self._put(self.lines(count))
 
     def _put(self, lines: Lines) -> None:
-        kept = lines.copy()
-        identities = lines["user_data"].tolist()
-        self._sent.update((name, kept[row : row + 1]) for row, name in enumerate(identities))
+        self._sent.append(lines.copy())
         self.place_all(line_bytes(lines))
 
     def ring(self, tail: int | None = None) -> None:
@@ -295,7 +294,7 @@ class Bench(LockstepHost[Device]):
         expected = self.golden.memory[at].copy().view(self._dtype)
         actual = self.device.memory[at].copy().view(self._dtype)
         name = "command" if ring == "CMD" else ring.lower()
-        submitted = self._sent.get(int(expected["user_data"][0]))
+        submitted = self._submission(int(expected["user_data"][0]))
         diff = LineDiff(
             slot,
             name,
@@ -315,6 +314,14 @@ class Bench(LockstepHost[Device]):
             return CheckFailed(text, (*diagnosis.rules, *[self.rule] * about), diff)
         return CheckFailed(text, rules, diff)
 
+    def _submission(self, identity: int) -> Lines | None:
+        """The latest line that was put with this ``user_data``, ``(1,)``."""
+        for lines in reversed(self._sent):
+            rows = np.flatnonzero(lines["user_data"] == identity)
+            if len(rows):
+                return lines[rows[-1] : rows[-1] + 1]
+        return None
+
     @property
     def _dtype(self) -> np.dtype[np.void]:
         return self.draw.lines(0).dtype
@@ -328,16 +335,11 @@ class Bench(LockstepHost[Device]):
         self.device.memory[:] = content
 
     def _cover(self, lines: Lines, slots: int, occupied: int) -> None:
-        indices = index_range(self.tail, len(lines))
+        indices = index_range(self.tail, len(lines)).astype(np.int64)
         checked = (lines["flags"] & FLAG["CHECKED"]) != 0
         bad = checked & (seal(lines, indices) != lines)
-        for row, (opcode, index) in enumerate(
-            zip(lines["opcode"].tolist(), indices.tolist(), strict=True)
-        ):
-            before = occupied + row
-            full = "full" if before == slots - 1 else "empty" if before == 0 else "between"
-            fault = "bad_checksum" if bad[row] else "none"
-            if opcode not in _OPCODE_NAMES:
-                fault = "bad_opcode"
-            name = _OPCODE_NAMES.get(opcode, "other")
-            self.bins[name, position(index, slots), full, wrap(index), fault] += 1
+        unknown = ~np.isin(lines["opcode"], list(contract.OPCODE.values()))
+        before = occupied + np.arange(len(lines))
+        place = np.select([before == slots - 1, before == 0], [0, 1], 2)
+        fault = np.select([unknown, bad], [2, 1], 0)
+        self.bins.update(count_bins(lines, indices, slots, (_OCCUPANCIES, place), (_FAULTS, fault)))

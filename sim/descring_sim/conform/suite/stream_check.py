@@ -3,20 +3,19 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 import numpy as np
 from descring_model import Lines, complete, contract, first_difference, goes_to_reward
 
 from descring_sim.conform.dut import StreamJob, StreamResult
 from descring_sim.conform.status import Bin, Failure, LineDiff
+from descring_sim.conform.suite.bins import count_bins
 from descring_sim.conform.suite.diagnosis import diagnose_stream
 from descring_sim.conform.suite.vector import FLAG, OPCODE, U32, Vector
 
-_POSITIONS = ("first slot", "last slot", "between")
-_WRAPS = ("before 2^32", "behind 2^32", "far")
-_OPCODE_NAMES = {item.value: item.name for item in contract.OPCODES}
-_ERROR_NAMES = {item.value: item.name for item in contract.ERROR_CODES}
+_FAULTS = [""] * (1 + max(item.value for item in contract.ERROR_CODES))
+for _code in contract.ERROR_CODES:
+    _FAULTS[_code.value] = _code.name.lower()
+_FAULTS[0] = "none"
 DEFAULT_SLOTS = 256
 """Slots by which ring positions are counted where the vector does not set them."""
 
@@ -104,36 +103,14 @@ def bins_of(vector: Vector, job: StreamJob) -> dict[Bin, int]:
     """What a compared stream covers. Occupancy is the host's to know, so a stream has none."""
     completions, _, _ = expected_result(job)
     count = len(completions)
-    slots = job.ring_slots or DEFAULT_SLOTS
     indices = (np.arange(count) + job.first_index) & U32
-    slot = indices % slots
     refused = (completions["flags"] & FLAG["ERROR"]) != 0
-    codes = np.where(refused, completions["flags"] >> contract.ERROR_CODE_SHIFT, 0)
-    given = np.full(count, "none") if vector.faults is None else vector.faults[:count]
-    names, fault = np.unique(given, return_inverse=True)
-    where = np.select([slot == 0, slot == slots - 1], [0, 1], 2)
-    near = np.select([indices > U32 - 64, indices < 64], [0, 1], 2)
-    opcode = np.where(np.isin(job.lines["opcode"][:count], list(_OPCODE_NAMES)), 0, 1 << 16)
-    opcode = np.where(opcode, opcode, job.lines["opcode"][:count])
-    rows = np.stack([opcode, where, near, codes, fault.reshape(count)])
-    kinds, counts = np.unique(rows, axis=1, return_counts=True)
-    counted: Counter[Bin] = Counter()
-    for (value, at, side, code, named), found in zip(kinds.T.tolist(), counts, strict=True):
-        shown = str(names[named])
-        if shown == "none" and code:
-            shown = _ERROR_NAMES[code].lower()
-        counted[
-            _OPCODE_NAMES.get(value, "other"), _POSITIONS[at], "streamed", _WRAPS[side], shown
-        ] += int(found)
-    return dict(counted)
-
-
-def position(index: int, slots: int) -> str:
-    """Which slot of a ring an index lies in."""
-    slot = index % slots
-    return _POSITIONS[0 if slot == 0 else 1 if slot == slots - 1 else 2]
-
-
-def wrap(index: int) -> str:
-    """How far an index is from the wrap through 2^32."""
-    return _WRAPS[0 if index > U32 - 64 else 1 if index < 64 else 2]
+    code = np.where(refused, completions["flags"] >> contract.ERROR_CODE_SHIFT, 0)
+    names, fault = list(_FAULTS), code.astype(np.int64)
+    if vector.faults is not None:
+        own, at = np.unique(vector.faults[:count], return_inverse=True)
+        fault = np.where(own[at] == "none", fault, len(names) + at)
+        names += own.tolist()
+    streamed = ["streamed"], np.zeros(count, dtype=np.int64)
+    slots = job.ring_slots or DEFAULT_SLOTS
+    return count_bins(job.lines[:count], indices, slots, streamed, (names, fault))
