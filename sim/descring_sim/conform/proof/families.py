@@ -198,7 +198,8 @@ def _devices() -> Iterator[Statement]:
     yield from _each("early", "CNT-001", level, ways)
     for ring in (1, 2):
         for family, how in (("ignored", "ignored"), ("any", "any"), ("clamped", "clamped")):
-            states = [s for s in range(5) if not (family == "ignored" and s == 0)]
+            # Before ENABLE a head is at its tail, where it cannot move.
+            states = [s for s in range(5) if family == "any" or s != 0]
             ways = [(ring, s, f"head of ring {ring} {how} in state {s}") for s in states]
             yield from _each(f"head-{family}", "RING-010", level, ways)
     rules = ("DB-002", "DB-006", "DB-006", "DB-006", "DB-002", "DB-002", "DB-002", "DB-002")

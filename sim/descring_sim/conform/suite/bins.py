@@ -56,6 +56,8 @@ def count_bins(
     bins: dict[Bin, int] = {}
     for kind in np.flatnonzero(found):
         places = np.unravel_index(kind, shape)
-        one, two, three, four, five = (axes[k][0][at] for k, at in enumerate(places))
+        one, two, three, four, five = (
+            names[int(at)] for (names, _), at in zip(axes, places, strict=True)
+        )
         bins[one, two, three, four, five] = int(found[kind])
     return bins

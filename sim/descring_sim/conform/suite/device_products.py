@@ -263,34 +263,31 @@ def _try_heads(bench: Bench) -> None:
 
 @device_test("RING-010", "split_reward", smoke=True)
 def heads_in_every_state(bench: Bench) -> None:
-    """Heads move over completions only: after reset, refused, idle, full, halted, paused."""
+    """Heads move over completions only: after reset, refused, with completions in both rings and with
+    both full, each while it runs, paused, halted, and both.
+    """
     _try_heads(bench)
     bench.write("RING_LOG2", ring_log2(0, 0, 0))
     bench.write("CTRL", CTRL["ENABLE"])
     _try_heads(bench)
     bench.start(5, 2, 2, "SPLIT_REWARD")
     _try_heads(bench)
-    for _ in range(2):
-        pause = [Kind("DECODE", "pause", UNCHECKED)] * ("DECODE" in bench.capabilities.opcodes)
-        plain = Kind(bench.draw.echo_opcode(), "done", UNCHECKED)
-        stop = [Kind("STOP", "done", UNCHECKED)] * ("STOP" in bench.capabilities.opcodes)
-        chosen = [plain, *pause, plain, plain, *pause, *stop, plain, plain, *pause, plain, plain]
+    pause = [Kind("DECODE", "pause", UNCHECKED)] * ("DECODE" in bench.capabilities.opcodes)
+    plain = Kind(bench.draw.echo_opcode(), "done", UNCHECKED)
+    stop = [Kind("STOP", "done", UNCHECKED)] * ("STOP" in bench.capabilities.opcodes)
+    for count, last, paused in itertools.product((3, 4), ([plain], stop or [plain]), (False, True)):
+        chosen = [*pause * count, *[plain] * (count - 1), *last]
         bench.submit(lines_of(bench.draw, chosen, first_index=bench.tail))
         bench.rest()
-        for _ in range(3):
-            _try_heads(bench)
-            bench.rest()
-        # Halted here, where STOP is claimed; then paused too.
-        bench.rest()
-        bench.write("CTRL", 0)
-        bench.quiet()
+        if paused:
+            bench.write("CTRL", 0)
+            bench.quiet()
         _try_heads(bench)
         bench.rest()
         bench.write("CTRL", _RESUME)
         bench.rest()
-        for _ in range(4):
-            bench.take()
-            bench.take(ring="REWARD")
-            bench.rest()
+        bench.take()
+        bench.take(ring="REWARD")
+        bench.rest()
     bench.reset()
     _try_heads(bench)
