@@ -263,8 +263,8 @@ def _try_heads(bench: Bench) -> None:
 
 @device_test("RING-010", "split_reward", smoke=True)
 def heads_in_every_state(bench: Bench) -> None:
-    """Heads move over completions only: after reset, refused, with completions in both rings and with
-    both full, each while it runs, paused, halted, and both.
+    """Heads move over completions only: after reset, refused, with completions in both rings and
+    with both full, each while it runs, paused, halted, and both.
     """
     _try_heads(bench)
     bench.write("RING_LOG2", ring_log2(0, 0, 0))

@@ -161,6 +161,21 @@ def hash_of_the_contract(bench: Bench) -> None:
     bench.check("CONTRACT_HASH", wanted, bench.read("CONTRACT_HASH"))
 
 
+@device_test("REG-00C", smoke=True)
+def status_bits_one_by_one(bench: Bench) -> None:
+    """A write clears the error bits that are 1 in it, and leaves the others as they are."""
+    both = STATUS["BAD_CONFIG"] | STATUS["BAD_DOORBELL"]
+    for cleared in (0, STATUS["BAD_CONFIG"], STATUS["BAD_DOORBELL"], both, U32, both ^ U32):
+        bench.write("RING_LOG2", 0)
+        bench.write("CTRL", CTRL["ENABLE"])
+        bench.ring(bench.tail + 1)
+        bench.same("STATUS", "REG-00C", "LIFE-002", "DB-002")
+        bench.write("STATUS", cleared)
+        bench.same("STATUS")
+        bench.write("STATUS", U32)
+        bench.same("STATUS")
+
+
 @device_test("IRQ-001", smoke=True)
 def events_and_clearing(bench: Bench) -> None:
     """Completion, halt and error set their bits; writing 1 clears that bit and no other."""

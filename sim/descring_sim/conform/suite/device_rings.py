@@ -49,6 +49,35 @@ def sizes_that_differ(bench: Bench) -> None:
         bench.rest()
 
 
+def _fill_reward_ring(bench: Bench, log2: int, more: int) -> None:
+    """Submit as many pauses as the reward ring has slots, and ``more`` that must wait."""
+    bench.start(6, 1, log2, "SPLIT_REWARD")
+    boundaries = [32 * (k + 1) for k in range((1 << log2) + more)]
+    bench.submit(bench.draw.decodes([at - 1 for at in boundaries], [at + 9 for at in boundaries]))
+    bench.rest()
+
+
+@device_test("RING-001", "split_reward", "opcode:DECODE", smoke=True)
+def reward_rings_to_the_last_slot(bench: Bench) -> None:
+    """A reward ring of 2 to 32 slots holds as many completions."""
+    for log2 in range(1, 6):
+        _fill_reward_ring(bench, log2, 0)
+        posted = bench.read("REWARD_TAIL") - bench.first_index & U32
+        bench.check("completions in the reward ring", 1 << log2, posted)
+        bench.reset()
+
+
+@device_test("RING-005", "split_reward", "opcode:DECODE", smoke=True)
+def full_reward_ring(bench: Bench) -> None:
+    """A reward ring that is not drained stalls the device; drained in steps, all arrive."""
+    _fill_reward_ring(bench, 2, 5)
+    for taken in range(6):
+        posted = bench.read("REWARD_TAIL") - bench.first_index & U32
+        bench.check("completions in the reward ring", 4 + min(taken, 5), posted)
+        bench.take(1, ring="REWARD")
+        bench.rest()
+
+
 @device_test("RING-001", memory=16 << 20)
 def greatest_size(bench: Bench) -> None:
     """Rings of 65536 slots: the doorbell takes the whole ring at once."""

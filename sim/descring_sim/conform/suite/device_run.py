@@ -50,6 +50,25 @@ def resume_without_a_halt(bench: Bench) -> None:
     bench.rest()
 
 
+@device_test("LIFE-003", "opcode:STOP", smoke=True)
+def resume_while_paused(bench: Bench) -> None:
+    """RESUME ends a halt whether or not ENABLE is set; lines behind it wait for ENABLE."""
+    bench.start()
+    for _ in range(3):
+        lines = bench.draw.lines(4)
+        lines["opcode"][1] = OPCODE["STOP"]
+        bench.submit(lines)
+        bench.rest()
+        bench.write("CTRL", 0)
+        bench.quiet()
+        bench.write("CTRL", CTRL["RESUME"])
+        bench.same("STATUS")
+        bench.quiet()
+        bench.write("CTRL", CTRL["ENABLE"])
+        bench.rest()
+        bench.take()
+
+
 @device_test("OP-255", "opcode:STOP", smoke=True)
 def stop_halts(bench: Bench) -> None:
     """STOP completes as STOPPED and sets STATUS.HALTED."""
