@@ -8,7 +8,8 @@ module axi_write_engine
   import hw_desc_pkg::*;
 #(
     parameter int MaxOutstanding = 16,
-    parameter int IdWidth        = 4
+    parameter int IdWidth        = 4,
+    parameter int DataWidth      = 512
 ) (
     input wire logic                 clk_i,
     input wire logic                 rst_ni,
@@ -36,8 +37,8 @@ module axi_write_engine
     output logic     [          2:0] m_axi_awprot,
     output logic                     m_axi_awvalid,
     input wire logic                 m_axi_awready,
-    output logic     [DESC_BITS-1:0] m_axi_wdata,
-    output logic     [         63:0] m_axi_wstrb,
+    output logic     [DataWidth-1:0] m_axi_wdata,
+    output logic   [DataWidth/8-1:0] m_axi_wstrb,
     output logic                     m_axi_wlast,
     output logic                     m_axi_wvalid,
     input wire logic                 m_axi_wready,

@@ -4,7 +4,8 @@
 // own data, and returns one response for each, for every memory that obeys AXI.
 //
 // Requests are counted at the user's port by write_port_watch, bursts at the AXI ports here. Of the
-// lines that are handed over, one is watched: the line with number watch_i.
+// lines that are handed over, one is watched: the line with number watch_i. On a bus of fewer than
+// 512 bits a line takes several beats.
 `default_nettype none
 `include "hw_macros.svh"
 
@@ -12,7 +13,8 @@ module axi_write_engine_props
   import hw_desc_pkg::*;
 #(
     parameter int MaxBurst       = 2,
-    parameter int MaxOutstanding = 2
+    parameter int MaxOutstanding = 2,
+    parameter int DataWidth      = 512
 ) (
     input wire logic                 clk_i,
     input wire logic                 rst_ni,
@@ -32,19 +34,23 @@ module axi_write_engine_props
 );
 
   localparam int FifoBits = $clog2(MaxOutstanding);
+  localparam int BusBytes = DataWidth / 8;
+  localparam int Beats = DESC_BITS / DataWidth;
 
   logic req_ready, line_ready, resp_valid, resp_word, resp_error, idle;
   logic [6:0] resp_lines;
   logic [3:0] awid, awcache;
-  logic [63:0] awaddr, wstrb;
+  logic [63:0] awaddr;
+  logic [BusBytes-1:0] wstrb;
   logic [7:0] awlen;
   logic [2:0] awsize, awprot;
   logic [1:0] awburst;
   logic awlock, awvalid, wlast, wvalid, bready;
-  logic [DESC_BITS-1:0] wdata;
+  logic [DataWidth-1:0] wdata;
 
   axi_write_engine #(
-      .MaxOutstanding(MaxOutstanding)
+      .MaxOutstanding(MaxOutstanding),
+      .DataWidth     (DataWidth)
   ) u_dut (
       .clk_i        (clk_i),
       .rst_ni       (rst_ni),
@@ -85,7 +91,8 @@ module axi_write_engine_props
 
   // ---------------------------------------------------------------- the user's port
 
-  logic accept, hand_over, resp_legal, line_legal, ready_legal;
+  logic accept, hand_over, resp_legal, line_legal, line_stays, line_waits, ready_legal;
+  logic [DESC_BITS-1:0] line_waiting;
   logic [7:0] count, words;
   logic [MaxOutstanding-1:0][6:0] lines;
   logic [MaxOutstanding-1:0] word;
@@ -103,6 +110,8 @@ module axi_write_engine_props
       .req_i        (accept),
       .req_word_i   (req_word_i),
       .req_lines_i  (req_lines_i),
+      .line_valid_i (line_valid_i),
+      .line_data_i  (line_data_i),
       .line_i       (hand_over),
       .resp_valid_i (resp_valid),
       .resp_word_i  (resp_word),
@@ -116,6 +125,9 @@ module axi_write_engine_props
       .single_o     (),
       .resp_legal_o (resp_legal),
       .line_legal_o (line_legal),
+      .waits_o      (line_waits),
+      .waiting_o    (line_waiting),
+      .line_stays_o (line_stays),
       .ready_legal_o(ready_legal)
   );
 
@@ -123,18 +135,19 @@ module axi_write_engine_props
 
   logic started_q = 1'b0;
   logic past_rst_q, past_accept_q, past_aw_stalled_q, past_w_stalled_q, past_word_kept_q;
-  logic past_beat_q;
+  logic past_feeds_q, feeds;
   logic [63:0] past_awaddr_q;
   logic [7:0] past_awlen_q;
-  logic [DESC_BITS+64:0] past_w_q;
+  logic [DataWidth+BusBytes:0] past_w_q;
   logic [31:0] past_watch_q, past_word_q;
-  // The request that was accepted last.
+  // The request that was accepted last, and its beats.
   logic [63:6] last_line_q;
-  logic [6:0] last_lines_q;
+  logic [8:0] last_beats_q;
   // Requests that the memory has accepted, and those that it has all data of, without a response;
-  // beats of the next.
+  // beats of the next, and the one of its line that is at the port.
   logic [7:0] accepted_q, sent_q;
-  logic [6:0] beats_q;
+  logic [8:0] beats_q;
+  logic [1:0] part;
   // Lines handed over; lines sent to the memory; the watched one.
   logic [31:0] handed_q, written_q;
   logic [DESC_BITS-1:0] watch_data_q;
@@ -142,12 +155,16 @@ module axi_write_engine_props
 
   assign beat = wvalid && wready_i;
   assign response = bvalid_i && bready;
+  assign part = 2'(32'(beats_q) % Beats);
+  // Nothing keeps the next beat of a line from the data register.
+  assign feeds = count != 8'd0 && sent_q + 8'(wvalid && wlast) < count &&
+      !word_at(sent_q + 8'(wvalid && wlast)) && (!wvalid || wready_i);
 
   always_ff @(posedge clk_i) begin
     started_q         <= 1'b1;
     past_rst_q        <= rst_ni;
     past_accept_q     <= rst_ni && accept;
-    past_beat_q       <= rst_ni && u_dut.beat;
+    past_feeds_q      <= rst_ni && feeds && line_valid_i;
     past_aw_stalled_q <= rst_ni && awvalid && !awready_i;
     past_w_stalled_q  <= rst_ni && wvalid && !wready_i;
     past_word_kept_q  <= rst_ni && (accept && req_word_i || words != 8'd0) &&
@@ -159,7 +176,7 @@ module axi_write_engine_props
     past_word_q       <= word_i;
     if (accept) begin
       last_line_q  <= req_line_i;
-      last_lines_q <= req_word_i ? 7'd1 : req_lines_i;
+      last_beats_q <= req_word_i ? 9'd1 : 9'(32'(req_lines_i) * Beats);
     end
     if (!rst_ni) begin
       accepted_q <= '0;
@@ -171,12 +188,12 @@ module axi_write_engine_props
       accepted_q <= accepted_q + 8'(awvalid && awready_i) - 8'(response);
       sent_q     <= sent_q + 8'(beat && wlast) - 8'(response);
       if (beat) begin
-        beats_q <= wlast ? 7'd0 : beats_q + 7'd1;
+        beats_q <= wlast ? 9'd0 : beats_q + 9'd1;
       end
       handed_q  <= handed_q + 32'(hand_over);
-      written_q <= written_q + 32'(beat && !word_at(sent_q));
+      written_q <= written_q + 32'(beat && !word_at(sent_q) && 32'(part) == Beats - 1);
     end
-    if (hand_over && handed_q == watch_i) begin
+    if (line_valid_i && handed_q == watch_i) begin
       watch_data_q <= line_data_i;
     end
   end
@@ -189,6 +206,11 @@ module axi_write_engine_props
         lines_at = lines[i];
       end
     end
+  endfunction
+
+  // Its beats.
+  function automatic logic [8:0] beats_at(input logic [7:0] n);
+    beats_at = word_at(n) ? 9'd1 : 9'(32'(lines_at(n)) * Beats);
   endfunction
 
   // Whether it is a word.
@@ -247,6 +269,8 @@ module axi_write_engine_props
              32'(req_line_i[11:6]) + 32'(req_lines_i) <= 32'd64))
   // one word is in flight at a time (comp_writer_props, OneWord_A)
   `HW_ASSUME(OneWord_M, !(req_valid_i && req_word_i) || words == 8'd0)
+  // a line stays until it is handed over (comp_writer_words, LineStays_A)
+  `HW_ASSUME(LineStays_M, line_stays)
   // a word does not change from its request to its response (comp_writer_props, WordStays_A)
   `HW_ASSUME(WordStays_M, !past_word_kept_q || word_i == past_word_q)
   // a memory responds to a write only after it accepted the request and the last of its data (AXI,
@@ -262,9 +286,11 @@ module axi_write_engine_props
                 resp_valid == bvalid_i && (!resp_valid || resp_error == bresp_i[1]))
   // lines are taken only for requests
   `HW_ASSERT_IF(LinesPending_A, line_ready, line_legal)
-  // a line is taken as soon as the data of all earlier requests are sent and the register is free
-  `HW_ASSERT_IF(LineAtOnce_A, count != 8'd0 && sent_q + 8'(wvalid && wlast) < count &&
-                !word_at(sent_q + 8'(wvalid && wlast)) && (!wvalid || wready_i), line_ready)
+  // a line is taken with its last beat, as soon as the data of all earlier requests are sent and
+  // the register is free
+  `HW_ASSERT_IF(LineAtOnce_A, feeds, line_ready == (32'(u_dut.beats_q) % Beats == Beats - 1))
+  // a beat of a line that is there follows in the next cycle
+  `HW_ASSERT_IF(BeatAtOnce_A, past_feeds_q, wvalid && !word_at(sent_q))
   // no more than MaxOutstanding requests are in flight
   `HW_ASSERT_IF(OutstandingBounded_A, req_ready, ready_legal)
   // a request is refused only with MaxOutstanding in flight or with a stalled write request
@@ -283,12 +309,13 @@ module axi_write_engine_props
   `HW_ASSERT_IF(RequestFollows_A, past_accept_q, awvalid)
   // [RING-004] its address and its length are those of the request
   `HW_ASSERT_IF(AddressIsRequest_A, awvalid,
-                awaddr == {last_line_q, 6'd0} && awlen == 8'(last_lines_q) - 8'd1)
+                awaddr == {last_line_q, 6'd0} && 9'(awlen) + 9'd1 == last_beats_q)
   // bursts are INCR, of 1 to MaxBurst whole lines, with one ID, and cross no 4 KiB boundary (AXI,
   // A3.4.1)
-  `HW_ASSERT_IF(BurstLegal_A, awvalid, 32'(awlen) < 32'(MaxBurst) && awsize == 3'd6 &&
+  `HW_ASSERT_IF(BurstLegal_A, awvalid, 32'(awlen) < 32'(MaxBurst * Beats) &&
+                32'd1 << awsize == 32'(BusBytes) &&
                 awburst == 2'b01 && awid == '0 && !awlock && awaddr[5:0] == '0 &&
-                32'(awaddr[11:6]) + 32'(awlen) < 32'd64)
+                32'(awaddr[11:0]) + (32'(awlen) + 32'd1) * BusBytes <= 32'd4096)
   // a stalled write request is held unchanged (AXI, A3.2.1)
   `HW_ASSERT_IF(RequestStable_A, past_aw_stalled_q,
                 awvalid && awaddr == past_awaddr_q && awlen == past_awlen_q)
@@ -298,13 +325,14 @@ module axi_write_engine_props
   `HW_ASSERT_IF(DataOfRequest_A, wvalid, sent_q < count)
   // [DESC-015] [RING-005] each line is sent once, in order, every bit of it
   `HW_ASSERT_IF(DataIsLine_A, wvalid && !word_at(sent_q) && written_q == watch_i,
-                handed_q != written_q && wdata == watch_data_q)
+                (handed_q != written_q || 32'(part) != Beats - 1) &&
+                wdata == watch_data_q[32'(part)*DataWidth+:DataWidth])
   // [RING-013] the data of a word are the word, and zeros
-  `HW_ASSERT_IF(DataIsWord_A, wvalid && word_at(sent_q), wdata == DESC_BITS'(word_i))
+  `HW_ASSERT_IF(DataIsWord_A, wvalid && word_at(sent_q), wdata == DataWidth'(word_i))
   // the last beat of a request, and no other, has WLAST (AXI, A3.4.1)
-  `HW_ASSERT_IF(LastIsLast_A, wvalid, wlast == (beats_q + 7'd1 == lines_at(sent_q)))
+  `HW_ASSERT_IF(LastIsLast_A, wvalid, wlast == (beats_q + 9'd1 == beats_at(sent_q)))
   // [DESC-015] [LIFE-004] a line is written whole, a word as 4 bytes
-  `HW_ASSERT_IF(Strobes_A, wvalid, wstrb == (word_at(sent_q) ? 64'hF : '1))
+  `HW_ASSERT_IF(Strobes_A, wvalid, wstrb == (word_at(sent_q) ? BusBytes'(15) : '1))
   // a response is accepted in the cycle in which the memory gives it
   `HW_ASSERT_IF(ResponseTaken_A, bvalid_i, bready)
 
@@ -322,16 +350,23 @@ module axi_write_engine_props
   // beats are counted as at the AXI port
   `HW_ASSERT_IF(BeatsAgree_A, 1'b1, wvalid ?
                 u_dut.w_word_q == word_at(sent_q) &&
-                (wlast ? u_dut.beats_q == 7'd0 : u_dut.beats_q == beats_q + 7'd1) :
-                u_dut.beats_q == beats_q)
+                (wlast ? u_dut.beats_q == '0 : 9'(u_dut.beats_q) == beats_q + 9'd1) :
+                9'(u_dut.beats_q) == beats_q)
   // no more beats are sent than the request has
-  `HW_ASSERT_IF(BeatsBounded_A, 1'b1, 32'(beats_q) < 32'(MaxBurst) && (data_count == 8'd0 ?
-                u_dut.beats_q == 7'd0 : u_dut.beats_q < lines_at(unsent)))
+  `HW_ASSERT_IF(BeatsBounded_A, 1'b1, 32'(beats_q) < 32'(MaxBurst * Beats) &&
+                (data_count == 8'd0 ?
+                 u_dut.beats_q == '0 : 9'(u_dut.beats_q) < beats_at(unsent)))
   // lines that are not handed over are those of the pending data
-  `HW_ASSERT_IF(PendingAgrees_A, 1'b1, pending == data_lines - 16'(u_dut.beats_q))
+  `HW_ASSERT_IF(PendingAgrees_A, 1'b1, pending == data_lines - 16'(32'(u_dut.beats_q) / Beats))
+  // a line of which a beat was sent, and not the last, is the one that waits
+  `HW_ASSERT_IF(PartOfWaiting_A, 1'b1, 32'(u_dut.beats_q) % Beats == 0 || line_waits)
+  // its data are those that are watched
+  `HW_ASSERT_IF(WaitingIsWatched_A, line_waits && handed_q == watch_i,
+                line_waiting == watch_data_q)
   // a line that was handed over and not sent is in the data register
   `HW_ASSERT_IF(HandedAgrees_A, 1'b1,
-                handed_q == written_q + 32'(wvalid && !word_at(sent_q)))
+                handed_q == written_q +
+                32'(wvalid && !word_at(sent_q) && 32'(part) == Beats - 1))
 
   // ---------------------------------------------------------------- what can happen
 

@@ -132,6 +132,7 @@ module comp_writer_props
       .req_lines_i      (req_lines),
       .line_valid_i     (u_dut.u_axi_write_engine.line_valid_i),
       .line_ready_i     (u_dut.u_axi_write_engine.line_ready_o),
+      .line_data_i      (u_dut.u_axi_write_engine.line_data_i),
       .word_i           (u_dut.u_axi_write_engine.word_i),
       .resp_valid_i     (resp_valid),
       .resp_word_i      (u_dut.u_axi_write_engine.resp_word_o),

@@ -5,7 +5,9 @@
 `default_nettype none
 `include "hw_macros.svh"
 
-module comp_writer_words #(
+module comp_writer_words
+  import hw_desc_pkg::*;
+#(
     parameter int MaxBurst       = 2,
     parameter int MaxOutstanding = 2
 ) (
@@ -24,6 +26,7 @@ module comp_writer_words #(
     input wire logic [  6:0] req_lines_i,
     input wire logic         line_valid_i,
     input wire logic         line_ready_i,
+    input wire logic [DESC_BITS-1:0] line_data_i,
     input wire logic [ 31:0] word_i,
     input wire logic         resp_valid_i,
     input wire logic         resp_word_i,
@@ -47,7 +50,7 @@ module comp_writer_words #(
 );
 
   logic [7:0] words;
-  logic resp_legal, line_legal, ready_legal;
+  logic resp_legal, line_legal, line_stays, ready_legal;
   logic past_word_kept_q;
   logic [31:0] past_word_q;
 
@@ -60,6 +63,8 @@ module comp_writer_words #(
       .req_i        (req_valid_i && req_ready_i),
       .req_word_i   (req_word_i),
       .req_lines_i  (req_lines_i),
+      .line_valid_i (line_valid_i),
+      .line_data_i  (line_data_i),
       .line_i       (line_valid_i && line_ready_i),
       .resp_valid_i (resp_valid_i),
       .resp_word_i  (resp_word_i),
@@ -73,6 +78,9 @@ module comp_writer_words #(
       .single_o     (single_o),
       .resp_legal_o (resp_legal),
       .line_legal_o (line_legal),
+      .waits_o      (),
+      .waiting_o    (),
+      .line_stays_o (line_stays),
       .ready_legal_o(ready_legal)
   );
 
@@ -93,6 +101,8 @@ module comp_writer_words #(
   // the engine is idle iff no request is without a response (axi_write_engine_props, Idle_A)
   `HW_ASSUME(EngineIdle_M, idle_i == (count_o == 8'd0))
 
+  // a line stays until it is handed over whole: the engine sends it in parts
+  `HW_ASSERT_IF(LineStays_A, 1'b1, line_stays)
   // [LIFE-004] the bus is idle iff every request has its response
   `HW_ASSERT_IF(BusIdle_A, 1'b1, bus_idle_i == (count_o == 8'd0))
   // [RING-013] the host is told of a posting at once, or, where indices are stored, after the good

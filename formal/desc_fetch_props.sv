@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The fetch unit obeys AXI at its ports, reads only published lines, and delivers what the memory
-// returned, line by line, for every memory that obeys AXI.
+// returned, line by line, for every memory that obeys AXI. On a bus of fewer than 512 bits a line
+// takes several beats.
 `default_nettype none
 `include "hw_macros.svh"
 
@@ -10,7 +11,8 @@ module desc_fetch_props
 #(
     parameter int Depth          = 64,
     parameter int MaxBurst       = 8,
-    parameter int MaxOutstanding = 8
+    parameter int MaxOutstanding = 8,
+    parameter int DataWidth      = 512
 ) (
     input wire logic                 clk_i,
     input wire logic                 rst_ni,
@@ -23,7 +25,7 @@ module desc_fetch_props
     input wire logic                 ready_i,
     input wire logic                 arready_i,
     input wire logic [          3:0] rid_i,
-    input wire logic [DESC_BITS-1:0] rdata_i,
+    input wire logic [DataWidth-1:0] rdata_i,
     input wire logic [          1:0] rresp_i,
     input wire logic                 rlast_i,
     input wire logic                 rvalid_i,
@@ -31,6 +33,10 @@ module desc_fetch_props
 );
 
   localparam int PlaceBits = $clog2(Depth);
+  localparam int BusBytes = DataWidth / 8;
+  localparam int Beats = DESC_BITS / DataWidth;
+  // Bits of a line in the buffer, where each beat has its error bit.
+  localparam int EntryBits = Beats * (DataWidth + 1);
   localparam logic [31:0] MaxSlots = 32'd1 << RING_LOG2_MAX;
 
   logic idle, valid, error, arlock, arvalid, rready;
@@ -45,7 +51,8 @@ module desc_fetch_props
   desc_fetch #(
       .Depth         (Depth),
       .MaxBurst      (MaxBurst),
-      .MaxOutstanding(MaxOutstanding)
+      .MaxOutstanding(MaxOutstanding),
+      .DataWidth     (DataWidth)
   ) u_dut (
       .clk_i        (clk_i),
       .rst_ni       (rst_ni),
@@ -82,18 +89,22 @@ module desc_fetch_props
   // ---------------------------------------------------------------- reads in flight
 
   // Index of the next line to be requested; the bursts in flight, the oldest at 0, by their number
-  // of beats less one; beats of the oldest that have arrived.
-  logic [31:0] asked_q, arrived, taken, due, queued;
+  // of beats less one; beats of the oldest that have arrived, and those of the line under way.
+  logic [31:0] asked_q, arrived, taken, due, queued, ask_lines, part;
   logic [MaxOutstanding-1:0][7:0] burst_q;
   logic [31:0] bursts_q;
   logic [7:0] beats_q;
-  logic request, arrive, last, working;
+  logic request, beat, arrive, last, working;
   logic [31:0] slots, advances;
 
   assign working = rst_ni && !flush_i;
   assign request = arvalid && arready_i;
-  assign arrive = rvalid_i && rready;
-  assign last = arrive && rlast_i;
+  assign ask_lines = (32'(arlen) + 32'd1) / Beats;
+  assign part = 32'(beats_q) % Beats;
+  assign beat = rvalid_i && rready;
+  // The last beat of a line.
+  assign arrive = beat && part == Beats - 1;
+  assign last = beat && rlast_i;
   assign due = asked_q - arrived;
   assign slots = 32'd1 << cmd_log2_i;
   assign advances = u_dut.advance_q ? 32'(u_dut.last_q) + 32'd1 : 32'd0;
@@ -113,9 +124,9 @@ module desc_fetch_props
       bursts_q <= '0;
       beats_q  <= '0;
     end else begin
-      asked_q  <= asked_q + (request ? 32'(arlen) + 32'd1 : 32'd0);
+      asked_q  <= asked_q + (request ? ask_lines : 32'd0);
       bursts_q <= bursts_q + 32'(request) - 32'(last);
-      if (arrive) begin
+      if (beat) begin
         beats_q <= rlast_i ? 8'd0 : beats_q + 8'd1;
       end
     end
@@ -130,17 +141,51 @@ module desc_fetch_props
 
   // ---------------------------------------------------------------- order of the lines
 
-  logic watched_error_q, watched_inside;
-  logic [DESC_BITS:0] watched_place;
+  logic watched_error_q, watched_inside, error_q, fails;
+  logic [EntryBits-1:0] watched_place, arriving_place;
+  logic [DESC_BITS-1:0] parts_q, parts, arriving_mask;
   assign watched_inside = watch_i - taken < arrived - taken;
   assign watched_place =
       u_dut.u_line_fifo.mem[PlaceBits'(32'(u_dut.u_line_fifo.read_q) + watch_i - taken)];
 
-  always_ff @(posedge clk_i) begin
-    if (arrive && arrived == watch_i) begin
-      watched_error_q <= rresp_i[1];
+  assign arriving_place = u_dut.u_line_fifo.mem[PlaceBits'(u_dut.u_line_fifo.write_q)];
+
+  // The line under way with the beat that arrives; whether any of its beats has an error.
+  always_comb begin
+    parts = parts_q;
+    parts[part*DataWidth+:DataWidth] = rdata_i;
+    arriving_mask = '0;
+    for (int i = 0; i < Beats; i++) begin
+      if (32'(i) < part) begin
+        arriving_mask[i*DataWidth+:DataWidth] = '1;
+      end
     end
   end
+  assign fails = (part != 32'd0 && error_q) || rresp_i[1];
+
+  always_ff @(posedge clk_i) begin
+    if (beat) begin
+      parts_q <= parts;
+      error_q <= fails;
+    end
+    if (arrive && arrived == watch_i) begin
+      watched_error_q <= fails;
+    end
+  end
+
+  // Data and error of an entry of the buffer, of its first beats only.
+  function automatic logic [DESC_BITS-1:0] line_of(input logic [EntryBits-1:0] entry);
+    for (int i = 0; i < Beats; i++) begin
+      line_of[i*DataWidth+:DataWidth] = entry[i*(DataWidth+1)+:DataWidth];
+    end
+  endfunction
+
+  function automatic logic error_of(input logic [EntryBits-1:0] entry, input logic [31:0] beats);
+    error_of = 1'b0;
+    for (int i = 0; i < Beats; i++) begin
+      error_of = error_of || (32'(i) < beats && entry[(i+1)*(DataWidth+1)-1]);
+    end
+  endfunction
 
   line_order u_order (
       .clk_i        (clk_i),
@@ -150,11 +195,11 @@ module desc_fetch_props
       .slots_i      (32'(Depth)),
       .push_valid_i (arrive),
       .push_ready_i (1'b1),
-      .push_data_i  (rdata_i),
+      .push_data_i  (parts),
       .pop_valid_i  (valid || error),
       .pop_ready_i  (valid && ready_i),
       .pop_data_i   (u_dut.buffer_line),
-      .slot_data_i  (watched_place[DESC_BITS-1:0]),
+      .slot_data_i  (line_of(watched_place)),
       .pushed_o     (arrived),
       .popped_o     (taken)
   );
@@ -224,18 +269,20 @@ module desc_fetch_props
 
   // [DB-001] no unpublished line is requested
   `HW_ASSERT_IF(NeverPastTail_A, arvalid,
-                32'(arlen) < cmd_tail_i - asked_q && cmd_tail_i - asked_q <= MaxSlots)
+                ask_lines <= cmd_tail_i - asked_q && cmd_tail_i - asked_q <= MaxSlots)
   // [DB-001] the unit never passes the published tail
   `HW_ASSERT_IF(AskedBehindTail_A, 1'b1, cmd_tail_i - u_dut.ask_index_q <= MaxSlots)
   // [RING-001] [RING-004] a request names the slot of the next index, from slot 0 at the base on
   `HW_ASSERT_IF(AddressIsSlot_A, arvalid,
                 araddr == {cmd_line_i + 58'(asked_q & (slots - 32'd1)), 6'd0})
   // [RING-001] no burst crosses the end of the ring
-  `HW_ASSERT_IF(WithinRing_A, arvalid, (asked_q & (slots - 32'd1)) + 32'(arlen) < slots)
+  `HW_ASSERT_IF(WithinRing_A, arvalid, (asked_q & (slots - 32'd1)) + ask_lines <= slots)
   // no burst crosses a 4 KiB boundary (AXI, A3.4.1)
-  `HW_ASSERT_IF(WithinPage_A, arvalid, 32'(araddr[11:6]) + 32'(arlen) < 32'd64)
+  `HW_ASSERT_IF(WithinPage_A, arvalid,
+                32'(araddr[11:0]) + (32'(arlen) + 32'd1) * BusBytes <= 32'd4096)
   // bursts are INCR, of whole lines, of at most MaxBurst of them, and all with one ID
-  `HW_ASSERT_IF(BurstLegal_A, arvalid, 32'(arlen) < 32'(MaxBurst) && arsize == 3'd6 &&
+  `HW_ASSERT_IF(BurstLegal_A, arvalid, (32'(arlen) + 32'd1) % Beats == 0 &&
+                ask_lines <= 32'(MaxBurst) && 32'd1 << arsize == 32'(BusBytes) &&
                 arburst == 2'b01 && arid == '0 && !arlock)
   // a stalled request is held unchanged (AXI, A3.2.1)
   `HW_ASSERT_IF(RequestStable_A, past_waits_q,
@@ -259,7 +306,8 @@ module desc_fetch_props
   // [LIFE-005] a line with an error response is never valid, and is reported as the one that failed
   `HW_ASSERT_IF(ErrorShown_A, (valid || error) && taken == watch_i, error == watched_error_q)
   // the error stays with its line
-  `HW_ASSERT_IF(ErrorKept_A, watched_inside, watched_place[DESC_BITS] == watched_error_q)
+  `HW_ASSERT_IF(ErrorKept_A, watched_inside,
+                error_of(watched_place, 32'(Beats)) == watched_error_q)
 
   // [DB-001] [RING-001] progress: with nothing in flight and nothing in the buffer, a published
   // line is requested after two cycles, also if all of the greatest ring is published at once
@@ -269,11 +317,11 @@ module desc_fetch_props
 
   // the unit's counters agree with the handshakes
   `HW_ASSERT_IF(CountersAgree_A, 1'b1, u_dut.head_index_q == taken &&
-                u_dut.ask_index_q + advances == asked_q + (arvalid ? 32'(arlen) + 32'd1 : 32'd0) &&
+                u_dut.ask_index_q + advances == asked_q + (arvalid ? ask_lines : 32'd0) &&
                 u_dut.ask_index_q + advances - taken <= 32'(Depth))
   // a burst moves the next index in the cycle in which it first shows
   `HW_ASSERT_IF(AdvancesOnce_A, u_dut.advance_q,
-                arvalid && 8'(u_dut.last_q) == arlen && !past_waits_q && !u_dut.measured_q)
+                arvalid && 32'(u_dut.last_q) + 32'd1 == ask_lines && !past_waits_q && !u_dut.measured_q)
   // the mask and the carried part of the address are those of the size and the base
   `HW_ASSERT_IF(MaskIsSize_A, settled_q,
                 32'(u_dut.slot_mask_q) == ((32'd1 << past_log2_q) - 32'd1 & 32'h0000_FFFF) &&
@@ -294,8 +342,13 @@ module desc_fetch_props
   `HW_ASSERT_IF(BufferAgrees_A, 1'b1, arrived - taken <= due + arrived - taken &&
                 (PlaceBits + 1)'(u_dut.u_line_fifo.write_q - u_dut.u_line_fifo.read_q) ==
                 (PlaceBits + 1)'(arrived - taken) && arrived - taken <= 32'(Depth))
+  // the beats of the line under way are in the buffer, behind all others
+  `HW_ASSERT_IF(PartsKept_A, 1'b1, 32'(u_dut.u_line_fifo.part) == part &&
+                (line_of(arriving_place) & arriving_mask) == (parts_q & arriving_mask) &&
+                (part == 32'd0 || error_of(arriving_place, part) == error_q))
   // the lines due are the rest of the bursts in flight
-  `HW_ASSERT_IF(DueIsQueued_A, 1'b1, due == queued - 32'(beats_q) && due <= 32'(Depth) &&
+  `HW_ASSERT_IF(DueIsQueued_A, 1'b1, due * Beats == queued - 32'(beats_q) + part &&
+                due <= 32'(Depth) &&
                 bursts_q <= 32'(MaxOutstanding) &&
                 (bursts_q == 32'd0 ? beats_q == 8'd0 : beats_q <= burst_q[0]))
   // a unit that never ran has requested nothing
@@ -303,19 +356,20 @@ module desc_fetch_props
                 !arvalid && due == 32'd0 && bursts_q == 32'd0 && arrived == taken)
   for (genvar i = 0; i < MaxOutstanding; i++) begin : gen_burst
     // no burst in flight is longer than MaxBurst
-    `HW_ASSERT_IF(QueuedLegal_A, 32'(i) < bursts_q, 32'(burst_q[i]) < 32'(MaxBurst))
+    `HW_ASSERT_IF(QueuedLegal_A, 32'(i) < bursts_q, 32'(burst_q[i]) < 32'(MaxBurst * Beats) &&
+                  (32'(burst_q[i]) + 32'd1) % Beats == 0)
   end
 
   // [RING-001] a burst ends at the end of the ring although more is published
-  `HW_COVER(RingEndSplits_C, arvalid && 32'(arlen) + 32'd1 < 32'(MaxBurst) &&
-            ((asked_q + 32'(arlen) + 32'd1) & (slots - 32'd1)) == 32'd0 &&
+  `HW_COVER(RingEndSplits_C, arvalid && ask_lines < 32'(MaxBurst) &&
+            ((asked_q + ask_lines) & (slots - 32'd1)) == 32'd0 &&
             cmd_tail_i - asked_q > 32'(MaxBurst))
   // the buffer is full of stalled lines
   `HW_COVER(BufferFull_C, arrived - taken == 32'd4 && !ready_i && valid)
   // [LIFE-005] an error waits behind a good line
   `HW_COVER(ErrorBehind_C, error && taken == watch_i && taken != 32'd0)
   // a request stalls while the data of another arrive
-  `HW_COVER(Overlaps_C, past_waits_q && arrive)
+  `HW_COVER(Overlaps_C, past_waits_q && beat)
 
 endmodule
 

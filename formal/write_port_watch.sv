@@ -10,7 +10,9 @@
 `default_nettype none
 `include "hw_macros.svh"
 
-module write_port_watch #(
+module write_port_watch
+  import hw_desc_pkg::*;
+#(
     parameter int MaxBurst       = 2,
     parameter int MaxOutstanding = 2
 ) (
@@ -20,7 +22,9 @@ module write_port_watch #(
     input wire logic                           req_i,
     input wire logic                           req_word_i,
     input wire logic [                    6:0] req_lines_i,
-    // A line is handed over.
+    // A line waits to be handed over; it is.
+    input wire logic                           line_valid_i,
+    input wire logic [          DESC_BITS-1:0] line_data_i,
     input wire logic                           line_i,
     // The response that the engine gives.
     input wire logic                           resp_valid_i,
@@ -41,6 +45,10 @@ module write_port_watch #(
     output logic                               resp_legal_o,
     // Lines are taken only for requests.
     output logic                               line_legal_o,
+    // A line of a request waits since the cycle before; it is still there, unchanged.
+    output logic                               waits_o,
+    output logic     [          DESC_BITS-1:0] waiting_o,
+    output logic                               line_stays_o,
     // A request is accepted only if one more may be in flight.
     output logic                               ready_legal_o
 );
@@ -49,7 +57,8 @@ module write_port_watch #(
   logic [MaxOutstanding-1:0] word_q;
   logic [7:0] count_q;
   logic [15:0] pending_q;
-  logic entries_legal;
+  logic entries_legal, waits_q;
+  logic [DESC_BITS-1:0] waiting_q;
 
   assign count_o = count_q;
   assign lines_o = lines_q;
@@ -75,6 +84,9 @@ module write_port_watch #(
   assign resp_legal_o = count_q != 8'd0 && resp_word_i == word_q[0] && resp_lines_i == lines_q[0] &&
       pending_q + (word_q[0] ? 16'd0 : 16'(lines_q[0])) <= total_o;
   assign line_legal_o = pending_q != 16'd0;
+  assign line_stays_o = !waits_q || (line_valid_i && line_data_i == waiting_q);
+  assign waits_o = waits_q;
+  assign waiting_o = waiting_q;
   assign ready_legal_o = 32'(count_q) < 32'(MaxOutstanding);
 
   always_ff @(posedge clk_i) begin
@@ -85,6 +97,8 @@ module write_port_watch #(
       count_q <= count_q + 8'(req_i) - 8'(resp_valid_i);
       pending_q  <= pending_q + (req_i && !req_word_i ? 16'(req_lines_i) : 16'd0) - 16'(line_i);
     end
+    waits_q   <= rst_ni && line_valid_i && !line_i && pending_q != 16'd0;
+    waiting_q <= line_data_i;
     for (int i = 0; i < MaxOutstanding; i++) begin
       if (req_i && 8'(i) == count_q - 8'(resp_valid_i)) begin
         lines_q[i] <= req_word_i ? 7'd1 : req_lines_i;

@@ -9,7 +9,9 @@
 // Up to MaxOutstanding requests are in flight, all with one ID, so responses arrive in order; each
 // is passed on in the cycle in which the memory gives it. Requests and data are registered once.
 // AWVALID does not wait for data, and data do not wait for AWREADY. The user requests no burst that
-// crosses a 4 KiB boundary. It may withdraw or replace a request until req_ready_o.
+// crosses a 4 KiB boundary. It may withdraw or replace a request until req_ready_o. A line takes a
+// beat on a bus of 512 bits, and two or four on a narrower one, and is taken with the last; until
+// then it stays. A word takes one.
 `default_nettype none
 `include "hw_macros.svh"
 
@@ -18,7 +20,9 @@ module axi_write_engine
 #(
     // Requests in flight, a power of two.
     parameter int MaxOutstanding = 16,
-    parameter int IdWidth        = 4
+    parameter int IdWidth        = 4,
+    // Bits of the data bus: 128, 256 or 512.
+    parameter int DataWidth      = 512
 ) (
     // Clock and synchronous active-low reset.
     input wire logic                 clk_i,
@@ -54,8 +58,8 @@ module axi_write_engine
     output logic     [          2:0] m_axi_awprot,
     output logic                     m_axi_awvalid,
     input wire logic                 m_axi_awready,
-    output logic     [DESC_BITS-1:0] m_axi_wdata,
-    output logic     [         63:0] m_axi_wstrb,
+    output logic     [DataWidth-1:0] m_axi_wdata,
+    output logic   [DataWidth/8-1:0] m_axi_wstrb,
     output logic                     m_axi_wlast,
     output logic                     m_axi_wvalid,
     input wire logic                 m_axi_wready,
@@ -67,18 +71,23 @@ module axi_write_engine
 
   localparam int LineBits = $clog2(DESC_BYTES);
   localparam int WordBytes = 4;
+  // Beats of a line; bits that count a beat's bytes, a line's beats, and a burst's.
+  localparam int Beats = DESC_BITS / DataWidth;
+  localparam int SizeBits = $clog2(DataWidth / 8);
+  localparam int BeatBits = LineBits - SizeBits;
+  localparam int CountBits = 7 + BeatBits;
 
   // ---------------------------------------------------------------- requests
 
   logic send, data_fifo_ready, resp_fifo_ready;
-  logic [6:0] send_beats;
+  logic [6:0] send_lines;
   logic aw_valid_q;
   logic [63:LineBits] aw_line_q;
   logic [7:0] aw_len_q;
 
   assign req_ready_o = (!aw_valid_q || m_axi_awready) && data_fifo_ready && resp_fifo_ready;
   assign send        = req_valid_i && req_ready_o;
-  assign send_beats  = req_word_i ? 7'd1 : req_lines_i;
+  assign send_lines  = req_word_i ? 7'd1 : req_lines_i;
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
@@ -91,14 +100,14 @@ module axi_write_engine
   always_ff @(posedge clk_i) begin
     if (send) begin
       aw_line_q <= req_line_i;
-      aw_len_q  <= 8'(send_beats) - 8'd1;
+      aw_len_q  <= req_word_i ? 8'd0 : ((8'(req_lines_i) - 8'd1) << BeatBits) + 8'(Beats - 1);
     end
   end
 
   assign m_axi_awid    = '0;
   assign m_axi_awaddr  = aw_valid_q ? {aw_line_q, LineBits'(0)} : '0;
   assign m_axi_awlen   = aw_valid_q ? aw_len_q : '0;
-  assign m_axi_awsize  = 3'(LineBits);
+  assign m_axi_awsize  = 3'(SizeBits);
   assign m_axi_awburst = 2'b01;
   assign m_axi_awlock  = 1'b0;
   // Normal, non-cacheable, non-bufferable: the response comes from the memory itself.
@@ -108,10 +117,11 @@ module axi_write_engine
 
   // ---------------------------------------------------------------- data
 
-  logic data_valid, data_word, data_free, beat, beat_last;
-  logic [6:0] data_beats, beats_q;
+  logic data_valid, data_word, data_free, beat, beat_last, line_last;
+  logic [6:0] data_lines;
+  logic [CountBits-1:0] beats_q, data_beats;
   logic w_valid_q, w_last_q, w_word_q;
-  logic [DESC_BITS-1:0] w_data_q;
+  logic [DataWidth-1:0] w_data_q, line_part;
 
   // Requests whose data are not all sent.
   sync_fifo #(
@@ -122,16 +132,26 @@ module axi_write_engine
       .rst_ni (rst_ni),
       .push_i (send),
       .ready_o(data_fifo_ready),
-      .data_i ({req_word_i, send_beats}),
+      .data_i ({req_word_i, send_lines}),
       .pop_i  (beat && beat_last),
       .valid_o(data_valid),
-      .data_o ({data_word, data_beats})
+      .data_o ({data_word, data_lines})
   );
 
+  if (Beats == 1) begin : gen_whole
+    assign line_last = 1'b1;
+    assign line_part = line_data_i;
+  end else begin : gen_parts
+    // A burst begins with a line.
+    assign line_last = &beats_q[BeatBits-1:0];
+    assign line_part = line_data_i[32'(beats_q[BeatBits-1:0])*DataWidth+:DataWidth];
+  end
+
   assign data_free    = data_valid && (!w_valid_q || m_axi_wready);
-  assign line_ready_o = data_free && !data_word;
+  assign line_ready_o = data_free && !data_word && line_last;
   assign beat         = data_free && (data_word || line_valid_i);
-  assign beat_last    = beats_q + 7'd1 == data_beats;
+  assign data_beats   = data_word ? CountBits'(1) : CountBits'(data_lines) << BeatBits;
+  assign beat_last    = beats_q + CountBits'(1) == data_beats;
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
@@ -142,14 +162,14 @@ module axi_write_engine
         w_valid_q <= beat;
       end
       if (beat) begin
-        beats_q <= beat_last ? '0 : beats_q + 7'd1;
+        beats_q <= beat_last ? '0 : beats_q + CountBits'(1);
       end
     end
   end
 
   always_ff @(posedge clk_i) begin
     if (beat) begin
-      w_data_q <= data_word ? DESC_BITS'(word_i) : line_data_i;
+      w_data_q <= data_word ? DataWidth'(word_i) : line_part;
       w_last_q <= beat_last;
       w_word_q <= data_word;
     end
@@ -157,7 +177,7 @@ module axi_write_engine
 
   assign m_axi_wvalid = w_valid_q;
   assign m_axi_wdata  = w_valid_q ? w_data_q : '0;
-  assign m_axi_wstrb  = !w_valid_q ? '0 : (w_word_q ? 64'(2 ** WordBytes - 1) : '1);
+  assign m_axi_wstrb  = !w_valid_q ? '0 : (w_word_q ? (DataWidth / 8)'(2 ** WordBytes - 1) : '1);
   assign m_axi_wlast  = w_valid_q && w_last_q;
 
   // ---------------------------------------------------------------- responses
@@ -178,7 +198,7 @@ module axi_write_engine
       .rst_ni (rst_ni),
       .push_i (send),
       .ready_o(resp_fifo_ready),
-      .data_i ({req_word_i, send_beats}),
+      .data_i ({req_word_i, send_lines}),
       .pop_i  (resp_valid_o),
       .valid_o(resp_pending),
       .data_o ({resp_word_o, resp_lines_o})
@@ -193,7 +213,7 @@ module axi_write_engine
   logic past_aw_stalled_q, past_w_stalled_q;
   logic [63:0] past_awaddr_q;
   logic [7:0] past_awlen_q;
-  logic [DESC_BITS-1:0] past_wdata_q;
+  logic [DataWidth-1:0] past_wdata_q;
   logic past_wlast_q;
   always_ff @(posedge clk_i) begin
     past_aw_stalled_q <= rst_ni && m_axi_awvalid && !m_axi_awready;
@@ -203,12 +223,14 @@ module axi_write_engine
     past_wdata_q      <= m_axi_wdata;
     past_wlast_q      <= m_axi_wlast;
   end
+  `HW_ASSERT_INIT(WidthLegal_A, DataWidth == 128 || DataWidth == 256 || DataWidth == DESC_BITS,
+                  "DataWidth must be 128, 256 or 512")
   `HW_ASSERT(RequestHasLines_A,
              !req_valid_i || req_word_i || (req_lines_i >= 7'd1 && req_lines_i <= 7'd64),
              "a burst has 1 to 64 lines")
   `HW_ASSERT(InPage_A,
              !m_axi_awvalid ||
-             {1'b0, m_axi_awaddr[11:LineBits]} + m_axi_awlen[6:0] < 7'd64,
+             32'(m_axi_awaddr[11:SizeBits]) + 32'(m_axi_awlen) < 32'd4096 >> SizeBits,
              "no burst crosses a 4 KiB boundary")
   `HW_ASSERT(RequestStable_A,
              !past_aw_stalled_q || (m_axi_awvalid && m_axi_awaddr === past_awaddr_q &&

@@ -25,7 +25,9 @@ module comp_writer
     parameter int Depth          = 64,
     parameter int MaxBurst       = 8,
     parameter int MaxOutstanding = 16,
-    parameter int IdWidth        = 4
+    parameter int IdWidth        = 4,
+    // Bits of the data bus: 128, 256 or 512.
+    parameter int DataWidth      = 512
 ) (
     // Clock and synchronous active-low reset; index of the first completion of both rings.
     input wire logic                 clk_i,
@@ -87,8 +89,8 @@ module comp_writer
     output logic     [          2:0] m_axi_awprot,
     output logic                     m_axi_awvalid,
     input wire logic                 m_axi_awready,
-    output logic     [DESC_BITS-1:0] m_axi_wdata,
-    output logic     [         63:0] m_axi_wstrb,
+    output logic     [DataWidth-1:0] m_axi_wdata,
+    output logic   [DataWidth/8-1:0] m_axi_wstrb,
     output logic                     m_axi_wlast,
     output logic                     m_axi_wvalid,
     input wire logic                 m_axi_wready,
@@ -220,7 +222,8 @@ module comp_writer
 
   axi_write_engine #(
       .MaxOutstanding(MaxOutstanding),
-      .IdWidth       (IdWidth)
+      .IdWidth       (IdWidth),
+      .DataWidth     (DataWidth)
   ) u_axi_write_engine (
       .clk_i        (clk_i),
       .rst_ni       (rst_ni),

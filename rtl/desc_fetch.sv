@@ -20,6 +20,9 @@
 // A line with an error response is never delivered: error_o rises once it is the oldest in the
 // buffer, and the lines behind it wait. flush_i, only while idle_o, empties the buffer and returns
 // to cmd_head_i.
+//
+// A line takes a beat on a bus of 512 bits, and two or four on a narrower one; all counts above are
+// of lines. An error in any beat of a line is one of the line.
 `default_nettype none
 `include "hw_macros.svh"
 
@@ -30,7 +33,9 @@ module desc_fetch
     parameter int Depth          = 64,
     parameter int MaxBurst       = 8,
     parameter int MaxOutstanding = 8,
-    parameter int IdWidth        = 4
+    parameter int IdWidth        = 4,
+    // Bits of the data bus: 128, 256 or 512.
+    parameter int DataWidth      = 512
 ) (
     // Clock and synchronous active-low reset.
     input wire logic                 clk_i,
@@ -64,7 +69,7 @@ module desc_fetch
     output logic                     m_axi_arvalid,
     input wire logic                 m_axi_arready,
     input wire logic [  IdWidth-1:0] m_axi_rid,
-    input wire logic [DESC_BITS-1:0] m_axi_rdata,
+    input wire logic [DataWidth-1:0] m_axi_rdata,
     input wire logic [          1:0] m_axi_rresp,
     input wire logic                 m_axi_rlast,
     input wire logic                 m_axi_rvalid,
@@ -73,6 +78,10 @@ module desc_fetch
 
   localparam int LineBits = $clog2(DESC_BYTES);
   localparam int OutstandingBits = $clog2(MaxOutstanding + 1);
+  // Beats of a line; bits that count a beat's bytes, and a line's beats.
+  localparam int Beats = DESC_BITS / DataWidth;
+  localparam int SizeBits = $clog2(DataWidth / 8);
+  localparam int BeatBits = LineBits - SizeBits;
 
   // Index of the next line to request, and of the line at the head of the buffer.
   logic [31:0] ask_index_q, head_index_q;
@@ -165,14 +174,14 @@ module desc_fetch
     if (start) begin
       last_q    <= last;
       ar_line_q <= line_q;
-      ar_len_q  <= 8'(last);
+      ar_len_q  <= (8'(last) << BeatBits) + 8'(Beats - 1);
     end
   end
 
   assign m_axi_arid    = '0;
   assign m_axi_araddr  = ar_valid_q ? {ar_line_q, LineBits'(0)} : '0;
   assign m_axi_arlen   = ar_valid_q ? ar_len_q : '0;
-  assign m_axi_arsize  = 3'(LineBits);
+  assign m_axi_arsize  = 3'(SizeBits);
   assign m_axi_arburst = 2'b01;
   assign m_axi_arlock  = 1'b0;
   // Normal, non-cacheable, non-bufferable: data and responses come from the memory itself.
@@ -184,7 +193,9 @@ module desc_fetch
 
   logic arrive, take, buffer_valid, buffer_error;
   logic [DESC_BITS-1:0] buffer_line;
-  logic [DESC_BITS:0] buffer_head;
+  logic [Beats-1:0] buffer_errors;
+  // Beats with their error bits.
+  logic [Beats*(DataWidth+1)-1:0] buffer_head;
   /* verilator lint_off UNUSEDSIGNAL */
   // One ID for all reads; the upper bit of RRESP tells an error; there is always space.
   logic unused_r, unused_ready;
@@ -195,10 +206,11 @@ module desc_fetch
   assign take         = valid_o && ready_i;
   assign m_axi_rready = outstanding_q != '0;
 
-  // Lines read and not delivered, each with its error bit.
+  // Lines read and not delivered.
   sync_fifo #(
-      .Width(DESC_BITS + 1),
-      .Depth(Depth)
+      .Width(Beats * (DataWidth + 1)),
+      .Depth(Depth),
+      .Parts(Beats)
   ) u_line_fifo (
       .clk_i  (clk_i),
       .rst_ni (rst_ni && !flush_i),
@@ -210,8 +222,13 @@ module desc_fetch
       .data_o (buffer_head)
   );
 
-  assign buffer_error = buffer_head[DESC_BITS];
-  assign buffer_line  = buffer_head[DESC_BITS-1:0];
+  for (genvar beat = 0; beat < Beats; beat++) begin : gen_beat
+    assign buffer_errors[beat] = buffer_head[(beat+1)*(DataWidth+1)-1];
+    assign buffer_line[beat*DataWidth+:DataWidth] =
+        buffer_head[beat*(DataWidth+1)+:DataWidth];
+  end
+
+  assign buffer_error = |buffer_errors;
 
   assign valid_o = buffer_valid && !buffer_error;
   assign error_o = buffer_valid && buffer_error;
@@ -257,6 +274,8 @@ module desc_fetch
   end
   `HW_ASSERT_INIT(BurstLegal_A, MaxBurst >= 1 && MaxBurst <= 64 && MaxBurst <= Depth,
                   "MaxBurst must be 1 to 64 lines, and at most Depth")
+  `HW_ASSERT_INIT(WidthLegal_A, DataWidth == 128 || DataWidth == 256 || DataWidth == DESC_BITS,
+                  "DataWidth must be 128, 256 or 512")
   `HW_ASSERT_INIT(OutstandingLegal_A, MaxOutstanding >= 1, "MaxOutstanding must be 1 or more")
   `HW_ASSERT(BehindTail_A, !run_i || cmd_tail_i - ask_index_q <= 32'd1 << RING_LOG2_MAX,
              "no unpublished line is requested (DB-001)")
@@ -264,7 +283,7 @@ module desc_fetch
              "no more lines are requested than the buffer has space for")
   `HW_ASSERT(InPage_A,
              !m_axi_arvalid ||
-             {1'b0, m_axi_araddr[11:LineBits]} + m_axi_arlen[6:0] < 7'd64,
+             32'(m_axi_araddr[11:SizeBits]) + 32'(m_axi_arlen) < 32'd4096 >> SizeBits,
              "no burst crosses a 4 KiB boundary")
   `HW_ASSERT(FlushIdle_A, !flush_i || idle_o, "the buffer is flushed only with no read in flight")
   `HW_ASSERT(RequestStable_A,

@@ -24,7 +24,9 @@ module rl_core_axi
     parameter int WriteDepth       = 64,
     parameter int WriteBurst       = 8,
     parameter int WriteOutstanding = 16,
-    parameter int IdWidth          = 4
+    parameter int IdWidth          = 4,
+    // Bits of the data bus: 128, 256 or 512.
+    parameter int DataWidth        = 512
 ) (
     // Clock and synchronous active-low reset, also for a soft reset once the bus is idle; index of the
     // first descriptor and completion.
@@ -74,8 +76,8 @@ module rl_core_axi
     output logic     [          2:0] m_axi_awprot,
     output logic                     m_axi_awvalid,
     input wire logic                 m_axi_awready,
-    output logic     [DESC_BITS-1:0] m_axi_wdata,
-    output logic     [         63:0] m_axi_wstrb,
+    output logic     [DataWidth-1:0] m_axi_wdata,
+    output logic   [DataWidth/8-1:0] m_axi_wstrb,
     output logic                     m_axi_wlast,
     output logic                     m_axi_wvalid,
     input wire logic                 m_axi_wready,
@@ -94,7 +96,7 @@ module rl_core_axi
     output logic                     m_axi_arvalid,
     input wire logic                 m_axi_arready,
     input wire logic [  IdWidth-1:0] m_axi_rid,
-    input wire logic [DESC_BITS-1:0] m_axi_rdata,
+    input wire logic [DataWidth-1:0] m_axi_rdata,
     input wire logic [          1:0] m_axi_rresp,
     input wire logic                 m_axi_rlast,
     input wire logic                 m_axi_rvalid,
@@ -160,7 +162,8 @@ module rl_core_axi
       .Depth         (PrefetchDepth),
       .MaxBurst      (ReadBurst),
       .MaxOutstanding(ReadOutstanding),
-      .IdWidth       (IdWidth)
+      .IdWidth       (IdWidth),
+      .DataWidth     (DataWidth)
   ) u_desc_fetch (
       .clk_i        (clk_i),
       .rst_ni       (rst_ni),
@@ -225,7 +228,8 @@ module rl_core_axi
       .Depth         (WriteDepth),
       .MaxBurst      (WriteBurst),
       .MaxOutstanding(WriteOutstanding),
-      .IdWidth       (IdWidth)
+      .IdWidth       (IdWidth),
+      .DataWidth     (DataWidth)
   ) u_comp_writer (
       .clk_i          (clk_i),
       .rst_ni         (rst_ni),

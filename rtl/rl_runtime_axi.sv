@@ -15,9 +15,7 @@
 `default_nettype none
 `include "hw_macros.svh"
 
-module rl_runtime_axi
-  import hw_desc_pkg::*;
-#(
+module rl_runtime_axi #(
     // Workers, 1 to 16.
     parameter int WorkerCount      = 8,
     // Lines prefetched, a power of two; lines in a read burst; read bursts in flight.
@@ -29,7 +27,9 @@ module rl_runtime_axi
     parameter int WriteDepth       = 64,
     parameter int WriteBurst       = 8,
     parameter int WriteOutstanding = 16,
-    parameter int IdWidth          = 4
+    parameter int IdWidth          = 4,
+    // Bits of the data bus: 128, 256 or 512.
+    parameter int DataWidth        = 512
 ) (
     // Clock and synchronous active-low reset.
     input wire logic                 clk_i,
@@ -69,8 +69,8 @@ module rl_runtime_axi
     output logic     [          2:0] m_axi_awprot,
     output logic                     m_axi_awvalid,
     input wire logic                 m_axi_awready,
-    output logic     [DESC_BITS-1:0] m_axi_wdata,
-    output logic     [         63:0] m_axi_wstrb,
+    output logic     [DataWidth-1:0] m_axi_wdata,
+    output logic   [DataWidth/8-1:0] m_axi_wstrb,
     output logic                     m_axi_wlast,
     output logic                     m_axi_wvalid,
     input wire logic                 m_axi_wready,
@@ -89,7 +89,7 @@ module rl_runtime_axi
     output logic                     m_axi_arvalid,
     input wire logic                 m_axi_arready,
     input wire logic [  IdWidth-1:0] m_axi_rid,
-    input wire logic [DESC_BITS-1:0] m_axi_rdata,
+    input wire logic [DataWidth-1:0] m_axi_rdata,
     input wire logic [          1:0] m_axi_rresp,
     input wire logic                 m_axi_rlast,
     input wire logic                 m_axi_rvalid,
@@ -241,7 +241,8 @@ module rl_runtime_axi
       .WriteDepth      (WriteDepth),
       .WriteBurst      (WriteBurst),
       .WriteOutstanding(WriteOutstanding),
-      .IdWidth         (IdWidth)
+      .IdWidth         (IdWidth),
+      .DataWidth       (DataWidth)
   ) u_core (
       .clk_i            (clk_i),
       .rst_ni           (core_rst_n),

@@ -36,7 +36,9 @@ async def test_longest_bursts(dut: HierarchyObject) -> None:
     for lines in (64, 1, 63, 64):
         tb.request(64, lines)
     await tb.all_written()
-    tb.values.check("beats of the longest", expected=64, actual=max(b.lines for b in tb.bus.writes))
+    beats = [burst.beats for burst in tb.bus.writes]
+    expected = [lines * tb.line_beats for lines in (64, 1, 63, 64)]
+    tb.values.check("whether beats differ", expected=0, actual=int(beats != expected))
     await tb.finish()
 
 
@@ -53,6 +55,8 @@ async def test_word_leaves_the_rest_of_its_line(dut: HierarchyObject) -> None:
     changed = np.flatnonzero(tb.memory != before)
     stray = [at for at in changed if at % LINE_BYTES >= WORD_BYTES and at // LINE_BYTES != 100]
     tb.values.check("bytes written beside the words", expected=0, actual=len(stray))
+    words = [burst.beats for burst in tb.bus.writes[:3]]
+    tb.values.check("whether a word takes beats of a line", expected=0, actual=int(words != [1] * 3))
     await tb.finish()
 
 
@@ -92,7 +96,8 @@ async def test_every_cycle_has_its_beat(dut: HierarchyObject) -> None:
         tb.request(8 * number, 8)
     await tb.all_written()
     spent = tb.time.cycle - begin
-    tb.values.check("whether it took too long", expected=0, actual=int(spent > 12 * 8 + 80))
+    beats = 12 * 8 * tb.line_beats
+    tb.values.check("whether it took too long", expected=0, actual=int(spent > beats + 80))
     await tb.finish()
 
 

@@ -43,6 +43,7 @@ class EngineTestbench(Testbench):
         bus: the memory; data reach it with the response only.
         accepted: requests that the design has accepted.
         responses: responses seen, the failed ones counted in ``errors`` too.
+        line_beats: beats of a line.
     """
 
     def __init__(
@@ -80,6 +81,7 @@ class EngineTestbench(Testbench):
         for handle in self._inputs.values():
             handle.value = 0
         self.accepted = self.responses = self.errors = 0
+        self.line_beats = LINE_BYTES // self.bus.width
         self.add_task(self._request())
         self.add_task(self._watch())
 

@@ -10,6 +10,7 @@ test_axi_write_engine = Block(
     cases=("axi_write_engine.axi_write_engine_cases",),
     configs={
         "default": {},
-        "small": {"MaxOutstanding": 2, "IdWidth": 1},
+        "small": {"MaxOutstanding": 2, "IdWidth": 1, "DataWidth": 128},
+        "half": {"DataWidth": 256},
     },
 )

@@ -10,8 +10,8 @@ test_comp_writer = Block(
     cases=("comp_writer.comp_writer_cases",),
     configs={
         "default": {},
-        "small": {"Depth": 2, "MaxBurst": 2, "MaxOutstanding": 2, "IdWidth": 1},
-        "long": {"Depth": 128, "MaxBurst": 64},
+        "small": {"Depth": 2, "MaxBurst": 2, "MaxOutstanding": 2, "IdWidth": 1, "DataWidth": 256},
+        "long": {"Depth": 128, "MaxBurst": 64, "DataWidth": 128},
     },
     quick={"icarus": ("default", "small"), "verilator": ("default", "long")},
 )

@@ -10,8 +10,8 @@ test_desc_fetch = Block(
     cases=("desc_fetch.desc_fetch_cases",),
     configs={
         "default": {},
-        "small": {"Depth": 2, "MaxBurst": 2, "MaxOutstanding": 1, "IdWidth": 1},
-        "long": {"Depth": 128, "MaxBurst": 64},
+        "small": {"Depth": 2, "MaxBurst": 2, "MaxOutstanding": 1, "IdWidth": 1, "DataWidth": 256},
+        "long": {"Depth": 128, "MaxBurst": 64, "DataWidth": 128},
     },
     quick={"icarus": ("default", "small"), "verilator": ("default", "long")},
 )

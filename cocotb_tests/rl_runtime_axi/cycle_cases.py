@@ -152,6 +152,7 @@ async def test_reset_at_every_cycle_of_a_retry(dut: HierarchyObject, publish: in
         await tb.enable(publish)
         tb.scoreboard.exact = False
         tb.bus.faults.next_write = (longest, SLVERR)
+        tb.gather_writes(24)
         await tb.submit(tb.decodes([1] * 24))
         await tb.until(lambda: tb.bus.faults.next_write is None, _LONG, "the error")
         await tb.time.cycles(wait)
@@ -181,6 +182,7 @@ async def test_stop_is_written_again_before_it_halts(dut: HierarchyObject, publi
         lines[-1] = tb.stops(1)[0]
         at = tb.places["DONE"].slot((tb.tail + count - 1) % (1 << 32)).start
         tb.bus.faults.next_write_at = (at, SLVERR)
+        tb.gather_writes(count)
         await tb.submit(lines)
         await tb.until_status(HALTED, HALTED)
         # Where the STOP is in a burst of its own nothing fails.

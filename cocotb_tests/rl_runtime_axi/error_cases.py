@@ -214,6 +214,7 @@ async def test_error_that_does_not_come_again(
     for lines in (2, longest):
         tb.bus.faults.next_write = (lines, _RESPONSES[response])
         before = len(tb.bus.writes)
+        tb.gather_writes(40)
         await tb.submit(tb.decodes([1] * 40))
         await tb.until_status(BUS_ERROR, BUS_ERROR)
         tb.scoreboard.model.repaired_write()

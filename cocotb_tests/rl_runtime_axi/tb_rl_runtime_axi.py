@@ -6,11 +6,12 @@ from __future__ import annotations
 import numpy as np
 from cocotb.handle import HierarchyObject
 from cocotb.triggers import ReadOnly, RisingEdge
+from descring_model import contract
 from descring_vip.axi.lite import AxilHost, AxilMonitor
 from descring_vip.axi.memory import SLVERR, AxiMemory, Latency
 from descring_vip.axi.monitor import AxiMonitor
 from descring_vip.handles import bit, is_high, parameter, signal
-from descring_vip.stream.patterns import Idle, Ready, idle_pattern, ready_pattern
+from descring_vip.stream.patterns import FOREVER, Idle, Ready, idle_pattern, ready_pattern
 from descring_vip.tier import share
 from descring_vip.x_checker import simulator_has_x
 
@@ -31,6 +32,8 @@ _OUTPUTS = (
 )
 _SETTLE_CYCLES = 5_000
 _QUIET_CYCLES = 40
+_READ_CYCLES = 60
+"""From a doorbell to the first line, and from the last line to its completion."""
 
 
 _HANDSHAKES = (
@@ -230,6 +233,14 @@ class ShellTestbench(HostSide):
         """Let every access succeed again."""
         self.bus.faults.ranges.clear()
         self.scoreboard.model.clear_bus_errors()
+
+    def gather_writes(self, lines: int) -> None:
+        """Refuse writes until so many lines can have been read, so that completions form bursts.
+
+        On a bus narrower than a line, completions are too far apart for that by themselves.
+        """
+        cycles = lines * contract.DESC_BYTES // self.bus.width + _READ_CYCLES
+        self.bus.pause(aw=iter([(0, cycles), (FOREVER, 0)]))
 
     # ------------------------------------------------------------------ rest
 

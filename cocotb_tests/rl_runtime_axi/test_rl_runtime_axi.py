@@ -26,9 +26,11 @@ test_rl_runtime_axi = Block(
             "WriteBurst": 4,
             "WriteOutstanding": 2,
             "IdWidth": 1,
+            "DataWidth": 128,
         },
+        "half": {"DataWidth": 256},
     },
-    quick={"icarus": ("small",)},
+    quick={"icarus": ("small",), "verilator": ("default", "small")},
 )
 """Streams, rings, STOP, pause, reset and error responses."""
 

@@ -7,16 +7,28 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
+from descring_model import contract
 
 from descring_vip.axi.rules import OKAY
 
 
 class Burst(NamedTuple):
-    """One burst: byte address of its first beat, number of beats (``lines``), and its id."""
+    """One burst: byte address of its first beat, beats, its id, and bytes of a beat."""
 
     address: int
-    lines: int
+    beats: int
     id: int
+    width: int
+
+    @property
+    def bytes(self) -> int:
+        """Bytes from its first to its last."""
+        return self.beats * self.width
+
+    @property
+    def lines(self) -> int:
+        """Lines of 64 bytes, of which the last may be in part."""
+        return -(-self.bytes // contract.DESC_BYTES)
 
 
 @dataclass
@@ -64,14 +76,14 @@ class AxiFaults:
                     return response
         return OKAY
 
-    def once(self, burst: Burst, width: int) -> int:
+    def once(self, burst: Burst) -> int:
         """The error response that this write burst gets although it is performed, or OKAY."""
         if self.next_write is not None and burst.lines >= self.next_write[0]:
             response, self.next_write = self.next_write[1], None
             return response
         if self.next_write_at is not None and burst.lines > 1:
             address, response = self.next_write_at
-            if burst.address <= address < burst.address + burst.lines * width:
+            if burst.address <= address < burst.address + burst.bytes:
                 self.next_write_at = None
                 return response
         return OKAY

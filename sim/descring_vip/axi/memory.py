@@ -18,6 +18,7 @@ import numpy.typing as npt
 from cocotb.handle import HierarchyObject
 from cocotb.task import Task
 from cocotb.triggers import Event, RisingEdge
+from descring_model import contract
 
 from descring_vip.axi.faults import AxiFaults, Burst, Latency
 from descring_vip.axi.rules import DECERR, INCR, OKAY, SLVERR
@@ -44,11 +45,19 @@ _OPTIONAL = {"len": 0, "id": 0, "burst": INCR}
 
 
 class Written(NamedTuple):
-    """One beat that was written: byte address, the bytes on the bus, and their strobes."""
+    """What was written: byte address, the bytes on the bus, and their strobes.
+
+    It is one beat; on a bus that is narrower than a line, as many as a burst has in that line.
+    """
 
     address: int
     data: bytes
     strobes: int
+
+    def with_next(self, beat: Written) -> Written:
+        """With the beat behind it."""
+        strobes = self.strobes | beat.strobes << len(self.data)
+        return Written(self.address, self.data + beat.data, strobes)
 
 
 class Response(NamedTuple):
@@ -237,7 +246,7 @@ class AxiMemory:
                 f"expected aligned beats of {self.width} bytes, got beats of {beat} "
                 f"bytes from 0x{address:x} ({self._time.context()})"
             )
-        return Burst(address - self.origin, length + 1, number)
+        return Burst(address - self.origin, length + 1, number, self.width)
 
     # ------------------------------------------------------------------ reads
 
@@ -246,10 +255,10 @@ class AxiMemory:
             burst = self._burst("ar")
             self.reads.append(burst)
             due = self._due("r", now, self.read_latency)
-            for line in range(burst.lines):
-                address = burst.address + line * self.width
+            for beat in range(burst.beats):
+                address = burst.address + beat * self.width
                 early = self._read(address) if self.read_early else None
-                last = int(line == burst.lines - 1)
+                last = int(beat == burst.beats - 1)
                 self._read_due.append(_DueBeat(due, address, last, burst.id, early))
         if self._gone("r"):
             gate = self._gates["r"].step()
@@ -258,7 +267,8 @@ class AxiMemory:
                 _, address, last, number, early = self._read_due.popleft()
                 data, response = early or self._read(address)
                 if self.on_response is not None:
-                    self.on_response(Response(Burst(address, 1, number), response, write=False))
+                    read = Burst(address, 1, number, self.width)
+                    self.on_response(Response(read, response, write=False))
                 for name, value in (("data", data), ("resp", response), ("last", last)):
                     self._ports[f"r{name}"].value = value
                 if "rid" in self._ports:
@@ -286,7 +296,7 @@ class AxiMemory:
         if self._take("w"):
             strobes = read_int(ports["wstrb"]) if "wstrb" in ports else self._all_lanes
             self._beats.append((read_int(ports["wdata"]), strobes))
-        while self._addresses and len(self._beats) >= self._addresses[0].lines:
+        while self._addresses and len(self._beats) >= self._addresses[0].beats:
             self._whole_burst(self._addresses.popleft(), now)
         if self._gone("b"):
             gate = self._gates["b"].step()
@@ -302,11 +312,14 @@ class AxiMemory:
         )
 
     def _whole_burst(self, burst: Burst, now: int) -> None:
-        beats = []
-        for line in range(burst.lines):
+        beats: list[Written] = []
+        for beat in range(burst.beats):
             data, strobes = self._beats.popleft()
-            address = burst.address + line * self.width
-            beats.append(Written(address, data.to_bytes(self.width, "little"), strobes))
+            address = burst.address + beat * self.width
+            written = Written(address, data.to_bytes(self.width, "little"), strobes)
+            if beats and address % contract.DESC_BYTES:
+                written = beats.pop().with_next(written)
+            beats.append(written)
         self.writes.append(burst)
         if not self.write_late:
             beats = [beat for beat in beats if not self._write(beat)]
@@ -316,7 +329,7 @@ class AxiMemory:
         # What could not be written before, or is written only now.
         responses = [self._denied(beat) for beat in beats if not self._write(beat)]
         response = max(responses, default=OKAY)
-        response = self.faults.once(burst, self.width) or response
+        response = self.faults.once(burst) or response
         self.faults.met += response != OKAY
         if self.on_response is not None:
             self.on_response(Response(burst, response, write=True))
@@ -325,20 +338,20 @@ class AxiMemory:
             self._ports["bid"].value = burst.id
 
     def _denied(self, beat: Written) -> int:
-        if beat.address + self.width > len(self.memory):
+        if beat.address + len(beat.data) > len(self.memory):
             return DECERR
-        return self.faults.response(beat.address, self.width, beat.strobes)
+        return self.faults.response(beat.address, len(beat.data), beat.strobes)
 
     def _write(self, beat: Written) -> bool:
         """Perform a beat; False where it gets an error response."""
         if self._denied(beat) != OKAY:
             return False
         data = np.frombuffer(beat.data, dtype=np.uint8)
-        at = slice(beat.address, beat.address + self.width)
-        if beat.strobes == self._all_lanes:
+        at = slice(beat.address, beat.address + len(data))
+        if beat.strobes == (1 << len(data)) - 1:
             self.memory[at] = data
         else:
-            lanes = [lane for lane in range(self.width) if beat.strobes >> lane & 1]
+            lanes = [lane for lane in range(len(data)) if beat.strobes >> lane & 1]
             self.memory[at][lanes] = data[lanes]  # a view, so it is written
         if self.on_write is not None:
             self.on_write(beat)
