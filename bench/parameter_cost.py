@@ -38,6 +38,8 @@ CONFIGS: dict[str, list[dict[str, int]]] = {
         {"WriteDepth": 16},
         {"ReadBurst": 1, "WriteBurst": 1},
         {"ReadOutstanding": 2, "WriteOutstanding": 2},
+        {"DataWidth": 256},
+        {"DataWidth": 128},
     ],
     "rl_runtime_mmio": [
         {},

@@ -50,6 +50,8 @@ CONFIGS: dict[str, dict[str, int]] = {
         "ReadOutstanding": 16,
         "WriteOutstanding": 32,
     },
+    "bus of 256 bits": {"DataWidth": 256},
+    "bus of 128 bits": {"DataWidth": 128},
 }
 
 

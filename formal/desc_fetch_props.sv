@@ -89,7 +89,7 @@ module desc_fetch_props
   // ---------------------------------------------------------------- reads in flight
 
   // Index of the next line to be requested; the bursts in flight, the oldest at 0, by their number
-  // of beats less one; beats of the oldest that have arrived, and those of the line under way.
+  // of beats less one; beats of the oldest that have arrived, and of its line that is not whole.
   logic [31:0] asked_q, arrived, taken, due, queued, ask_lines, part;
   logic [MaxOutstanding-1:0][7:0] burst_q;
   logic [31:0] bursts_q;
@@ -150,7 +150,7 @@ module desc_fetch_props
 
   assign arriving_place = u_dut.u_line_fifo.mem[PlaceBits'(u_dut.u_line_fifo.write_q)];
 
-  // The line under way with the beat that arrives; whether any of its beats has an error.
+  // The line that arrives with the present beat; whether any of its beats has an error.
   always_comb begin
     parts = parts_q;
     parts[part*DataWidth+:DataWidth] = rdata_i;
@@ -342,7 +342,7 @@ module desc_fetch_props
   `HW_ASSERT_IF(BufferAgrees_A, 1'b1, arrived - taken <= due + arrived - taken &&
                 (PlaceBits + 1)'(u_dut.u_line_fifo.write_q - u_dut.u_line_fifo.read_q) ==
                 (PlaceBits + 1)'(arrived - taken) && arrived - taken <= 32'(Depth))
-  // the beats of the line under way are in the buffer, behind all others
+  // the beats that have arrived of a line are in the buffer, behind all others
   `HW_ASSERT_IF(PartsKept_A, 1'b1, 32'(u_dut.u_line_fifo.part) == part &&
                 (line_of(arriving_place) & arriving_mask) == (parts_q & arriving_mask) &&
                 (part == 32'd0 || error_of(arriving_place, part) == error_q))

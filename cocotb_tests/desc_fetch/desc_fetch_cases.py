@@ -81,8 +81,9 @@ async def test_failed_line_stops_at_its_place(
     After a restart from there it is read again.
     """
     tb = FetchTestbench(dut, first_index=30, latency=Latency(1, 12))
-    at = tb.slot(30 + place)
-    tb.bus.faults.ranges.append((at.start, at.stop, response))
+    # In one beat of the line, where the bus is narrower.
+    at = tb.slot(30 + place).start + 16 * (place % 4)
+    tb.bus.faults.ranges.append((at, at + 1, response))
     await tb.start()
     await tb.run()
     tb.publish(12)

@@ -262,7 +262,7 @@ def random_session(bench: Bench) -> None:
         if draw < 0.1:
             bench.ring(bench.tail - 3)
         elif draw < 0.15:
-            # The event of the last posting may come after what is compared, once memory responds.
+            # The event of the last posting may follow what is compared, once memory responds.
             bench.quiet()
             bench.write("IRQ_STATUS", U32)
         elif draw < 0.18:
