@@ -118,9 +118,9 @@ of one token at a latency of 20: here **{worst:.3f}** at least. `make test` fail
 rate.
 
 {rows}The cost of a descriptor is its tokens, so one worker reaches an eighth of a line per cycle at
-8 tokens. Beyond that the number of outstanding lines is the limit. A burst is sized in three cycles,
-so bursts of 1 give a third of a line per cycle. On a bus of 256 or 128 bits a line takes two or four beats,
-and the bus is the limit.
+8 tokens. Beyond that the number of outstanding lines is the limit. A burst is sized in three
+cycles, so bursts of 1 give a third of a line per cycle. On a bus of 256 or 128 bits a line takes
+two or four beats, and the bus is the limit.
 """
 
 
