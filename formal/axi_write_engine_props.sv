@@ -373,7 +373,7 @@ module axi_write_engine_props
   // a burst of several lines is sent
   `HW_COVER(LongBurst_C, awvalid && awlen != 8'd0)
   // a line is waited for while a request is in flight
-  `HW_COVER(WaitsForLine_C, line_ready && !line_valid_i && accepted_q != '0)
+  `HW_COVER(WaitsForLine_C, feeds && !line_valid_i && accepted_q != '0)
   // a word is sent
   `HW_COVER(SendsWord_C, wvalid && word_at(sent_q) && wdata != '0)
   // [LIFE-005] a burst of two lines fails

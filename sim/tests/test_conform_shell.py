@@ -123,8 +123,8 @@ def test_beats_that_are_no_lines_are_refused(tmp_path: Path) -> None:
     file = write_shell(tmp_path / "nimbus", {'"verilator"': '"icarus"'})
     source = file.parent / "rtl" / "desc_fetch.sv"
     text = source.read_text("utf-8")
-    assert "m_axi_arsize  = 3'(LineBits)" in text
-    source.write_text(text.replace("m_axi_arsize  = 3'(LineBits)", "m_axi_arsize  = 3'd5"), "utf-8")
+    assert "m_axi_arsize  = 3'(SizeBits)" in text
+    source.write_text(text.replace("m_axi_arsize  = 3'(SizeBits)", "m_axi_arsize  = 3'd5"), "utf-8")
     dut = find_dut(str(file))
     dut.build(tmp_path / "build")
     (test,) = select(["RING-004/nothing-but-slots"])
