@@ -321,7 +321,8 @@ module desc_fetch_props
                 u_dut.ask_index_q + advances - taken <= 32'(Depth))
   // a burst moves the next index in the cycle in which it first shows
   `HW_ASSERT_IF(AdvancesOnce_A, u_dut.advance_q,
-                arvalid && 32'(u_dut.last_q) + 32'd1 == ask_lines && !past_waits_q && !u_dut.measured_q)
+                arvalid && 32'(u_dut.last_q) + 32'd1 == ask_lines && !past_waits_q &&
+                !u_dut.measured_q)
   // the mask and the carried part of the address are those of the size and the base
   `HW_ASSERT_IF(MaskIsSize_A, settled_q,
                 32'(u_dut.slot_mask_q) == ((32'd1 << past_log2_q) - 32'd1 & 32'h0000_FFFF) &&

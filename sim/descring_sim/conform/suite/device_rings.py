@@ -57,13 +57,17 @@ def _fill_reward_ring(bench: Bench, log2: int, more: int) -> None:
     bench.rest()
 
 
+def _rewards_are(bench: Bench, count: int) -> None:
+    posted = bench.read("REWARD_TAIL") - bench.first_index & U32
+    bench.check("completions in the reward ring", count, posted)
+
+
 @device_test("RING-001", "split_reward", "opcode:DECODE", smoke=True)
 def reward_rings_to_the_last_slot(bench: Bench) -> None:
     """A reward ring of 2 to 32 slots holds as many completions."""
     for log2 in range(1, 6):
         _fill_reward_ring(bench, log2, 0)
-        posted = bench.read("REWARD_TAIL") - bench.first_index & U32
-        bench.check("completions in the reward ring", 1 << log2, posted)
+        _rewards_are(bench, 1 << log2)
         bench.reset()
 
 
@@ -72,8 +76,7 @@ def full_reward_ring(bench: Bench) -> None:
     """A reward ring that is not drained stalls the device; drained in steps, all arrive."""
     _fill_reward_ring(bench, 2, 5)
     for taken in range(6):
-        posted = bench.read("REWARD_TAIL") - bench.first_index & U32
-        bench.check("completions in the reward ring", 4 + min(taken, 5), posted)
+        _rewards_are(bench, 4 + min(taken, 5))
         bench.take(1, ring="REWARD")
         bench.rest()
 

@@ -12,10 +12,9 @@ from descring_sim.conform.suite.bins import count_bins
 from descring_sim.conform.suite.diagnosis import diagnose_stream
 from descring_sim.conform.suite.vector import FLAG, OPCODE, U32, Vector
 
-_FAULTS = [""] * (1 + max(item.value for item in contract.ERROR_CODES))
-for _code in contract.ERROR_CODES:
-    _FAULTS[_code.value] = _code.name.lower()
-_FAULTS[0] = "none"
+_FAULT_OF = {0: "none"} | {item.value: item.name.lower() for item in contract.ERROR_CODES}
+_FAULTS = [_FAULT_OF.get(code, "") for code in range(1 + max(_FAULT_OF))]
+"""By error code; 0 where there is none."""
 DEFAULT_SLOTS = 256
 """Slots by which ring positions are counted where the vector does not set them."""
 
