@@ -5,13 +5,15 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Callable
+from threading import Lock
 from typing import Any
 
 import numpy as np
 import pytest
 from descring_host import open_device
 from descring_rollouts import DeviceLostWarning, Runtime, Sampling, open_engine
-from descring_sim.campaign.rollout_actors import ActorLost, ray_devices
+from descring_sim.campaign.rollout_actors import ActorLost, RayWorker, ray_devices
 from descring_sim.cli.main import run
 from descring_sim.support.errors import SimulationError
 
@@ -22,8 +24,29 @@ VOCABULARY = 64
 OPTIONS: dict[str, Any] = {"sampling": Sampling(seed=5), "scorer": 1, "slots": 6, "kv_blocks": 60}
 
 
-def test_actors_give_the_bytes_of_one_and_a_killed_one_is_replaced() -> None:
-    """[LOG-004] [COW-010] [PIPE-013] SIGKILL to one in the middle of the run."""
+def kill_one_with_a_share(patch: pytest.MonkeyPatch) -> list[int]:
+    """Give SIGKILL to the first actor that is handed a share; the list will have its process.
+
+    One that was killed after the first group had returned could have no share any more.
+    """
+    wait, killed, lock = RayWorker._wait, list[int](), Lock()
+
+    def kill_and_wait(worker: RayWorker, reference: Any, check: Callable[[], None]) -> Any:
+        with lock:
+            if worker.pid and not killed:
+                killed.append(worker.pid)
+                os.kill(worker.pid, signal.SIGKILL)
+        return wait(worker, reference, check)
+
+    patch.setattr(RayWorker, "_wait", kill_and_wait)
+    return killed
+
+
+def test_actors_give_the_bytes_of_one_and_a_killed_one_is_replaced(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """[LOG-004] [COW-010] [PIPE-013] SIGKILL to one that has a share of the run."""
+    kills = kill_one_with_a_share(monkeypatch)
     rng = np.random.default_rng(3)
     prompts = [rng.integers(0, VOCABULARY, length).tolist() for length in (3, 40, 33, 64, 7, 9)]
     asked: dict[str, Any] = {"samples": 3, "new_tokens": 90}
@@ -39,13 +62,9 @@ def test_actors_give_the_bytes_of_one_and_a_killed_one_is_replaced() -> None:
             groups_at_once=1,
             **OPTIONS,
         )
-        killed = 0
         with pytest.warns(DeviceLostWarning, match="was lost: ActorLost"):
-            for _ in runtime.run(prompts, **asked):
-                if not killed:
-                    pids = [device.workers[-1].pid for device in devices]
-                    killed = next(pid for pid in pids if pid)
-                    os.kill(killed, signal.SIGKILL)
+            list(runtime.run(prompts, **asked))
+    (killed,) = kills
     assert runtime.log_file() == alone.log_file()
     assert runtime.trajectories.npz() == alone.trajectories.npz()
     assert any(isinstance(loss.error, ActorLost) for loss in runtime.losses)
