@@ -5,6 +5,11 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -62,6 +67,58 @@ def test_a_state_of_another_campaign_is_refused(tmp_path: Path) -> None:
     State(state, plan("model", tmp_path, 2))
     with pytest.raises(ConformError, match="it is of another implementation"):
         State(state, plan("cpu", tmp_path, 2))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("right", [True, False])
+def test_an_interrupted_campaign_tells_what_it_has(right: bool, tmp_path: Path) -> None:
+    """What is done and what failed, within seconds, and how to continue."""
+    body = "pass" if right else "result.done['flags'] ^= 1 << 3"
+    state = tmp_path / "state.jsonl"
+    with subprocess.Popen(
+        [
+            *(str(Path(sys.executable).with_name("descring")), "campaign"),
+            *(plugin(tmp_path, body), "--count", "100000", "-j", "2"),
+            *("--only", TESTS[0], "--only", TESTS[1], "--state", str(state)),
+        ],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    ) as process:
+        deadline = time.monotonic() + 60
+        while not state.is_file() or state.read_text(encoding="utf-8").count("\n") < 3:
+            assert process.poll() is None, process.stderr and process.stderr.read()
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        _, error = process.communicate(timeout=60)
+    assert process.returncode == 2
+    done = sum(len(json.loads(line)["seeds"]) for line in state.read_text().splitlines()[1:])
+    told, *failures, advice, end = filter(None, error.splitlines())
+    assert (
+        f"{done} of 100000 seeds are done, 2 tests each: {'none' if right else '2'} failed" == told
+    )
+    assert [line.split() for line in failures] == (
+        [] if right else [[test, "failed", "with", "seed", "1"] for test in TESTS]
+    )
+    assert advice == f"the same command continues from {state}"
+    assert "interrupted" in end
+
+
+def test_a_sampled_campaign_enumerates_nothing(tmp_path: Path) -> None:
+    """Fewer lines than with every opcode; its state is not one of a whole campaign."""
+    state = tmp_path / "state.jsonl"
+    tests = ("LIFE-003/many-halts",)
+    whole = Campaign("model", tmp_path, tests, 1, 1, 60.0)
+    sampled = replace(whole, sampled=True)
+    compared = [
+        run_campaign(campaign, State(path, campaign), jobs=1)[0].compared
+        for campaign, path in ((whole, None), (sampled, state))
+    ]
+    assert 0 < compared[1] < compared[0] / 2
+    with pytest.raises(ConformError, match="or choice of tests"):
+        State(state, whole)
 
 
 def test_a_killed_ray_worker_is_replaced(tmp_path: Path) -> None:

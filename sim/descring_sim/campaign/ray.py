@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import Any
 
 from descring_sim.campaign.seeds import Campaign, Shards, run_shard
@@ -21,7 +21,7 @@ def ray_shards(address: str) -> Shards:
 
     def run(
         campaign: Campaign, shards: list[tuple[int, ...]], jobs: int
-    ) -> Iterator[tuple[tuple[int, ...], Any]]:
+    ) -> Generator[tuple[tuple[int, ...], Any], None, None]:
         join(ray, address, jobs, ConformError)
         remote = ray.remote(num_cpus=1, max_retries=RETRIES)(run_shard)
         try:

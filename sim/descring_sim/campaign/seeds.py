@@ -7,8 +7,9 @@ file, so an interrupted campaign continues after the last of them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from descring_sim.campaign.records import merge
 from descring_sim.conform.errors import ConformError
 from descring_sim.conform.records import from_record, to_record
 from descring_sim.conform.status import TestResult
-from descring_sim.conform.worker_pool import Task, run_all
+from descring_sim.conform.worker_pool import Halt, Task, run_all
 from descring_sim.support.errors import SimulationError
 from descring_sim.support.files import FileError, reason
 from descring_sim.support.journal import Journal
@@ -34,7 +35,7 @@ class Campaign:
     """What is to be run: ``count`` seeds from ``first_seed``, each with all ``tests``.
 
     ``implementation`` is the hash of what it is made of; ``contract_version`` that by which it is
-    judged.
+    judged. With ``sampled``, tests take covering sets instead of enumerating.
     """
 
     reference: str
@@ -45,6 +46,7 @@ class Campaign:
     timeout_s: float
     implementation: str = ""
     contract_version: int = contract.VERSION
+    sampled: bool = False
 
     @property
     def seeds(self) -> range:
@@ -58,6 +60,7 @@ class Campaign:
             "implementation": self.implementation,
             "contract": contract.CONTRACT_SHA256,
             "tests": list(self.tests),
+            "sampled": self.sampled,
         }
 
     def shards(self, done: set[int]) -> list[tuple[int, ...]]:
@@ -68,14 +71,22 @@ class Campaign:
         ]
 
 
-def run_shard(campaign: Campaign, seeds: Sequence[int]) -> list[dict[str, Any]]:
+def run_shard(
+    campaign: Campaign, seeds: Sequence[int], halt: Halt | None = None
+) -> list[dict[str, Any]]:
     """Run all tests with ``seeds`` on one worker of this machine; merged, as records."""
-    version = campaign.contract_version
     tasks = [
-        Task(test, seed, contract_version=version) for seed in seeds for test in campaign.tests
+        Task(test, seed, contract_version=campaign.contract_version, sampled=campaign.sampled)
+        for seed in seeds
+        for test in campaign.tests
     ]
     results = run_all(
-        campaign.reference, campaign.folder, tasks, jobs=1, timeout_s=campaign.timeout_s
+        campaign.reference,
+        campaign.folder,
+        tasks,
+        jobs=1,
+        timeout_s=campaign.timeout_s,
+        halt=halt,
     )
     return [to_record(result) for result in merge(results)]
 
@@ -151,22 +162,25 @@ class State:
             ) from error
 
 
-Shards = Callable[[Campaign, list[tuple[int, ...]], int], Iterator[tuple[tuple[int, ...], Any]]]
+Shards = Callable[
+    [Campaign, list[tuple[int, ...]], int], Generator[tuple[tuple[int, ...], Any], None, None]
+]
 """Runs shards somewhere, so many at a time; yields each with its records as it is finished."""
 
 
 def local_shards(
     campaign: Campaign, shards: list[tuple[int, ...]], jobs: int
-) -> Iterator[tuple[tuple[int, ...], Any]]:
-    """Run shards on this machine."""
+) -> Generator[tuple[tuple[int, ...], Any], None, None]:
+    """Run shards on this machine; those that run when the caller leaves are lost."""
+    halt = Halt()
     with ThreadPoolExecutor(jobs) as pool:
-        futures = {pool.submit(run_shard, campaign, shard): shard for shard in shards}
+        futures = {pool.submit(run_shard, campaign, shard, halt): shard for shard in shards}
         try:
             for future in as_completed(futures):
                 yield futures[future], future.result()
-        except BaseException:
+        finally:
+            halt.now()
             pool.shutdown(cancel_futures=True)
-            raise
 
 
 def run_campaign(
@@ -182,9 +196,10 @@ def run_campaign(
     ``progress`` is called with the number of seeds that are done.
     """
     progress(len(state.done))
-    for seeds, records in shards(campaign, campaign.shards(state.done), jobs):
-        state.add(campaign, seeds, records)
-        progress(len(state.done))
+    with closing(shards(campaign, campaign.shards(state.done), jobs)) as finished:
+        for seeds, records in finished:
+            state.add(campaign, seeds, records)
+            progress(len(state.done))
     found = {result.test: result for result in merge(state.results)}
     missing = [test for test in campaign.tests if test not in found]
     if missing or state.done != set(campaign.seeds):

@@ -12,6 +12,7 @@ import click
 from rich.markup import escape
 
 from descring_sim.campaign.ray import ray_shards
+from descring_sim.campaign.records import merge
 from descring_sim.campaign.seeds import Campaign, State, local_shards, run_campaign
 from descring_sim.conform.errors import ConformError
 from descring_sim.conform.report.terminal import show
@@ -32,6 +33,7 @@ class SuiteCampaign:
     first_seed: int
     only: tuple[str, ...]
     smoke: bool
+    sampled: bool
     jobs: int
     timeout_s: float
     address: str | None
@@ -48,6 +50,8 @@ def judge_seeds(wanted: SuiteCampaign) -> int:
     started, clock = datetime.datetime.now(datetime.UTC), time.monotonic()
     reference, first_seed, count = wanted.reference, wanted.first_seed, wanted.count
     tests = select(wanted.only, smoke=wanted.smoke)
+    if wanted.sampled:
+        tests = [test for test in tests if "exhaustive" not in test.needs]
     folder = folder_of(reference)
     description = describe(reference, folder)
     if wanted.smoke and not wanted.only:
@@ -67,19 +71,25 @@ def judge_seeds(wanted: SuiteCampaign) -> int:
         wanted.timeout_s,
         implementation=description.sha256,
         contract_version=description.capabilities.contract_version,
+        sampled=wanted.sampled,
     )
     kept = State(wanted.state, plan)
     if kept.done:
         click.echo(f"{wanted.state}: {len(kept.done)} of {count} seeds are there", err=True)
-    with progress_bar() as bar:
-        line = bar.add_task(escape(visible(f"{reference}, seeds")), total=count)
-        results = run_campaign(
-            plan,
-            kept,
-            jobs=wanted.jobs,
-            shards=local_shards if wanted.address is None else ray_shards(wanted.address),
-            progress=lambda done: bar.update(line, completed=done),
-        )
+    try:
+        with progress_bar() as bar:
+            line = bar.add_task(escape(visible(f"{reference}, seeds")), total=count)
+            results = run_campaign(
+                plan,
+                kept,
+                jobs=wanted.jobs,
+                shards=local_shards if wanted.address is None else ray_shards(wanted.address),
+                progress=lambda done: bar.update(line, completed=done),
+            )
+    except BaseException:
+        if kept.done:
+            click.echo(_so_far(plan, kept, wanted.state), err=True)
+        raise
     by_id = {result.test: result for result in results} | left_out
     verdict = Verdict(
         reference=reference,
@@ -92,7 +102,7 @@ def judge_seeds(wanted: SuiteCampaign) -> int:
         versions={
             **versions(),
             **made_of(description),
-            "seeds": f"{count} from {first_seed}",
+            "seeds": f"{count} from {first_seed}" + ", sampled" * wanted.sampled,
             **origin(reference),
         },
     )
@@ -101,3 +111,16 @@ def judge_seeds(wanted: SuiteCampaign) -> int:
     if wanted.output is not None:
         click.echo(f"report: {write_report(wanted.output, verdict)[0]}")
     return 0 if verdict.ok else 1
+
+
+def _so_far(plan: Campaign, kept: State, path: Path | None) -> str:
+    """What a campaign has shown that does not end, in a line for each failed test."""
+    failed = [result for result in merge(kept.results) if result.status.bad]
+    shown = f"{len(failed)} failed" if failed else "none failed"
+    lines = [
+        f"{len(kept.done)} of {plan.count} seeds are done, {len(plan.tests)} tests each: {shown}"
+    ]
+    lines += [f"  {result.test} {result.status} with seed {result.seed}" for result in failed]
+    if path is not None:
+        lines.append(f"the same command continues from {visible(str(path))}")
+    return "\n".join(lines)

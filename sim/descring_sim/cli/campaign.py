@@ -16,7 +16,7 @@ from descring_sim.support.seeds import new_seed
 MISMATCH, ERROR = 1, 2
 DEFAULT_LINES = 1_000_000
 _FOR_LINES = ("lines", "chunk")
-_FOR_COUNT = (*SUITE, "address", "state")
+_FOR_COUNT = (*SUITE, "sampled", "address", "state")
 
 
 @click.command()
@@ -37,6 +37,11 @@ _FOR_COUNT = (*SUITE, "address", "state")
     "--chunk", type=click.IntRange(min=0), help="With --lines: the chunk of this number alone."
 )
 @suite_options("With --count: ")
+@click.option(
+    "--sampled",
+    is_flag=True,
+    help="With --count: covering sets instead of enumerations, as for a simulation.",
+)
 @click.option(
     "--ray",
     "address",
@@ -60,6 +65,7 @@ def campaign(
     chunk: int | None,
     only: tuple[str, ...],
     smoke: bool,
+    sampled: bool,
     timeout_s: float,
     address: str | None,
     state: Path | None,
@@ -91,6 +97,7 @@ def campaign(
             first_seed=1 if seed is None else seed,
             only=only,
             smoke=smoke,
+            sampled=sampled,
             jobs=jobs,
             timeout_s=timeout_s,
             address=address,

@@ -227,7 +227,8 @@ class LockstepHost(ABC, Generic[D]):
     def differing(self) -> npt.NDArray[np.intp]:
         """Return where the memories differ and the contract determines what is there."""
         different = self.golden.memory != self.device.memory
-        if different.any():
-            for at in self.open_bytes():
-                different[at] = False
+        if not different.any():
+            return np.empty(0, dtype=np.intp)
+        for at in self.open_bytes():
+            different[at] = False
         return np.flatnonzero(different)

@@ -53,13 +53,17 @@ class Start:
 
 @dataclass(frozen=True)
 class Request:
-    """Run one test, by that version of the contract."""
+    """Run one test, by that version of the contract.
+
+    With ``sampled`` the implementation is tested as if it did not claim ``exhaustive``.
+    """
 
     test: str
     seed: int
     timeout_s: float
     waves: bool
     contract_version: int = contract.VERSION
+    sampled: bool = False
 
 
 @dataclass(frozen=True)

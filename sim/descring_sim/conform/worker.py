@@ -53,6 +53,7 @@ def _serve(requests: int, replies: int) -> None:
         assert isinstance(request, Request)
         own = description.capabilities
         claims = own.of_version(min(request.contract_version, own.contract_version))
+        claims = replace(claims, exhaustive=claims.exhaustive and not request.sampled)
         result = run_test(
             dut,
             replace(description, capabilities=claims),

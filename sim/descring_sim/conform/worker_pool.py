@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -44,12 +44,13 @@ GRACE_S = 5.0
 
 @dataclass(frozen=True)
 class Task:
-    """One test with one seed, by a version of the contract."""
+    """One test with one seed, by a version of the contract; ``sampled``: see :class:`Request`."""
 
     test: str
     seed: int
     waves: bool = False
     contract_version: int = contract.VERSION
+    sampled: bool = False
 
 
 _DEATH_S = 5.0
@@ -153,7 +154,9 @@ class Worker:
                 self.start()
             except ConformError as error:
                 return _bad(test, task, Status.ERROR, str(error), started)
-        request = Request(task.test, task.seed, timeout_s, task.waves, task.contract_version)
+        request = Request(
+            task.test, task.seed, timeout_s, task.waves, task.contract_version, task.sampled
+        )
         reply = self._ask(request, timeout_s + GRACE_S)
         if isinstance(reply, TestResult):
             reply = _shown(reply)
@@ -218,6 +221,32 @@ def _bad(
     return TestResult(test.id, test.rule, status, task.seed, seconds, failure=failure)
 
 
+class Halt:
+    """Ends runs from another thread: their workers are killed, and no further test begins."""
+
+    def __init__(self) -> None:
+        """Nothing is to end yet."""
+        self._lock = threading.Lock()
+        self._workers: list[Worker] = []
+        self._halted = False
+
+    def __bool__(self) -> bool:
+        """Whether the runs are to end."""
+        return self._halted
+
+    def watch(self, workers: Iterable[Worker]) -> None:
+        """These are to be killed."""
+        with self._lock:
+            self._workers.extend(workers)
+
+    def now(self) -> None:
+        """Kill them; what they were running has no result that counts."""
+        with self._lock:
+            self._halted = True
+            for worker in self._workers:
+                worker.kill()
+
+
 def run_all(
     dut: str,
     folder: Path,
@@ -227,23 +256,25 @@ def run_all(
     timeout_s: float,
     done: Callable[[TestResult], None] = lambda _result: None,
     first: Worker | None = None,
+    halt: Halt | None = None,
 ) -> list[TestResult]:
     """Run ``tasks`` on ``jobs`` workers at a time; a result for each, in order of the tasks.
 
     ``done`` is called with each result as it arrives, from one thread at a time. ``first`` is a
-    worker that has been started: it is one of them, so that it need not build again.
+    worker that has been started: it is one of them, so that it need not build again. After
+    ``halt`` the results are of no use.
     """
+    halt = halt or Halt()
     pending: queue.SimpleQueue[int] = queue.SimpleQueue()
     for number in _both_levels_by_turns(tasks):
         pending.put(number)
     results: dict[int, TestResult] = {}
     lock = threading.Lock()
-    stopping = threading.Event()
 
     def work(worker: Worker) -> None:
         try:
             for number in _drain(pending):
-                if stopping.is_set():
+                if halt:
                     return
                 result = worker.run(tasks[number], timeout_s)
                 with lock:
@@ -254,6 +285,7 @@ def run_all(
 
     count = min(jobs, len(tasks))
     workers = [first or Worker(dut, folder), *(Worker(dut, folder) for _ in range(1, count))]
+    halt.watch(workers)
     threads = [threading.Thread(target=work, args=(worker,)) for worker in workers[:count]]
     for thread in threads:
         thread.start()
@@ -261,9 +293,7 @@ def run_all(
         for thread in threads:
             thread.join()
     except BaseException:
-        stopping.set()
-        for worker in workers:
-            worker.kill()
+        halt.now()
         for thread in threads:
             thread.join()
         raise

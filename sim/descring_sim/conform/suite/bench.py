@@ -330,7 +330,7 @@ class Bench(LockstepHost[Device]):
 
     def _fill(self) -> None:
         """Give both memories the same random content, so that every stray write shows."""
-        content = self.rng.integers(0, 256, len(self.device.memory), dtype=np.uint8)
+        content = np.frombuffer(self.rng.bytes(len(self.device.memory)), dtype=np.uint8)
         self.golden.memory[:] = content
         self.device.memory[:] = content
 
