@@ -17,8 +17,19 @@
 #include <stdint.h>
 
 #define DESCRING_DUT_ABI 1u
+
+// The version of the contract that the implementation obeys: the present one unless it is defined
+// before. For a file with capabilities.contract_version the kit's DESCRING_INCLUDE defines it.
+#ifndef DESCRING_CONTRACT_VERSION
 #define DESCRING_CONTRACT_VERSION 2u
+#endif
+#if DESCRING_CONTRACT_VERSION == 2
 #define DESCRING_CONTRACT_HASH 0xCDB68415u
+#elif DESCRING_CONTRACT_VERSION == 1
+#define DESCRING_CONTRACT_HASH 0x95E8373Eu
+#else
+#error "DESCRING_CONTRACT_VERSION: no such version"
+#endif
 #define DESCRING_LINE_BYTES 64u
 
 // Bits of descring_stream_t.flags.

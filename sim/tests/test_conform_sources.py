@@ -6,6 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from descring_model import contract
 from descring_sim.conform.duts.core_wrapper import PORTS
 from descring_sim.conform.duts.dut_file import read_file
 from descring_sim.conform.duts.port_check import read_ports
@@ -66,3 +67,28 @@ def test_two_headers_of_one_name_are_refused(tmp_path: Path) -> None:
     """Which of them counts would be a guess."""
     with pytest.raises(ConformError, match=r"expected headers of different names, got .*a/p\.vh"):
         source(tmp_path, top_v=VERILOG, a__p_vh="", b__p_vh="")
+
+
+PRINTS = r"""
+#include <stdio.h>
+#include "descring_dut.h"
+#include "hw_desc.h"
+int main(void) { return printf("%u %x", DESCRING_CONTRACT_VERSION, DESCRING_CONTRACT_HASH) < 3; }
+"""
+
+
+@pytest.mark.parametrize("claimed", ["", "contract_version = 1"])
+def test_a_build_gets_headers_of_the_version_that_is_claimed(claimed: str, tmp_path: Path) -> None:
+    """[REG-07C] Registers that are read from the header belong together."""
+    (tmp_path / "prints.c").write_text(PRINTS)
+    path = tmp_path / "x.toml"
+    build = r"cc -Werror -I\"$DESCRING_INCLUDE\" prints.c -o prints && ./prints > out"
+    path.write_text(
+        '[dut]\nname = "x"\nversion = "1"\nkind = "library"\n'
+        f'[library]\npath = "x.so"\nbuild = ["sh", "-c", "{build}"]\n'
+        f'[capabilities]\nlevels = ["stream"]\n{claimed}\n'
+    )
+    read_file(path).run_build(tmp_path / "folder")
+    version = 1 if claimed else contract.VERSION
+    digest = contract.EARLIER_HASHES.get(version, contract.CONTRACT_HASH)
+    assert (tmp_path / "out").read_text() == f"{version} {digest:x}"

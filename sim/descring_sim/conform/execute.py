@@ -16,7 +16,7 @@ from descring_model import contract
 from descring_sim.conform.dut import Description, Device, DeviceJob, Dut, StreamJob
 from descring_sim.conform.errors import DutError, DutHung
 from descring_sim.conform.status import Bin, Failure, Status, TestResult
-from descring_sim.conform.suite.bench import Bench, CheckFailed
+from descring_sim.conform.suite.bench import Bench, CheckFailed, NotReached
 from descring_sim.conform.suite.declare import Test
 from descring_sim.conform.suite.stream_check import bins_of, judge
 from descring_sim.conform.suite.vector import Draw
@@ -119,6 +119,7 @@ def _run_device(
     draw = Draw(rng_of(test, seed), description.capabilities)
     benches: list[Bench] = []
     failures: list[Failure] = []
+    not_reached: list[str] = []
 
     def program(device: Device) -> None:
         bench = Bench(
@@ -134,6 +135,8 @@ def _run_device(
         except CheckFailed as error:
             # Kept here, so that no driver of a device between us can turn it into something else.
             failures.append(Failure(str(error), error.rules, error.diff))
+        except NotReached as error:
+            not_reached.append(str(error))
 
     answer = dut.run(
         DeviceJob(
@@ -147,6 +150,10 @@ def _run_device(
     )
     if not benches:
         raise DutError("run() returned and never drove the device: it ran no program")
+    if not_reached:
+        return TestResult(
+            test.id, test.rule, Status.NOT_CLAIMED, seed, reason=f"too slow: {not_reached[0]}"
+        )
     compared = benches[0].compared
     if not failures and not compared:
         failures.append(Failure("the program compared nothing", (test.rule,)))

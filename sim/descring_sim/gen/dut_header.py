@@ -27,8 +27,13 @@ _TEXT = """\
 #include <stdint.h>
 
 #define DESCRING_DUT_ABI {abi}u
+
+// The version of the contract that the implementation obeys: the present one unless it is defined
+// before. For a file with capabilities.contract_version the kit's DESCRING_INCLUDE defines it.
+#ifndef DESCRING_CONTRACT_VERSION
 #define DESCRING_CONTRACT_VERSION {version}u
-#define DESCRING_CONTRACT_HASH 0x{hash:08X}u
+#endif
+{hashes}
 #define DESCRING_LINE_BYTES {line}u
 
 // Bits of descring_stream_t.flags.
@@ -84,6 +89,19 @@ void descring_dut_close(void *device);
 """
 
 
+def _hashes() -> str:
+    """The definition of the hash by version."""
+    known = contract.EARLIER_HASHES | {contract.VERSION: contract.CONTRACT_HASH}
+    lines = []
+    for version, digest in sorted(known.items(), reverse=True):
+        word = "elif" if lines else "if"
+        lines.append(f"#{word} DESCRING_CONTRACT_VERSION == {version}")
+        lines.append(f"#define DESCRING_CONTRACT_HASH 0x{digest:08X}u")
+    return "\n".join(
+        [*lines, "#else", '#error "DESCRING_CONTRACT_VERSION: no such version"', "#endif"]
+    )
+
+
 def render() -> str:
     """The text of the header."""
     flags = "".join(
@@ -92,7 +110,7 @@ def render() -> str:
     return _TEXT.format(
         abi=ABI,
         version=contract.VERSION,
-        hash=contract.CONTRACT_HASH,
+        hashes=_hashes(),
         line=contract.DESC_BYTES,
         flags=flags,
     )

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from descring_model import contract
+
 from descring_sim.conform.capabilities import Capabilities
 from descring_sim.conform.dut import Description
 from descring_sim.conform.errors import ConformError, DutError
@@ -95,7 +97,7 @@ class DutFile:
                     command,
                     timeout_s=BUILD_TIMEOUT_S,
                     cwd=self.folder,
-                    env=os.environ | {"DESCRING_INCLUDE": str(paths.include_dir())},
+                    env=os.environ | {"DESCRING_INCLUDE": str(self._include(folder))},
                 )
             except OSError as error:
                 raise DutError(f"{self.path}: {self.kind}.build: {error}") from error
@@ -106,6 +108,18 @@ class DutFile:
             if code:
                 raise DutError(f"{self.path}: {self.kind}.build ended with {code}: {_shown(said)}")
             stamp.write_text(run or "", encoding="utf-8")
+
+    def _include(self, folder: Path) -> Path:
+        """The folder of C headers that are of the version of the contract that is claimed."""
+        version, headers = self.description.capabilities.contract_version, paths.include_dir()
+        if version == contract.VERSION:
+            return headers
+        place = folder / f"include-{version}"
+        place.mkdir(exist_ok=True)
+        for header in headers.glob("*.h"):
+            text = f'#define DESCRING_CONTRACT_VERSION {version}\n#include "{header}"\n'
+            (place / header.name).write_text(text, "utf-8", "surrogateescape")
+        return place
 
     @contextlib.contextmanager
     def built(self) -> Iterator[None]:

@@ -61,6 +61,10 @@ class CheckFailed(Exception):
         self.diff = diff
 
 
+class NotReached(Exception):
+    """The implementation is too slow for what the test is about; the text has what and how slow."""
+
+
 class _Golden(GoldenDevice):
     """The golden device with the identity of the version by which is judged."""
 
@@ -131,6 +135,30 @@ class Bench(LockstepHost[Device]):
             )
         self._cover(lines, slots, occupied)
         self._put(lines)
+
+    def repeat_ring(self, rounds: int, most_s: float) -> None:
+        """Run the full command ring so many times, by the device alone: its twin stays behind.
+
+        The ring was put and not rung for, or was run by this. Nothing is compared. The done ring is
+        as large, and is emptied each time.
+
+        Raises:
+            NotReached: it takes longer than ``most_s``.
+            CheckFailed: the device stops.
+        """
+        slots, started = self.layout.slots("CMD"), time.monotonic()
+        for done in range(rounds):
+            tail = self.tail + slots * done & U32
+            if (spent := time.monotonic() - started) > most_s:
+                raise NotReached(f"{done} of {rounds} times {slots} lines in {spent:.0f} s")
+            self.device.write32(REG["DOORBELL"], tail)
+            more = self.patience()
+            while self.read("DONE_TAIL") != tail:
+                if not more():
+                    raise CheckFailed(f"no completions of the ring's round {done}", (self.rule,))
+                self.pass_time()
+            self.device.write32(REG["DONE_HEAD"], tail)
+        self.tail = self.tail + slots * rounds & U32
 
     def rewrite(self, count: int) -> None:
         """Write other lines over the last ``count`` that were put and not rung for."""

@@ -14,6 +14,10 @@ _COUNTERS = ("CNT_DESCRIPTORS", "CNT_ERRORS", "CNT_TOKENS_LO", "CNT_TOKENS_HI")
 _LONGEST_S = 60.0
 """For a device that makes 2^32 tokens one by one."""
 _BIG = 16 << 20
+_MOST_TOKENS = 32
+"""Of one DECODE."""
+_PATIENT_S = 30.0
+"""How long 2^32 tokens may take at 32 a line; it is not claimed of a slower implementation."""
 
 
 def _same_counters(bench: Bench) -> None:
@@ -100,6 +104,40 @@ def tokens_past_every_byte(bench: Bench) -> None:
         _same_counters(bench)
         bench.take()
     bench.rest()
+
+
+@device_test("REG-058", "exhaustive", "opcode:DECODE", smoke=True, memory=_BIG)
+def high_word_by_decodes(bench: Bench) -> None:
+    """CNT_TOKENS past 2^32 by DECODE: over the carry, or by 2^27 lines if there is no ROLLOUT."""
+    if "ROLLOUT" in bench.capabilities.opcodes:
+        bench.start()
+        _rollouts(bench, [U32 - 20])
+        for _ in range(2):
+            bench.submit(bench.draw.with_lengths("DECODE", [0] * 3, [9, 5, 8]))
+            bench.settle()
+            _same_counters(bench)
+            bench.take()
+        bench.rest()
+        return
+    slots = 1 << contract.RING_LOG2_MAX
+    bench.start(16, 16, 1)
+    bench.put(bench.draw.with_lengths("DECODE", [0] * slots, [_MOST_TOKENS] * slots))
+    ring = slots * _MOST_TOKENS
+    counted = 0
+    # The last step is read with the high word that the one before it captured, then with its own.
+    for count in (ring, 1 << 24, 1 << 28, (1 << 32) - ring, 1 << 32):
+        bench.repeat_ring((count - counted) // ring, _PATIENT_S)
+        _read(bench, "HI", counted >> 32)
+        _read(bench, "LO", count & U32)
+        _read(bench, "HI", count >> 32)
+        counted = count
+    lines = counted // _MOST_TOKENS
+    bench.check("CNT_DESCRIPTORS", lines, bench.read("CNT_DESCRIPTORS"), "CNT-001")
+
+
+def _read(bench: Bench, word: str, value: int) -> None:
+    name = f"CNT_TOKENS_{word}"
+    bench.check(name, value, bench.read(name), RULE_OF[name], "CNT-001")
 
 
 @device_test("REG-058", "exhaustive", "opcode:ROLLOUT", smoke=True)
