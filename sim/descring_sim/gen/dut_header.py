@@ -92,7 +92,7 @@ void descring_dut_close(void *device);
 def _hashes() -> str:
     """The definition of the hash by version."""
     known = contract.EARLIER_HASHES | {contract.VERSION: contract.CONTRACT_HASH}
-    lines = []
+    lines: list[str] = []
     for version, digest in sorted(known.items(), reverse=True):
         word = "elif" if lines else "if"
         lines.append(f"#{word} DESCRING_CONTRACT_VERSION == {version}")
