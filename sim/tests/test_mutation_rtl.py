@@ -12,7 +12,8 @@ from descring_sim.support.errors import SimulationError
 
 MODULE = """\
 module toy #(
-    parameter int Width = 4
+    parameter int Width = 4,
+    parameter int Start = 0
 ) (
     input  logic             clk_i,
     input  logic [Width-1:0] a_i,
@@ -42,7 +43,8 @@ from cocotb.triggers import RisingEdge, Timer
 @cocotb.test()
 async def test_sum(dut):
     Clock(dut.clk_i, 10, "ns", impl="gpi").start(start_high=False)
-    for a in range(16):
+    # A parameter that the configuration leaves as it is.
+    for a in range(int(dut.Start.value), 16):
         dut.a_i.value = a
         await RisingEdge(dut.clk_i)
         await Timer(1, "ns")

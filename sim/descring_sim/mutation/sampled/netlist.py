@@ -19,6 +19,7 @@ from typing import Any
 
 from descring_sim.cosim.build import Parameters
 from descring_sim.formal import toolchain
+from descring_sim.gen.ports_doc import parameters as declared
 from descring_sim.hdl import filelist
 from descring_sim.support import build_cache, processes
 from descring_sim.support.errors import SimulationError
@@ -276,7 +277,10 @@ def _ports(found: Mapping[str, Any]) -> list[tuple[str, str, int]]:
 
 def _wrapper(target: Target, netlist: Design) -> str:
     ports = _ports(netlist[target.top])
-    parameters = ", ".join(f"parameter {name} = {value}" for name, value in target.parameters)
+    # Testbenches read them, also those that a configuration leaves as they are.
+    values = {name: default for name, (default, _) in declared(target.rtl_dir, target.top).items()}
+    values |= dict(target.parameters)
+    parameters = ", ".join(f"parameter {name} = {value}" for name, value in values.items())
     return _QUIET + _WRAPPER.format(
         top=target.top,
         parameters=parameters or "parameter Unused = 0",
