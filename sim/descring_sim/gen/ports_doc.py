@@ -65,34 +65,23 @@ def parameters(rtl: Path, name: str) -> dict[str, tuple[int, str]]:
     """
     meanings = {item.name: item.comment for item in _header(rtl / f"{name}.sv", name)}
     return {
-        item.name: (int(str(item.value.convertToInt())), meanings.get(item.name, ""))
-        for item in _parameters(_elaborate(rtl, name))
+        parameter: (int(default), meanings.get(parameter, ""))
+        for parameter, default in slang.parameters(slang.module(rtl, name)).items()
     }
 
 
-def _elaborate(rtl: Path, name: str) -> ast.InstanceSymbol:
-    compilation, _ = slang.elaborate(filelist.collect(rtl, name).sources)
-    top: ast.InstanceSymbol
-    (top,) = [item for item in compilation.getRoot().topInstances if item.name == name]
-    return top
-
-
-def _parameters(top: ast.InstanceSymbol) -> list[ast.ParameterSymbol]:
-    return [item for item in top.body.parameters if not item.isLocalParam]
-
-
 def _module(rtl: Path, name: str) -> str:
-    top = _elaborate(rtl, name)
+    top = slang.module(rtl, name)
     path = rtl / f"{name}.sv"
     declared = _header(path, name)
     text = f"## `{name}`\n\n{_purpose(path)}\n\n"
-    if found := _parameters(top):
+    if found := slang.parameters(top):
         text += table(
             ("parameter", "default", "meaning"),
             _rows(
                 path,
                 declared,
-                [(item.name, (f"`{item.name}`", f"{item.value.convertToInt()}")) for item in found],
+                [(item, (f"`{item}`", f"{default}")) for item, default in found.items()],
             ),
         )
     return text + table(

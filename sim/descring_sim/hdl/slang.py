@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from descring_sim.hdl import filelist
 from descring_sim.support.errors import SimulationError
 
 if TYPE_CHECKING:
@@ -47,3 +48,20 @@ def elaborate(files: Sequence[Path]) -> tuple[ast.Compilation, pyslang.SourceMan
             "must elaborate before it can be checked"
         )
     return compilation, manager
+
+
+def module(rtl: Path, name: str) -> ast.InstanceSymbol:
+    """A module of ``rtl`` with its default parameters, elaborated as a top."""
+    compilation, _ = elaborate(filelist.collect(rtl, name).sources)
+    top: ast.InstanceSymbol
+    (top,) = [item for item in compilation.getRoot().topInstances if item.name == name]
+    return top
+
+
+def parameters(top: ast.InstanceSymbol) -> dict[str, str]:
+    """The parameters of a module's header, and their values as numbers in SystemVerilog."""
+    return {
+        item.name: str(item.value.convertToInt())
+        for item in top.body.parameters
+        if not item.isLocalParam
+    }

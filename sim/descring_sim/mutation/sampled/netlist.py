@@ -19,8 +19,7 @@ from typing import Any
 
 from descring_sim.cosim.build import Parameters
 from descring_sim.formal import toolchain
-from descring_sim.gen.ports_doc import parameters as declared
-from descring_sim.hdl import filelist
+from descring_sim.hdl import filelist, slang
 from descring_sim.support import build_cache, processes
 from descring_sim.support.errors import SimulationError
 
@@ -278,8 +277,9 @@ def _ports(found: Mapping[str, Any]) -> list[tuple[str, str, int]]:
 def _wrapper(target: Target, netlist: Design) -> str:
     ports = _ports(netlist[target.top])
     # Testbenches read them, also those that a configuration leaves as they are.
-    values = {name: default for name, (default, _) in declared(target.rtl_dir, target.top).items()}
-    values |= dict(target.parameters)
+    values: dict[str, int | str] = {}
+    values.update(slang.parameters(slang.module(target.rtl_dir, target.top)))
+    values.update(target.parameters)
     parameters = ", ".join(f"parameter {name} = {value}" for name, value in values.items())
     return _QUIET + _WRAPPER.format(
         top=target.top,
@@ -328,7 +328,8 @@ def write(target: Target, mutations: Sequence[Mutation], out: Path) -> tuple[Pat
             "",
         ]
     )
-    key = build_cache.key([script, target.key(), _WRAPPER, _QUIET], ())
+    around = _wrapper(target, netlist)
+    key = build_cache.key([script, target.key(), around], ())
     folder = out / "netlists" / f"{target.top}-{key}"
     rtl = folder / "rtl"
     wrapper = rtl / f"{target.top}.sv"
@@ -338,5 +339,5 @@ def write(target: Target, mutations: Sequence[Mutation], out: Path) -> tuple[Pat
             rtl.mkdir(exist_ok=True)
             text = (folder / "netlist.v").read_text(encoding="utf-8")
             (rtl / f"{target.top}_mutants.sv").write_text(_QUIET + text, encoding="utf-8")
-            wrapper.write_text(_wrapper(target, netlist), encoding="utf-8")
+            wrapper.write_text(around, encoding="utf-8")
     return rtl, {name for name, cells in where.items() if cells}
