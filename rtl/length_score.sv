@@ -15,8 +15,9 @@ module length_score (
   // the eight bits of score, repeated without end behind the point. Rotated so that its leading one
   // is first, the pattern fills the 24-bit significand three times, and the truncated rest starts
   // with a one again: more than half, so rounding is always up. For score 255, all ones, the carry
-  // gives the exponent of 1.0. Computed at elaboration, for each of the 256 scores.
-  function automatic logic [256*31-1:0] scores(input logic [7:0] largest_exponent);
+  // gives the exponent of 1.0. Computed at elaboration, for each of the 256 scores, of which each has
+  // room for 32 bits: by a multiple of 31 a synthesis tool shifts the whole table instead of reading it.
+  function automatic logic [256*32-2:0] scores(input logic [7:0] largest_exponent);
     logic [7:0] pattern, exponent;
     logic [30:0] bits;
     int score, i;
@@ -31,14 +32,14 @@ module length_score (
         end
       end
       bits = {exponent, pattern[6:0], pattern, pattern} + 31'd1;
-      scores[31*score+:31] = bits;
+      scores[32*score+:31] = bits;
     end
   endfunction
 
   // The exponent of 0.5 to just below 1, biased. No score has a sign.
-  localparam logic [256*31-1:0] Scores = scores(8'd126);
+  localparam logic [256*32-2:0] Scores = scores(8'd126);
 
-  assign score_o = {1'b0, Scores[31*32'(length_i)+:31]};
+  assign score_o = {1'b0, Scores[32*32'(length_i)+:31]};
 
 endmodule
 
