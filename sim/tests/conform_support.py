@@ -6,8 +6,11 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
-from descring_sim.conform.dut import Dut
+from descring_model import GoldenDevice
+from descring_sim.conform.dut import DeviceJob, Dut, StreamResult
 from descring_sim.conform.execute import run_test
 from descring_sim.conform.status import TestResult
 from descring_sim.conform.suite.catalogue import all_tests
@@ -68,6 +71,16 @@ def write_everywhere(data: bytes) -> str:
         f"\n            try: os.write(file, {data!r})"
         "\n            except OSError: pass"
     )
+
+
+def of_device(kind: type[GoldenDevice]) -> Any:
+    """An implementation with such a device."""
+
+    def run(job: DeviceJob) -> StreamResult:
+        job.program(kind(job.memory, first_index=job.first_index))
+        return StreamResult()
+
+    return SimpleNamespace(run=run)
 
 
 @functools.cache

@@ -4,12 +4,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
+from conform_support import of_device
 from descring_model import GoldenDevice, contract
-from descring_sim.conform.dut import DeviceJob, StreamResult
 from descring_sim.conform.duts.model import ModelDut
 from descring_sim.conform.execute import run_test
 from descring_sim.conform.status import Status, TestResult
@@ -39,15 +37,10 @@ class Deaf(GoldenDevice):
 def judge(kind: type[GoldenDevice], version: int) -> TestResult:
     """The result of such a device by that version of the contract."""
 
-    def run(job: DeviceJob) -> StreamResult:
-        job.program(kind(job.memory, first_index=job.first_index))
-        return StreamResult()
-
-    dut: Any = SimpleNamespace(run=run)
     description = ModelDut().describe()
     claims = replace(description.capabilities.of_version(version), contract_version=2)
     description = replace(description, capabilities=claims, settle_s=0.3)
-    return run_test(dut, description, TEST, 1, timeout_s=60.0, waves=False)
+    return run_test(of_device(kind), description, TEST, 1, timeout_s=60.0, waves=False)
 
 
 def test_a_decode_carries_into_the_high_word() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from conform_support import of_device
 from descring_model import GoldenDevice, Lines, contract, seal
 from descring_sim.conform.capabilities import RULE_IDS
 from descring_sim.conform.dut import DeviceJob, StreamJob, StreamResult, Violation
@@ -119,16 +120,6 @@ class Mixed(Earlier):
     """A version and a hash that do not belong together."""
 
     digest = contract.CONTRACT_HASH
-
-
-def of_device(kind: type[GoldenDevice]) -> Any:
-    """An implementation with such a device."""
-
-    def run(job: DeviceJob) -> StreamResult:
-        job.program(kind(job.memory, first_index=job.first_index))
-        return StreamResult()
-
-    return SimpleNamespace(run=run)
 
 
 def test_a_whole_device_of_an_earlier_version_is_judged_by_it() -> None:

@@ -40,7 +40,7 @@ opt_clean
 """
 
 _WRAPPER = """\
-// {top} with its parameters and ports, around the netlist that has the mutations.
+// {top} with all its parameters and ports, around the netlist that has the mutations.
 module {top} #({parameters}
 ) (
 {ports}
@@ -328,8 +328,7 @@ def write(target: Target, mutations: Sequence[Mutation], out: Path) -> tuple[Pat
             "",
         ]
     )
-    around = _wrapper(target, netlist)
-    key = build_cache.key([script, target.key(), around], ())
+    key = build_cache.key([script, target.key(), _WRAPPER, _QUIET], ())
     folder = out / "netlists" / f"{target.top}-{key}"
     rtl = folder / "rtl"
     wrapper = rtl / f"{target.top}.sv"
@@ -339,5 +338,5 @@ def write(target: Target, mutations: Sequence[Mutation], out: Path) -> tuple[Pat
             rtl.mkdir(exist_ok=True)
             text = (folder / "netlist.v").read_text(encoding="utf-8")
             (rtl / f"{target.top}_mutants.sv").write_text(_QUIET + text, encoding="utf-8")
-            wrapper.write_text(around, encoding="utf-8")
+            wrapper.write_text(_wrapper(target, netlist), encoding="utf-8")
     return rtl, {name for name, cells in where.items() if cells}
