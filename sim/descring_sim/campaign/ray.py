@@ -3,10 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from typing import Any
-
-from descring_sim.campaign.seeds import Campaign, Shards, run_shard
+from descring_sim.campaign.seeds import Campaign, Finished, Shards, run_shard
 from descring_sim.conform.errors import ConformError
 from descring_sim.support.ray_cluster import RETRIES, import_ray, join
 
@@ -19,9 +16,7 @@ def ray_shards(address: str) -> Shards:
     """
     ray = import_ray(ConformError)
 
-    def run(
-        campaign: Campaign, shards: list[tuple[int, ...]], jobs: int
-    ) -> Generator[tuple[tuple[int, ...], Any], None, None]:
+    def run(campaign: Campaign, shards: list[tuple[int, ...]], jobs: int) -> Finished:
         join(ray, address, jobs, ConformError)
         remote = ray.remote(num_cpus=1, max_retries=RETRIES)(run_shard)
         try:

@@ -162,15 +162,13 @@ class State:
             ) from error
 
 
-Shards = Callable[
-    [Campaign, list[tuple[int, ...]], int], Generator[tuple[tuple[int, ...], Any], None, None]
-]
-"""Runs shards somewhere, so many at a time; yields each with its records as it is finished."""
+Finished = Generator[tuple[tuple[int, ...], Any], None, None]
+"""Each shard as it is finished, with its records; closed, it ends those that run."""
+Shards = Callable[[Campaign, list[tuple[int, ...]], int], Finished]
+"""Runs shards somewhere, so many at a time."""
 
 
-def local_shards(
-    campaign: Campaign, shards: list[tuple[int, ...]], jobs: int
-) -> Generator[tuple[tuple[int, ...], Any], None, None]:
+def local_shards(campaign: Campaign, shards: list[tuple[int, ...]], jobs: int) -> Finished:
     """Run shards on this machine; those that run when the caller leaves are lost."""
     halt = Halt()
     with ThreadPoolExecutor(jobs) as pool:
