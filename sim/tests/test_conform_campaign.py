@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +20,7 @@ from descring_sim.campaign.seeds import Campaign, State, local_shards, run_campa
 from descring_sim.conform.errors import ConformError
 from descring_sim.conform.records import from_record, to_record
 from descring_sim.conform.status import Failure, LineDiff, Status, TestResult
+from descring_sim.conform.worker_pool import Halt, Task, run_all
 
 TESTS = ("OP-000/nop", "DEC-003/done-wins")
 
@@ -104,6 +106,18 @@ def test_an_interrupted_campaign_tells_what_it_has(right: bool, tmp_path: Path) 
     )
     assert advice == f"the same command continues from {state}"
     assert "interrupted" in end
+
+
+def test_a_halt_kills_what_runs(tmp_path: Path) -> None:
+    """A test that has begun is not waited for, and none begins after it."""
+    halt = Halt()
+    timer = threading.Timer(2, halt.now)
+    started = time.monotonic()
+    timer.start()
+    tasks = [Task(TESTS[0], seed) for seed in (1, 2)]
+    dut = plugin(tmp_path, "import time; time.sleep(100)")
+    run_all(dut, tmp_path, tasks, jobs=1, timeout_s=90, halt=halt)
+    assert time.monotonic() - started < 60
 
 
 def test_a_sampled_campaign_enumerates_nothing(tmp_path: Path) -> None:

@@ -230,7 +230,8 @@ class Halt:
         self._workers: list[Worker] = []
         self._halted = False
 
-    def __bool__(self) -> bool:
+    @property
+    def halted(self) -> bool:
         """Whether the runs are to end."""
         return self._halted
 
@@ -264,7 +265,7 @@ def run_all(
     worker that has been started: it is one of them, so that it need not build again. After
     ``halt`` the results are of no use.
     """
-    halt = halt or Halt()
+    halt = Halt() if halt is None else halt
     pending: queue.SimpleQueue[int] = queue.SimpleQueue()
     for number in _both_levels_by_turns(tasks):
         pending.put(number)
@@ -274,7 +275,7 @@ def run_all(
     def work(worker: Worker) -> None:
         try:
             for number in _drain(pending):
-                if halt:
+                if halt.halted:
                     return
                 result = worker.run(tasks[number], timeout_s)
                 with lock:
