@@ -3,9 +3,8 @@
 // The write engine obeys AXI on the write channels, writes each request once, in order, with its
 // own data, and returns one response for each, for every memory that obeys AXI.
 //
-// Requests are counted at the user's port by write_port_watch, bursts at the AXI ports here. Of the
-// lines that are handed over, one is watched: the line with number watch_i. On a bus of fewer than
-// 512 bits a line takes several beats.
+// Requests are counted at the user's port by write_port_watch, bursts at the AXI ports here. On a bus
+// of fewer than 512 bits a line takes several beats.
 `default_nettype none
 `include "hw_macros.svh"
 
@@ -29,8 +28,7 @@ module axi_write_engine_props
     input wire logic                 wready_i,
     input wire logic [          3:0] bid_i,
     input wire logic [          1:0] bresp_i,
-    input wire logic                 bvalid_i,
-    input wire logic [         31:0] watch_i
+    input wire logic                 bvalid_i
 );
 
   localparam int FifoBits = $clog2(MaxOutstanding);
@@ -92,7 +90,6 @@ module axi_write_engine_props
   // ---------------------------------------------------------------- the user's port
 
   logic accept, hand_over, resp_legal, line_legal, line_stays, line_waits, ready_legal;
-  logic [DESC_BITS-1:0] line_waiting;
   logic [7:0] count, words;
   logic [MaxOutstanding-1:0][6:0] lines;
   logic [MaxOutstanding-1:0] word;
@@ -126,7 +123,6 @@ module axi_write_engine_props
       .resp_legal_o (resp_legal),
       .line_legal_o (line_legal),
       .waits_o      (line_waits),
-      .waiting_o    (line_waiting),
       .line_stays_o (line_stays),
       .ready_legal_o(ready_legal)
   );
@@ -135,11 +131,11 @@ module axi_write_engine_props
 
   logic started_q = 1'b0;
   logic past_rst_q, past_accept_q, past_aw_stalled_q, past_w_stalled_q, past_word_kept_q;
-  logic past_feeds_q, feeds;
+  logic feeds;
   logic [63:0] past_awaddr_q;
   logic [7:0] past_awlen_q;
   logic [DataWidth+BusBytes:0] past_w_q;
-  logic [31:0] past_watch_q, past_word_q;
+  logic [31:0] past_word_q;
   // The request that was accepted last, and its beats.
   logic [63:6] last_line_q;
   logic [8:0] last_beats_q;
@@ -148,23 +144,20 @@ module axi_write_engine_props
   logic [7:0] accepted_q, sent_q;
   logic [8:0] beats_q;
   logic [1:0] part;
-  // Lines handed over; lines sent to the memory; the watched one.
+  // Lines handed over; lines sent to the memory.
   logic [31:0] handed_q, written_q;
-  logic [DESC_BITS-1:0] watch_data_q;
   logic beat, response;
 
   assign beat = wvalid && wready_i;
   assign response = bvalid_i && bready;
   assign part = 2'(32'(beats_q) % Beats);
-  // Nothing keeps the next beat of a line from the data register.
-  assign feeds = count != 8'd0 && sent_q + 8'(wvalid && wlast) < count &&
-      !word_at(sent_q + 8'(wvalid && wlast)) && (!wvalid || wready_i);
+  // The next beat is one of a line.
+  assign feeds = sent_q < count && !word_at(sent_q);
 
   always_ff @(posedge clk_i) begin
     started_q         <= 1'b1;
     past_rst_q        <= rst_ni;
     past_accept_q     <= rst_ni && accept;
-    past_feeds_q      <= rst_ni && feeds && line_valid_i;
     past_aw_stalled_q <= rst_ni && awvalid && !awready_i;
     past_w_stalled_q  <= rst_ni && wvalid && !wready_i;
     past_word_kept_q  <= rst_ni && (accept && req_word_i || words != 8'd0) &&
@@ -172,7 +165,6 @@ module axi_write_engine_props
     past_awaddr_q     <= awaddr;
     past_awlen_q      <= awlen;
     past_w_q          <= {wlast, wstrb, wdata};
-    past_watch_q      <= watch_i;
     past_word_q       <= word_i;
     if (accept) begin
       last_line_q  <= req_line_i;
@@ -192,9 +184,6 @@ module axi_write_engine_props
       end
       handed_q  <= handed_q + 32'(hand_over);
       written_q <= written_q + 32'(beat && !word_at(sent_q) && 32'(part) == Beats - 1);
-    end
-    if (line_valid_i && handed_q == watch_i) begin
-      watch_data_q <= line_data_i;
     end
   end
 
@@ -236,7 +225,7 @@ module axi_write_engine_props
   assign data_read = u_dut.u_data_fifo.read_q;
   assign data_write = u_dut.u_data_fifo.write_q;
   assign data_count = 8'((FifoBits + 1)'(data_write - data_read));
-  // The oldest request that has beats to be loaded into the data register.
+  // The oldest request that has beats to be sent.
   assign unsent = count - data_count;
 
   always_comb begin
@@ -261,8 +250,6 @@ module axi_write_engine_props
 
   // the first cycle is one of reset
   `HW_ASSUME(StartsInReset_M, started_q || !rst_ni)
-  // the number of the watched line is any value, and keeps it
-  `HW_ASSUME(WatchStays_M, !started_q || watch_i == past_watch_q)
   // a burst has 1 to MaxBurst lines in one page (comp_writer_props, RequestLegal_A)
   `HW_ASSUME(RequestLegal_M, !req_valid_i || req_word_i || (req_lines_i != 7'd0 &&
              32'(req_lines_i) <= 32'(MaxBurst) &&
@@ -286,11 +273,11 @@ module axi_write_engine_props
                 resp_valid == bvalid_i && (!resp_valid || resp_error == bresp_i[1]))
   // lines are taken only for requests
   `HW_ASSERT_IF(LinesPending_A, line_ready, line_legal)
-  // a line is taken with its last beat, as soon as the data of all earlier requests are sent and
-  // the register is free
-  `HW_ASSERT_IF(LineAtOnce_A, feeds, line_ready == (32'(u_dut.beats_q) % Beats == Beats - 1))
-  // a beat of a line that is there follows in the next cycle
-  `HW_ASSERT_IF(BeatAtOnce_A, past_feeds_q, wvalid && !word_at(sent_q))
+  // a line is taken when the memory accepts its last beat, and only then
+  `HW_ASSERT_IF(LineTaken_A, 1'b1,
+                line_ready == (feeds && beat && 32'(part) == Beats - 1))
+  // a beat is offered in the cycle in which its line or its word is there, and only then
+  `HW_ASSERT_IF(BeatAtOnce_A, 1'b1, wvalid == (sent_q < count && (line_valid_i || !feeds)))
   // no more than MaxOutstanding requests are in flight
   `HW_ASSERT_IF(OutstandingBounded_A, req_ready, ready_legal)
   // a request is refused only with MaxOutstanding in flight or with a stalled write request
@@ -324,9 +311,8 @@ module axi_write_engine_props
   // data belong to the oldest request without all of its data
   `HW_ASSERT_IF(DataOfRequest_A, wvalid, sent_q < count)
   // [DESC-015] [RING-005] each line is sent once, in order, every bit of it
-  `HW_ASSERT_IF(DataIsLine_A, wvalid && !word_at(sent_q) && written_q == watch_i,
-                (handed_q != written_q || 32'(part) != Beats - 1) &&
-                wdata == watch_data_q[32'(part)*DataWidth+:DataWidth])
+  `HW_ASSERT_IF(DataIsLine_A, wvalid && feeds, handed_q == written_q &&
+                wdata == line_data_i[32'(part)*DataWidth+:DataWidth])
   // [RING-013] the data of a word are the word, and zeros
   `HW_ASSERT_IF(DataIsWord_A, wvalid && word_at(sent_q), wdata == DataWidth'(word_i))
   // the last beat of a request, and no other, has WLAST (AXI, A3.4.1)
@@ -346,12 +332,9 @@ module axi_write_engine_props
   // the FIFO of pending responses holds the requests without a response, in order
   `HW_ASSERT_IF(RespFifoAgrees_A, 1'b1, resp_agree)
   // the FIFO of pending data holds the youngest of them
-  `HW_ASSERT_IF(DataFifoAgrees_A, 1'b1, data_agree && unsent == sent_q + 8'(wvalid && wlast))
+  `HW_ASSERT_IF(DataFifoAgrees_A, 1'b1, data_agree && unsent == sent_q)
   // beats are counted as at the AXI port
-  `HW_ASSERT_IF(BeatsAgree_A, 1'b1, wvalid ?
-                u_dut.w_word_q == word_at(sent_q) &&
-                (wlast ? u_dut.beats_q == '0 : 9'(u_dut.beats_q) == beats_q + 9'd1) :
-                9'(u_dut.beats_q) == beats_q)
+  `HW_ASSERT_IF(BeatsAgree_A, 1'b1, 9'(u_dut.beats_q) == beats_q)
   // no more beats are sent than the request has
   `HW_ASSERT_IF(BeatsBounded_A, 1'b1, 32'(beats_q) < 32'(MaxBurst * Beats) &&
                 (data_count == 8'd0 ?
@@ -360,13 +343,8 @@ module axi_write_engine_props
   `HW_ASSERT_IF(PendingAgrees_A, 1'b1, pending == data_lines - 16'(32'(u_dut.beats_q) / Beats))
   // a line of which a beat was sent, and not the last, is the one that waits
   `HW_ASSERT_IF(PartOfWaiting_A, 1'b1, 32'(u_dut.beats_q) % Beats == 0 || line_waits)
-  // its data are those that are watched
-  `HW_ASSERT_IF(WaitingIsWatched_A, line_waits && handed_q == watch_i,
-                line_waiting == watch_data_q)
-  // a line that was handed over and not sent is in the data register
-  `HW_ASSERT_IF(HandedAgrees_A, 1'b1,
-                handed_q == written_q +
-                32'(wvalid && !word_at(sent_q) && 32'(part) == Beats - 1))
+  // each line that was handed over is sent
+  `HW_ASSERT_IF(HandedAgrees_A, 1'b1, handed_q == written_q)
 
   // ---------------------------------------------------------------- what can happen
 

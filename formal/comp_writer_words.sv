@@ -79,7 +79,6 @@ module comp_writer_words
       .resp_legal_o (resp_legal),
       .line_legal_o (line_legal),
       .waits_o      (),
-      .waiting_o    (),
       .line_stays_o (line_stays),
       .ready_legal_o(ready_legal)
   );

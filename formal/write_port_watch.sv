@@ -47,7 +47,6 @@ module write_port_watch
     output logic                               line_legal_o,
     // A line of a request waits since the cycle before; it is still there, unchanged.
     output logic                               waits_o,
-    output logic     [          DESC_BITS-1:0] waiting_o,
     output logic                               line_stays_o,
     // A request is accepted only if one more may be in flight.
     output logic                               ready_legal_o
@@ -86,7 +85,6 @@ module write_port_watch
   assign line_legal_o = pending_q != 16'd0;
   assign line_stays_o = !waits_q || (line_valid_i && line_data_i == waiting_q);
   assign waits_o = waits_q;
-  assign waiting_o = waiting_q;
   assign ready_legal_o = 32'(count_q) < 32'(MaxOutstanding);
 
   always_ff @(posedge clk_i) begin

@@ -7,11 +7,11 @@
 // written), LIFE-004 (idle_o: every request has its response).
 //
 // Up to MaxOutstanding requests are in flight, all with one ID, so responses arrive in order; each
-// is passed on in the cycle in which the memory gives it. Requests and data are registered once.
-// AWVALID does not wait for data, and data do not wait for AWREADY. The user requests no burst that
-// crosses a 4 KiB boundary. It may withdraw or replace a request until req_ready_o. A line takes a
-// beat on a bus of 512 bits, and two or four on a narrower one, and is taken with the last; until
-// then it stays. A word takes one.
+// is passed on in the cycle in which the memory gives it. Requests are registered once; data are
+// not, for the user has them in a memory. AWVALID does not wait for data, and data do not wait for
+// AWREADY. The user requests no burst that crosses a 4 KiB boundary. It may withdraw or replace a
+// request until req_ready_o. A line takes a beat on a bus of 512 bits, and two or four on a narrower
+// one, and is taken when the memory accepts the last; from the first it stays. A word takes one.
 `default_nettype none
 `include "hw_macros.svh"
 
@@ -105,8 +105,8 @@ module axi_write_engine
   end
 
   assign m_axi_awid    = '0;
-  assign m_axi_awaddr  = aw_valid_q ? {aw_line_q, LineBits'(0)} : '0;
-  assign m_axi_awlen   = aw_valid_q ? aw_len_q : '0;
+  assign m_axi_awaddr  = {aw_line_q, LineBits'(0)};
+  assign m_axi_awlen   = aw_len_q;
   assign m_axi_awsize  = 3'(SizeBits);
   assign m_axi_awburst = 2'b01;
   assign m_axi_awlock  = 1'b0;
@@ -117,11 +117,10 @@ module axi_write_engine
 
   // ---------------------------------------------------------------- data
 
-  logic data_valid, data_word, data_free, beat, beat_last, line_last;
+  logic data_valid, data_word, beat, beat_last, line_last;
   logic [6:0] data_lines;
   logic [CountBits-1:0] beats_q, data_beats;
-  logic w_valid_q, w_last_q, w_word_q;
-  logic [DataWidth-1:0] w_data_q, line_part;
+  logic [DataWidth-1:0] line_part;
 
   // Requests whose data are not all sent.
   sync_fifo #(
@@ -147,38 +146,24 @@ module axi_write_engine
     assign line_part = line_data_i[32'(beats_q[BeatBits-1:0])*DataWidth+:DataWidth];
   end
 
-  assign data_free    = data_valid && (!w_valid_q || m_axi_wready);
-  assign line_ready_o = data_free && !data_word && line_last;
-  assign beat         = data_free && (data_word || line_valid_i);
+  assign m_axi_wvalid = data_valid && (data_word || line_valid_i);
+  assign beat         = m_axi_wvalid && m_axi_wready;
+  assign line_ready_o = beat && !data_word && line_last;
   assign data_beats   = data_word ? CountBits'(1) : CountBits'(data_lines) << BeatBits;
   assign beat_last    = beats_q + CountBits'(1) == data_beats;
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
-      w_valid_q <= 1'b0;
-      beats_q   <= '0;
-    end else begin
-      if (!w_valid_q || m_axi_wready) begin
-        w_valid_q <= beat;
-      end
-      if (beat) begin
-        beats_q <= beat_last ? '0 : beats_q + CountBits'(1);
-      end
+      beats_q <= '0;
+    end else if (beat) begin
+      beats_q <= beat_last ? '0 : beats_q + CountBits'(1);
     end
   end
 
-  always_ff @(posedge clk_i) begin
-    if (beat) begin
-      w_data_q <= data_word ? DataWidth'(word_i) : line_part;
-      w_last_q <= beat_last;
-      w_word_q <= data_word;
-    end
-  end
-
-  assign m_axi_wvalid = w_valid_q;
-  assign m_axi_wdata  = w_valid_q ? w_data_q : '0;
-  assign m_axi_wstrb  = !w_valid_q ? '0 : (w_word_q ? (DataWidth / 8)'(2 ** WordBytes - 1) : '1);
-  assign m_axi_wlast  = w_valid_q && w_last_q;
+  // While nothing is presented the data are of no account, and cost no gates.
+  assign m_axi_wdata = data_word ? DataWidth'(word_i) : line_part;
+  assign m_axi_wstrb = data_word ? (DataWidth / 8)'(2 ** WordBytes - 1) : '1;
+  assign m_axi_wlast = beat_last;
 
   // ---------------------------------------------------------------- responses
 
@@ -207,7 +192,7 @@ module axi_write_engine
   assign m_axi_bready = resp_pending;
   assign resp_valid_o = m_axi_bvalid && m_axi_bready;
   assign resp_error_o = m_axi_bresp[1];
-  assign idle_o       = !resp_pending && !aw_valid_q && !w_valid_q;
+  assign idle_o       = !resp_pending && !aw_valid_q;
 
 `ifndef SYNTHESIS
   logic past_aw_stalled_q, past_w_stalled_q;

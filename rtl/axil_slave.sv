@@ -126,7 +126,7 @@ module axil_slave (
   assign s_axil_bresp   = 2'b00;
   assign s_axil_arready = !ar_held_q;
   assign s_axil_rvalid  = r_valid_q;
-  assign s_axil_rdata   = r_valid_q ? rdata_q : '0;
+  assign s_axil_rdata   = rdata_q;
   assign s_axil_rresp   = 2'b00;
 
 `ifndef SYNTHESIS

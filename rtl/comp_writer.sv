@@ -202,8 +202,9 @@ module comp_writer
 
   // Lines of accepted completions that are not sent.
   sync_fifo #(
-      .Width(DESC_BITS),
-      .Depth(Depth)
+      .Width        (DESC_BITS),
+      .Depth        (Depth),
+      .ZeroWhenEmpty(1'b0)
   ) u_line_fifo (
       .clk_i  (clk_i),
       .rst_ni (rst_ni && !stopped_i),

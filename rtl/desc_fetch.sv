@@ -179,8 +179,8 @@ module desc_fetch
   end
 
   assign m_axi_arid    = '0;
-  assign m_axi_araddr  = ar_valid_q ? {ar_line_q, LineBits'(0)} : '0;
-  assign m_axi_arlen   = ar_valid_q ? ar_len_q : '0;
+  assign m_axi_araddr  = {ar_line_q, LineBits'(0)};
+  assign m_axi_arlen   = ar_len_q;
   assign m_axi_arsize  = 3'(SizeBits);
   assign m_axi_arburst = 2'b01;
   assign m_axi_arlock  = 1'b0;

@@ -40,8 +40,8 @@ module worker_pool
     input wire logic                 below_limit_i,
     input wire logic                 at_limit_i,
     input wire logic [         31:0] kept_crc_i,
-    // Completions, in the order of the lines; tag and checksum are not yet set. The checksum
-    // without the share of the tag.
+    // Completions, in the order of the lines; tag and checksum are not yet set, and without valid_o
+    // only the flags are 0. The checksum without the share of the tag.
     output logic                     valid_o,
     input wire logic                 ready_i,
     output logic     [DESC_BITS-1:0] data_o,
@@ -74,7 +74,7 @@ module worker_pool
   // worker.
   logic [DESC_BITS-1:0] lines[2**SlotBits];
   logic [NoteBits-1:0] notes[WorkerCount];
-  logic [SlotBits-1:0] accept_slot_q, retire_slot_q, read_slot;
+  logic [SlotBits-1:0] accept_slot_q, retire_slot_q;
   logic [CountBits-1:0] in_flight_q;
   logic stop_taken_q, halted_q;
   logic accept, load, finish, retire;
@@ -220,7 +220,6 @@ module worker_pool
   logic [NoteBits-1:0] end_note_q;
   logic [15:0] end_note_flags, end_flags, result_flags;
   logic [31:0] flags_crc, seq_len_crc, score_crc, end_crc, result_crc;
-  logic [DESC_BITS-1:0] line_q;
   hw_desc_t line, completion;
 
   always_ff @(posedge clk_i) begin
@@ -287,27 +286,18 @@ module worker_pool
   assign end_ready = !ended_q[ResultCountBits-1];
   assign retire = valid_o && ready_i;
 
-  // Read in the cycle before the line is at the output, as block RAM is.
-  assign read_slot = retire_slot_q + SlotBits'(retire);
-
-  always_ff @(posedge clk_i) begin
-    if (end_valid_q || retire) begin
-      line_q <= lines[read_slot];
-    end
-  end
-
-  assign line = line_q;
+  assign line = lines[retire_slot_q];
 
   always_comb begin
     completion = line;
-    completion.flags = result_flags;
+    completion.flags = valid_o ? result_flags : '0;
     completion.seq_len = result_seq_len;
     if (result_scored) begin
       completion.reserved0 = result_score;
     end
   end
 
-  assign data_o   = valid_o ? completion : '0;
+  assign data_o   = completion;
   assign tokens_o = valid_o && result_decodes ? result_seq_len - line.seq_len : '0;
   assign crc_o    = valid_o ? result_crc : '0;
   assign error_o  = valid_o && |(result_flags & FLAG_ERROR);

@@ -21,7 +21,6 @@ from cocotb.handle import HierarchyObject
 from cocotb.task import Task, current_task
 from cocotb.triggers import SimTimeoutError, Timer, with_timeout
 
-from descring_vip.handles import signal
 from descring_vip.scoreboard import Checker, LineChecker
 from descring_vip.stream.line_stream import LineDriver, LineMonitor, LineSink
 from descring_vip.timebase import CLOCK_PERIOD_NS, Timebase, base_seed, case_rng
@@ -109,7 +108,7 @@ class Testbench(Case):
         """``outputs`` names every output of the design: they are watched for X."""
         super().__init__(dut)
         self.time = Timebase(dut, clock=clock, reset_n=reset_n)
-        self.x_checker = XChecker(self.time, [signal(dut, name) for name in outputs])
+        self.x_checker = XChecker(self.time, dut, outputs)
         self.drivers: list[LineDriver] = []
         self.sinks: list[LineSink] = []
         self.monitors: list[LineMonitor] = []

@@ -1,19 +1,35 @@
 # SPDX-License-Identifier: Apache-2.0
 """Watches the outputs of a design for X and Z, at every clock edge after reset.
 
-Verilator knows two values only; there the check does nothing and reports that.
+An output that belongs to a valid is watched while the valid is high: what a port has while it
+offers nothing is of no account. Verilator knows two values only; there the check does nothing and
+reports that.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 import cocotb
+from cocotb.handle import HierarchyObject, LogicObject
 from cocotb.task import Task
 from cocotb.triggers import RisingEdge
 
-from descring_vip.handles import Signal, is_high, is_resolved, unresolved
+from descring_vip.handles import Signal, bit, is_high, is_resolved, signal, unresolved
 from descring_vip.timebase import Timebase
+
+# What is presented with a valid: of an AXI channel, and of a ready/valid port.
+_AXI_PAYLOAD = re.compile(r"(?P<port>.*_(aw|w|b|ar|r))(id|addr|len|data|strb|last|resp)")
+_PORT_PAYLOAD = re.compile(r"(?P<port>(.*_)?)data_o")
+
+
+def valid_of(name: str, outputs: Iterable[str]) -> str | None:
+    """The name of the valid that output ``name`` belongs to, if it is one of ``outputs``."""
+    for pattern, ending in ((_AXI_PAYLOAD, "valid"), (_PORT_PAYLOAD, "valid_o")):
+        if (found := pattern.fullmatch(name)) and found["port"] + ending in outputs:
+            return found["port"] + ending
+    return None
 
 
 def simulator_has_x() -> bool:
@@ -28,9 +44,15 @@ class XChecker:
         checked: values that were checked; stays 0 where the simulator has no X.
     """
 
-    def __init__(self, timebase: Timebase, outputs: Iterable[Signal]) -> None:
+    def __init__(self, timebase: Timebase, dut: HierarchyObject, outputs: Iterable[str]) -> None:
+        """Watch the outputs of ``dut`` with these names, of which none may be missing."""
         self._timebase = timebase
-        self._outputs = list(outputs)
+        names = list(outputs)
+        valids = {name: valid_of(name, names) for name in names}
+        self._outputs = [
+            (signal(dut, name), bit(dut, valid) if valid else None)
+            for name, valid in valids.items()
+        ]
         self._tasks: list[Task[None]] = []
         self.checked = 0
 
@@ -43,7 +65,7 @@ class XChecker:
         if not self._outputs:
             raise ValueError("expected at least one output to watch for X")
         if simulator_has_x():
-            self._tasks = [cocotb.start_soon(self._watch(output)) for output in self._outputs]
+            self._tasks = [cocotb.start_soon(self._watch(*output)) for output in self._outputs]
         else:
             cocotb.log.info("no check for X: %s knows 0 and 1 only", cocotb.SIM_NAME)
 
@@ -58,12 +80,15 @@ class XChecker:
         if self._tasks and not self.checked:
             raise AssertionError("the outputs were watched for X, but never outside reset")
 
-    async def _watch(self, output: Signal) -> None:
+    async def _watch(self, output: Signal, valid: LogicObject | None) -> None:
         edge = RisingEdge(self._timebase.clock)
         reset_n = self._timebase.reset_n
         while True:
             await edge
             if not is_high(reset_n):
+                continue
+            if valid is not None and not is_high(valid):
+                await valid.value_change
                 continue
             self.checked += 1
             if not is_resolved(output):
