@@ -276,7 +276,7 @@ module axi_write_engine_props
   // a line is taken when the memory accepts its last beat, and only then
   `HW_ASSERT_IF(LineTaken_A, 1'b1,
                 line_ready == (feeds && beat && 32'(part) == Beats - 1))
-  // a beat is offered in the cycle in which its line or its word is there, and only then
+  // a beat is presented in the cycle in which its line or its word is there, and only then
   `HW_ASSERT_IF(BeatAtOnce_A, 1'b1, wvalid == (sent_q < count && (line_valid_i || !feeds)))
   // no more than MaxOutstanding requests are in flight
   `HW_ASSERT_IF(OutstandingBounded_A, req_ready, ready_legal)
