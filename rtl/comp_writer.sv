@@ -7,9 +7,8 @@
 // and all later ones with it), RING-009, CNT-001 (post_o), RING-013 with index_publisher,
 // LIFE-004 (what was started is finished, nothing is started with abort_i), LIFE-005 for writes.
 //
-// ring_room has the next index of each ring and whether there is room for it; burst_gather makes
-// bursts of up to MaxBurst lines; axi_write_engine writes them in order; a good response lets the
-// lines of its burst be posted, one a cycle.
+// ring_room has the next index of each ring and its room; burst_gather makes bursts of up to MaxBurst
+// lines; axi_write_engine writes them in order; a good response has their lines posted, one a cycle.
 //
 // An error response stops everything (failed_o): bursts in flight are finished, lines that are not
 // known to be written are not posted, and the rest is dropped, to be fetched and executed again. If
