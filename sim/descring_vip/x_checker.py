@@ -9,7 +9,7 @@ reports that.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 import cocotb
 from cocotb.handle import HierarchyObject, LogicObject
@@ -24,7 +24,7 @@ _AXI_PAYLOAD = re.compile(r"(?P<port>.*_(aw|w|b|ar|r))(id|addr|len|data|strb|las
 _PORT_PAYLOAD = re.compile(r"(?P<port>(.*_)?)data_o")
 
 
-def valid_of(name: str, outputs: Iterable[str]) -> str | None:
+def valid_of(name: str, outputs: Collection[str]) -> str | None:
     """The name of the valid that output ``name`` belongs to, if it is one of ``outputs``."""
     for pattern, ending in ((_AXI_PAYLOAD, "valid"), (_PORT_PAYLOAD, "valid_o")):
         if (found := pattern.fullmatch(name)) and found["port"] + ending in outputs:
