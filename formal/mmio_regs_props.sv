@@ -31,6 +31,7 @@ module mmio_regs_props
     input wire logic        announce_i,
     input wire logic        bus_error_i,
     input wire logic        bus_idle_i,
+    input wire logic        reset_late_i,
     input wire logic [63:0] window_last_i
 );
 
@@ -75,6 +76,7 @@ module mmio_regs_props
       .announce_i       (announce_i),
       .bus_error_i      (bus_error_i),
       .bus_idle_i       (bus_idle_i),
+      .reset_late_i     (reset_late_i),
       .window_last_i    (window_last_i),
       .soft_reset_o     (soft_reset),
       .enable_o         (enable),
@@ -301,6 +303,7 @@ module mmio_regs_props
       .done_tail_i     (done_tail_i),
       .reward_tail_i   (reward_tail_i),
       .bus_idle_i      (bus_idle_i),
+      .reset_late_i    (reset_late_i),
       .soft_reset_i    (soft_reset),
       .enable_i        (enable),
       .modes_i         ({publish, required, split}),

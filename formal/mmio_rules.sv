@@ -34,6 +34,7 @@ module mmio_rules
     input wire logic [      31:0] done_tail_i,
     input wire logic [      31:0] reward_tail_i,
     input wire logic              bus_idle_i,
+    input wire logic              reset_late_i,
     // The register file's outputs.
     input wire logic              soft_reset_i,
     input wire logic              enable_i,
@@ -52,6 +53,7 @@ module mmio_rules
   // The cycle before.
   logic past_valid_q = 1'b0;
   logic past_rst_q, past_working_q, past_write_q, past_read_q, past_soft_reset_q, past_idle_q;
+  logic past_late_q;
   logic past_asks_reset_q, past_asks_enable_q, past_config_legal_q, past_doorbell_legal_q;
   logic past_locked_q, past_enable_q;
   logic [11:0] past_addr_q;
@@ -70,6 +72,7 @@ module mmio_rules
     past_read_q           <= read_i;
     past_soft_reset_q     <= soft_reset_i;
     past_idle_q           <= bus_idle_i;
+    past_late_q           <= reset_late_i;
     past_asks_reset_q     <= asks_reset_i;
     past_asks_enable_q    <= asks_enable_i;
     past_config_legal_q   <= config_legal_i;
@@ -145,6 +148,9 @@ module mmio_rules
   // [LIFE-004] during the reset STATUS.READY is 0, and writes are ignored
   `HW_ASSERT_IF(NotReady_A, past_valid_q && past_rst_q && past_soft_reset_q,
                 !rvalid_i || past_addr_q != REG_STATUS || !rdata_i[STATUS_READY_BIT])
+  // [LIFE-004] STATUS.RESET_TIMEOUT is set in a reset that is late, and at no other time
+  `HW_ASSERT_IF(ResetTimeout_A, past_valid_q && past_rst_q && rvalid_i && past_addr_q == REG_STATUS,
+                rdata_i[STATUS_RESET_TIMEOUT_BIT] == (past_soft_reset_q && past_late_q))
 
   // [LIFE-002] [REG-008] a good configuration is enabled
   `HW_ASSERT_IF(Enabled_A, after && past_asks_enable_q && past_config_legal_q, enable_i && locked_i)

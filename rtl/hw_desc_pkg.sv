@@ -13,7 +13,7 @@ package hw_desc_pkg;
 
   // Identity.
   localparam logic [31:0] CONTRACT_VERSION = 32'd2;  // REG VERSION [REG-004]
-  localparam logic [31:0] CONTRACT_HASH = 32'hCDB68415;  // [REG-07C] [HASH-001]
+  localparam logic [31:0] CONTRACT_HASH = 32'h5F29EA0C;  // [REG-07C] [HASH-001]
   localparam logic [31:0] DEVICE_ID = 32'h474E5244;  // REG ID [REG-000]
 
   // Line and rings.
@@ -119,6 +119,7 @@ package hw_desc_pkg;
   localparam int STATUS_READY_BIT = 0;  // [REG-00C]
   localparam int STATUS_RUNNING_BIT = 1;  // [REG-00C]
   localparam int STATUS_HALTED_BIT = 2;  // [REG-00C]
+  localparam int STATUS_RESET_TIMEOUT_BIT = 3;  // [REG-00C]
   localparam int STATUS_BAD_CONFIG_BIT = 8;  // [REG-00C]
   localparam int STATUS_BAD_DOORBELL_BIT = 9;  // [REG-00C]
   localparam int STATUS_BUS_ERROR_BIT = 10;  // [REG-00C]

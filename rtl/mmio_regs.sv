@@ -54,9 +54,11 @@ module mmio_regs
     input wire logic        stall_i,
     // The host may now be told of the completions posted so far.
     input wire logic        announce_i,
-    // From the bus: an error to report; nothing is in flight; last byte that rings may touch.
+    // From the bus: an error to report; nothing is in flight; the reset has waited for that for too
+    // long; last byte that rings may touch.
     input wire logic        bus_error_i,
     input wire logic        bus_idle_i,
+    input wire logic        reset_late_i,
     input wire logic [63:0] window_last_i,
     // To the core: soft reset pending; CTRL; published tail; heads; log2 of the slots; bases.
     output logic            soft_reset_o,
@@ -304,6 +306,7 @@ module mmio_regs
     status[STATUS_READY_BIT] = !soft_reset_q;
     status[STATUS_RUNNING_BIT] = (enable_q && !halted_i) || busy_i;
     status[STATUS_HALTED_BIT] = halted_i;
+    status[STATUS_RESET_TIMEOUT_BIT] = soft_reset_q && reset_late_i;
     status[STATUS_BAD_CONFIG_BIT] = errors[0];
     status[STATUS_BAD_DOORBELL_BIT] = errors[1];
     status[STATUS_BUS_ERROR_BIT] = errors[2];

@@ -29,7 +29,9 @@ module rl_runtime_axi #(
     parameter int WriteOutstanding = 16,
     parameter int IdWidth          = 4,
     // Bits of the data bus: 128, 256 or 512.
-    parameter int DataWidth        = 512
+    parameter int DataWidth        = 512,
+    // Cycles that CTRL.RESET waits for the bus before STATUS.RESET_TIMEOUT, as log2.
+    parameter int ResetTimeoutLog2 = 16
 ) (
     // Clock and synchronous active-low reset.
     input wire logic                 clk_i,
@@ -102,7 +104,7 @@ module rl_runtime_axi #(
   logic [11:0] reg_addr;
   logic [31:0] reg_wdata, reg_rdata;
 
-  logic soft_reset, bus_idle, core_rst_n;
+  logic soft_reset, reset_late, bus_idle, core_rst_n;
   logic enable, resume, require_checked, split_reward, publish_tails;
   logic [31:0] cmd_tail, cmd_head;
   logic [31:0] done_tail, done_head, reward_tail, reward_head;
@@ -154,6 +156,15 @@ module rl_runtime_axi #(
   );
 
   assign core_rst_n = rst_ni && !(soft_reset && bus_idle);
+
+  reset_timer #(
+      .TimeoutLog2(ResetTimeoutLog2)
+  ) u_reset_timer (
+      .clk_i    (clk_i),
+      .rst_ni   (rst_ni),
+      .waiting_i(soft_reset),
+      .late_o   (reset_late)
+  );
 
   axil_slave u_axil_slave (
       .clk_i         (clk_i),
@@ -214,6 +225,7 @@ module rl_runtime_axi #(
       .announce_i       (announce),
       .bus_error_i      (bus_error),
       .bus_idle_i       (bus_idle),
+      .reset_late_i     (reset_late),
       .window_last_i    (window_last_i),
       .soft_reset_o     (soft_reset),
       .enable_o         (enable),

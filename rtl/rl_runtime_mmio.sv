@@ -87,6 +87,7 @@ module rl_runtime_mmio
       .announce_i       (post),
       .bus_error_i      (1'b0),
       .bus_idle_i       (1'b1),
+      .reset_late_i     (1'b0),
       .window_last_i    (64'hFFFF_FFFF_FFFF_FFFF),
       .soft_reset_o     (soft_reset),
       .enable_o         (enable),

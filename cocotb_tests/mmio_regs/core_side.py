@@ -71,6 +71,9 @@ class CoreSide:
             handle.value = 0
         self._bus_idle = signal(dut, "bus_idle_i")
         self._bus_idle.value = 1
+        self._reset_late = signal(dut, "reset_late_i")
+        self._late = 0
+        self._reset_late.value = 0
         self._task = cocotb.start_soon(self._run())
 
     def stop(self) -> None:
@@ -110,6 +113,9 @@ class CoreSide:
                     self._drive(name, first if name in _INDICES else 0)
                 self._draining -= 1
                 self._bus_idle.value = int(self._draining <= 0)
+                # Of two reads in a row one meets it. After the reset it means nothing, and stays.
+                self._late = 1 - self._late
+                self._reset_late.value = self._late
                 continue
             # What the bus still has to do shows in the reset only.
             self._draining = self.drain_cycles

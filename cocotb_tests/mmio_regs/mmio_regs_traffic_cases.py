@@ -164,6 +164,8 @@ async def test_soft_reset_brings_the_reset_state(
     tb.insist("CTRL.RESET")
     if drain_cycles:
         tb.insist("reset waits for the bus")
+    if drain_cycles > 1:
+        tb.insist("STATUS read in a late reset")
     await tb.finish()
 
 

@@ -28,6 +28,7 @@ REQUIRE_CHECKED = register_bit("CTRL", "REQUIRE_CHECKED")
 PUBLISH_TAILS = register_bit("CTRL", "PUBLISH_TAILS")
 MODES = SPLIT_REWARD | REQUIRE_CHECKED | PUBLISH_TAILS
 READY = register_bit("STATUS", "READY")
+RESET_TIMEOUT = register_bit("STATUS", "RESET_TIMEOUT")
 RUNNING = register_bit("STATUS", "RUNNING")
 HALTED = register_bit("STATUS", "HALTED")
 BAD_CONFIG = register_bit("STATUS", "BAD_CONFIG")
@@ -66,6 +67,7 @@ class Pins(NamedTuple):
     announce_i: int
     bus_error_i: int
     bus_idle_i: int
+    reset_late_i: int
     window_last_i: int
     first_index_i: int
 
@@ -148,6 +150,9 @@ class RegisterReference:
             self.reset(pins.first_index_i)
             self.resetting = not pins.bus_idle_i
             self.seen["reset waits for the bus"] += self.resetting
+            if pins.reg_valid_i and not pins.reg_write_i and _NAME.get(pins.reg_addr_i) == "STATUS":
+                self.seen["STATUS read in a late reset"] += pins.reset_late_i
+                return RESET_TIMEOUT * pins.reset_late_i
             return None
         access = pins.reg_valid_i
         name = _NAME.get(pins.reg_addr_i)

@@ -8,6 +8,7 @@ import itertools
 import cocotb
 from cocotb.handle import HierarchyObject
 from descring_vip.axi.memory import Burst, Latency
+from descring_vip.handles import parameter
 from descring_vip.stream.patterns import Idle, Ready
 from descring_vip.tier import sweep
 from mmio_regs.register_reference import (
@@ -15,6 +16,9 @@ from mmio_regs.register_reference import (
     HALTED,
     MODES,
     PUBLISH_TAILS,
+    READY,
+    RESET,
+    RESET_TIMEOUT,
     RESUME,
     RUNNING,
     SPLIT_REWARD,
@@ -242,6 +246,35 @@ async def _another_of(tb: ShellTestbench, bursts: list[Burst]) -> None:
     """Wait until the bus has seen one more of ``bursts``."""
     count = len(bursts)
     await tb.until(lambda: len(bursts) > count, 400, "a request")
+
+
+@cocotb.test()
+async def test_reset_shows_a_lost_response(dut: HierarchyObject) -> None:
+    """[LIFE-004] [REG-00C] RESET_TIMEOUT after its time, until the response comes after all.
+
+    The next reset has its whole time again.
+    """
+    tb = ShellTestbench(dut, layout=Layout(cmd=6, done=6))
+    await tb.start()
+    limit = 1 << parameter(dut, "ResetTimeoutLog2")
+    for _ in range(2):
+        tb.bus.pause(b=itertools.repeat((0, 1)))
+        await tb.enable(0)
+        await tb.submit(tb.decodes([1] * 4))
+        await _another_of(tb, tb.bus.writes)
+        await tb.write("CTRL", RESET)
+        await tb.time.cycles(limit // 2)
+        early = await tb.read("STATUS") & (READY | RESET_TIMEOUT)
+        await tb.time.cycles(limit // 2)
+        late = await tb.until_status(READY | RESET_TIMEOUT, RESET_TIMEOUT)
+        tb.scoreboard.writes.check("STATUS before its time", expected=0, actual=early)
+        tb.scoreboard.writes.check("READY after its time", expected=0, actual=late & READY)
+        tb.bus.pause(b=None)
+        await tb.until_status(READY | RESET_TIMEOUT, READY)
+        await tb.soft_reset()
+    await tb.enable(0)
+    await tb.serve(tb.decodes([2] * 9))
+    await tb.finish()
 
 
 @cocotb.test()

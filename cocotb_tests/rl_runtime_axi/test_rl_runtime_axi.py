@@ -27,6 +27,7 @@ test_rl_runtime_axi = Block(
             "WriteOutstanding": 2,
             "IdWidth": 1,
             "DataWidth": 128,
+            "ResetTimeoutLog2": 7,
         },
     },
     quick={"icarus": ("small",)},

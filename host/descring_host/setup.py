@@ -59,7 +59,7 @@ def configure(device: Any, geometry: Geometry, modes: int) -> None:
     deadline = time.monotonic() + _READY_S
     while not device.read32(_REG["STATUS"]) & _STATUS["READY"]:
         if time.monotonic() > deadline:
-            raise DeviceError(f"the device is not READY {_READY_S} s after CTRL.RESET")
+            raise DeviceError(_not_ready(device.read32(_REG["STATUS"])))
         device.wait(0.001)
     device.write32(_REG["RING_LOG2"], geometry.ring_log2)
     for name, base in (
@@ -75,6 +75,14 @@ def configure(device: Any, geometry: Geometry, modes: int) -> None:
             f"the device refused to be enabled, STATUS 0x{device.read32(_REG['STATUS']):08X}; "
             f"rings: {geometry}"
         )
+
+
+def _not_ready(status: int) -> str:
+    """Why a reset does not end, from STATUS [LIFE-004]."""
+    text = f"the device is not READY {_READY_S} s after CTRL.RESET, STATUS 0x{status:08X}"
+    if status & _STATUS["RESET_TIMEOUT"]:
+        text += "; RESET_TIMEOUT: the memory owes it a response, reset device and memory together"
+    return text
 
 
 def adopt(device: Any) -> tuple[Geometry, int]:

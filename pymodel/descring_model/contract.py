@@ -181,6 +181,7 @@ _STATUS = (
     Bits("REG-00C", 0, 0, "READY", "ro", "reset is over"),
     Bits("REG-00C", 1, 1, "RUNNING", "ro", "enabled and not halted, or still draining"),
     Bits("REG-00C", 2, 2, "HALTED", "ro", "stopped by STOP or by a bus error"),
+    Bits("REG-00C", 3, 3, "RESET_TIMEOUT", "ro", "the reset lacks a response (LIFE-004)"),
     Bits("REG-00C", 8, 8, "BAD_CONFIG", "w1c", "ENABLE was refused (LIFE-002)"),
     Bits("REG-00C", 9, 9, "BAD_DOORBELL", "w1c", "a doorbell was ignored (DB-002)"),
     Bits("REG-00C", 10, 10, "BUS_ERROR", "w1c", "a memory access failed (LIFE-005)"),

@@ -40,7 +40,10 @@ DEVICE_RULES: tuple[Rule, ...] = (
         "transactions legally, then reports READY; after that it writes nothing more. No "
         "completion is ever half-written. The other bits of the same write are ignored. Until "
         "READY, writes to registers are ignored and no register but STATUS has a defined value. "
-        "The content of slots at the tail and behind it is undefined.",
+        "The content of slots at the tail and behind it is undefined. A device that has waited for "
+        "responses of the bus longer than its limit, which it documents, shows "
+        "STATUS.RESET_TIMEOUT until READY: a response is lost unless it comes later, and only a "
+        "reset of device and bus together helps. Without a bus the bit is always 0.",
     ),
     Rule(
         "LIFE-005",

@@ -105,6 +105,7 @@ module axil_dut
       .announce_i   (core_i[133]),
       .bus_error_i  (core_i[134]),
       .bus_idle_i   (core_i[135]),
+      .reset_late_i (core_i[136]),
       .window_last_i(core_i[192+:64])
   );
 
