@@ -25,6 +25,8 @@ LATENCIES_ENV = "DESCRING_THROUGHPUT_LATENCIES"
 _LOG2 = 8
 _LEAST = 0.5
 """Lines of one token a cycle that 8 workers owe at a latency of 20 cycles."""
+_MOST_ALONE = 17
+"""Cycles that a line alone may take beyond a cycle a token and the memory's latency."""
 
 
 @cocotb.test()
@@ -32,10 +34,10 @@ _LEAST = 0.5
 async def test_stream_is_retired_at_the_memorys_pace(
     dut: HierarchyObject, publish: int, tokens: int
 ) -> None:
-    """[RING-007] [RING-006] [RING-013] One doorbell for a full ring of DECODE lines.
+    """[RING-007] [RING-006] [RING-013] One doorbell for a full ring of DECODE lines; then one line.
 
     From the first line that is written to the last; 8 workers and 1 token at a latency of 20 owe
-    half a line a cycle.
+    half a line a cycle. The line alone counts from its doorbell on.
     """
     report = os.environ.get(REPORT_ENV)
     latencies = os.environ.get(LATENCIES_ENV, "20").split(",")
@@ -62,17 +64,34 @@ async def test_stream_is_retired_at_the_memorys_pace(
         await tb.take_all()
         # The lines of a burst count when its last beat is there: those of the first, at the start.
         rate = (count - tb.bus.writes[0].lines) / (cycles[-1] - cycles[0])
+        bursts = len(tb.bus.writes)
+        alone = await _alone(tb, tokens, cycles)
         figures.append(
             {"latency": latency, "publish": bool(publish), "tokens": tokens, "lines": count}
-            | {"lines_a_cycle": rate, "with_start": count / whole, "bursts": len(tb.bus.writes)}
+            | {"lines_a_cycle": rate, "with_start": count / whole, "bursts": bursts}
+            | {"alone": alone}
         )
         # Who asks for figures asks for those of other parameters too.
         if not report and tokens == 1 and rate < _LEAST:
             raise tb.scoreboard.writes.fail(f"{rate:.3f} lines a cycle, expected {_LEAST}")
+        if not report and alone > (most := _MOST_ALONE + tokens + latency):
+            raise tb.scoreboard.writes.fail(f"{alone} cycles for a line alone, expected {most}")
     if report:
         with Path(report).open("a", encoding="utf-8") as file:
             file.writelines(json.dumps(line) + "\n" for line in figures)
     await tb.finish()
+
+
+async def _alone(tb: ShellTestbench, tokens: int, cycles: list[int]) -> int:
+    """Cycles of a line on an idle device, from its doorbell to its completion on the bus."""
+    cycles.clear()
+    begin = tb.time.cycle
+    await tb.submit(tb.decodes([tokens]))
+    await tb.until(lambda: bool(cycles), 2000, "the completion of a line alone")
+    taken = cycles[0] - begin
+    await tb.settle()
+    await tb.take_all()
+    return taken
 
 
 def _note(tb: ShellTestbench, beat: Written, cycles: list[int]) -> None:
