@@ -126,3 +126,28 @@ def changes(text: str) -> list[Change]:
         if start in code:
             found.append(Change(start, match.end(), ";", "statement deleted"))
     return sorted(found, key=lambda change: (change.start, change.end, change.new))
+
+
+def lines_run(text: str, start: int, end: int) -> tuple[list[int], bool]:
+    """Return the lines of the statement that a change is in, and whether they may tell too little.
+
+    Too little tells a label of a ``case``, which runs for other values than those it is changed to.
+
+    Args:
+        text: the source.
+        start: offset of what is changed.
+        end: offset behind it.
+    """
+    first = last = None
+    label = False
+    for offset, _, value in _tokens(text):
+        ends = value in (";", "{", "}")
+        if offset < start and ends:
+            first, label = None, False
+        elif first is None:
+            first, label = offset, value in ("case", "default")
+        last = offset
+        if offset >= end - 1 and ends:
+            break
+    lines = [text.count("\n", 0, at) + 1 for at in (first, start, last) if at is not None]
+    return list(range(min(lines), max(lines) + 1)), label

@@ -28,9 +28,10 @@ from descring_sim.mutation.sampled import (
     python_judge,
     report,
 )
+from descring_sim.mutation.sampled.c_judge import NativeJudge
 from descring_sim.mutation.sampled.campaign import Found, Judge, Progress, Sampled
 from descring_sim.mutation.sampled.rtl import TIERS, RtlJudge
-from descring_sim.mutation.sampled.suites import HOST_OPTIONS, Area, SuiteJudge
+from descring_sim.mutation.sampled.suites import NATIVE_OPTIONS, Area
 from descring_sim.support import build_cache, paths, suggest
 from descring_sim.support.errors import SimulationError
 
@@ -243,11 +244,10 @@ def python(seed: int, modules: tuple[str, ...], **arguments: Any) -> None:
 @main.command()
 @_options
 def c(seed: int, modules: tuple[str, ...], **arguments: Any) -> None:
-    """Mutate the native core and the worker's header by the classic operators; its suite runs."""
+    """Mutate the native core and the worker's header; the tests that execute the line run."""
     root = _root()
-    judge = SuiteJudge(
-        (native_core(root),), c_changes.changes, paths.build_dir() / "mutation" / "c", seed
-    )
+    out = paths.build_dir() / "mutation" / "c"
+    judge = NativeJudge((native_core(root),), c_changes.changes, out, seed, jobs=arguments["jobs"])
 
     def draw() -> Drawn:
         return judge.draw(_modules(judge.files(), modules), arguments["sample"]), judge.judge
@@ -263,4 +263,4 @@ def native_core(root: Path) -> Area:
     found.append(home / "include" / "hw_worker.h")
     files = tuple(sorted(str(path.relative_to(home)) for path in found))
     lists = root / "sim" / "mutants" / "host"
-    return Area(home, "host", files, lists, options=HOST_OPTIONS)
+    return Area(home, "host", files, lists, options=NATIVE_OPTIONS)

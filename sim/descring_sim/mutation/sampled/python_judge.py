@@ -104,15 +104,14 @@ class PythonJudge(SuiteJudge):
         covering = self._measured(area)
         first = covering.tests_of(file, lines_run(text, line))
         rest = [name for name in near if name not in first]
-        for tier, nodes in (("covering tests", first), ("near tests", rest)):
-            if not nodes:
-                continue
-            limit = SLOWER * sum(map(covering.seconds_of, nodes)) + LEAST_S
-            killer = self._killer(area, home, nodes, limit)
-            if killer is not None:
-                return Found("killed", tier, killer)
+        every = [
+            (tier, nodes, SLOWER * sum(map(covering.seconds_of, nodes)) + LEAST_S)
+            for tier, nodes in (("covering tests", first), ("near tests", rest))
+        ]
         text = f"{len(first)} covering tests and {len(rest)} files pass"
-        return Found("survived", "none", f"{text}, suite {suite_key(area)}")
+        return self._by_tiers(area, home, every) or Found(
+            "survived", "none", f"{text}, suite {suite_key(area)}"
+        )
 
 
 def areas(root: Path) -> tuple[Area, ...]:

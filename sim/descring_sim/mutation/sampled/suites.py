@@ -14,15 +14,16 @@ import random
 import re
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 from descring_sim.mutation.host import HostMutantRunner
 from descring_sim.mutation.sampled.campaign import Found, Sampled
+from descring_sim.mutation.sampled.runs import failure_of
 from descring_sim.mutation.session import Once
-from descring_sim.mutation.suite_run import Failure, first_failure
+from descring_sim.mutation.suite_run import Failure
 from descring_sim.support import mutant as lists
 from descring_sim.support import paths
 from descring_sim.support.mutant import MutantError
@@ -88,8 +89,12 @@ class Area:
 
 
 QUICK = ("-m", "not nightly")
-HOST_OPTIONS = (*QUICK, "-k", "not verilator and not icarus and not verilated and not cuda")
+_SIMULATED = ("verilator", "icarus", "verilated", "cuda", "test_cycles_of_the_rtl")
+_LEFT_OUT = " and ".join(f"not {word}" for word in _SIMULATED)
+HOST_OPTIONS = (*QUICK, "-k", _LEFT_OUT)
 """Over simulators and kernels the host's suite executes nothing more of the host."""
+NATIVE_OPTIONS = (*QUICK, "-k", f"{_LEFT_OUT} and not find_a_word_that_is_not_checked")
+"""Nor for C: a test that looks for lines of the sources, and fails on any change of them."""
 
 _Place = tuple[Area, str, Drawable]
 
@@ -265,26 +270,69 @@ class SuiteJudge:
         """What the tests find in the copy ``home``, in which ``change`` is made."""
         del change
         near, others = tiers(area, file)
-        for tier, names in (("near tests", near), ("suite", others)):
-            nodes = [f"tests/test_{name}.py" for name in names]
-            killer = self._killer(area, home, nodes, LONGEST_S) if nodes else None
-            if killer is not None:
-                return Found("killed", tier, killer)
-        return Found("survived", "none", f"{len(near) + len(others)} test files pass")
+        every = [
+            (tier, [f"tests/test_{name}.py" for name in names], LONGEST_S)
+            for tier, names in (("near tests", near), ("suite", others))
+        ]
+        return self._by_tiers(area, home, every) or Found(
+            "survived", "none", f"{len(near) + len(others)} test files pass"
+        )
 
-    def _killer(self, area: Area, home: Path, nodes: Sequence[str], seconds: float) -> str | None:
-        """Return what fails of ``nodes`` in the copy ``home`` alone, None where nothing does.
+    def _by_tiers(
+        self,
+        area: Area,
+        home: Path,
+        every: Sequence[tuple[str, Sequence[str], float]],
+        limits: Mapping[str, float] | None = None,
+    ) -> Found | None:
+        """Return the kill by the first of ``every`` tier that has one, None where none has.
+
+        Args:
+            area: of the mutant.
+            home: its copy.
+            every: name, tests and bound in seconds of each tier.
+            limits: seconds that a test may take, by its node.
 
         Raises:
-            MutantError: it fails on the unchanged sources too.
+            MutantError: no test kills it, and some fail on the unchanged sources too.
         """
-        failure = self._failure(area, home, nodes, seconds)
-        if failure is None:
-            return None
-        again = self._again(nodes, failure)
-        if not self._sound.get((area.folder, again), lambda: self._passes(area, again, seconds)):
-            raise MutantError(f"fails on the unchanged sources too: {failure}")
-        return str(failure)
+        broken: list[Failure] = []
+        for tier, nodes, seconds in every:
+            killer = self._killer(area, home, nodes, seconds, broken, limits) if nodes else None
+            if killer is not None:
+                return Found("killed", tier, killer)
+        if broken:
+            raise MutantError(f"fails on the unchanged sources too: {broken[0]}")
+        return None
+
+    def _killer(
+        self,
+        area: Area,
+        home: Path,
+        nodes: Sequence[str],
+        seconds: float,
+        broken: list[Failure],
+        limits: Mapping[str, float] | None,
+    ) -> str | None:
+        """Return what fails of ``nodes`` in the copy ``home`` alone, None where nothing does.
+
+        A test that fails on the unchanged sources too is added to ``broken``, and the others run
+        without it: it tells nothing of the mutant.
+        """
+        out: list[str] = []
+        while left := [node for node in nodes if node not in out]:
+            failure = self._failure(area, home, left, seconds, out, limits)
+            if failure is None:
+                return None
+            again = self._again(left, failure)
+            key = (area.folder, again)
+            if self._sound.get(key, functools.partial(self._passes, area, again, seconds, limits)):
+                return str(failure)
+            broken.append(failure)
+            if failure.test is None:
+                return None
+            out += again
+        return None
 
     @staticmethod
     def _again(nodes: Sequence[str], failure: Failure) -> tuple[str, ...]:
@@ -294,23 +342,37 @@ class SuiteJudge:
         return (f"tests/{failure.file}.py::{failure.test.partition('[')[0]}",)
 
     def _failure(
-        self, area: Area, home: Path, nodes: Sequence[str], seconds: float
+        self,
+        area: Area,
+        home: Path,
+        nodes: Sequence[str],
+        seconds: float,
+        left_out: Sequence[str] = (),
+        limits: Mapping[str, float] | None = None,
     ) -> Failure | None:
-        """The first failure of ``nodes`` in the copy ``home``."""
+        """The first failure of ``nodes``, but for ``left_out``, in the copy ``home``."""
         variables = {paths.BUILD_DIR_VARIABLE: str(self.out / "build")}
-        return first_failure(
+        return failure_of(
             home,
             [*area.options, *nodes],
             area.suite,
             seconds=seconds,
             variables=variables,
             memory_kib=self.memory_kib,
+            left_out=left_out,
+            limits=limits,
         )
 
-    def _passes(self, area: Area, nodes: Sequence[str], seconds: float) -> bool:
+    def _passes(
+        self,
+        area: Area,
+        nodes: Sequence[str],
+        seconds: float,
+        limits: Mapping[str, float] | None,
+    ) -> bool:
         runner = self._runner(area)
         home = runner.copy(f"unchanged-{threading.get_ident()}")
         try:
-            return self._failure(area, home, nodes, seconds) is None
+            return self._failure(area, home, nodes, seconds, limits=limits) is None
         finally:
             runner.clean(home)

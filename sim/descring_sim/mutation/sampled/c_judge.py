@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Drawn mutants of C, judged by the tests that execute the changed line.
+
+Where these pass, those run that kill a process: what it has executed is not known. A line that no
+test executes meets the test files that know the source.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from descring_sim.mutation.host import HostMutantRunner
+from descring_sim.mutation.sampled.c_build import CountingRunner, NativeRunner
+from descring_sim.mutation.sampled.c_changes import lines_run
+from descring_sim.mutation.sampled.c_covering import NativeCovering
+from descring_sim.mutation.sampled.campaign import Found
+from descring_sim.mutation.sampled.suites import LONGEST_S, Area, Change, SuiteJudge, tiers
+from descring_sim.mutation.session import Once
+
+SLOWER = 4.0
+"""How much longer than measured, and than this many seconds more, a test may take."""
+LEAST_S = 30.0
+
+
+@dataclass
+class NativeJudge(SuiteJudge):
+    """Draws changes of C sources and judges them by the tests that execute them.
+
+    Attributes:
+        jobs: how many test files are measured at a time.
+    """
+
+    jobs: int = 2
+    _covering: Once[Path, NativeCovering] = field(default_factory=Once)
+
+    def _runner(self, area: Area) -> HostMutantRunner:
+        if area.folder not in self._runners:
+            self._runners[area.folder] = NativeRunner(
+                source=area.folder, root=self.out / area.folder.name, suite=area.suite
+            )
+        return self._runners[area.folder]
+
+    def _measured(self, area: Area) -> NativeCovering:
+        def find() -> NativeCovering:
+            tests = (area.folder / "tests").glob(area.tests)
+            counting = CountingRunner(
+                source=area.folder, root=self.out / "counted" / area.folder.name, suite=area.suite
+            )
+            covering = NativeCovering(
+                area,
+                counting,
+                self.out / "measured" / area.folder.name,
+                sorted(path.stem.removeprefix("test_") for path in tests),
+            )
+            covering.measure(self.jobs)
+            return covering
+
+        return self._covering.get(area.folder, find)
+
+    def _tried(self, area: Area, file: str, change: Change, home: Path) -> Found:
+        text = (area.folder / file).read_text(encoding="utf-8")
+        lines, label = lines_run(text, change.start, change.end)
+        covering = self._measured(area)
+        first = covering.tests_of(file, lines, widely=label)
+        others = covering.uncounted()
+        if not first:
+            others += [
+                node for name in tiers(area, file)[0] for node in covering.functions_of(name)
+            ]
+        rest = sorted(
+            {n for n in others if n not in first and n.partition("::")[0] not in first},
+            key=covering.seconds_of,
+        )
+        limits = {node: SLOWER * covering.seconds_of(node) + LEAST_S for node in (*first, *rest)}
+        every = [
+            (tier, nodes, max(LONGEST_S, SLOWER * sum(map(covering.seconds_of, nodes))))
+            for tier, nodes in (("covering tests", first), ("other tests", rest))
+        ]
+        return self._by_tiers(area, home, every, limits) or Found(
+            "survived", "none", f"{len(first)} covering tests and {len(rest)} others pass"
+        )
