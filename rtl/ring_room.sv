@@ -68,16 +68,18 @@ module ring_room
   // no comparison by size is needed.
   logic [SlotBits:0] left;
   logic [SlotBits-1:0] to_ring_end;
-  logic [11:6] page_line;
+  logic [5:0] line;
   logic [1:0] fulls, lasts;
 
   assign left        = limit_q - index_q[SlotBits:0];
   assign fulls       = {left == (SlotBits + 1)'(1), left == '0};
   assign to_ring_end = ~index_q[SlotBits-1:0] & mask_q;
-  assign page_line   = base_i + (index_q[5:0] & mask_q[5:0]);
-  assign lasts[0]    = to_ring_end == '0 || page_line == 6'd63;
+  // The line's place in its page is base_i + line. A sum of -1 needs no adder: its terms are
+  // complements.
+  assign line        = index_q[5:0] & mask_q[5:0];
+  assign lasts[0]    = to_ring_end == '0 || line == ~base_i;
   assign lasts[1]    = to_ring_end == SlotBits'(1) ||
-      (to_ring_end == '0 ? base_i == 6'd63 : page_line == 6'd62);
+      (to_ring_end == '0 ? base_i == 6'd63 : line == ~(base_i + 6'd1));
 
   always_ff @(posedge clk_i) begin
     full_q <= fulls[take_i];
