@@ -146,18 +146,19 @@ class RegisterReference:
 
         A read shows the state before anything else that the same edge brings.
         """
+        access = pins.reg_valid_i
+        is_read = access and not pins.reg_write_i
+        name = _NAME.get(pins.reg_addr_i)
         if self.resetting:
             self.reset(pins.first_index_i)
             self.resetting = not pins.bus_idle_i
             self.seen["reset waits for the bus"] += self.resetting
-            if pins.reg_valid_i and not pins.reg_write_i and _NAME.get(pins.reg_addr_i) == "STATUS":
+            if is_read and name == "STATUS":
                 self.seen["STATUS read in a late reset"] += pins.reset_late_i
                 return RESET_TIMEOUT * pins.reset_late_i
             return None
-        access = pins.reg_valid_i
-        name = _NAME.get(pins.reg_addr_i)
         answer = None
-        if access and not pins.reg_write_i:
+        if is_read:
             answer = self._read(name, pins)
         clear_errors = clear_irq = 0
         events = self._core_events(pins)

@@ -13,11 +13,12 @@ from descring_sim.mutation.sampled import c_build, c_judge, suites
 from descring_sim.mutation.sampled.c_changes import changes, lines_run
 from descring_sim.mutation.sampled.c_judge import NativeJudge
 from descring_sim.mutation.sampled.runs import failure_of
-from descring_sim.mutation.sampled.suites import Area, Change
+from descring_sim.mutation.sampled.suites import Area
 from descring_sim.mutation.suite_run import Failure
 from descring_sim.support import paths
 from descring_sim.support.errors import SimulationError
 from descring_sim.support.mutant import MutantError
+from mutation_support import judged
 
 FILE = "native/calc.c"
 CALC = """\
@@ -127,13 +128,6 @@ def toy(tmp_path: Path) -> Area:
     return Area(home, "toy", (FILE,), None)
 
 
-def _mutant(judge: NativeJudge, area: Area, old: str, new: str) -> str:
-    start = CALC.index(old)
-    sampled = judge._sampled(area, FILE, Change(start, start + len(old), new, "by hand"))
-    found = judge.judge(sampled)
-    return f"{found.status}, {found.tier}: {found.by}"
-
-
 @pytest.mark.slow
 def test_a_mutant_of_a_toy_meets_the_tests_that_execute_its_line(
     toy: Area, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
@@ -143,38 +137,36 @@ def test_a_mutant_of_a_toy_meets_the_tests_that_execute_its_line(
     judge = NativeJudge((toy,), changes, tmp_path / "out", seed=1)
     killed = "killed, covering tests: "
     # Each line of a statement counts for all of it, and no other test of the file runs.
-    assert _mutant(judge, toy, "         5", "-5").startswith(
-        f"{killed}test_near.test_more_or_less"
-    )
+    assert judged(judge, toy, "         5", "-5").startswith(f"{killed}test_near.test_more_or_less")
     measured = capsys.readouterr().err
     assert "measured test_far.py" in measured and "failed: test_fails_anyway" in measured
     # Another test that executes the line fails anyway.
-    crashed = _mutant(judge, toy, "*from = table", "*from = 0")
+    crashed = judged(judge, toy, "*from = table", "*from = 0")
     assert crashed == f"{killed}test_far.test_get[0]: ended by signal 11"
-    assert _mutant(judge, toy, "left -= 1", "left += 0") == (
+    assert judged(judge, toy, "left -= 1", "left += 0") == (
         f"{killed}test_far.test_less: no end in 3 s"
     )
     # The label runs for 1, and the change shows for 5.
-    assert "test_get_another" in _mutant(judge, toy, "case 1:", "case 5: case 1:")
-    assert _mutant(judge, toy, "{3, 4}", "{3, 5}").startswith(f"{killed}test_far.test_get[0]")
-    assert "test_far.test_process" in _mutant(judge, toy, "a * 2", "a * 5")
+    assert "test_get_another" in judged(judge, toy, "case 1:", "case 5: case 1:")
+    assert judged(judge, toy, "{3, 4}", "{3, 5}").startswith(f"{killed}test_far.test_get[0]")
+    assert "test_far.test_process" in judged(judge, toy, "a * 2", "a * 5")
     # Of two sources of one name.
-    assert "test_far.test_program" in _mutant(judge, toy, "a * 7", "a * 5")
+    assert "test_far.test_program" in judged(judge, toy, "a * 7", "a * 5")
     # No counts name it, and its file does not name the source.
-    assert "other tests: test_far.test_killed" in _mutant(judge, toy, "a * 3", "a * 5")
-    assert _mutant(judge, toy, "a * 4", "a * 5") == (
+    assert "other tests: test_far.test_killed" in judged(judge, toy, "a * 3", "a * 5")
+    assert judged(judge, toy, "a * 4", "a * 5") == (
         "survived, none: 0 covering tests and 3 others pass"
     )
-    assert _mutant(judge, toy, "a * 2", "a * 2 + 0") == (
+    assert judged(judge, toy, "a * 2", "a * 2 + 0") == (
         "invalid, none: fails on the unchanged sources too: test_far.test_fails_anyway: "
         "AssertionError: assert 2 == 0"
     )
-    assert _mutant(judge, toy, "a * 4", "b").startswith("invalid, none: the native core does not")
+    assert judged(judge, toy, "a * 4", "b").startswith("invalid, none: the native core does not")
     assert capsys.readouterr().err == ""
     # A new judge measures what has changed.
     (toy.folder / "tests" / "test_near.py").write_text(f"{LOAD}def test_no():\n    pass\n")
     again = NativeJudge((toy,), changes, tmp_path / "out", seed=1)
-    assert _mutant(again, toy, "         5", "-5").startswith("survived, none: 0 covering")
+    assert judged(again, toy, "         5", "-5").startswith("survived, none: 0 covering")
     assert "[1/1] measured test_near.py" in capsys.readouterr().err
 
 

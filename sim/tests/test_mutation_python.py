@@ -18,6 +18,7 @@ from descring_sim.mutation.sampled.suites import Area, Change, Drawable
 from descring_sim.mutation.suite_run import first_failure
 from descring_sim.support import paths
 from descring_sim.support.mutant import MutantError
+from mutation_support import judged
 
 SOURCE = '''\
 from typing import TYPE_CHECKING
@@ -145,14 +146,6 @@ def toy(tmp_path: Path) -> Area:
     return Area(home, "toy", (FILE,), None)
 
 
-def _mutant(judge: PythonJudge, area: Area, old: str, new: str) -> str:
-    start = CALC.index(old)
-    sampled = judge._sampled(area, FILE, Change(start, start + len(old), new, "by hand"))
-    judge._of[sampled.name] = (area, FILE, judge._of[sampled.name][2])
-    found = judge.judge(sampled)
-    return f"{found.status}, {found.tier}: {found.by}"
-
-
 @pytest.mark.slow
 def test_a_mutant_of_a_toy_meets_the_tests_that_execute_its_line(
     toy: Area, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
@@ -162,20 +155,20 @@ def test_a_mutant_of_a_toy_meets_the_tests_that_execute_its_line(
     monkeypatch.setattr(python_judge, "SLOWER", 1.0)
     judge = PythonJudge((toy,), changes, tmp_path / "out", seed=1)
     killed = "killed, covering tests: "
-    assert _mutant(judge, toy, "a + LIMIT", "a - LIMIT").startswith(f"{killed}test_more.test_more")
+    assert judged(judge, toy, "a + LIMIT", "a - LIMIT").startswith(f"{killed}test_more.test_more")
     assert "measured test_other.py" in capsys.readouterr().err
-    assert "no end in" in _mutant(judge, toy, "a -= 1", "a += 1")
-    assert _mutant(judge, toy, "LIMIT = 5", "LIMIT = 5 +").startswith(f"{killed}toy.all")
+    assert "no end in" in judged(judge, toy, "a -= 1", "a += 1")
+    assert judged(judge, toy, "LIMIT = 5", "LIMIT = 5 +").startswith(f"{killed}toy.all")
     # The process of a test executes it, and no test function does.
-    assert _mutant(judge, toy, "a * 2", "a / 0").startswith(f"{killed}test_less.test_nothing")
-    survived = _mutant(judge, toy, "a + LIMIT", "a + 1")
+    assert judged(judge, toy, "a * 2", "a / 0").startswith(f"{killed}test_less.test_nothing")
+    survived = judged(judge, toy, "a + LIMIT", "a + 1")
     assert survived.startswith("survived, none: 1 covering tests and 2 files pass")
     assert not list((tmp_path / "out" / "toy").iterdir())
     assert capsys.readouterr().err == ""
     # A new judge measures what has changed.
     (toy.folder / "tests" / "test_more.py").write_text(TESTS["test_more.py"].replace(">", "=="))
     again = PythonJudge((toy,), changes, tmp_path / "out", seed=1)
-    _mutant(again, toy, "a + LIMIT", "a + 1")
+    judged(again, toy, "a + LIMIT", "a + 1")
     assert "[1/1] measured test_more.py" in capsys.readouterr().err
 
 

@@ -7,16 +7,17 @@ test executes meets the test files that know the source.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from descring_sim.mutation.host import HostMutantRunner
 from descring_sim.mutation.sampled.c_build import CountingRunner, NativeRunner
 from descring_sim.mutation.sampled.c_changes import lines_run
 from descring_sim.mutation.sampled.c_covering import NativeCovering
 from descring_sim.mutation.sampled.campaign import Found
-from descring_sim.mutation.sampled.suites import LONGEST_S, Area, Change, SuiteJudge, tiers
-from descring_sim.mutation.session import Once
+from descring_sim.mutation.sampled.covering import CoveringJudge
+from descring_sim.mutation.sampled.suites import LONGEST_S, Area, Change, test_names, tiers
 
 SLOWER = 4.0
 """How much longer than measured, and than this many seconds more, a test may take."""
@@ -24,39 +25,16 @@ LEAST_S = 30.0
 
 
 @dataclass
-class NativeJudge(SuiteJudge):
-    """Draws changes of C sources and judges them by the tests that execute them.
+class NativeJudge(CoveringJudge[NativeCovering]):
+    """Draws changes of C sources and judges them by the tests that execute them."""
 
-    Attributes:
-        jobs: how many test files are measured at a time.
-    """
+    RUNNER: ClassVar[type[HostMutantRunner]] = NativeRunner
 
-    jobs: int = 2
-    _covering: Once[Path, NativeCovering] = field(default_factory=Once)
-
-    def _runner(self, area: Area) -> HostMutantRunner:
-        if area.folder not in self._runners:
-            self._runners[area.folder] = NativeRunner(
-                source=area.folder, root=self.out / area.folder.name, suite=area.suite
-            )
-        return self._runners[area.folder]
-
-    def _measured(self, area: Area) -> NativeCovering:
-        def find() -> NativeCovering:
-            tests = (area.folder / "tests").glob(area.tests)
-            counting = CountingRunner(
-                source=area.folder, root=self.out / "counted" / area.folder.name, suite=area.suite
-            )
-            covering = NativeCovering(
-                area,
-                counting,
-                self.out / "measured" / area.folder.name,
-                sorted(path.stem.removeprefix("test_") for path in tests),
-            )
-            covering.measure(self.jobs)
-            return covering
-
-        return self._covering.get(area.folder, find)
+    def _covering_of(self, area: Area, folder: Path) -> NativeCovering:
+        counting = CountingRunner(
+            source=area.folder, root=self.out / "counted" / area.folder.name, suite=area.suite
+        )
+        return NativeCovering(area, counting, folder, test_names(area))
 
     def _tried(self, area: Area, file: str, change: Change, home: Path) -> Found:
         text = (area.folder / file).read_text(encoding="utf-8")

@@ -17,13 +17,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Generic, TypeVar
 
 import click
 from coverage import CoverageData
 
 from descring_sim.mutation import suite_run
-from descring_sim.mutation.sampled.suites import Area
-from descring_sim.mutation.session import CopyRunner
+from descring_sim.mutation.sampled.suites import Area, SuiteJudge
+from descring_sim.mutation.session import CopyRunner, Once
 from descring_sim.support import build_cache
 from descring_sim.support.errors import SimulationError
 from descring_sim.support.files import write_files
@@ -165,3 +166,30 @@ class Covering:
     def seconds_of(self, node: str) -> float:
         """Return the seconds that ``node`` took on the unchanged sources."""
         return self._seconds.get(node, 0.0)
+
+
+_Measured = TypeVar("_Measured", bound=Covering)
+
+
+@dataclass
+class CoveringJudge(SuiteJudge, Generic[_Measured]):
+    """Judges changes by the tests that execute them, which are measured at the first change.
+
+    Attributes:
+        jobs: how many test files are measured at a time.
+    """
+
+    jobs: int = 2
+    _covering: Once[Path, _Measured] = field(default_factory=Once)
+
+    def _covering_of(self, area: Area, folder: Path) -> _Measured:
+        """Return the measurements of ``area``, kept in ``folder``, before any is made."""
+        raise NotImplementedError
+
+    def _measured(self, area: Area) -> _Measured:
+        def find() -> _Measured:
+            covering = self._covering_of(area, self.out / "measured" / area.folder.name)
+            covering.measure(self.jobs)
+            return covering
+
+        return self._covering.get(area.folder, find)

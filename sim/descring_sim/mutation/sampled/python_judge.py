@@ -10,22 +10,22 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from descring_sim.mutation.host import HostMutantRunner
 from descring_sim.mutation.sampled.campaign import Found
-from descring_sim.mutation.sampled.covering import Covering
+from descring_sim.mutation.sampled.covering import Covering, CoveringJudge
 from descring_sim.mutation.sampled.python_changes import lines_run
 from descring_sim.mutation.sampled.suites import (
     HOST_OPTIONS,
     QUICK,
     Area,
     Change,
-    SuiteJudge,
+    test_names,
     tiers,
 )
-from descring_sim.mutation.session import Once
 from descring_sim.support import build_cache
 
 SLOWER = 4.0
@@ -63,39 +63,14 @@ class CheckoutRunner(HostMutantRunner):
 
 
 @dataclass
-class PythonJudge(SuiteJudge):
-    """Draws changes of Python sources and judges them by the tests that execute them.
+class PythonJudge(CoveringJudge[Covering]):
+    """Draws changes of Python sources and judges them by the tests that execute them."""
 
-    Attributes:
-        jobs: how many test files are measured at a time.
-    """
-
+    RUNNER: ClassVar[type[HostMutantRunner]] = CheckoutRunner
     memory_kib: int | None = MEMORY_KIB
-    jobs: int = 2
-    _covering: Once[Path, Covering] = field(default_factory=Once)
 
-    def _runner(self, area: Area) -> HostMutantRunner:
-        if area.folder not in self._runners:
-            self._runners[area.folder] = CheckoutRunner(
-                source=area.folder, root=self.out / area.folder.name, suite=area.suite
-            )
-        return self._runners[area.folder]
-
-    def _measured(self, area: Area) -> Covering:
-        def find() -> Covering:
-            every = sorted(
-                path.stem.removeprefix("test_") for path in (area.folder / "tests").glob(area.tests)
-            )
-            covering = Covering(
-                area,
-                self._runner(area),
-                self.out / "measured" / area.folder.name,
-                every,
-            )
-            covering.measure(self.jobs)
-            return covering
-
-        return self._covering.get(area.folder, find)
+    def _covering_of(self, area: Area, folder: Path) -> Covering:
+        return Covering(area, self._runner(area), folder, test_names(area))
 
     def _tried(self, area: Area, file: str, change: Change, home: Path) -> Found:
         text = (area.folder / file).read_text(encoding="utf-8")

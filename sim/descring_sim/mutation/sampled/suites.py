@@ -17,7 +17,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from descring_sim.mutation.host import HostMutantRunner
 from descring_sim.mutation.sampled.campaign import Found, Sampled
@@ -140,14 +140,17 @@ def _imported(node: ast.AST) -> set[str]:
     return set()
 
 
+def test_names(area: Area) -> list[str]:
+    """Return the names of the test files of ``area``, without ``test_``."""
+    files = (area.folder / "tests").glob(area.tests)
+    return sorted(path.stem.removeprefix("test_") for path in files)
+
+
 @functools.cache
 def tiers(area: Area, file: str) -> tuple[list[str], list[str]]:
     """Return the test files that know ``file``, and all others of the suite."""
     near = [*dict.fromkeys([*_named_by_lists(area, file), *_importing(area, file)])]
-    every = sorted(
-        path.stem.removeprefix("test_") for path in (area.folder / "tests").glob(area.tests)
-    )
-    return near, [name for name in every if name not in near]
+    return near, [name for name in test_names(area) if name not in near]
 
 
 @dataclass
@@ -161,6 +164,9 @@ class SuiteJudge:
         seed: of the sample.
         memory_kib: bound on the address space of a process, None for none.
     """
+
+    RUNNER: ClassVar[type[HostMutantRunner]] = HostMutantRunner
+    """What makes the copies."""
 
     areas: Sequence[Area]
     changes: Changes
@@ -242,7 +248,7 @@ class SuiteJudge:
 
     def _runner(self, area: Area) -> HostMutantRunner:
         if area.folder not in self._runners:
-            self._runners[area.folder] = HostMutantRunner(
+            self._runners[area.folder] = self.RUNNER(
                 source=area.folder,
                 root=self.out / area.folder.name,
                 suite=area.suite,
