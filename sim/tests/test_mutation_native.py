@@ -220,6 +220,7 @@ def test_a_change_is_of_the_lines_of_its_statement() -> None:
     assert of("+\n") == of("5;") == ([5, 6], False)
     assert of("left > 3") == ([10], False)
     assert of("left -= 1;") == ([11], False)
+    assert of("return left") == ([13], False)
     assert of("{3, 4}")[0] == [2]
     assert of("1: return") == ([18], True)
     assert of("return SIZE") == ([19], True)
