@@ -73,7 +73,9 @@ class Swallows:
     def __index__(self):
         try:
             print("inside", flush=True)
-            time.sleep(60)
+            # A signal just before a sleep does not shorten it; the next one is not begun.
+            for _ in range(600):
+                time.sleep(0.1)
         except BaseException:
             return 1
 def work():
