@@ -84,6 +84,8 @@ module completion_ring_props
   // [LIFE-001] [RING-012] after reset both indices are first_index and valid is low
   `HW_ASSERT_IF(EmptyAfterReset_A, past_reset_q,
                 tail == past_first_index_q && head == past_first_index_q && !valid)
+  // [RING-005] without valid the data output is 0
+  `HW_ASSERT_IF(QuietPayload_A, !valid, data == '0)
   // [RING-006] valid is high while a posted completion is not accepted
   `HW_ASSERT_IF(OfferedAtOnce_A, posted != taken, valid)
 

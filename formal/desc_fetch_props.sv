@@ -35,8 +35,6 @@ module desc_fetch_props
   localparam int PlaceBits = $clog2(Depth);
   localparam int BusBytes = DataWidth / 8;
   localparam int Beats = DESC_BITS / DataWidth;
-  // Bits of a line in the buffer, where each beat has its error bit.
-  localparam int EntryBits = Beats * (DataWidth + 1);
   localparam logic [31:0] MaxSlots = 32'd1 << RING_LOG2_MAX;
 
   logic idle, valid, error, arlock, arvalid, rready;
@@ -142,13 +140,18 @@ module desc_fetch_props
   // ---------------------------------------------------------------- order of the lines
 
   logic watched_error_q, watched_inside, error_q, fails;
-  logic [EntryBits-1:0] watched_place, arriving_place;
+  logic [PlaceBits-1:0] watched_place, arriving_place;
+  logic [DESC_BITS-1:0] watched_line, arriving_line;
+  logic [Beats-1:0] watched_errors, arriving_errors;
   logic [DESC_BITS-1:0] parts_q, parts, arriving_mask;
   assign watched_inside = watch_i - taken < arrived - taken;
-  assign watched_place =
-      u_dut.u_line_fifo.mem[PlaceBits'(32'(u_dut.u_line_fifo.read_q) + watch_i - taken)];
+  assign watched_place = PlaceBits'(32'(u_dut.u_line_fifo.read_q) + watch_i - taken);
+  assign watched_line = u_dut.u_line_fifo.mem[watched_place];
+  assign watched_errors = u_dut.u_error_fifo.mem[watched_place];
 
-  assign arriving_place = u_dut.u_line_fifo.mem[PlaceBits'(u_dut.u_line_fifo.write_q)];
+  assign arriving_place = PlaceBits'(u_dut.u_line_fifo.write_q);
+  assign arriving_line = u_dut.u_line_fifo.mem[arriving_place];
+  assign arriving_errors = u_dut.u_error_fifo.mem[arriving_place];
 
   // The line that arrives with the present beat; whether any of its beats has an error.
   always_comb begin
@@ -173,17 +176,11 @@ module desc_fetch_props
     end
   end
 
-  // Data and error of an entry of the buffer, of its first beats only.
-  function automatic logic [DESC_BITS-1:0] line_of(input logic [EntryBits-1:0] entry);
-    for (int i = 0; i < Beats; i++) begin
-      line_of[i*DataWidth+:DataWidth] = entry[i*(DataWidth+1)+:DataWidth];
-    end
-  endfunction
-
-  function automatic logic error_of(input logic [EntryBits-1:0] entry, input logic [31:0] beats);
+  // Whether one of so many first beats has an error.
+  function automatic logic error_of(input logic [Beats-1:0] errors, input logic [31:0] beats);
     error_of = 1'b0;
     for (int i = 0; i < Beats; i++) begin
-      error_of = error_of || (32'(i) < beats && entry[(i+1)*(DataWidth+1)-1]);
+      error_of = error_of || (32'(i) < beats && errors[i]);
     end
   endfunction
 
@@ -199,7 +196,7 @@ module desc_fetch_props
       .pop_valid_i  (valid || error),
       .pop_ready_i  (valid && ready_i),
       .pop_data_i   (u_dut.buffer_line),
-      .slot_data_i  (line_of(watched_place)),
+      .slot_data_i  (watched_line),
       .pushed_o     (arrived),
       .popped_o     (taken)
   );
@@ -307,7 +304,7 @@ module desc_fetch_props
   `HW_ASSERT_IF(ErrorShown_A, (valid || error) && taken == watch_i, error == watched_error_q)
   // the error stays with its line
   `HW_ASSERT_IF(ErrorKept_A, watched_inside,
-                error_of(watched_place, 32'(Beats)) == watched_error_q)
+                error_of(watched_errors, 32'(Beats)) == watched_error_q)
 
   // [DB-001] [RING-001] progress: with nothing in flight and nothing in the buffer, a published
   // line is requested after two cycles, also if all of the greatest ring is published at once
@@ -343,10 +340,15 @@ module desc_fetch_props
   `HW_ASSERT_IF(BufferAgrees_A, 1'b1, arrived - taken <= due + arrived - taken &&
                 (PlaceBits + 1)'(u_dut.u_line_fifo.write_q - u_dut.u_line_fifo.read_q) ==
                 (PlaceBits + 1)'(arrived - taken) && arrived - taken <= 32'(Depth))
+  // the error bits are where their line is
+  `HW_ASSERT_IF(ErrorsBeside_A, 1'b1,
+                u_dut.u_error_fifo.write_q == u_dut.u_line_fifo.write_q &&
+                u_dut.u_error_fifo.read_q == u_dut.u_line_fifo.read_q &&
+                u_dut.u_error_fifo.part == u_dut.u_line_fifo.part)
   // the beats that have arrived of a line are in the buffer, behind all others
   `HW_ASSERT_IF(PartsKept_A, 1'b1, 32'(u_dut.u_line_fifo.part) == part &&
-                (line_of(arriving_place) & arriving_mask) == (parts_q & arriving_mask) &&
-                (part == 32'd0 || error_of(arriving_place, part) == error_q))
+                (arriving_line & arriving_mask) == (parts_q & arriving_mask) &&
+                (part == 32'd0 || error_of(arriving_errors, part) == error_q))
   // the lines due are the rest of the bursts in flight
   `HW_ASSERT_IF(DueIsQueued_A, 1'b1, due * Beats == queued - 32'(beats_q) + part &&
                 due <= 32'(Depth) &&

@@ -88,6 +88,8 @@ module desc_ring_props
   `HW_ASSERT_IF(OfferedAtOnce_A, written != taken && cmd_tail_i != taken, valid)
   // [RING-011] [RING-012] line n after reset is delivered as the line of index first_index + n
   `HW_ASSERT_IF(IndexIsPosition_A, valid, index == taken)
+  // [RING-005] without valid the data output is 0
+  `HW_ASSERT_IF(QuietPayload_A, !valid, data == '0)
   // [RING-005] the index of a stalled line is held
   `HW_ASSERT_IF(IndexStable_A, past_stalled_q, index == past_index_q)
   // [RING-002] the ring's indices count the lines written and delivered

@@ -81,8 +81,6 @@ module line_order
   `HW_ASSERT_IF(StableUnderStall_A, past_stalled_q, pop_valid_i && pop_data_i == past_data_q)
   // [RING-001] [RING-005] the ring never holds more lines than it has slots
   `HW_ASSERT_IF(HeldBounded_A, 1'b1, held <= slots_i)
-  // [RING-005] without valid the data output is 0
-  `HW_ASSERT_IF(QuietPayload_A, !pop_valid_i, pop_data_i == '0)
 
   // a full ring is popped
   `HW_COVER(FullThenPop_C, held == slots_i && pop)

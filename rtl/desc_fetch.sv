@@ -51,7 +51,8 @@ module desc_fetch
     input wire logic [          7:0] cmd_log2_i,
     // Line address of slot 0.
     input wire logic [         63:6] cmd_line_i,
-    // Lines, each with the index of its slot; with error_o the index of one that could not be read.
+    // Lines, each with the index of its slot, undefined while valid_o is low; with error_o the index
+    // of one that could not be read.
     output logic                     valid_o,
     input wire logic                 ready_i,
     output logic     [DESC_BITS-1:0] data_o,
@@ -194,11 +195,9 @@ module desc_fetch
   logic arrive, take, buffer_valid, buffer_error;
   logic [DESC_BITS-1:0] buffer_line;
   logic [Beats-1:0] buffer_errors;
-  // Beats with their error bits.
-  logic [Beats*(DataWidth+1)-1:0] buffer_head;
   /* verilator lint_off UNUSEDSIGNAL */
   // One ID for all reads; the upper bit of RRESP tells an error; there is always space.
-  logic unused_r, unused_ready;
+  logic unused_r, unused_ready, unused_error_ready, unused_error_valid;
   /* verilator lint_on UNUSEDSIGNAL */
   assign unused_r = ^{m_axi_rid, m_axi_rresp[0]};
 
@@ -208,31 +207,44 @@ module desc_fetch
 
   // Lines read and not delivered.
   sync_fifo #(
-      .Width(Beats * (DataWidth + 1)),
-      .Depth(Depth),
-      .Parts(Beats)
+      .Width        (DESC_BITS),
+      .Depth        (Depth),
+      .Parts        (Beats),
+      .ZeroWhenEmpty(1'b0)
   ) u_line_fifo (
       .clk_i  (clk_i),
       .rst_ni (rst_ni && !flush_i),
       .push_i (arrive),
       .ready_o(unused_ready),
-      .data_i ({m_axi_rresp[1], m_axi_rdata}),
+      .data_i (m_axi_rdata),
       .pop_i  (take),
       .valid_o(buffer_valid),
-      .data_o (buffer_head)
+      .data_o (buffer_line)
   );
 
-  for (genvar beat = 0; beat < Beats; beat++) begin : gen_beat
-    assign buffer_errors[beat] = buffer_head[(beat+1)*(DataWidth+1)-1];
-    assign buffer_line[beat*DataWidth+:DataWidth] =
-        buffer_head[beat*(DataWidth+1)+:DataWidth];
-  end
+  // Whether a beat has an error, apart: the handshake depends on it, and block RAM is slow to read.
+  sync_fifo #(
+      .Width        (Beats),
+      .Depth        (Depth),
+      .Parts        (Beats),
+      .ZeroWhenEmpty(1'b0)
+  ) u_error_fifo (
+      .clk_i  (clk_i),
+      .rst_ni (rst_ni && !flush_i),
+      .push_i (arrive),
+      .ready_o(unused_error_ready),
+      .data_i (m_axi_rresp[1]),
+      .pop_i  (take),
+      .valid_o(unused_error_valid),
+      .data_o (buffer_errors)
+  );
 
   assign buffer_error = |buffer_errors;
 
   assign valid_o = buffer_valid && !buffer_error;
   assign error_o = buffer_valid && buffer_error;
-  assign data_o  = valid_o ? buffer_line : '0;
+  // Not 0 where there is none: a gate for every bit would hang on the error bits of the memory.
+  assign data_o  = buffer_line;
   assign index_o = buffer_valid ? head_index_q : '0;
   assign idle_o  = outstanding_q == '0;
 

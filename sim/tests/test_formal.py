@@ -243,6 +243,63 @@ def test_affine_form_of_a_network(tmp_path: Path) -> None:
     assert linear.counterexample(0) is None
 
 
+def _table(
+    path: Path, entries: str | list[str | int], index: list[int | str], signed: int = 0
+) -> Path:
+    _network(path, {})
+    network = json.loads(path.read_text())
+    network["modules"]["top"]["cells"]["t"] = {
+        "type": "$shiftx",
+        "parameters": {"B_SIGNED": str(signed)},
+        "connections": {"A": list(entries), "B": index, "Y": [9]},
+    }
+    path.write_text(json.dumps(network))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("entries", "index", "expected"),
+    [
+        ("0110", [2, 3], 0b110),
+        ("1001", [2, 3], 0b111),
+        ("0011", [2, 3], 0b100),
+        ("0", ["0"], 0),
+        ("10111101", ["0", 2, "0"], 0b001),
+        ("11001111", ["0", 2, "0"], 0b011),
+    ],
+)
+def test_affine_form_of_a_table(
+    tmp_path: Path, entries: str, index: list[int | str], expected: int
+) -> None:
+    """Entry n is the value at index n; an index may have bits that are constant."""
+    path = _table(tmp_path / "network.json", entries, index)
+    assert linear.forms(path) == {"y": [expected]}
+
+
+@pytest.mark.parametrize(
+    ("entries", "index", "signed", "complaint"),
+    [
+        ("0001", [2, 3], 0, "a table that is not linear"),
+        ("0111", [2, 3], 0, "a table that is not linear"),
+        ("011x", [2, 3], 0, "no look-up in a table of constants"),
+        (["0", 3, "1", "0"], [2, 3], 0, "no look-up in a table of constants"),
+        ("011", [2, 3], 0, "no look-up in a table of constants"),
+        ("0110", [2, "x"], 0, "expected 0, 1 or a driver"),
+        ("0110", [2, 3], 1, "no look-up in a table of constants"),
+    ],
+)
+def test_table_that_is_not_affine_is_refused(
+    tmp_path: Path,
+    entries: str | list[str | int],
+    index: list[int | str],
+    signed: int,
+    complaint: str,
+) -> None:
+    """Neither a table that solves something else nor one that leaves an index open is believed."""
+    with pytest.raises(SimulationError, match=complaint):
+        linear.forms(_table(tmp_path / "network.json", entries, index, signed))
+
+
 @pytest.mark.parametrize(
     ("kind", "pins", "complaint"),
     [

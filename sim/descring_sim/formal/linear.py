@@ -2,9 +2,10 @@
 """Equality of XOR networks over GF(2), for all inputs at once.
 
 A network of XOR and NOT gates computes, at every wire, a constant plus the sum modulo 2 of some of
-the inputs. This affine form is unique: two such functions are equal for all inputs iff their forms
-are. So the form of every wire is computed from the gates, as one integer (bit 0 the constant, bit
-``i + 1`` input ``i``); an output is 0 for all inputs iff its form is 0. Solvers that search
+the inputs. So does a look-up in a table of constants that is affine itself, which all its entries
+are read for. This affine form is unique: two such functions are equal for all inputs iff their
+forms are. So the form of every wire is computed from the gates, as one integer (bit 0 the constant,
+bit ``i + 1`` input ``i``); an output is 0 for all inputs iff its form is 0. Solvers that search
 assignments do not get through parities of hundreds of bits; here each gate costs one XOR.
 
 A cell of any other kind is refused: then the network is not affine by its structure.
@@ -30,11 +31,38 @@ def _netlist(path: Path) -> Mapping[str, Any]:
     return module
 
 
+def _lookup(cell: Mapping[str, Any], name: str) -> list[tuple[int, list[Any], int]]:
+    """Each output bit of a look-up in a table of constants: its wire, its sources, its constant.
+
+    Raises:
+        SimulationError: the table is not constant, not affine, or does not cover every index.
+    """
+    table, index, outputs = (cell["connections"][pin] for pin in "ABY")
+    signed = int(cell["parameters"]["B_SIGNED"], 2) and index[-1] != "0"
+    wires = [(place, wire) for place, wire in enumerate(index) if wire != "0"]
+    # An index is a sum of these, of at most that many bits.
+    greatest = sum(1 << place for place, _ in wires) + len(outputs)
+    if signed or len(wires) > 16 or greatest > len(table) or not set(table) <= set(_CONSTANTS):
+        raise SimulationError(f"{name} is no look-up in a table of constants")
+    found = []
+    for bit, output in enumerate(outputs):
+        first = table[bit]
+        used = [wire for place, wire in wires if table[bit + (1 << place)] != first]
+        for number in range(1 << len(wires)):
+            chosen = [item for at, item in enumerate(wires) if number >> at & 1]
+            entry = table[bit + sum(1 << place for place, _ in chosen)]
+            if (entry != first) != sum(wire in used for _, wire in chosen) % 2:
+                raise SimulationError(f"{name} is a look-up in a table that is not linear")
+        found.append((output, used, _CONSTANTS[first]))
+    return found
+
+
 def forms(path: Path) -> dict[str, list[int]]:
     """The affine form of every bit of every output of the netlist (JSON of Yosys) at ``path``.
 
     Raises:
-        SimulationError: a cell is neither XOR nor NOT, the netlist has several inputs or a loop.
+        SimulationError: a cell is neither XOR nor NOT nor a look-up in an affine table, the netlist
+            has several inputs or a loop.
     """
     module = _netlist(path)
     ports = module["ports"]
@@ -45,6 +73,11 @@ def forms(path: Path) -> dict[str, list[int]]:
     driver: dict[int, list[Any]] = {}
     inverts: dict[int, int] = {}
     for name, cell in module["cells"].items():
+        if cell["type"] == "$shiftx":
+            for output, sources, inverted in _lookup(cell, f"{path}: cell {name}"):
+                driver[output] = sources
+                inverts[output] = inverted
+            continue
         wires = {pin: bits[0] for pin, bits in cell["connections"].items()}
         if cell["type"] not in ("$_XOR_", "$_XNOR_", "$_NOT_"):
             raise SimulationError(f"{path}: cell {name} is {cell['type']}, which is not linear")
