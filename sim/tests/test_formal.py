@@ -213,20 +213,26 @@ def test_command_names_what_it_knows() -> None:
     assert "completion_ring" in result.output
 
 
-def _network(path: Path, cells: dict[str, tuple[str, dict[str, int | str]]]) -> Path:
-    wires = {
-        name: {
-            "type": kind,
-            "connections": {pin: [wire] for pin, wire in pins.items()},
-        }
-        for name, (kind, pins) in cells.items()
-    }
+def _netlist(path: Path, cells: dict[str, dict[str, object]]) -> Path:
     ports = {
         "a": {"direction": "input", "bits": [2, 3]},
         "y": {"direction": "output", "bits": [9]},
     }
-    path.write_text(json.dumps({"modules": {"top": {"ports": ports, "cells": wires}}}))
+    path.write_text(json.dumps({"modules": {"top": {"ports": ports, "cells": cells}}}))
     return path
+
+
+def _network(path: Path, cells: dict[str, tuple[str, dict[str, int | str]]]) -> Path:
+    return _netlist(
+        path,
+        {
+            name: {
+                "type": kind,
+                "connections": {pin: [wire] for pin, wire in pins.items()},
+            }
+            for name, (kind, pins) in cells.items()
+        },
+    )
 
 
 def test_affine_form_of_a_network(tmp_path: Path) -> None:
@@ -246,15 +252,12 @@ def test_affine_form_of_a_network(tmp_path: Path) -> None:
 def _table(
     path: Path, entries: str | list[str | int], index: list[int | str], signed: int = 0
 ) -> Path:
-    _network(path, {})
-    network = json.loads(path.read_text())
-    network["modules"]["top"]["cells"]["t"] = {
+    look_up: dict[str, object] = {
         "type": "$shiftx",
         "parameters": {"B_SIGNED": str(signed)},
         "connections": {"A": list(entries), "B": index, "Y": [9]},
     }
-    path.write_text(json.dumps(network))
-    return path
+    return _netlist(path, {"t": look_up})
 
 
 @pytest.mark.parametrize(
