@@ -9,7 +9,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from descring_sim.mutation.sampled import c_build, c_judge, suites
+from descring_sim.mutation.sampled import c_build, c_judge, lasting, suites
 from descring_sim.mutation.sampled.c_changes import changes, lines_run
 from descring_sim.mutation.sampled.c_judge import NativeJudge
 from descring_sim.mutation.sampled.runs import failure_of
@@ -155,7 +155,7 @@ def test_a_mutant_of_a_toy_meets_the_tests_that_execute_its_line(
     # No counts name it, and its file does not name the source.
     assert "other tests: test_far.test_killed" in judged(judge, toy, "a * 3", "a * 5")
     assert judged(judge, toy, "a * 4", "a * 5") == (
-        "survived, none: 0 covering tests and 3 others pass"
+        f"survived, none: 0 covering tests and 3 others pass, suite {lasting.tests_key(toy)}"
     )
     assert judged(judge, toy, "a * 2", "a * 2 + 0") == (
         "invalid, none: fails on the unchanged sources too: test_far.test_fails_anyway: "

@@ -11,9 +11,8 @@ import click
 import pytest
 from cosmic_ray.mutating import mutate_code
 from descring_sim.mutation.sampled import command, judgements, python_changes, python_judge
-from descring_sim.mutation.sampled.campaign import Found
 from descring_sim.mutation.sampled.python_changes import changes, lines_run
-from descring_sim.mutation.sampled.python_judge import PythonJudge, still_counts
+from descring_sim.mutation.sampled.python_judge import PythonJudge
 from descring_sim.mutation.sampled.suites import Area, Change, Drawable
 from descring_sim.mutation.suite_run import first_failure
 from descring_sim.support import paths
@@ -170,19 +169,6 @@ def test_a_mutant_of_a_toy_meets_the_tests_that_execute_its_line(
     again = PythonJudge((toy,), changes, tmp_path / "out", seed=1)
     judged(again, toy, "a + LIMIT", "a + 1")
     assert "[1/1] measured test_more.py" in capsys.readouterr().err
-
-
-def test_a_result_counts_as_long_as_its_test_is_there(toy: Area) -> None:
-    """A survivor is tried again after any change of the suite, a kill without its test."""
-    counts = still_counts((toy,))
-    killed = Found("killed", "covering tests", "test_more.test_more[1-2]: AssertionError")
-    gone = Found("killed", "covering tests", "test_more.test_gone: AssertionError")
-    late = Found("killed", "covering tests", "toy.all: no end in 60 s")
-    survived = Found("survived", "none", f"1 files pass, suite {python_judge.suite_key(toy)}")
-    assert [counts(found) for found in (killed, gone, late, survived)] == [True, False, True, True]
-    (toy.folder / "tests" / "test_more.py").write_text("\n" + TESTS["test_more.py"])
-    counts = still_counts((toy,))
-    assert [counts(found) for found in (killed, gone, late, survived)] == [True, False, True, False]
 
 
 def test_a_run_of_tests_tells_failure_from_nothing(tmp_path: Path) -> None:

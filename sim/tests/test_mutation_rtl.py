@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from descring_sim.mutation.sampled.campaign import Found, Sampled
+from descring_sim.mutation.sampled.lasting import suite_key
 from descring_sim.mutation.sampled.rtl import RtlJudge
 from descring_sim.support.errors import SimulationError
 
@@ -67,9 +68,11 @@ def _judge(folder: Path, cases: str = CASES) -> RtlJudge:
     (rtl / "toy.sv").write_text(MODULE)
     (block / "test_toy.py").write_text(BLOCK)
     (block / "toy_cases.py").write_text(cases)
+    (folder / "formal").mkdir()
     return RtlJudge(
-        rtl, folder / "tests", folder / "out", 1, folder, until="SAT", simulator="icarus", last=()
-    )
+        *(rtl, folder / "tests", folder / "out", 1, folder / "formal"),
+        until="SAT", simulator="icarus", last=(),
+    )  # fmt: skip
 
 
 def _first(drawn: list[Sampled], source: str, change: str) -> Sampled:
@@ -87,7 +90,9 @@ def test_known_mutations_are_killed_survive_and_are_equivalent(tmp_path: Path) -
     assert (killed.status, killed.tier) == ("killed", "testbench")
     assert killed.by.startswith("toy@four: toy.test_sum: ")
     survived = judge.judge(_first(drawn, UNSEEN, "$xor Y"))
-    assert survived == Found("survived", "SAT", "1 runs pass, not proven equivalent")
+    key = suite_key(judge.tests_dir, judge.formal_dir)
+    text = f"1 runs pass, not proven equivalent, suite {key}"
+    assert survived == Found("survived", "SAT", text)
     absorbed = judge.judge(_first(drawn, ABSORBED, "$or B"))
     assert (absorbed.status, absorbed.tier) == ("equivalent", "SAT")
 

@@ -34,6 +34,12 @@ class Failure:
     test: str | None
     why: str
 
+    @property
+    def node(self) -> str:
+        """File and function of the test, as pytest takes them; the file where there is no test."""
+        file = f"tests/{self.file}.py"
+        return f"{file}::{self.test.partition('[')[0]}" if self.test else file
+
     def __str__(self) -> str:
         return f"{self.file}.{self.test or 'all'}: {self.why}"[:200]
 

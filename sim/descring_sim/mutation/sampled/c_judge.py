@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from descring_sim.mutation.host import HostMutantRunner
+from descring_sim.mutation.sampled import lasting
 from descring_sim.mutation.sampled.c_build import CountingRunner, NativeRunner
 from descring_sim.mutation.sampled.c_changes import lines_run
 from descring_sim.mutation.sampled.c_covering import NativeCovering
@@ -40,21 +41,21 @@ class NativeJudge(CoveringJudge[NativeCovering]):
         text = (area.folder / file).read_text(encoding="utf-8")
         lines, label = lines_run(text, change.start, change.end)
         covering = self._measured(area)
-        first = covering.tests_of(file, lines, widely=label)
+        first = self._soonest(covering, covering.tests_of(file, lines, widely=label))
         others = covering.uncounted()
         if not first:
             others += [
                 node for name in tiers(area, file)[0] for node in covering.functions_of(name)
             ]
-        rest = sorted(
-            {n for n in others if n not in first and n.partition("::")[0] not in first},
-            key=covering.seconds_of,
+        rest = self._soonest(
+            covering, {n for n in others if n not in first and n.partition("::")[0] not in first}
         )
         limits = {node: SLOWER * covering.seconds_of(node) + LEAST_S for node in (*first, *rest)}
         every = [
             (tier, nodes, max(LONGEST_S, SLOWER * sum(map(covering.seconds_of, nodes))))
             for tier, nodes in (("covering tests", first), ("other tests", rest))
         ]
+        text = f"{len(first)} covering tests and {len(rest)} others pass"
         return self._by_tiers(area, home, every, limits) or Found(
-            "survived", "none", f"{len(first)} covering tests and {len(rest)} others pass"
+            "survived", "none", lasting.survived(text, lasting.tests_key(area))
         )

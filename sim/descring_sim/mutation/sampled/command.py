@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from descring_sim.mutation.sampled import (
     c_changes,
     campaign,
     judgements,
+    lasting,
     python_changes,
     python_judge,
     report,
@@ -41,7 +42,13 @@ PYTHON_SOURCES = (
     *("pymodel/descring_model", "host/descring_host", "host/descring_rollouts"),
     *("host/native", "sim/descring_sim/conform"),
 )
-"""What a result of a mutant of Python depends on, beside the tests."""
+C_SOURCES = (
+    *("pymodel/descring_model", "host/descring_host", "host/descring_rollouts"),
+    *("host/native", "host/include"),
+)
+RTL_SOURCES = ("rtl", "pymodel/descring_model")
+"""What a result of a mutant depends on, beside the tests; a new test leaves the kills of others as
+they are."""
 
 Drawn = tuple[list[Sampled], Judge]
 
@@ -119,7 +126,7 @@ def _campaign(
     kind: str,
     draw: Callable[[], Drawn],
     source_of: Callable[[str], Path],
-    folders: tuple[Path, ...],
+    sources: Sequence[str],
     *,
     sample: int,
     seed: int,
@@ -128,7 +135,7 @@ def _campaign(
     list_only: bool,
     write: bool,
     known: bool,
-    settled: Callable[[Found], bool] = lambda found: True,
+    settled: Callable[[Found], bool],
 ) -> None:
     root = _root()
     if write and only:
@@ -136,7 +143,9 @@ def _campaign(
     try:
         judged = judgements.load(root / "sim" / "mutants" / "sampled" / f"{kind}.toml", source_of)
         progress = Progress(
-            paths.build_dir() / "mutation" / f"{kind}.jsonl", contents(*folders), settled
+            paths.build_dir() / "mutation" / f"{kind}.jsonl",
+            contents(*(root / name for name in sources)),
+            settled,
         )
         drawn, judge = draw()
         mutants = campaign.chosen(drawn, only)
@@ -202,9 +211,12 @@ def rtl(
     rtl_dir, tests_dir = paths.rtl_dir().resolve(), paths.cocotb_tests_dir().resolve()
     out = paths.build_dir() / "mutation" / "rtl"
 
+    counts = lasting.of_benches(tests_dir, formal_dir())
+
     def settled(found: Found) -> bool:
         """A survivor of fewer tiers is tried again."""
-        return found.status != "survived" or TIERS.index(found.tier) >= TIERS.index(until)
+        deep = found.status != "survived" or TIERS.index(found.tier) >= TIERS.index(until)
+        return deep and counts(found)
 
     def draw() -> Drawn:
         judge = RtlJudge(rtl_dir, tests_dir, out, seed, formal_dir(), until)
@@ -214,7 +226,7 @@ def rtl(
         "rtl",
         draw,
         lambda module: rtl_dir / f"{module}.sv",
-        (rtl_dir, tests_dir, formal_dir(), _root() / "pymodel"),
+        RTL_SOURCES,
         sample=sample, seed=seed, jobs=jobs, only=only, list_only=list_only, write=write,
         known=known,
         settled=settled,
@@ -235,10 +247,10 @@ def python(seed: int, modules: tuple[str, ...], **arguments: Any) -> None:
     def draw() -> Drawn:
         return judge.draw(_modules(judge.files(), modules), arguments["sample"]), judge.judge
 
-    # Without the tests: a new one leaves the kills of others as they are.
-    folders = tuple(root / name for name in PYTHON_SOURCES)
-    counts = python_judge.still_counts(areas)
-    _campaign("python", draw, judge.source_of, folders, seed=seed, settled=counts, **arguments)
+    counts = lasting.of_suites(areas)
+    _campaign(
+        "python", draw, judge.source_of, PYTHON_SOURCES, seed=seed, settled=counts, **arguments
+    )
 
 
 @main.command()
@@ -247,13 +259,14 @@ def c(seed: int, modules: tuple[str, ...], **arguments: Any) -> None:
     """Mutate the native core and the worker's header; the tests that execute the line run."""
     root = _root()
     out = paths.build_dir() / "mutation" / "c"
-    judge = NativeJudge((native_core(root),), c_changes.changes, out, seed, jobs=arguments["jobs"])
+    areas = (native_core(root),)
+    judge = NativeJudge(areas, c_changes.changes, out, seed, jobs=arguments["jobs"])
 
     def draw() -> Drawn:
         return judge.draw(_modules(judge.files(), modules), arguments["sample"]), judge.judge
 
-    folders = (root / "pymodel", root / "host")
-    _campaign("c", draw, judge.source_of, folders, seed=seed, **arguments)
+    counts = lasting.of_suites(areas)
+    _campaign("c", draw, judge.source_of, C_SOURCES, seed=seed, settled=counts, **arguments)
 
 
 def native_core(root: Path) -> Area:

@@ -7,14 +7,14 @@ executes which cannot be measured, as one that is killed, is covered by no test.
 
 from __future__ import annotations
 
-import re
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
 from descring_sim.mutation.host import HostMutantRunner
+from descring_sim.mutation.sampled import lasting
 from descring_sim.mutation.sampled.campaign import Found
 from descring_sim.mutation.sampled.covering import Covering, CoveringJudge
 from descring_sim.mutation.sampled.python_changes import lines_run
@@ -26,7 +26,6 @@ from descring_sim.mutation.sampled.suites import (
     test_names,
     tiers,
 )
-from descring_sim.support import build_cache
 
 SLOWER = 4.0
 """How much longer than unchanged, and than this many seconds more, a run may take."""
@@ -77,7 +76,7 @@ class PythonJudge(CoveringJudge[Covering]):
         line = text.count("\n", 0, change.start) + 1
         near = [f"tests/test_{name}.py" for name in tiers(area, file)[0]]
         covering = self._measured(area)
-        first = covering.tests_of(file, lines_run(text, line))
+        first = self._soonest(covering, covering.tests_of(file, lines_run(text, line)))
         rest = [name for name in near if name not in first]
         every = [
             (tier, nodes, SLOWER * sum(map(covering.seconds_of, nodes)) + LEAST_S)
@@ -85,7 +84,7 @@ class PythonJudge(CoveringJudge[Covering]):
         ]
         text = f"{len(first)} covering tests and {len(rest)} files pass"
         return self._by_tiers(area, home, every) or Found(
-            "survived", "none", f"{text}, suite {suite_key(area)}"
+            "survived", "none", lasting.survived(text, lasting.tests_key(area))
         )
 
 
@@ -107,26 +106,3 @@ def areas(root: Path) -> tuple[Area, ...]:
         area("host", ["descring_host", "descring_rollouts"], "host", "test_*.py", HOST_OPTIONS),
         area("sim", ["descring_sim/conform"], "conform", "test_conform_*.py", QUICK),
     )
-
-
-def suite_key(area: Area) -> str:
-    """Return a short name for the tests of ``area`` as they are."""
-    files = sorted((area.folder / "tests").glob("*.py"))
-    return build_cache.key([path.name for path in files], files)[:12]
-
-
-def still_counts(areas: Sequence[Area]) -> Callable[[Found], bool]:
-    """Return whether a result counts: the test of its kill is there, a survivor met them all."""
-    tests = [path for area in areas for path in (area.folder / "tests").glob(area.tests)]
-    texts = {path.stem: path.read_text(encoding="utf-8") for path in tests}
-    keys = {suite_key(area) for area in areas}
-
-    def counts(found: Found) -> bool:
-        if found.status == "survived":
-            return found.by.rpartition(" ")[2] in keys
-        file, _, rest = found.by.partition(".")
-        test = re.split(r"[:.\[]", rest.replace("::", "."))
-        name = next((part for part in test if part.startswith("test_")), "")
-        return not name or f"def {name}(" in texts.get(file, "")
-
-    return counts

@@ -19,7 +19,7 @@ from descring_sim.cosim import runner
 from descring_sim.cosim.block import Block
 from descring_sim.cosim.runner import RunResult
 from descring_sim.hdl import filelist
-from descring_sim.mutation.sampled import equivalence, netlist, proof
+from descring_sim.mutation.sampled import equivalence, lasting, netlist, proof
 from descring_sim.mutation.sampled.campaign import Found, Sampled, require
 from descring_sim.mutation.sampled.netlist import PLUSARG, Mutation, Target
 from descring_sim.mutation.session import Once
@@ -94,6 +94,7 @@ class RtlJudge:
     def __post_init__(self) -> None:
         """Find the testbenches."""
         self.benches = benches(self.tests_dir, self.simulator)
+        self._suite = lasting.suite_key(self.tests_dir, self.formal_dir)
 
     def modules(self) -> list[str]:
         """Return the modules that a testbench has."""
@@ -159,11 +160,11 @@ class RtlJudge:
         if by is not None:
             return Found("killed", "testbench", by)
         if self.until == "testbench":
-            return Found("survived", self.until, f"{len(own)} runs pass")
+            return self._survived(f"{len(own)} runs pass")
         if all(self._equal(mutation, bench) for bench in self._configurations(own, mutation)):
             return Found("equivalent", "SAT", "equal outputs and next state for all inputs")
         if self.until == "SAT":
-            return Found("survived", self.until, f"{len(own)} runs pass, not proven equivalent")
+            return self._survived(f"{len(own)} runs pass, not proven equivalent")
         last = [
             bench
             for name in self.last
@@ -177,7 +178,10 @@ class RtlJudge:
             by = proof.killer(mutation, self.formal_dir, self.rtl_dir, self.out)
             if by is not None:
                 return Found("killed", "proof", by)
-        return Found("survived", self.until, f"{len(own) + len(last)} runs pass")
+        return self._survived(f"{len(own) + len(last)} runs pass")
+
+    def _survived(self, text: str) -> Found:
+        return Found("survived", self.until, lasting.survived(text, self._suite))
 
     def _configurations(self, own: Sequence[Bench], mutation: Mutation) -> Iterator[Bench]:
         """One bench of each configuration that has the mutation."""

@@ -176,6 +176,8 @@ class SuiteJudge:
     _sound: Once[tuple[Path, tuple[str, ...]], bool] = field(default_factory=Once)
     _of: dict[str, tuple[Area, str, Change]] = field(default_factory=dict)
     _runners: dict[Path, HostMutantRunner] = field(default_factory=dict)
+    _kills: Counter[tuple[Path, str]] = field(default_factory=Counter)
+    """How many each test, and each test file, has killed."""
 
     def files(self) -> list[str]:
         """Return the names of all sources."""
@@ -306,7 +308,9 @@ class SuiteJudge:
         for tier, nodes, seconds in every:
             killer = self._killer(area, home, nodes, seconds, broken, limits) if nodes else None
             if killer is not None:
-                return Found("killed", tier, killer)
+                self._kills[area.folder, f"tests/{killer.file}.py"] += 1
+                self._kills[area.folder, killer.node] += 1
+                return Found("killed", tier, str(killer))
         if broken:
             raise MutantError(f"fails on the unchanged sources too: {broken[0]}")
         return None
@@ -319,7 +323,7 @@ class SuiteJudge:
         seconds: float,
         broken: list[Failure],
         limits: Mapping[str, float] | None,
-    ) -> str | None:
+    ) -> Failure | None:
         """Return what fails of ``nodes`` in the copy ``home`` alone, None where nothing does.
 
         A test that fails on the unchanged sources too is added to ``broken``, and the others run
@@ -333,7 +337,7 @@ class SuiteJudge:
             again = self._again(left, failure)
             key = (area.folder, again)
             if self._sound.get(key, functools.partial(self._passes, area, again, seconds, limits)):
-                return str(failure)
+                return failure
             broken.append(failure)
             if failure.test is None:
                 return None
@@ -345,7 +349,7 @@ class SuiteJudge:
         """What has to pass on the unchanged sources for ``failure`` to count."""
         if failure.test is None:
             return tuple(nodes)
-        return (f"tests/{failure.file}.py::{failure.test.partition('[')[0]}",)
+        return (failure.node,)
 
     def _failure(
         self,
