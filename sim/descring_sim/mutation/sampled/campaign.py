@@ -172,7 +172,7 @@ def run(
         else:
             note(known)
     with ThreadPoolExecutor(jobs) as pool:
-        tries = [pool.submit(attempt, mutant) for mutant in left]
+        tries = [pool.submit(attempt, mutant) for mutant in _by_turns(left)]
         try:
             for done in as_completed(tries):
                 note(done.result())
@@ -180,6 +180,16 @@ def run(
             pool.shutdown(cancel_futures=True)
             raise
     return [results[mutant.name] for mutant in mutants]
+
+
+def _by_turns(mutants: Sequence[Sampled]) -> list[Sampled]:
+    """One of each module in turn: what has to be built for a module is built beside the others."""
+    seen: Counter[str] = Counter()
+    turns = []
+    for mutant in mutants:
+        turns.append((seen[mutant.module], mutant))
+        seen[mutant.module] += 1
+    return [mutant for _, mutant in sorted(turns, key=lambda turn: turn[0])]
 
 
 def _judged(result: Result, judgements: Sequence[Judgement]) -> Result:

@@ -249,6 +249,8 @@ def draw(target: Target, module: str, count: int, seed: int, out: Path) -> list[
         src = cell["attributes"].get("src")
         if src is None or not src.startswith(f"{module}.sv:") or words["port"] in _CLOCKS:
             continue
+        if _kind(cell).startswith("$memrd") and words["port"] == "EN":
+            continue  # of a read without a clock; Yosys refuses any but a constant 1
         group = _group(netlist[words["module"]]["cells"], src, _kind(cell))
         mutation = Mutation(
             module,

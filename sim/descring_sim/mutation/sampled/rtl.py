@@ -9,6 +9,7 @@ the mutants of all its modules, and a plusarg selects one of them.
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -90,6 +91,10 @@ class RtlJudge:
     _mutations: dict[str, Mutation] = field(default_factory=dict)
     _of_top: dict[str, list[Mutation]] = field(default_factory=dict)
     _once: Once[tuple[str, Bench], float] = field(default_factory=Once)
+    _netlists: Once[Target, tuple[Path, set[str]]] = field(default_factory=Once)
+    # Each look reads sources, and there are thousands.
+    _tops: dict[str, str | None] = field(default_factory=dict)
+    _contained: dict[tuple[str, str], bool] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Find the testbenches."""
@@ -102,6 +107,11 @@ class RtlJudge:
 
     def top_of(self, module: str) -> str | None:
         """Return the top in whose testbench ``module`` is mutated, None where none has it."""
+        if module not in self._tops:
+            self._tops[module] = self._find_top(module)
+        return self._tops[module]
+
+    def _find_top(self, module: str) -> str | None:
         tops = dict.fromkeys(bench.block.top for bench in self.benches)
         if module in tops:
             return module
@@ -113,7 +123,9 @@ class RtlJudge:
         return min(sizes, key=lambda top: sizes[top]) if sizes else None
 
     def _contains(self, top: str, module: str) -> bool:
-        return Target(self.rtl_dir, top, ()).contains(module)
+        if (top, module) not in self._contained:
+            self._contained[top, module] = Target(self.rtl_dir, top, ()).contains(module)
+        return self._contained[top, module]
 
     def _target(self, bench: Bench) -> Target:
         return Target.of(self.rtl_dir, bench.block.top, bench.block.configs[bench.config])
@@ -210,7 +222,10 @@ class RtlJudge:
         for bench in own:
             mutations = self._all_of(bench.block.top)
             number = mutations.index(mutation) + 1
-            rtl_dir, there = netlist.write(self._target(bench), mutations, self.out)
+            target = self._target(bench)
+            rtl_dir, there = self._netlists.get(
+                target, functools.partial(netlist.write, target, mutations, self.out)
+            )
             if mutation.name not in there:
                 continue
             unchanged_s = self._once.get(
