@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple, TypeVar, get_args
 
 import click
 
@@ -171,8 +171,10 @@ def run(
             left.append(mutant)
         else:
             note(known)
+    # What has to be built for a module is built beside the others.
+    turns = by_turns(left, lambda mutant: mutant.module)
     with ThreadPoolExecutor(jobs) as pool:
-        tries = [pool.submit(attempt, mutant) for mutant in _by_turns(left)]
+        tries = [pool.submit(attempt, mutant) for mutant in turns]
         try:
             for done in as_completed(tries):
                 note(done.result())
@@ -182,14 +184,17 @@ def run(
     return [results[mutant.name] for mutant in mutants]
 
 
-def _by_turns(mutants: Sequence[Sampled]) -> list[Sampled]:
-    """One of each module in turn: what has to be built for a module is built beside the others."""
+_Item = TypeVar("_Item")
+
+
+def by_turns(items: Sequence[_Item], group: Callable[[_Item], str]) -> list[_Item]:
+    """Return ``items`` in an order that takes one of each group in turn."""
     seen: Counter[str] = Counter()
     turns = []
-    for mutant in mutants:
-        turns.append((seen[mutant.module], mutant))
-        seen[mutant.module] += 1
-    return [mutant for _, mutant in sorted(turns, key=lambda turn: turn[0])]
+    for item in items:
+        turns.append((seen[group(item)], item))
+        seen[group(item)] += 1
+    return [item for _, item in sorted(turns, key=lambda turn: turn[0])]
 
 
 def _judged(result: Result, judgements: Sequence[Judgement]) -> Result:

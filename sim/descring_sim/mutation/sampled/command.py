@@ -38,15 +38,11 @@ from descring_sim.support.errors import SimulationError
 
 DEFAULT_SAMPLE = 60
 DEFAULT_SEED = 1
-PYTHON_SOURCES = (
-    *("pymodel/descring_model", "host/descring_host", "host/descring_rollouts"),
-    *("host/native", "sim/descring_sim/conform"),
-)
-C_SOURCES = (
-    *("pymodel/descring_model", "host/descring_host", "host/descring_rollouts"),
-    *("host/native", "host/include"),
-)
-RTL_SOURCES = ("rtl", "pymodel/descring_model")
+_MODEL = "pymodel/descring_model"
+_HOST = (_MODEL, "host/descring_host", "host/descring_rollouts", "host/native")
+PYTHON_SOURCES = (*_HOST, "sim/descring_sim/conform")
+C_SOURCES = (*_HOST, "host/include")
+RTL_SOURCES = ("rtl", _MODEL)
 """What a result of a mutant depends on, beside the tests; a new test leaves the kills of others as
 they are."""
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import ClassVar, Protocol
 
 from descring_sim.mutation.host import HostMutantRunner
-from descring_sim.mutation.sampled.campaign import Found, Sampled
+from descring_sim.mutation.sampled.campaign import Found, Sampled, by_turns
 from descring_sim.mutation.sampled.runs import failure_of
 from descring_sim.mutation.session import Once
 from descring_sim.mutation.suite_run import Failure
@@ -95,19 +95,6 @@ HOST_OPTIONS = (*QUICK, "-k", _LEFT_OUT)
 """Over simulators and kernels the host's suite executes nothing more of the host."""
 NATIVE_OPTIONS = (*QUICK, "-k", f"{_LEFT_OUT} and not find_a_word_that_is_not_checked")
 """Nor for C: a test that looks for lines of the sources, and fails on any change of them."""
-
-_Place = tuple[Area, str, Drawable]
-
-
-def _by_turns(places: Sequence[_Place]) -> list[_Place]:
-    """``places`` in an order that takes one of each operator in turn."""
-    seen: Counter[str] = Counter()
-    turns = []
-    for place in places:
-        operator = place[2].kind.partition("_")[0]
-        turns.append((seen[operator], place))
-        seen[operator] += 1
-    return [place for _, place in sorted(turns, key=lambda turn: turn[0])]
 
 
 def _named_by_lists(area: Area, file: str) -> list[str]:
@@ -216,7 +203,7 @@ class SuiteJudge:
             ]
             rng.shuffle(every)
             drawn: dict[tuple[str, Change], None] = {}
-            for _, file, place in _by_turns(every):
+            for _, file, place in by_turns(every, lambda place: place[2].kind.partition("_")[0]):
                 if len(drawn) == count:
                     break
                 change = place.made()
