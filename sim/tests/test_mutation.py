@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,42 @@ def test_a_campaign_that_was_stopped_tries_only_what_is_left(tmp_path: Path) -> 
     # Other sources are other mutants.
     campaign.run(mutants, judge, (), Progress(journal, "others"), 1)
     assert tried[5:] == ["a", "b", "c"]
+
+
+def test_modules_take_turns(tmp_path: Path) -> None:
+    """One mutant of each before a second of any; the results stay in the order of the sample."""
+    mutants = [
+        replace(_sampled(name), module=name[:-1]) for name in ("a1", "a2", "a3", "b1", "c1", "c2")
+    ]
+    tried: list[str] = []
+
+    def judge(mutant: Sampled) -> Found:
+        tried.append(mutant.name)
+        return KILLED
+
+    results = campaign.run(mutants, judge, (), Progress(tmp_path / "rtl.jsonl", "sources"), 1)
+    assert tried == ["a1", "b1", "c1", "a2", "c2", "a3"]
+    assert [result.mutant for result in results] == mutants
+
+
+def test_modules_without_an_answer_do_not_keep_the_others_from_theirs(tmp_path: Path) -> None:
+    """All are named in the end, and a module that has failed is not tried again."""
+    mutants = [replace(_sampled(name), module=name[:-1]) for name in ("a1", "a2", "b1", "c1", "c2")]
+    tried: list[str] = []
+
+    def judge(mutant: Sampled) -> Found:
+        tried.append(mutant.name)
+        if mutant.module in "ab":
+            raise SimulationError(f"no build of {mutant.module}")
+        return KILLED
+
+    progress = Progress(tmp_path / "rtl.jsonl", "sources")
+    with pytest.raises(SimulationError, match=r"^a: no build of a\nb: no build of b$"):
+        campaign.run(mutants, judge, (), progress, 1)
+    assert tried == ["a1", "b1", "c1", "c2"]
+    assert [Progress(tmp_path / "rtl.jsonl", "sources").of(m) is None for m in mutants] == [
+        *(True, True, True, False, False)
+    ]
 
 
 def test_a_survivor_of_fewer_tiers_is_tried_again(tmp_path: Path) -> None:

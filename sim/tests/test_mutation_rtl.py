@@ -19,13 +19,17 @@ module toy #(
     input  logic             clk_i,
     input  logic [Width-1:0] a_i,
     output logic [Width-1:0] seen_o,
-    output logic [Width-1:0] unseen_o
+    output logic [Width-1:0] unseen_o,
+    output logic [Width-1:0] stored_o
 );
   logic [Width-1:0] kept_q;
+  logic [Width-1:0] table_q[4];
+  assign stored_o = table_q[a_i[1:0]];
   assign seen_o   = a_i + kept_q;
   assign unseen_o = a_i ^ kept_q;
   always_ff @(posedge clk_i) begin
     kept_q <= a_i & (a_i | unseen_o);
+    table_q[a_i[1:0]] <= a_i;
   end
 endmodule
 """
@@ -44,6 +48,12 @@ from cocotb.triggers import RisingEdge, Timer
 @cocotb.test()
 async def test_sum(dut):
     Clock(dut.clk_i, 10, "ns", impl="gpi").start(start_high=False)
+    # A register by its name, all bits of it.
+    for value in (0, 15):
+        dut.kept_q.value = value
+        dut.a_i.value = 0
+        await Timer(1, "ns")
+        assert dut.seen_o.value == value
     # A parameter that the configuration leaves as it is.
     for a in range(int(dut.Start.value), 16):
         dut.a_i.value = a
@@ -84,8 +94,10 @@ def test_known_mutations_are_killed_survive_and_are_equivalent(tmp_path: Path) -
     """The case sees one output; ``a & (a | b)`` is ``a`` whatever ``b`` is."""
     judge = _judge(tmp_path)
     assert judge.modules() == ["toy"]
-    drawn = judge.draw(["toy"], 60)
+    drawn = judge.draw(["toy"], 1000)
     assert len(drawn) == len({mutant.name for mutant in drawn}) > 20
+    assert {"$dff D", "$memrd_v2 ADDR"} <= {mutant.change.rpartition(" ")[0] for mutant in drawn}
+    assert not [m for m in drawn if m.change.startswith(("$dff Q", "$dff CLK", "$memrd_v2 EN"))]
     killed = judge.judge(_first(drawn, SEEN, "$add Y"))
     assert (killed.status, killed.tier) == ("killed", "testbench")
     assert killed.by.startswith("toy@four: toy.test_sum: ")

@@ -142,14 +142,22 @@ def run(
     """Try what is not known yet, ``jobs`` at a time; print each, return all in order.
 
     Raises:
-        SimulationError: nothing can be found out, as a suite fails on the unchanged sources.
+        SimulationError: nothing can be found out of some modules, as a suite fails on the
+            unchanged sources; the mutants of the others have been tried.
     """
     started = time.monotonic()
     results: dict[str, Result] = {}
+    failed: dict[str, SimulationError] = {}
 
-    def attempt(mutant: Sampled) -> Result:
+    def attempt(mutant: Sampled) -> Result | None:
+        if mutant.module in failed:
+            return None
         began = time.monotonic()
-        found = judge(mutant)
+        try:
+            found = judge(mutant)
+        except SimulationError as error:
+            failed.setdefault(mutant.module, error)
+            return None
         result = Result(mutant, *found, seconds=time.monotonic() - began)
         if result.status != "invalid":
             progress.add(result)
@@ -177,10 +185,14 @@ def run(
         tries = [pool.submit(attempt, mutant) for mutant in turns]
         try:
             for done in as_completed(tries):
-                note(done.result())
+                result = done.result()
+                if result is not None:
+                    note(result)
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
+    if failed:
+        raise SimulationError("\n".join(f"{name}: {error}" for name, error in failed.items()))
     return [results[mutant.name] for mutant in mutants]
 
 

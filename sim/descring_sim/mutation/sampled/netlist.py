@@ -39,23 +39,15 @@ proc
 opt_clean
 """
 
-_WRAPPER = """\
-// {top} with all its parameters and ports, around the netlist that has the mutations.
-module {top} #({parameters}
-) (
-{ports}
-);
+_SELECTOR = """\
   reg [{msb}:0] {selector};
   initial if (!$value$plusargs("{plusarg}=%d", {selector})) {selector} = 0;
-  {top}_mutants u_mutants (
-{connections},
-    .{selector}({selector})
-  );
-endmodule
 """
 
 # The netlist of a tool is not written for lint.
-_QUIET = "/* verilator lint_off WIDTH */\n/* verilator lint_off UNOPTFLAT */\n"
+_QUIET = "".join(
+    f"/* verilator lint_off {rule} */\n" for rule in ("WIDTH", "UNOPTFLAT", "CASEOVERLAP")
+)
 
 
 @dataclass(frozen=True)
@@ -251,6 +243,8 @@ def draw(target: Target, module: str, count: int, seed: int, out: Path) -> list[
             continue
         if _kind(cell).startswith("$memrd") and words["port"] == "EN":
             continue  # of a read without a clock; Yosys refuses any but a constant 1
+        if "dff" in _kind(cell) and words["port"] == "Q":
+            continue  # a register that a testbench presets stays one; its input is drawn
         group = _group(netlist[words["module"]]["cells"], src, _kind(cell))
         mutation = Mutation(
             module,
@@ -267,34 +261,31 @@ def draw(target: Target, module: str, count: int, seed: int, out: Path) -> list[
     return list(drawn.values())[:count]
 
 
-def _ports(found: Mapping[str, Any]) -> list[tuple[str, str, int]]:
-    """Name, direction and width of the ports of a module of the netlist."""
-    return [
-        (name, port["direction"], len(port["bits"]))
-        for name, port in found["ports"].items()
-        if name != SELECTOR
-    ]
+def _top(target: Target, text: str) -> str:
+    """Return the netlist ``text`` with a selector that a plusarg sets, and all parameters.
 
+    Testbenches read parameters, also those that a configuration leaves as they are, and preset
+    registers by name.
 
-def _wrapper(target: Target, netlist: Design) -> str:
-    ports = _ports(netlist[target.top])
-    # Testbenches read them, also those that a configuration leaves as they are.
+    Raises:
+        SimulationError: the text is not as Yosys writes it.
+    """
     values: dict[str, int | str] = {}
     values.update(slang.parameters(slang.module(target.rtl_dir, target.top)))
     values.update(target.parameters)
     parameters = ", ".join(f"parameter {name} = {value}" for name, value in values.items())
-    return _QUIET + _WRAPPER.format(
-        top=target.top,
-        parameters=parameters or "parameter Unused = 0",
-        ports=",\n".join(
-            f"  {direction} wire {f'[{width - 1}:0] ' * (width > 1)}{name}"
-            for name, direction, width in ports
-        ),
-        connections=",\n".join(f"    .{name}({name})" for name, _, _ in ports),
-        selector=SELECTOR,
-        plusarg=PLUSARG,
-        msb=SELECTOR_BITS - 1,
-    )
+    selector = _SELECTOR.format(msb=SELECTOR_BITS - 1, selector=SELECTOR, plusarg=PLUSARG)
+    for pattern, new in (
+        (rf"(?m)^module {target.top}\(", f"module {target.top} #({parameters}) ("),
+        (rf"(?m)^(module [^;]*),\s*{SELECTOR}(?=\s*[,)])", r"\1"),
+        (rf"(?m)^  input \S+ {SELECTOR};\n  wire \S+ {SELECTOR};\n", selector),
+    ):
+        if new.startswith("module") and not values:
+            continue
+        text, count = re.subn(pattern, new, text)
+        if count != 1:
+            raise SimulationError(f"netlist of {target.top}: {pattern!r} is there {count} times")
+    return _QUIET + text
 
 
 def write(target: Target, mutations: Sequence[Mutation], out: Path) -> tuple[Path, set[str]]:
@@ -325,20 +316,20 @@ def write(target: Target, mutations: Sequence[Mutation], out: Path) -> tuple[Pat
             f"hierarchy -top {target.top}",
             "flatten",
             "opt_clean",
-            f"rename {target.top} {target.top}_mutants",
             "write_verilog -noattr netlist.v",
             "",
         ]
     )
-    key = build_cache.key([script, target.key(), _WRAPPER, _QUIET], ())
+    key = build_cache.key([script, target.key(), _SELECTOR, _QUIET], ())
     folder = out / "netlists" / f"{target.top}-{key}"
     rtl = folder / "rtl"
-    wrapper = rtl / f"{target.top}.sv"
-    with build_cache.product(folder, wrapper) as there:
+    kept = rtl / f"{target.top}.sv"
+    with build_cache.product(folder, kept) as there:
         if not there:
             yosys(script, folder, sources_of(target))
             rtl.mkdir(exist_ok=True)
             text = (folder / "netlist.v").read_text(encoding="utf-8")
-            (rtl / f"{target.top}_mutants.sv").write_text(_QUIET + text, encoding="utf-8")
-            wrapper.write_text(_wrapper(target, netlist), encoding="utf-8")
+            # Verilator would make an assertion of it, which is no testbench's.
+            text = text.replace("// synopsys parallel_case", "")
+            kept.write_text(_top(target, text), encoding="utf-8")
     return rtl, {name for name, cells in where.items() if cells}
