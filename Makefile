@@ -148,6 +148,10 @@ formal: setup  ## prove the properties in formal/ for all inputs
 formal-axi: setup  ## prove the AXI4-Lite port by the properties of ZipCPU's wb2axip: WB2AXIP=/path/to/wb2axip
 	@$(BIN)/descring dev formal-axi $${WB2AXIP:+--wb2axip "$$WB2AXIP"}
 
+.PHONY: peers
+peers: setup  ## run the device's testbench between the cores of verilog-axi: VERILOG_AXI=/path/to/verilog-axi
+	@$(BIN)/descring dev peers $${VERILOG_AXI:+--verilog-axi "$$VERILOG_AXI"}
+
 .PHONY: formal-mutants
 formal-mutants: setup  ## mutate the RTL; the proofs must kill every mutant
 	@$(BIN)/descring dev mutants-formal --jobs "$$JOBS"
