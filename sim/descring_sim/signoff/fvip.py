@@ -257,7 +257,7 @@ def _is_boolean(text: str) -> bool:
         depth += (letter in "([{") - (letter in ")]}")
         if depth < 0:
             return False
-    calls = {name for name in _CALL.findall(text)} - {"inside"}
+    calls = set(_CALL.findall(text)) - {"inside"}
     return bool(text.strip()) and depth == 0 and not _TEMPORAL.search(text) and not calls
 
 
@@ -284,24 +284,23 @@ def immediate(
     text = expand(" ".join(statement.split()), known, label)
     when, then = _implication(text)
     values = {"when": when, "then": then, "count": "1", "guard": guard or "1'b1"}
-    template = ""
     reset = _FROM_RESET.fullmatch(_bare(when))
     if found := _X_CHECK.fullmatch(then):
+        template = None
         values |= found.groupdict()
     elif reset and reset.group(1) == reset.group(2) and guard is None:
         template = _IN_RESET
         values["when"] = reset.group(1)
     else:
-        for pattern, template in _FORMS:
-            if found := pattern.fullmatch(then):
-                values |= found.groupdict()
-                break
+        matches = ((pattern.fullmatch(then), inside) for pattern, inside in _FORMS)
+        found, template = next((match, inside) for match, inside in matches if match)
+        values |= found.groupdict()
         if template is _NOW and guard is None and when != "1'b1":
             template = _FROM_START
     wrong = [value for value in values.values() if not _is_boolean(value)]
     if wrong:
         raise SimulationError(f"{label}: a property of an unknown form: {text}")
-    if not template:
+    if template is None:
         return None
     inside = template.format(kind=kind, clock=clock, **values)
     return f"if (1) begin : {label}\n{inside}end\n"

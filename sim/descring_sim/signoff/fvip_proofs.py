@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,8 +26,9 @@ ADVICE = (
     "make formal-axi FVIP=/path/to/SVA-AXI4-FVIP"
 )
 KINDS = ("prove", "cover")
-INSTANCE = "u_fvip_"
-"""How the instances of FVIP's checkers begin, in the fragments that bring them."""
+
+CONFIG = "fvip_config.svh"
+"""How the checkers are set; every fragment includes it."""
 
 _END = re.compile(r"^\s*end(?:module|package)\b", re.MULTILINE)
 _LAST = re.compile(r"^endmodule\b(?!.*^endmodule\b)", re.MULTILINE | re.DOTALL)
@@ -42,20 +43,28 @@ class Port:
         block: its proof in ``formal/``; since the write engine has the pins of the write channels,
             it and not the completion writer around it.
         fragment: what brings the checkers into the harness.
-        channels: the checkers' names.
+        checkers: the channels that they are about, by the names of their instances there.
     """
 
     block: str
     fragment: str
-    channels: tuple[str, ...]
+    checkers: Mapping[str, str]
 
 
 PORTS = (
-    Port("desc_fetch", "fvip_read.svh", ("read_address", "read_data")),
+    Port(
+        "desc_fetch",
+        "fvip_read.svh",
+        {"u_fvip_ar": "read_address", "u_fvip_r": "read_data"},
+    ),
     Port(
         "axi_write_engine",
         "fvip_write.svh",
-        ("write_address", "write_data", "write_response"),
+        {
+            "u_fvip_aw": "write_address",
+            "u_fvip_w": "write_data",
+            "u_fvip_b": "write_response",
+        },
     ),
 )
 
@@ -66,7 +75,7 @@ class Verdict:
 
     Attributes:
         count: assertions of FVIP in the model, none of a task that only reaches covers.
-        failed: those of FVIP that failed.
+        failed: those of FVIP that failed, and those of the harness and the RTL.
     """
 
     task: Task
@@ -107,7 +116,7 @@ def translated(fvip_dir: Path) -> dict[str, Translation]:
     """
     packages = [_read(fvip_dir, name) for name in fvip.DECLARATIONS]
     found = {}
-    for channel in (channel for port in PORTS for channel in port.channels):
+    for channel in (name for port in PORTS for name in port.checkers.values()):
         name = f"{fvip.FOLDER}/amba_axi4_{channel}_channel.sv"
         text = _read(fvip_dir, name)
         try:
@@ -115,6 +124,17 @@ def translated(fvip_dir: Path) -> dict[str, Translation]:
         except SimulationError as error:
             raise SimulationError(f"{fvip_dir / name}: {error}") from error
     return found
+
+
+def summary(checkers: Mapping[str, Translation]) -> str:
+    """What was translated, and what was left out."""
+    found = checkers.values()
+    return (
+        f"FVIP: {sum(item.asserts for item in found)} assertions and "
+        f"{sum(item.assumes for item in found)} assumptions are translated; left out are "
+        f"{sum(item.x_checks for item in found)} checks for X, as nothing is X in a proof, and "
+        f"{sum(item.covers for item in found)} covers"
+    )
 
 
 def collect(port: Port, fvip_dir: Path, root: Path, rtl: Path, folder: Path) -> Path:
@@ -137,16 +157,17 @@ def collect(port: Port, fvip_dir: Path, root: Path, rtl: Path, folder: Path) -> 
     own = [
         rtl / path.name if path.parent.name == "rtl" else path for path in tasks.read(sby)[0].files
     ]
-    for path in (*own, root / "sim" / "outside" / "axi" / port.fragment):
+    fragments = [root / "sim" / "outside" / "axi" / name for name in (CONFIG, port.fragment)]
+    for path in (*own, *fragments):
         if not path.is_file():
             raise SimulationError(f"expected {path}, found none")
         shutil.copy(path, folder)
     harness = folder / f"{port.block}_props.sv"
     text = _LAST.sub(f'`include "{port.fragment}"\n\nendmodule', harness.read_text("utf-8"))
     harness.write_text(text, encoding="utf-8")
-    added = [Path(fvip.PACKAGE).name, port.fragment]
+    added = [Path(fvip.PACKAGE).name, CONFIG, port.fragment]
     (folder / added[0]).write_text(_read(fvip_dir, fvip.PACKAGE), encoding="utf-8")
-    for channel in port.channels:
+    for channel in port.checkers.values():
         added.append(f"amba_axi4_{channel}_channel.sv")
         (folder / added[-1]).write_text(checkers[channel].text, encoding="utf-8")
     listed = "\n".join([*(path.name for path in own), *added])
@@ -155,25 +176,39 @@ def collect(port: Port, fvip_dir: Path, root: Path, rtl: Path, folder: Path) -> 
     return folder / sby.name
 
 
-def verdict(task: Task, out: Path) -> Verdict:
+def names(port: Port, assertions: Iterable[str]) -> dict[str, list[str]]:
+    """FVIP's own names of those of ``assertions`` that are of its checkers, by instance."""
+    found: dict[str, list[str]] = {instance: [] for instance in port.checkers}
+    for path in assertions:
+        parts = path.split(".")
+        if parts[0] in found:
+            found[parts[0]].append(parts[-2])
+    return found
+
+
+def verdict(port: Port, task: Task, out: Path) -> Verdict:
     """Run one task below ``out``.
 
     Raises:
-        SimulationError: the tools fail, or the model has no assertion of FVIP, so that its proof
-            would be one of nothing.
+        SimulationError: the tools fail, or the model lacks the assertions of a checker, so that its
+            proof would be one of nothing.
     """
     outcome = proofs.run(task, out)
     if outcome.status == "error":
         raise SimulationError(f"{task}: {outcome.message}")
-    report = proofs.report(Path(outcome.folder))
-    count = sum(INSTANCE in name for name in report.assertions)
-    if task.kind == "prove" and count == 0:
-        raise SimulationError(
-            f"{task}: expected assertions of FVIP in the model, found none of "
-            f"{len(report.assertions)}; see {outcome.folder}"
-        )
-    named = (name.partition(INSTANCE)[2] for name in outcome.failed if INSTANCE in name)
-    return Verdict(task, outcome, count, tuple(named))
+    found = names(port, proofs.report(Path(outcome.folder)).assertions)
+    for instance, channel in port.checkers.items():
+        if task.kind == "prove" and not found[instance]:
+            raise SimulationError(
+                f"{task}: expected assertions of FVIP's {channel} channel in the model, found "
+                f"none; see {outcome.folder}"
+            )
+    wrong = names(port, outcome.failed)
+    failed = [
+        *(name for group in wrong.values() for name in group),
+        *(f"{name} of descring" for name in outcome.failed if name.split(".")[0] not in wrong),
+    ]
+    return Verdict(task, outcome, sum(map(len, found.values())), tuple(failed))
 
 
 def run(fvip_dir: Path, root: Path, rtl: Path, folder: Path) -> Iterator[Verdict]:
@@ -186,4 +221,4 @@ def run(fvip_dir: Path, root: Path, rtl: Path, folder: Path) -> Iterator[Verdict
         sby = collect(port, fvip_dir, root, rtl, folder / port.block)
         for task in tasks.read(sby):
             if task.kind in KINDS:
-                yield verdict(task, folder / port.block / "runs")
+                yield verdict(port, task, folder / port.block / "runs")

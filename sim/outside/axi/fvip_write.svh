@@ -1,27 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// FVIP's checkers around the write channels of a proof's harness, which includes this: the engine is
-// the SOURCE that they verify. What is assumed of the memory: as in fvip_read.svh, B in the place of R.
-// The strobes of a word are not all set, which OPTIONAL_WSTRB would forbid.
-localparam amba_axi4_protocol_checker_pkg::axi4_checker_params_t FvipAw = '{
-    ID_WIDTH: 4, ADDRESS_WIDTH: 64, DATA_WIDTH: DataWidth, AWUSER_WIDTH: 1, WUSER_WIDTH: 1,
-    BUSER_WIDTH: 1, ARUSER_WIDTH: 1, RUSER_WIDTH: 1,
-    MAX_WR_BURSTS: MaxOutstanding, MAX_WR_LENGTH: MaxBurst * Beats, MAXWAIT: 1,
-    VERIFY_AGENT_TYPE: amba_axi4_protocol_checker_pkg::SOURCE,
-    PROTOCOL_TYPE: amba_axi4_protocol_checker_pkg::AXI4FULL,
-    INTERFACE_REQS: 1, CHECK_PARAMETERS: 1, OPTIONAL_RESET: 1, EXCLUSIVE_ACCESS: 1,
-    ARM_RECOMMENDED: 0, default: 0};
-localparam amba_axi4_protocol_checker_pkg::axi4_checker_params_t FvipB = '{
-    ID_WIDTH: 4, ADDRESS_WIDTH: 64, DATA_WIDTH: DataWidth, AWUSER_WIDTH: 1, WUSER_WIDTH: 1,
-    BUSER_WIDTH: 1, ARUSER_WIDTH: 1, RUSER_WIDTH: 1,
-    MAX_WR_BURSTS: MaxOutstanding, MAX_WR_LENGTH: MaxBurst * Beats, MAXWAIT: 1,
-    VERIFY_AGENT_TYPE: amba_axi4_protocol_checker_pkg::SOURCE,
-    PROTOCOL_TYPE: amba_axi4_protocol_checker_pkg::AXI4FULL,
-    INTERFACE_REQS: 1, CHECK_PARAMETERS: 1, OPTIONAL_RESET: 1, EXCLUSIVE_ACCESS: 1,
-    ARM_RECOMMENDED: 1, default: 0};
+// FVIP's checkers around the write channels of a proof's harness, which includes this.
+`include "fvip_config.svh"
 
 amba_axi4_write_address_channel #(
-    .cfg(FvipAw)
+    .cfg(fvip_config(1'b0))
 ) u_fvip_aw (
     .ACLK    (clk_i),
     .ARESETn (rst_ni),
@@ -41,7 +24,7 @@ amba_axi4_write_address_channel #(
 );
 
 amba_axi4_write_data_channel #(
-    .cfg(FvipAw)
+    .cfg(fvip_config(1'b0))
 ) u_fvip_w (
     .ACLK   (clk_i),
     .ARESETn(rst_ni),
@@ -54,7 +37,7 @@ amba_axi4_write_data_channel #(
 );
 
 amba_axi4_write_response_channel #(
-    .cfg(FvipB)
+    .cfg(fvip_config(1'b1))
 ) u_fvip_b (
     .ACLK   (clk_i),
     .ARESETn(rst_ni),
