@@ -115,6 +115,7 @@ def translated(fvip_dir: Path) -> dict[str, Translation]:
         SimulationError: a file is missing or cut short, or has a property of an unknown form.
     """
     packages = [_read(fvip_dir, name) for name in fvip.DECLARATIONS]
+    _read(fvip_dir, fvip.PACKAGE)
     found = {}
     for channel in (name for port in PORTS for name in port.checkers.values()):
         name = f"{fvip.FOLDER}/amba_axi4_{channel}_channel.sv"
@@ -206,7 +207,7 @@ def verdict(port: Port, task: Task, out: Path) -> Verdict:
     wrong = names(port, outcome.failed)
     failed = [
         *(name for group in wrong.values() for name in group),
-        *(f"{name} of descring" for name in outcome.failed if name.split(".")[0] not in wrong),
+        *(f"{path} of descring" for path in outcome.failed if path.split(".")[0] not in wrong),
     ]
     return Verdict(task, outcome, sum(map(len, found.values())), tuple(failed))
 
