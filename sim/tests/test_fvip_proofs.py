@@ -2,7 +2,7 @@
 """The port to memory by properties of others: without them the way to get them, else a verdict.
 
 The properties themselves are not part of this repository; here checkers of the same ports replace
-them, each with one rule: what is offered stays until it is taken.
+them, each with one rule: what is valid stays so until it is taken.
 """
 
 from __future__ import annotations

@@ -146,7 +146,7 @@ def collect(port: Port, fvip_dir: Path, root: Path, rtl: Path, folder: Path) -> 
         fvip_dir: a checkout of FVIP.
         root: the checkout of this project, for its harnesses.
         rtl: the sources.
-        folder: made anew.
+        folder: made again, from nothing.
 
     Raises:
         SimulationError: as :func:`translated`, or the harness lacks a file.

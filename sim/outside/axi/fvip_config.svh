@@ -3,8 +3,8 @@
 // How FVIP's checkers are set in a proof's harness, which includes this: the unit is the SOURCE that
 // they verify.
 //
-// Of the memory they then assume no more than that what it offers stays until it is taken, and that
-// it offers nothing in reset. So EXOKAY is allowed, which needs EXCLUSIVE_ACCESS; and the advice that
+// Of the memory they then assume no more than that what it presents stays until it is taken, and that
+// it presents nothing in reset. So EXOKAY is allowed, which needs EXCLUSIVE_ACCESS; and the advice that
 // READY rises within MAXWAIT cycles is in force only for a channel whose READY the unit gives
 // (`recommended`), with the least wait that there is. The strobes of a word are not all set, which
 // OPTIONAL_WSTRB would forbid.
