@@ -18,11 +18,13 @@ FULL ?=
 WAVES ?=
 WAVE_CYCLES ?=
 WB2AXIP ?=
+FVIP ?=
+VERILOG_AXI ?=
 # How many simulations run at a time.
 JOBS ?= $(shell nproc)
 
 # A recipe reads them as shell variables, so that no character of theirs is special.
-export SIM TEST CONFIG SEED SEEDS ROTATE FULL WAVES WAVE_CYCLES WB2AXIP JOBS
+export SIM TEST CONFIG SEED SEEDS ROTATE FULL WAVES WAVE_CYCLES WB2AXIP FVIP VERILOG_AXI JOBS
 
 # What is exported for other programs (PYTEST_ADDOPTS, GIT_DIR, CDPATH, ...) reaches no recipe.
 FOREIGN := sim/descring_sim/support/foreign_variables.txt
@@ -145,8 +147,8 @@ formal: setup  ## prove the properties in formal/ for all inputs
 	@$(BIN)/descring dev formal --jobs "$$JOBS"
 
 .PHONY: formal-axi
-formal-axi: setup  ## prove the AXI4-Lite port by the properties of ZipCPU's wb2axip: WB2AXIP=/path/to/wb2axip
-	@$(BIN)/descring dev formal-axi $${WB2AXIP:+--wb2axip "$$WB2AXIP"}
+formal-axi: setup  ## prove the AXI ports by properties of others: WB2AXIP=/path/to/wb2axip FVIP=/path/to/SVA-AXI4-FVIP
+	@$(BIN)/descring dev formal-axi $${WB2AXIP:+--wb2axip "$$WB2AXIP"} $${FVIP:+--fvip "$$FVIP"}
 
 .PHONY: peers
 peers: setup  ## run the device's testbench between the cores of verilog-axi: VERILOG_AXI=/path/to/verilog-axi

@@ -31,6 +31,7 @@ IN_PLACE = {
     "mutation/sampled/runs.py": "what a run of tests is asked, in the folder of that run",
     "mutation/sampled/suites.py": "mutated sources, in a folder of their own",
     "signoff/formal_axi.py": "the task of a proof, in a folder of its own",
+    "signoff/fvip_proofs.py": "a copy of a proof, in a folder of its own",
     "signoff/peers.py": "sources of a build, in a folder of their own",
     "support/mutant.py": "mutated sources, in a folder of their own",
     "verilated/build.py": "a source of a build, which is renamed when it is whole",

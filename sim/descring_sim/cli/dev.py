@@ -17,7 +17,7 @@ COMMANDS = {
     "pnr": ("signoff.pnr:main", "Place and route RTL modules: clock and critical path by seed."),
     "coverage": ("signoff.coverage:main", "Coverage of the RTL by its testbenches."),
     "formal": ("formal.__main__:main", "Prove the properties in formal/."),
-    "formal-axi": ("signoff.formal_axi:main", "Prove the AXI4-Lite port by properties of others."),
+    "formal-axi": ("signoff.formal_axi:main", "Prove the AXI ports by properties of others."),
     "peers": ("signoff.peers:main", "Run the device's testbench between AXI cores of others."),
     "mutants": ("mutation.rtl:main", "Mutate the RTL; the testbenches must kill each mutant."),
     "mutants-formal": ("mutation.formal:main", "Mutate the RTL; the proofs must kill each mutant."),

@@ -69,7 +69,7 @@ def leaf(path: str) -> str:
 
 
 @dataclass(frozen=True)
-class _Report:
+class Report:
     """SymbiYosys's own report: which properties the model has, which failed."""
 
     assertions: frozenset[str]
@@ -77,7 +77,8 @@ class _Report:
     failed: tuple[str, ...]
 
 
-def _report(folder: Path) -> _Report:
+def report(folder: Path) -> Report:
+    """What SymbiYosys reports of the run in ``folder``."""
     names: dict[str, set[str]] = {"ASSERT": set(), "COVER": set()}
     failed = []
     for file in folder.glob("*.xml"):
@@ -89,7 +90,7 @@ def _report(folder: Path) -> _Report:
             names[kind].add(name)
             if case.find("failure") is not None:
                 failed.append(name)
-    return _Report(frozenset(names["ASSERT"]), frozenset(names["COVER"]), tuple(sorted(failed)))
+    return Report(frozenset(names["ASSERT"]), frozenset(names["COVER"]), tuple(sorted(failed)))
 
 
 def owed(task: Task, properties: Iterable[Property]) -> set[str]:
@@ -122,8 +123,8 @@ def _evaluate(task: Task, folder: Path, log: Path, seconds: float) -> Outcome:
     outcome = Outcome(str(task), status, seconds, str(folder))
     if status == "error":
         return replace(outcome, message=f"the tools failed, log {log}\n{processes.log_tail(log)}")
-    report = _report(folder)
-    present = report.covers if task.kind == "cover" else report.assertions
+    found = report(folder)
+    present = found.covers if task.kind == "cover" else found.assertions
     properties = task.properties()
     missing = owed(task, properties) - {leaf(name) for name in present}
     if missing:
@@ -139,11 +140,11 @@ def _evaluate(task: Task, folder: Path, log: Path, seconds: float) -> Outcome:
         return replace(outcome, failed=failed, reached=reached)
     steps = [int(step) for step in _TRYING.findall(text)]
     stated = {item.name for item in properties}
-    own = sum(leaf(name) not in stated for name in report.assertions)
+    own = sum(leaf(name) not in stated for name in found.assertions)
     if status == "pass":
         induction = task.depth - steps[-1] if steps else None
         return replace(outcome, induction=induction, own_assertions=own)
-    return replace(outcome, failed=report.failed, trace=_trace(folder), own_assertions=own)
+    return replace(outcome, failed=found.failed, trace=_trace(folder), own_assertions=own)
 
 
 def _evaluate_linear(task: Task, folder: Path, log: Path, started: float) -> Outcome:

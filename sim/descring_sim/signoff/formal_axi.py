@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Proves the AXI4-Lite port against properties of others: faxil_slave of ZipCPU's wb2axip.
+"""Proves the AXI ports against properties of others, which are not part of this repository.
 
-``descring dev formal-axi --wb2axip DIR`` takes ``bench/formal/faxil_slave.v`` out of a checkout of
-wb2axip, which is not part of this repository, puts it around ``axil_slave`` and ``mmio_regs``
+``descring dev formal-axi`` takes them out of checkouts. With ``--wb2axip DIR`` it puts
+``bench/formal/faxil_slave.v`` of ZipCPU's wb2axip around ``axil_slave`` and ``mmio_regs``
 (``sim/outside/axi``), proves its assertions for all inputs by k-induction, and reaches its covers.
+With ``--fvip DIR`` it adds the checkers of YosysHQ's SVA-AXI4-FVIP to the proofs of the units at
+the port to memory: :mod:`descring_sim.signoff.fvip_proofs`.
 
 Exit codes: 0 all well; 1 a property fails; 2 the sources are missing, or a tool fails.
 """
@@ -20,6 +22,7 @@ import click
 
 from descring_sim.formal import toolchain
 from descring_sim.hdl import filelist
+from descring_sim.signoff import fvip_proofs
 from descring_sim.support import paths, processes
 from descring_sim.support.click_program import run_module
 from descring_sim.support.errors import SimulationError
@@ -32,8 +35,12 @@ TASKS = ("prove", "cover")
 TIMEOUT_S = 3600.0
 
 ADVICE = (
-    "formal-axi checks against sources that are not part of this repository. Get wb2axip by ZipCPU "
-    "(Apache-2.0; on GitHub as ZipCPU/wb2axip), then run: make formal-axi WB2AXIP=/path/to/wb2axip"
+    "Get wb2axip by ZipCPU (Apache-2.0; on GitHub as ZipCPU/wb2axip), then run: "
+    "make formal-axi WB2AXIP=/path/to/wb2axip"
+)
+NEITHER = (
+    "formal-axi checks against sources that are not part of this repository. For the AXI4-Lite "
+    f"port: {ADVICE}\nFor the port to memory: {fvip_proofs.ADVICE}"
 )
 
 _PASS, _FAIL = re.compile(r"DONE \(PASS"), re.compile(r"DONE \(FAIL")
@@ -85,6 +92,38 @@ def prove(task: str, folder: Path) -> bool:
     raise SimulationError(f"{task}: no verdict, log {log}\n{processes.log_tail(log)}")
 
 
+def faxil(folder: Path) -> list[str]:
+    """Prove what :func:`collect` left in ``folder``; prints verdicts, returns those that failed.
+
+    Raises:
+        SimulationError: as :func:`prove`.
+    """
+    failed = []
+    for task in TASKS:
+        started = time.monotonic()
+        holds = prove(task, folder)
+        seconds = time.monotonic() - started
+        click.echo(f"faxil_slave, {task}: {'holds' if holds else 'FAILS'}, {seconds:.0f} s")
+        if not holds:
+            log = folder / f"{task}.log"
+            failed.append(f"{processes.log_tail(log)}\nlog and trace: {log}, {folder}/out_*")
+    return failed
+
+
+def memory_port(fvip: Path, root: Path, rtl: Path, folder: Path) -> list[str]:
+    """Prove the port to memory by FVIP; prints verdicts, returns those that failed.
+
+    Raises:
+        SimulationError: as :func:`descring_sim.signoff.fvip_proofs.run`.
+    """
+    failed = []
+    for verdict in fvip_proofs.run(fvip, root, rtl, folder):
+        click.echo(str(verdict))
+        if not verdict.holds:
+            failed.append(f"{verdict}\nlog and trace: {verdict.outcome.folder}")
+    return failed
+
+
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(
     "--wb2axip",
@@ -92,36 +131,45 @@ def prove(task: str, folder: Path) -> bool:
     help="A checkout of ZipCPU's wb2axip.",
 )
 @click.option(
+    "--fvip",
+    type=click.Path(path_type=Path),
+    help="A checkout of YosysHQ's SVA-AXI4-FVIP.",
+)
+@click.option(
     "--rtl",
     "rtl_dir",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="Sources.  [default: descring's own]",
 )
-def main(wb2axip: Path | None, rtl_dir: Path | None) -> None:
-    """Prove axil_slave and mmio_regs against the AXI4-Lite properties of wb2axip."""
+def main(wb2axip: Path | None, fvip: Path | None, rtl_dir: Path | None) -> None:
+    """Prove the AXI ports by properties of others.
+
+    --wb2axip: axil_slave and mmio_regs, the AXI4-Lite port. --fvip: desc_fetch and
+    axi_write_engine, the port to memory.
+    """
     root = paths.checkout_root()
     if root is None:
         raise click.ClickException("expected a checkout of descring, got an installed package")
     folder = paths.build_dir() / "formal-axi"
+    failed = []
     try:
-        if wb2axip is None:
-            raise SimulationError(ADVICE)
+        if wb2axip is None and fvip is None:
+            raise SimulationError(NEITHER)
         rtl = (rtl_dir or paths.rtl_dir()).resolve()
-        collect(wb2axip, rtl, root / "sim" / "outside" / "axi", folder)
-        failed = []
-        for task in TASKS:
-            started = time.monotonic()
-            holds = prove(task, folder)
-            seconds = time.monotonic() - started
-            click.echo(f"faxil_slave, {task}: {'holds' if holds else 'FAILS'}, {seconds:.0f} s")
-            if not holds:
-                failed.append(task)
+        # What is missing is reported before anything is proven for minutes.
+        if wb2axip is not None:
+            collect(wb2axip, rtl, root / "sim" / "outside" / "axi", folder / "faxil")
+        if fvip is not None:
+            click.echo(fvip_proofs.summary(fvip_proofs.translated(fvip)))
+        if wb2axip is not None:
+            failed += faxil(folder / "faxil")
+        if fvip is not None:
+            failed += memory_port(fvip, root, rtl, folder / "fvip")
     except SimulationError as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(2)
     if failed:
-        log = folder / f"{failed[0]}.log"
-        click.echo(f"{processes.log_tail(log)}\nlog and trace: {log}, {folder}/out_*", err=True)
+        click.echo("\n".join(failed), err=True)
         sys.exit(1)
 
 
