@@ -133,7 +133,7 @@ def write(found: list[dict[str, object]], rows: str) -> None:
         defaults=defaults,
         rows=rows,
     )
-    data = {"date": origin["date"], "commit": origin["commit"], "figures": found}
+    data = {"date": origin["date"], "commit": origin["commit"], "costs": found}
     write_files(
         {
             PAGE.with_suffix(".md"): page,
