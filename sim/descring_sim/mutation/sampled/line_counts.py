@@ -30,7 +30,11 @@ _PREFIX = "GCOV_PREFIX"
 
 
 def _libraries(home: str) -> Iterator[ctypes.CDLL]:
-    """The libraries of this process that count, of those that the copy and tests have built."""
+    """The libraries of this process that count, of those that the copy and tests have built.
+
+    Raises:
+        pytest.UsageError: one of the copy counts, and its counts cannot be told apart by test.
+    """
     lines = Path("/proc/self/maps").read_text(encoding="utf-8").splitlines()
     places = (home, tempfile.gettempdir())
     for path in sorted({line.split(maxsplit=5)[-1] for line in lines}):
@@ -38,6 +42,8 @@ def _libraries(home: str) -> Iterator[ctypes.CDLL]:
             library = ctypes.CDLL(path, os.RTLD_NOLOAD | os.RTLD_NOW)
             if hasattr(library, "__gcov_dump"):
                 yield library
+            elif path.startswith(home):
+                raise pytest.UsageError(f"{path}: expected __gcov_dump of gcc's --coverage in it")
 
 
 class Counts:
