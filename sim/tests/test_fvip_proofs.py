@@ -95,7 +95,8 @@ def foreign(tmp_path: Path) -> Path:
 
 
 def _collect(port: Port, foreign: Path, folder: Path, rtl: Path | None = None) -> Path:
-    return fvip_proofs.collect(port, foreign, _root(), rtl or paths.rtl_dir(), folder)
+    checkers = fvip_proofs.translated(foreign)
+    return fvip_proofs.collect(port, checkers, foreign, _root(), rtl or paths.rtl_dir(), folder)
 
 
 @pytest.mark.parametrize("arguments", [[], ["--fvip", "/no/such/folder"]])

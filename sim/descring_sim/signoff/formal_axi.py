@@ -16,13 +16,15 @@ import re
 import shutil
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
 
 from descring_sim.formal import toolchain
 from descring_sim.hdl import filelist
-from descring_sim.signoff import fvip_proofs
+from descring_sim.signoff import fvip_proofs, options
+from descring_sim.signoff.fvip import Translation
 from descring_sim.support import paths, processes
 from descring_sim.support.click_program import run_module
 from descring_sim.support.errors import SimulationError
@@ -110,14 +112,16 @@ def faxil(folder: Path) -> list[str]:
     return failed
 
 
-def memory_port(fvip: Path, root: Path, rtl: Path, folder: Path) -> list[str]:
+def memory_port(
+    checkers: Mapping[str, Translation], fvip: Path, root: Path, rtl: Path, folder: Path
+) -> list[str]:
     """Prove the port to memory by FVIP; prints verdicts, returns those that failed.
 
     Raises:
         SimulationError: as :func:`descring_sim.signoff.fvip_proofs.run`.
     """
     failed = []
-    for verdict in fvip_proofs.run(fvip, root, rtl, folder):
+    for verdict in fvip_proofs.run(checkers, fvip, root, rtl, folder):
         click.echo(str(verdict))
         if not verdict.holds:
             failed.append(f"{verdict}\nlog and trace: {verdict.outcome.folder}")
@@ -135,12 +139,7 @@ def memory_port(fvip: Path, root: Path, rtl: Path, folder: Path) -> list[str]:
     type=click.Path(path_type=Path),
     help="A checkout of YosysHQ's SVA-AXI4-FVIP.",
 )
-@click.option(
-    "--rtl",
-    "rtl_dir",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Sources.  [default: descring's own]",
-)
+@options.rtl
 def main(wb2axip: Path | None, fvip: Path | None, rtl_dir: Path | None) -> None:
     """Prove the AXI ports by properties of others.
 
@@ -160,11 +159,12 @@ def main(wb2axip: Path | None, fvip: Path | None, rtl_dir: Path | None) -> None:
         if wb2axip is not None:
             collect(wb2axip, rtl, root / "sim" / "outside" / "axi", folder / "faxil")
         if fvip is not None:
-            click.echo(fvip_proofs.summary(fvip_proofs.translated(fvip)))
+            checkers = fvip_proofs.translated(fvip)
+            click.echo(fvip_proofs.summary(checkers))
         if wb2axip is not None:
             failed += faxil(folder / "faxil")
         if fvip is not None:
-            failed += memory_port(fvip, root, rtl, folder / "fvip")
+            failed += memory_port(checkers, fvip, root, rtl, folder / "fvip")
     except SimulationError as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(2)

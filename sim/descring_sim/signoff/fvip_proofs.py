@@ -138,20 +138,27 @@ def summary(checkers: Mapping[str, Translation]) -> str:
     )
 
 
-def collect(port: Port, fvip_dir: Path, root: Path, rtl: Path, folder: Path) -> Path:
+def collect(
+    port: Port,
+    checkers: Mapping[str, Translation],
+    fvip_dir: Path,
+    root: Path,
+    rtl: Path,
+    folder: Path,
+) -> Path:
     """Copy into ``folder`` what the proofs of one port read; the file of its tasks.
 
     Args:
         port: which.
-        fvip_dir: a checkout of FVIP.
+        checkers: those of its channels at least, as :func:`translated` gives them.
+        fvip_dir: the checkout of FVIP that they are from.
         root: the checkout of this project, for its harnesses.
         rtl: the sources.
         folder: made again, from nothing.
 
     Raises:
-        SimulationError: as :func:`translated`, or the harness lacks a file.
+        SimulationError: FVIP or the harness lacks a file.
     """
-    checkers = translated(fvip_dir)
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     sby = root / "formal" / f"{port.block}.sby"
@@ -212,14 +219,16 @@ def verdict(port: Port, task: Task, out: Path) -> Verdict:
     return Verdict(task, outcome, sum(map(len, found.values())), tuple(failed))
 
 
-def run(fvip_dir: Path, root: Path, rtl: Path, folder: Path) -> Iterator[Verdict]:
+def run(
+    checkers: Mapping[str, Translation], fvip_dir: Path, root: Path, rtl: Path, folder: Path
+) -> Iterator[Verdict]:
     """The verdict on every task of every port, as they end.
 
     Raises:
         SimulationError: as :func:`collect` and :func:`verdict`.
     """
     for port in PORTS:
-        sby = collect(port, fvip_dir, root, rtl, folder / port.block)
+        sby = collect(port, checkers, fvip_dir, root, rtl, folder / port.block)
         for task in tasks.read(sby):
             if task.kind in KINDS:
                 yield verdict(port, task, folder / port.block / "runs")

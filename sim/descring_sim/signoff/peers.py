@@ -19,7 +19,8 @@ import click
 
 from descring_sim.cosim import runner
 from descring_sim.hdl import filelist
-from descring_sim.signoff import peers_top
+from descring_sim.hdl.verilator import lint_off
+from descring_sim.signoff import options, peers_top
 from descring_sim.signoff.peers_top import Chain
 from descring_sim.support import paths
 from descring_sim.support.click_program import run_module
@@ -36,7 +37,6 @@ ADVICE = (
     "(MIT; on GitHub as alexforencich/verilog-axi), then run: "
     "make peers VERILOG_AXI=/path/to/verilog-axi"
 )
-_LINT = "/* verilator lint_off {} */\n"
 _RULES = (
     *("WIDTH", "CASEINCOMPLETE", "UNOPTFLAT", "MULTIDRIVEN"),
     *("SELRANGE", "ASCRANGE", "INITIALDLY", "ZEROREPL"),
@@ -55,14 +55,14 @@ def collect(chain: Chain, cores: Path, rtl: Path, folder: Path) -> None:
         raise SimulationError(f"expected rtl/axi_register.v and others in {cores}. {ADVICE}")
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    lint = "".join(_LINT.format(rule) for rule in _RULES)
+    lint = lint_off(*_RULES)
     for path in dict.fromkeys(found):
         text = path.read_text("utf-8", errors="replace")
         (folder / f"{path.stem}.sv").write_text(lint + text, encoding="utf-8")
     for path in filelist.collect(rtl, peers_top.DEVICE).files:
         shutil.copy(path, folder)
     top = peers_top.text(chain, rtl, cores / "rtl")
-    (folder / f"{peers_top.TOP}.sv").write_text(top, encoding="utf-8")
+    (folder / f"{peers_top.TOP}.sv").write_text(lint + top, encoding="utf-8")
 
 
 def run(chain: Chain, folder: Path, seed: int, case: str) -> runner.RunResult:
@@ -96,12 +96,7 @@ def run(chain: Chain, folder: Path, seed: int, case: str) -> runner.RunResult:
 )
 @click.option("--case", default=CASE, help="Regular expression; other cases are left out.")
 @click.option("--seed", type=click.IntRange(0, 2**31 - 1), help="Of everything random.")
-@click.option(
-    "--rtl",
-    "rtl_dir",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Sources.  [default: descring's own]",
-)
+@options.rtl
 def main(
     cores: Path | None, names: tuple[str, ...], case: str, seed: int | None, rtl_dir: Path | None
 ) -> None:

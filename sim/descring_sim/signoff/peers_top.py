@@ -122,8 +122,8 @@ class _Signal:
         return f"{kind} {span}{prefix}{self.name}"
 
 
-def ports_of(core: Core, cores_dir: Path) -> dict[str, str]:
-    """Return the ports of a core's module with their directions.
+def _interface(core: Core, cores_dir: Path) -> tuple[dict[str, str], set[str]]:
+    """Return the ports of a core's module with their directions, and its parameters.
 
     Raises:
         SimulationError: there is no such module in ``cores_dir``, or its ports cannot be read.
@@ -131,11 +131,12 @@ def ports_of(core: Core, cores_dir: Path) -> dict[str, str]:
     file = cores_dir / f"{core.name}.v"
     if not file.is_file():
         raise SimulationError(f"expected {core.name}.v in {cores_dir}, found none")
-    header = file.read_text("utf-8", errors="replace").partition(");")[0]
+    text = file.read_text("utf-8", errors="replace")
+    header = text.partition(");")[0]
     ports = {name: direction for direction, name in _PORT.findall(header)}
     if not {"s_axi_awvalid", "s_axil_awvalid"} & set(ports):
         raise SimulationError(f"{file}: expected a core with s_axi or s_axil, got ports {ports}")
-    return ports
+    return ports, set(re.findall(r"^\s*parameter\s+(\w+)", text, re.MULTILINE))
 
 
 def _instance(core: Core, number: int, cores_dir: Path, before: str, after: str,
@@ -143,8 +144,9 @@ def _instance(core: Core, number: int, cores_dir: Path, before: str, after: str,
     """One core between the nets ``before`` (towards the master) and ``after``."""
     lite = core.name.startswith("axil_")
     known = set(nets)
+    ports, parameters = _interface(core, cores_dir)
     wired = []
-    for port, direction in ports_of(core, cores_dir).items():
+    for port, direction in ports.items():
         side, _, name = re.sub("_axil?_", "_", port).partition("_")
         if name == "clk" or port == "clk":
             net = "clk_i"
@@ -155,10 +157,8 @@ def _instance(core: Core, number: int, cores_dir: Path, before: str, after: str,
         else:  # QoS, region, user
             net = "'0" if direction == "input" else ""
         wired.append(f"    .{port}({net})")
-    text = (cores_dir / f"{core.name}.v").read_text("utf-8", errors="replace")
     wanted = {**{name: str(value) for name, value in widths.items()}, **core.parameters}
-    there = set(re.findall(r"^\s*parameter\s+(\w+)", text, re.MULTILINE))
-    values = ", ".join(f".{name}({value})" for name, value in wanted.items() if name in there)
+    values = ", ".join(f".{name}({value})" for name, value in wanted.items() if name in parameters)
     kind = "registers" if lite else "memory"
     return f"  {core.name} #({values}) u_{kind}_{number} (\n" + ",\n".join(wired) + "\n  );"
 
@@ -211,9 +211,8 @@ def text(chain: Chain, rtl_dir: Path, cores_dir: Path) -> str:
     ]
     values = own | {"DataWidth": width}
     parameters = ",\n".join(f"  parameter int {name} = {value}" for name, value in values.items())
-    lint = "/* verilator lint_off WIDTH */\n/* verilator lint_off MULTIDRIVEN */\n"
     head = f"module {TOP} #(\n{parameters}\n) (\n  " + ",\n  ".join(ports) + "\n);\n"
-    return lint + head + "  wire rst = !rst_ni;\n" + "\n".join(body) + "\nendmodule\n"
+    return head + "  wire rst = !rst_ni;\n" + "\n".join(body) + "\nendmodule\n"
 
 
 def _joined(port: str, net: str, signal: _Signal, *, outwards: bool) -> str:

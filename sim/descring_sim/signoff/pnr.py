@@ -24,7 +24,7 @@ import click
 
 from descring_sim.formal import toolchain
 from descring_sim.hdl import filelist
-from descring_sim.signoff import pnr_run
+from descring_sim.signoff import options, pnr_run
 from descring_sim.signoff.pnr_run import DEVICES, Route
 from descring_sim.support import paths, provenance
 from descring_sim.support.click_program import run_module
@@ -200,12 +200,7 @@ def page(found: Sequence[Route], commit: str) -> str:
 @click.option(
     "--jobs", type=click.IntRange(1, 64), default=1, show_default=True, help="Runs at a time."
 )
-@click.option(
-    "--rtl",
-    "rtl_dir",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Sources.  [default: descring's own]",
-)
+@options.rtl
 @click.option(
     "--write",
     is_flag=True,

@@ -28,7 +28,7 @@ import click
 
 from descring_sim.formal import toolchain
 from descring_sim.hdl import filelist
-from descring_sim.signoff import timing
+from descring_sim.signoff import options, timing
 from descring_sim.support import paths, processes, provenance
 from descring_sim.support.click_program import run_module
 from descring_sim.support.errors import SimulationError
@@ -229,12 +229,7 @@ def _report_timing(
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("modules", nargs=-1)
-@click.option(
-    "--rtl",
-    "rtl_dir",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Sources.  [default: descring's own]",
-)
+@options.rtl
 @click.option("--jobs", type=click.IntRange(1, 64), default=2, show_default=True)
 @click.option("--timing", "timed", is_flag=True, help="Estimate the worst path in FPGA cells.")
 @click.option("--against", metavar="COMMIT", help="With --timing: measure that commit's RTL too.")

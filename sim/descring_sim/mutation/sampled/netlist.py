@@ -20,6 +20,7 @@ from typing import Any
 from descring_sim.cosim.build import Parameters
 from descring_sim.formal import toolchain
 from descring_sim.hdl import filelist, slang
+from descring_sim.hdl.verilator import lint_off
 from descring_sim.support import build_cache, processes
 from descring_sim.support.errors import SimulationError
 
@@ -45,9 +46,7 @@ _SELECTOR = """\
 """
 
 # The netlist of a tool is not written for lint.
-_QUIET = "".join(
-    f"/* verilator lint_off {rule} */\n" for rule in ("WIDTH", "UNOPTFLAT", "CASEOVERLAP")
-)
+_QUIET = lint_off("WIDTH", "UNOPTFLAT", "CASEOVERLAP")
 
 
 @dataclass(frozen=True)
