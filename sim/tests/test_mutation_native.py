@@ -113,8 +113,9 @@ def test_fails_anyway():
 
 
 @pytest.fixture
-def toy(tmp_path: Path) -> Area:
-    """A library of C with a suite, of which one test always fails."""
+def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Area:
+    """A library of C with a suite, of which one test always fails; ``CC`` names a compiler."""
+    monkeypatch.setenv("CC", str(shutil.which("gcc")))
     home = tmp_path / "toy"
     (home / "tests").mkdir(parents=True)
     (home / "native" / "check").mkdir(parents=True)

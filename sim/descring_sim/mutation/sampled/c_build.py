@@ -176,7 +176,9 @@ class NativeRunner(HostMutantRunner):
         place = source.relative_to(home / "native") if source.suffix == ".c" else None
         # Any object may depend on a header.
         changed = f"{str(place).replace('/', '-')}.o" if place else None
-        wrong = _build(home, {} if changed is None else self._variables(changed))
+        # Whatever CC may be outside, all is built by one compiler.
+        variables = {"CC": _compiler()} if changed is None else self._variables(changed)
+        wrong = _build(home, variables)
         if wrong is not None:
             raise MutantError(f"the native core does not build: {wrong}")
 
@@ -191,9 +193,11 @@ class CountingRunner(HostMutantRunner):
         return self.root / "notes"
 
     def variables(self) -> dict[str, str]:
-        """The environment in which ``cc`` counts."""
+        """The environment in which the compiler counts."""
         path = tool_environment.tools().get("PATH", os.defpath)
-        return {"PATH": f"{self.root / 'counting'}{os.pathsep}{path}"}
+        folder = self.root / "counting"
+        # Programs that tests compile are cc by its name, or what CC of outside names.
+        return {"PATH": f"{folder}{os.pathsep}{path}", "CC": str(folder / "cc")}
 
     def copy(self, name: str) -> Path:
         """Return a new copy of the sources, built so that it counts.
