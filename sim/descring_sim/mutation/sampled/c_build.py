@@ -29,7 +29,11 @@ _REUSING = """\
 for last; do :; done
 known=@KNOWN@/${last##*/}
 case " $* " in *" -c "*) ;; *) exec @CC@ "$@" ;; esac
-[ "${last##*/}" != "$DESCRING_CHANGED" ] || exec @CC@ "$@"
+if [ "${last##*/}" = "$DESCRING_CHANGED" ]; then
+  @CC@ "$@" || exit
+  cmp -s "$last" "$known" && : >"$DESCRING_SAME"
+  exit 0
+fi
 [ ! -f "$known" ] || exec cp "$known" "$last"
 @CC@ "$@" || exit
 [ -n "$DESCRING_CHANGED" ] || cp "$last" "$known"
@@ -149,15 +153,27 @@ class NativeRunner(HostMutantRunner):
             objects.mkdir(parents=True)
             _program(self.root / "reusing" / "cc", _REUSING, KNOWN=str(objects))
             home = super(NativeRunner, self).copy("built")
-            wrong = _build(home, self._variables(""))
+            wrong = _build(home, self._variables("", home))
             if wrong is not None:
                 raise SimulationError(f"the native core does not build: {wrong}")
             return home
 
         return self._unchanged.get(self.source, find)
 
-    def _variables(self, changed: str) -> dict[str, str]:
-        return {"CC": str(self.root / "reusing" / "cc"), "DESCRING_CHANGED": changed}
+    def _variables(self, changed: str, home: Path) -> dict[str, str]:
+        return {
+            "CC": str(self.root / "reusing" / "cc"),
+            "DESCRING_CHANGED": changed,
+            "DESCRING_SAME": str(self._mark(home)),
+        }
+
+    def _mark(self, home: Path) -> Path:
+        """A file that is there once the changed source of ``home`` has made the same object."""
+        return self.root / "same" / home.name
+
+    def same(self, home: Path) -> bool:
+        """Whether :meth:`prepare` found that the compiler makes the same object as before."""
+        return self._mark(home).is_file()
 
     def copy(self, name: str) -> Path:
         """Return a new copy of the sources, built."""
@@ -177,7 +193,10 @@ class NativeRunner(HostMutantRunner):
         # Any object may depend on a header.
         changed = f"{str(place).replace('/', '-')}.o" if place else None
         # Whatever CC may be outside, all is built by one compiler.
-        variables = {"CC": _compiler()} if changed is None else self._variables(changed)
+        mark = self._mark(home)
+        mark.parent.mkdir(exist_ok=True)
+        mark.unlink(missing_ok=True)
+        variables = self._variables(changed, home) if changed else {"CC": _compiler()}
         wrong = _build(home, variables)
         if wrong is not None:
             raise MutantError(f"the native core does not build: {wrong}")

@@ -3,10 +3,15 @@
 
 Where these pass, those run that kill a process: what it has executed is not known. A line that no
 test executes meets the test files that know the source.
+
+Before these last, a mutant ends as equivalent of which the compiler makes the same object (trivial
+compiler equivalence: Papadakis et al., ICSE 2015). Not first of all: under a sanitizer a test may
+still tell the two apart.
 """
 
 from __future__ import annotations
 
+import platform
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -55,7 +60,14 @@ class NativeJudge(CoveringJudge[NativeCovering]):
             (tier, nodes, max(LONGEST_S, SLOWER * sum(map(covering.seconds_of, nodes))))
             for tier, nodes in (("covering tests", first), ("other tests", rest))
         ]
+        runner = self._runner(area)
+        assert isinstance(runner, NativeRunner)
+
+        def equal() -> Found | None:
+            text = f"the compiler makes the same object of it for {platform.machine()}"
+            return Found("equivalent", "compiler", text) if runner.same(home) else None
+
         text = f"{len(first)} covering tests and {len(rest)} others pass"
-        return self._by_tiers(area, home, every, limits) or Found(
+        return self._by_tiers(area, home, every, limits, equal) or Found(
             "survived", "none", lasting.survived(text, lasting.tests_key(area))
         )
