@@ -9,6 +9,7 @@ from descring_model import contract
 from descring_model.lines import INDEX_MODULUS
 from descring_vip.axi.memory import DECERR, SLVERR, Latency
 from descring_vip.handles import parameter
+from descring_vip.stream.lines import LINE_BYTES
 from descring_vip.stream.patterns import FOREVER, Idle, Ready, streaming
 from descring_vip.tier import sweep
 
@@ -120,16 +121,45 @@ async def test_error_names_one_completion(dut: HierarchyObject, response: int, p
     In a burst the lines are written again one by one until the very one has failed.
     """
     tb = WriterTestbench(dut, latency=Latency(6, 6))
+    await _fails_at(tb, place, response, lines=14)
+
+
+@cocotb.test()
+async def test_error_ends_the_longest_burst(dut: HierarchyObject) -> None:
+    """[RING-009] [CNT-001] At the end of a page, of which all lines wait until memory takes them.
+
+    All of its burst but the last line are posted one by one.
+    """
+    tb = WriterTestbench(dut, log2=(7, 1))
+    tb.bus.pause(aw=iter([(0, 300), (FOREVER, 0)]))
+    page_ends = (at for at in range(80) if tb.slot("done", at).stop % 4096 == 0)
+    place = max(page_ends)
+    await _fails_at(tb, place, SLVERR, lines=80)
+    writes = tb.bus.writes
+    end = tb.slot("done", place).stop
+    failed = next(at for at, w in enumerate(writes) if w.address + LINE_BYTES * w.lines == end)
+    burst = writes[failed]
+    before = range(burst.address, end - LINE_BYTES)
+    again = [w.lines for w in writes[failed + 1 :] if w.address in before]
+    tb.values.check("lines written alone", expected=burst.lines - 1, actual=again.count(1))
+    tb.values.check("writes of these lines", expected=burst.lines - 1, actual=len(again))
+    if parameter(dut, "Depth") > parameter(dut, "MaxBurst"):
+        limit = parameter(dut, "MaxBurst")
+        tb.values.check("lines of the burst that fails", expected=limit, actual=burst.lines)
+
+
+async def _fails_at(tb: WriterTestbench, place: int, response: int, *, lines: int) -> None:
+    """Send ``lines``, of which the one at ``place`` gets ``response`` until it is named."""
     at = tb.slot("done", place)
     tb.bus.faults.ranges.append((at.start, at.stop, response))
     await tb.start()
-    tb.send(14, reward=0.0)
+    tb.send(lines, reward=0.0)
     final = False
     for _ in range(4):
         await tb.until(lambda: tb.level("failed_o"), 4_000, "failed_o")
         final = tb.level("fatal_o")
         dropped = [*await tb.start_over()]
-        missing = 14 - tb.posted - len(dropped)
+        missing = lines - tb.posted - len(dropped)
         for item in dropped:
             tb.offer(item)
         if missing:
@@ -140,7 +170,7 @@ async def test_error_names_one_completion(dut: HierarchyObject, response: int, p
     tb.values.check("posted before the error", expected=place, actual=tb.posted)
     tb.bus.faults.ranges.clear()
     await tb.all_posted()
-    tb.values.check("posted in all", expected=14, actual=tb.posted)
+    tb.values.check("posted in all", expected=lines, actual=tb.posted)
     await tb.finish()
 
 
