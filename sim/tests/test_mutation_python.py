@@ -11,6 +11,7 @@ import click
 import pytest
 from cosmic_ray.mutating import mutate_code
 from descring_sim.mutation.sampled import command, judgements, python_changes, python_judge
+from descring_sim.mutation.sampled.campaign import Found
 from descring_sim.mutation.sampled.python_changes import changes, lines_run
 from descring_sim.mutation.sampled.python_judge import PythonJudge
 from descring_sim.mutation.sampled.suites import Area, Change, Drawable
@@ -143,6 +144,25 @@ def toy(tmp_path: Path) -> Area:
     for name, text in TESTS.items():
         (home / "tests" / name).write_text(text)
     return Area(home, "toy", (FILE,), None)
+
+
+def test_the_test_that_has_killed_a_mutant_before_runs_alone_first(
+    toy: Area, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing is measured for it; where it is gone, or kills no longer, all that meet it run."""
+    judge = PythonJudge((toy,), changes, tmp_path / "out", seed=1)
+    before = "test_more.test_more: AssertionError: assert 0 > 1"
+    start = CALC.index("a + LIMIT")
+    drawn = judge._sampled(toy, FILE, Change(start, start + 9, "0", "by hand"))
+    judge.killers[drawn.name] = Found("killed", "near tests", before)
+    assert judge.judge(drawn) == Found("killed", "near tests", "test_more.test_more: assert 0 > 1")
+    assert capsys.readouterr().err == ""
+    for gone in ("test_more.test_gone: failed", "test_gone.test_more: failed", "toy.all: no end"):
+        judge.killers[drawn.name] = Found("killed", "near tests", gone)
+        assert judge.judge(drawn).tier == "covering tests"
+    survivor = judge._sampled(toy, FILE, Change(start, start + 9, "LIMIT + a", "by hand"))
+    judge.killers[survivor.name] = Found("killed", "near tests", before)
+    assert judge.judge(survivor).status == "survived"
 
 
 @pytest.mark.slow

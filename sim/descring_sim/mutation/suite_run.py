@@ -44,6 +44,15 @@ class Failure:
         return f"{self.file}.{self.test or 'all'}: {self.why}"[:200]
 
 
+_TEXT = re.compile(r"(test_\w+)\.((?:\w+::)*test_\w+)")
+
+
+def node_of(text: str) -> str | None:
+    """Return file and function of the test that the text of a :class:`Failure` names, if any."""
+    match = _TEXT.match(text)
+    return f"tests/{match[1]}.py::{match[2]}" if match else None
+
+
 def command(home: Path, arguments: Sequence[str]) -> tuple[list[str], dict[str, str]]:
     """Return the command and environment of pytest over the package ``home``."""
     pytest = [sys.executable, "-m", "pytest", "--import-mode=importlib", "-q"]

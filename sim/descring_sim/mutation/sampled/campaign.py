@@ -92,12 +92,16 @@ class Progress:
         self._contents = contents
         self._settled = settled
         self._known: dict[str, tuple[Found, float]] = {}
+        self.killers: dict[str, Found] = {}
+        """The last kill of each mutant, of whatever sources."""
         self._journal.read(self._know)
 
     def _know(self, entry: Any) -> None:
         found = Found(entry["status"], str(entry["tier"]), str(entry["by"]))
         if found.status not in get_args(Status):
             raise ValueError(f"no status {found.status}")
+        if found.status == "killed":
+            self.killers[str(entry["name"])] = found
         if str(entry["contents"]) == self._contents and self._settled(found):
             self._known[str(entry["name"])] = (found, float(entry["seconds"]))
 

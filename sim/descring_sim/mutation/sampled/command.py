@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -132,6 +132,7 @@ def _campaign(
     write: bool,
     known: bool,
     settled: Callable[[Found], bool],
+    remember: Callable[[Mapping[str, Found]], None] = lambda killers: None,
 ) -> None:
     root = _root()
     if write and only:
@@ -143,6 +144,7 @@ def _campaign(
             contents(*(root / name for name in sources)),
             settled,
         )
+        remember(progress.killers)
         drawn, judge = draw()
         mutants = campaign.chosen(drawn, only)
         if list_only:
@@ -245,7 +247,14 @@ def python(seed: int, modules: tuple[str, ...], **arguments: Any) -> None:
 
     counts = lasting.of_suites(areas)
     _campaign(
-        "python", draw, judge.source_of, PYTHON_SOURCES, seed=seed, settled=counts, **arguments
+        "python",
+        draw,
+        judge.source_of,
+        PYTHON_SOURCES,
+        seed=seed,
+        settled=counts,
+        remember=judge.killers.update,
+        **arguments,
     )
 
 
@@ -262,7 +271,16 @@ def c(seed: int, modules: tuple[str, ...], **arguments: Any) -> None:
         return judge.draw(_modules(judge.files(), modules), arguments["sample"]), judge.judge
 
     counts = lasting.of_suites(areas)
-    _campaign("c", draw, judge.source_of, C_SOURCES, seed=seed, settled=counts, **arguments)
+    _campaign(
+        "c",
+        draw,
+        judge.source_of,
+        C_SOURCES,
+        seed=seed,
+        settled=counts,
+        remember=judge.killers.update,
+        **arguments,
+    )
 
 
 def native_core(root: Path) -> Area:

@@ -23,7 +23,7 @@ from descring_sim.mutation.host import HostMutantRunner
 from descring_sim.mutation.sampled.campaign import Found, Sampled, by_turns
 from descring_sim.mutation.sampled.runs import failure_of
 from descring_sim.mutation.session import Once
-from descring_sim.mutation.suite_run import Failure
+from descring_sim.mutation.suite_run import Failure, node_of
 from descring_sim.support import mutant as lists
 from descring_sim.support import paths
 from descring_sim.support.mutant import MutantError
@@ -58,6 +58,9 @@ class Drawable(Protocol):
 
 LONGEST_S = 900.0
 """Of the tests of a tier; a mutant's endless loop ends there."""
+
+AGAIN_S = 120.0
+"""Of the one test that has killed a mutant before."""
 
 Changes = Callable[[str], Sequence[Drawable]]
 """All changes that a tool can make to a source."""
@@ -150,6 +153,7 @@ class SuiteJudge:
         out: where copies go.
         seed: of the sample.
         memory_kib: bound on the address space of a process, None for none.
+        killers: what killed mutants, by name, when other sources than theirs were different.
     """
 
     RUNNER: ClassVar[type[HostMutantRunner]] = HostMutantRunner
@@ -160,6 +164,7 @@ class SuiteJudge:
     out: Path
     seed: int
     memory_kib: int | None = None
+    killers: dict[str, Found] = field(default_factory=dict)
     _sound: Once[tuple[Path, tuple[str, ...]], bool] = field(default_factory=Once)
     _of: dict[str, tuple[Area, str, Change]] = field(default_factory=dict)
     _runners: dict[Path, HostMutantRunner] = field(default_factory=dict)
@@ -255,11 +260,22 @@ class SuiteJudge:
             mutated = text[: change.start] + change.new + text[change.end :]
             source.write_text(mutated, encoding="utf-8")
             runner.prepare(home, source)
-            return self._tried(area, file, change, home)
+            again = self._killed_again(area, home, self.killers.get(sampled.name))
+            return again or self._tried(area, file, change, home)
         except MutantError as error:
             return Found("invalid", "none", str(error)[:200])
         finally:
             runner.clean(home)
+
+    def _killed_again(self, area: Area, home: Path, before: Found | None) -> Found | None:
+        """Try the test alone that has killed the mutant ``before``."""
+        node = node_of(before.by) if before else None
+        if before is None or node is None or not (home / node.partition("::")[0]).is_file():
+            return None
+        try:
+            return self._by_tiers(area, home, [(before.tier, [node], AGAIN_S)])
+        except MutantError:
+            return None  # there is no such test any more, or it fails anyway
 
     def _tried(self, area: Area, file: str, change: Change, home: Path) -> Found:
         """What the tests find in the copy ``home``, in which ``change`` is made."""
