@@ -290,6 +290,9 @@ def test_the_page_has_counts_survivors_and_how_to_try_them_again(tmp_path: Path)
     assert [data[kind]["sample"] for kind in ("rtl", "c")] == [3, 3]
     page = (tmp_path / "mutation.md").read_text()
     assert "| ring | 3 | 1 | 1 | 0 | 1 | 0 |" in page
+    # The equivalent one does not count, and no command runs what is not drawn.
+    assert "| `make sim` | 50.0 % of 2 | — | — |" in page
+    assert "| `make test` | 50.0 % of 2 | — | 0.0 % of 2 |" in page
     assert "`descring dev mutation rtl --sample 3 --seed 9 --only a`" in page
     (tmp_path / "mutation.json").write_text("{")
     with pytest.raises(SimulationError, match="expected JSON"):

@@ -28,6 +28,46 @@ stopped. How each works: [Drawn mutants](../how-to/draw-mutants.md).
 """
 
 
+_COMMANDS = {
+    "make sim": {"rtl": ("testbench", "device")},
+    "make test": {
+        "rtl": ("testbench", "device"),
+        "python": ("covering tests", "near tests"),
+        "c": ("covering tests", "other tests"),
+    },
+    "make nightly": {
+        "rtl": ("testbench", "device", "proof"),
+        "python": ("covering tests", "near tests"),
+        "c": ("covering tests", "other tests"),
+    },
+}
+"""The tiers of each kind that a command runs."""
+
+
+def _rate(mutants: Sequence[Mapping[str, Any]], tiers: Sequence[str]) -> str:
+    """What part of those that are not equivalent ``tiers`` kill, in per cent."""
+    live = [m for m in mutants if m["status"] in ("killed", "survived")]
+    killed = sum(m["status"] == "killed" and m["tier"] in tiers for m in live)
+    return f"{100 * killed / len(live):.1f} % of {len(live)}" if live else "—"
+
+
+def _rates(data: Mapping[str, Any]) -> str:
+    """The table of what each command kills."""
+    head = ["command", *KINDS.values()]
+    rows = [
+        [f"`{command}`"]
+        + [
+            _rate(data[kind]["mutants"], tiers[kind]) if kind in data and kind in tiers else "—"
+            for kind in KINDS
+        ]
+        for command, tiers in _COMMANDS.items()
+    ]
+    text = (
+        "Killed, of those that are not equivalent; [Tiers](tiers.md) has the time of each command:"
+    )
+    return f"{text}\n\n{table(head, rows)}\n"
+
+
 def rerun(kind: str, name: str, sample: int, seed: int) -> str:
     """Return the command that tries one mutant again."""
     return f"descring dev mutation {kind} --sample {sample} --seed {seed} --only {name}"
@@ -102,7 +142,11 @@ def _section(kind: str, found: Mapping[str, Any]) -> str:
 
 def page(data: Mapping[str, Any]) -> str:
     """Return the page of the campaigns in ``data``."""
-    return _HEAD + "\n".join(_section(kind, data[kind]) for kind in KINDS if kind in data)
+    return (
+        _HEAD
+        + _rates(data)
+        + "\n".join(_section(kind, data[kind]) for kind in KINDS if kind in data)
+    )
 
 
 def write(folder: Path, kind: str, found: Mapping[str, Any]) -> None:
