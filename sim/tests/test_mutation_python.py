@@ -87,6 +87,15 @@ def test_a_change_is_made_only_for_what_is_drawn(
     assert [m.name for m in other.draw(other.files(), 4)] == [m.name for m in drawn]
 
 
+def test_a_removed_decorator_is_judged_by_its_line(tmp_path: Path) -> None:
+    """The tool's change begins at the blank line before it."""
+    text = "import functools\n\n\n@functools.cache\ndef f():\n    return 1\n"
+    (tmp_path / "a.py").write_text(text)
+    judge = PythonJudge((Area(tmp_path, "toy", ("a.py",), None),), changes, tmp_path, seed=1)
+    (drawn,) = (m for m in judge.draw(judge.files(), 20) if "RemoveDecorator" in m.change)
+    assert (drawn.source, drawn.place[-7:]) == ("@functools.cache", "/a.py:4")
+
+
 def test_a_line_stands_for_its_statement() -> None:
     """A tracer sees the lines of a call that it enters, and of a compound statement the head."""
     text = (

@@ -42,6 +42,11 @@ class Change:
         """Return the change itself."""
         return self
 
+    def begins(self, text: str) -> int:
+        """Return the offset of what is changed first but for blanks: of a line with a source."""
+        changed = text[self.start : self.end]
+        return self.end - len(changed.lstrip()) if changed.strip() else self.start
+
 
 class Drawable(Protocol):
     """A change that can be drawn before its text is made, which may take long."""
@@ -219,12 +224,13 @@ class SuiteJudge:
 
     def _sampled(self, area: Area, file: str, change: Change) -> Sampled:
         text = (area.folder / file).read_text(encoding="utf-8")
-        line = text.count("\n", 0, change.start) + 1
+        start = change.begins(text)
+        line = text.count("\n", 0, start) + 1
         old = " ".join(text[change.start : change.end].split())
         new = " ".join(change.new.split())
         name = area.name_of(file)
         whole = text.splitlines()[line - 1]
-        column = change.start - (text.rfind("\n", 0, change.start) + 1)
+        column = start - (text.rfind("\n", 0, start) + 1)
         # A line may have the same operator twice, and a judgement is of one.
         place = f", {column - len(whole) + len(whole.lstrip())}" if whole.count(old) > 1 else ""
         digest = hashlib.sha256(f"{name}\0{change}".encode()).hexdigest()[:8]
@@ -243,9 +249,7 @@ class SuiteJudge:
     def _runner(self, area: Area) -> HostMutantRunner:
         if area.folder not in self._runners:
             self._runners[area.folder] = self.RUNNER(
-                source=area.folder,
-                root=self.out / area.folder.name,
-                suite=area.suite,
+                source=area.folder, root=self.out / area.folder.name, suite=area.suite
             )
         return self._runners[area.folder]
 
