@@ -36,7 +36,7 @@ def fail(code: int, expected: str) -> NoReturn:
     if code == lib.HR_TORN_TAG:
         raise AssertionError(f"the key and the value of a KV slot carry different tags: {expected}")
     item = _ERRORS[code]
-    raise RolloutError(item.name, f"{expected}: {item.meaning}")
+    raise RolloutError(item.name, f"expected {expected}: {item.meaning}")
 
 
 def check(code: int, expected: str) -> int:

@@ -104,7 +104,7 @@ class Trace(Watcher):
 
         Args:
             device: one with a method ``trace`` has tracks of its own: cpu, verilated, cuda.
-            events: that the ring of each thread holds, a power of two.
+            events: that the ring of each thread holds, a power of two; the default takes 8 MiB.
 
         Raises:
             ValueError: another number of events.

@@ -1,8 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Helpers of the host runtime's tests."""
 
+import json
 import os
 import signal
+import subprocess
+import sys
+import threading
 import time
 import uuid
 from collections.abc import Callable
@@ -11,6 +15,7 @@ from typing import Any
 
 import numpy as np
 from descring_host import CommandQueue, Device
+from descring_host.segment import PREFIX, SHM_FOLDER
 from descring_model import (
     DESC_DTYPE,
     Lines,
@@ -53,6 +58,41 @@ def eventually(condition: Callable[[], bool], what: str) -> None:
     while not condition():
         assert time.monotonic() < deadline, f"never happened: {what}"
         time.sleep(0.001)
+
+
+class Server:
+    """A ``descring serve`` of its own, and what it says."""
+
+    def __init__(self, name: str, *options: str) -> None:
+        self.name = name
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "descring_host.serve", name, "--memory", "1048576", *options],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def event(self, kind: str) -> dict[str, object]:
+        """The next event of a kind; a server that does not say it is killed."""
+        assert self.process.stdout is not None
+        late = threading.Timer(PATIENCE_S, self.process.kill)
+        late.start()
+        try:
+            for line in self.process.stdout:
+                said: dict[str, object] = json.loads(line)
+                if said["event"] == kind:
+                    return said
+        finally:
+            late.cancel()
+        raise AssertionError(f"the server ended without saying {kind}")
+
+    def end(self) -> None:
+        """Kill it if it lives, and leave nothing of it."""
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+        (SHM_FOLDER / f"{PREFIX}{self.name}").unlink(missing_ok=True)
 
 
 def stop_process(process: int) -> None:

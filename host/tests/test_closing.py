@@ -17,7 +17,7 @@ from contextlib import suppress
 import pytest
 from closing_support import CALLS, close_beside, in_a_child
 from conftest import BACKENDS, OpenBackend
-from descring_host import CommandQueue, DeviceClosed, open_device
+from descring_host import CommandQueue, Device, DeviceClosed, open_device
 from host_support import GOOD_DECODE, PATIENCE_S, REG, decode
 
 CLOSINGS = int(os.environ.get("DESCRING_CLOSINGS", "0"))
@@ -143,6 +143,23 @@ def test_a_forked_child_is_told_that_nothing_is_its_own(open_backend: OpenBacken
         mine = decode(0, 9, 10)
         mine["user_data"] += 0xAA
         assert (queue.exchange(mine)["user_data"] == mine["user_data"]).all()
+
+
+@pytest.mark.parametrize("backend", ["cpu", "cpu-process"])
+def test_the_memory_of_a_device_is_not_a_forked_childs(backend: str) -> None:
+    """[RING-003]: what it would store there, the parent's worker would see; the error says why."""
+    name, options, _ = BACKENDS[backend]
+
+    def look(device: Device) -> str:
+        try:
+            return f"{len(device.memory)} bytes"
+        except DeviceClosed as error:
+            return str(error)
+
+    with open_device(name, memory=1 << 16, **options) as device:
+        assert "this one was forked" in in_a_child(lambda: look(device))
+        assert look(device) == "65536 bytes"
+    assert look(device) == "65536 bytes", "an array that was asked for outlives the device"
 
 
 def _child_of_multiprocessing(queue: CommandQueue) -> None:

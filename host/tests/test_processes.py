@@ -27,7 +27,16 @@ from descring_host.native import lib
 from descring_host.segment import PREFIX, SHM_FOLDER, Segment
 from descring_model import complete, contract, streams
 from descring_sim.cli import serve
-from host_support import PATIENCE_S, REG, assert_same, decode, eventually, shm_name, stop_process
+from host_support import (
+    PATIENCE_S,
+    REG,
+    Server,
+    assert_same,
+    decode,
+    eventually,
+    shm_name,
+    stop_process,
+)
 
 NOTICE_S = 1.0
 """Within this time a death must be noticed; 50 ms are usual."""
@@ -37,38 +46,10 @@ def _path_of(name: str) -> Path:
     return SHM_FOLDER / f"{PREFIX}{name}"
 
 
-class _Server:
-    """A ``descring serve`` of its own, and what it says."""
-
-    def __init__(self, name: str, *options: str) -> None:
-        self.name = name
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "descring_host.serve", name, "--memory", "1048576", *options],
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-
-    def event(self, kind: str) -> dict[str, object]:
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
-            said: dict[str, object] = json.loads(line)
-            if said["event"] == kind:
-                return said
-        raise AssertionError(f"the server ended without saying {kind}")
-
-    def end(self) -> None:
-        if self.process.poll() is None:
-            self.process.kill()
-        self.process.wait()
-        assert self.process.stdout is not None
-        self.process.stdout.close()
-        _path_of(self.name).unlink(missing_ok=True)
-
-
 @pytest.fixture
-def server() -> Iterator[_Server]:
+def server() -> Iterator[Server]:
     """A worker process that runs."""
-    running = _Server(shm_name("serve"))
+    running = Server(shm_name("serve"))
     running.event("ready")
     yield running
     running.end()
@@ -178,19 +159,20 @@ def _run_host(name: str, then: str) -> subprocess.Popen[str]:
     )
 
 
-def test_a_killed_host_is_noticed_and_another_takes_over(server: _Server) -> None:
+def test_a_killed_host_is_noticed_and_another_takes_over(server: Server) -> None:
     """[RING-003] [RING-010]: the worker says so within a second; the next host misses nothing."""
     host = _run_host(server.name, "import time; time.sleep(600)")
     assert host.stdout is not None
     assert host.stdout.readline() == "up\n"
     with pytest.raises(DeviceError, match="it has one already"):
         open_device("cpu", attach=server.name)
+    assert server.event("host")["state"] == "alive"
     killed = time.monotonic()
     host.kill()
     host.wait()
     host.stdout.close()
-    while (said := server.event("host"))["state"] != "died":
-        pass
+    said = server.event("host")
+    assert said["state"] == "died"
     assert float(str(said["time"])) - killed < NOTICE_S
     assert said["pid"] == host.pid
     with open_device("cpu", attach=server.name) as device:
@@ -199,9 +181,11 @@ def test_a_killed_host_is_noticed_and_another_takes_over(server: _Server) -> Non
         assert queue.drain()["user_data"].tolist() == [4, 5, 6, 7, 8, 9]
         queue.submit(decode(0, 1, 3))
         assert len(queue.drain()) == 3
+        assert server.event("host")["state"] == "alive"
+    assert server.event("host")["state"] == "ended"
 
 
-def test_a_worker_that_ends_in_order_says_so_and_leaves_nothing(server: _Server) -> None:
+def test_a_worker_that_ends_in_order_says_so_and_leaves_nothing(server: Server) -> None:
     """[LIFE-001]: SIGTERM removes the name; the host learns that it ended, not that it died."""
     with open_device("cpu", attach=server.name) as device:
         assert isinstance(device, CpuDevice)
@@ -221,14 +205,14 @@ def test_a_worker_that_ends_in_order_says_so_and_leaves_nothing(server: _Server)
                 queue.submit_decode(1, 2, 3, 4, 5, 6)
 
 
-def test_a_second_worker_is_refused(server: _Server) -> None:
+def test_a_second_worker_is_refused(server: Server) -> None:
     """[RING-003]: one worker a segment; the refusal says why, with exit code 2."""
-    second = _Server(server.name, "--restart")
+    second = Server(server.name, "--restart")
     assert "it has one already" in str(second.event("refused")["reason"])
     assert second.process.wait() == 2
     assert second.process.stdout is not None
     second.process.stdout.close()
-    third = _Server(server.name)
+    third = Server(server.name)
     assert "exists" in str(third.event("refused")["reason"])
     assert third.process.wait() == 2
     assert third.process.stdout is not None
@@ -261,9 +245,9 @@ def test_no_end_of_a_host_leaves_memory_or_a_worker_behind(then: str, process: b
         eventually(lambda: not Path(f"/proc/{worker}").exists(), "the worker process ends")
 
 
-def test_clean_removes_what_two_killed_processes_left_and_nothing_else(server: _Server) -> None:
+def test_clean_removes_what_two_killed_processes_left_and_nothing_else(server: Server) -> None:
     """[LIFE-001]: `descring clean` looks at who lives, not at names or ages."""
-    orphan = _Server(shm_name("orphan"))
+    orphan = Server(shm_name("orphan"))
     orphan.event("ready")
     orphan.process.kill()
     orphan.process.wait()
@@ -293,7 +277,7 @@ def test_peers_of_another_contract_or_version_are_refused() -> None:
         _patch(name, 12, struct.pack("<I", other))
         with pytest.raises(ContractMismatch, match=f"{other:08x}.*{contract.CONTRACT_HASH:08x}"):
             open_device("cpu", attach=name)
-        worker = _Server(name, "--restart")
+        worker = Server(name, "--restart")
         assert f"{other:08x}" in str(worker.event("refused")["reason"])
         assert worker.process.wait() == 2
         assert worker.process.stdout is not None
@@ -348,7 +332,7 @@ def test_a_worker_refuses_a_state_that_cannot_be() -> None:
         _path_of(name).unlink(missing_ok=True)
 
 
-def test_a_forked_child_cannot_use_or_hold_the_parents_device(server: _Server) -> None:
+def test_a_forked_child_cannot_use_or_hold_the_parents_device(server: Server) -> None:
     """[RING-003]: the child sees it closed, and does not keep the role when the parent leaves."""
     device = open_device("cpu", attach=server.name)
     child = os.fork()
@@ -378,7 +362,7 @@ def test_serve_refuses_bad_options_with_exit_code_2() -> None:
     assert CliRunner().invoke(serve.serve, ["bad/name"]).exit_code == 2
 
 
-def test_a_stopped_worker_is_told_from_a_dead_one(server: _Server) -> None:
+def test_a_stopped_worker_is_told_from_a_dead_one(server: Server) -> None:
     """[LIFE-001]: it lives, but its heartbeat ages."""
     with open_device("cpu", attach=server.name) as device:
         assert isinstance(device, CpuDevice)

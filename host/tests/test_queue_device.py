@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The queue and its device: indices and doorbells, taking over, refusing, closing."""
 
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from descring_host import (
     DeviceError,
     open_device,
 )
+from descring_host import device as device_module
 from descring_model import DESC_DTYPE, GoldenDevice, contract
 from host_support import (
     CTRL,
@@ -96,12 +98,17 @@ class _Foreign(_Recorder):
         super().__init__()
         self.lie = (REG[register], value)
         self.writes = 0
+        self.closed = False
 
     def read32(self, offset: int) -> int:
         return self.lie[1] if offset == self.lie[0] else super().read32(offset)
 
     def write32(self, offset: int, value: int) -> None:
         self.writes += 1
+
+    def close(self) -> None:
+        self.closed = True
+        super().close()
 
 
 @pytest.mark.parametrize("register", ["CONTRACT_HASH", "ID", "VERSION"])
@@ -118,6 +125,41 @@ def test_a_device_of_another_contract_is_refused(register: str) -> None:
     }[register]
     assert expected in str(caught.value)
     assert device.writes == 0
+
+
+@pytest.mark.parametrize("register", ["CONTRACT_HASH", "ID", "VERSION"])
+def test_a_device_that_is_refused_is_closed(register: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """[HASH-001]: nobody else could give it back, for nobody gets it."""
+    device = _Foreign(register, 0x12345678)
+    monkeypatch.setitem(device_module._BUILT_IN, "foreign", lambda: device)
+    with pytest.raises(DeviceError if register != "CONTRACT_HASH" else ContractMismatch):
+        open_device("foreign")
+    assert device.closed
+
+
+class _Counting(_Recorder):
+    """Counts the reads of each register."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reads: Counter[int] = Counter()
+
+    def read32(self, offset: int) -> int:
+        self.reads[offset] += 1
+        return super().read32(offset)
+
+
+def test_the_hosts_own_indices_are_not_read_back() -> None:
+    """A read takes a simulator milliseconds; only the host moves the heads of completion rings."""
+    device = _Counting()
+    with CommandQueue(as_device(device), cmd_slots=8, split_reward=True) as queue:
+        device.reads.clear()
+        for _ in range(3):
+            assert len(queue.exchange(decode(0, 99, 5))) == 5
+            assert queue.in_flight == 0
+            assert len(queue.exchange(decode(0, 9, 5))) == 5
+        assert device.reads[REG["DONE_TAIL"]] > 0
+        assert (device.reads[REG["DONE_HEAD"]], device.reads[REG["REWARD_HEAD"]]) == (0, 0)
 
 
 def test_another_queue_takes_over_without_a_loss(open_backend: OpenBackend) -> None:

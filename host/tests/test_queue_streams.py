@@ -82,19 +82,22 @@ def test_sealed_lines_are_accepted_and_come_back_sealed(open_backend: OpenBacken
             assert (crc32c(line_bytes(back)[:, :60]) == checksums).all()
 
 
-@pytest.mark.parametrize("checked", [False, True])
+@pytest.mark.parametrize(("checked", "seal"), [(False, False), (False, True), (True, True)])
 @pytest.mark.parametrize("split_reward", [False, True])
 def test_resume_chains_rollouts_to_done(
-    open_backend: OpenBackend, split_reward: bool, checked: bool
+    open_backend: OpenBackend, split_reward: bool, checked: bool, seal: bool
 ) -> None:
-    """[DEC-005] [DEC-002]: legs end at multiples of 32 and join up; other fields stay."""
+    """[DEC-005] [DEC-002]: legs end at multiples of 32 and join up; other fields stay.
+
+    CHECKED lines are sealed for every leg, whether the queue writes such lines itself or not.
+    """
     with CommandQueue(
         open_backend(), cmd_slots=16, split_reward=split_reward, checked=checked
     ) as queue:
         start = np.concatenate([decode(3, 200), decode(31, 97), decode(5, 5), decode(0, 31)])
         start["rollout_id"] = [1, 2, 3, 4]
         start["user_data"] = [9, 9, 8, 7]
-        first = queue.exchange(start, seal=checked)
+        first = queue.exchange(start, seal=seal)
         assert first["seq_len"].tolist() == [32, 32, 5, 31]
         last = queue.resume(first)
         assert queue.in_flight == 0
@@ -102,7 +105,8 @@ def test_resume_chains_rollouts_to_done(
     for name in ("rollout_id", "user_data", "max_tokens", "kv_offset"):
         assert (last[name] == start[name]).all(), name
     assert ((last["flags"] & FLAG["DONE"]) != 0).all()
-    assert (((last["flags"] & FLAG["CHECKED"]) != 0) == checked).all()
+    assert ((last["flags"] & FLAG["ERROR"]) == 0).all()
+    assert (((last["flags"] & FLAG["CHECKED"]) != 0) == seal).all()
 
 
 def test_exchange_carries_more_lines_than_the_rings_hold(open_backend: OpenBackend) -> None:

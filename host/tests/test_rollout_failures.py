@@ -13,7 +13,7 @@ from descring_model.rollouts import contract
 from descring_model.rollouts.errors import RolloutError
 from descring_model.rollouts.rewards import ScoreRequest
 from descring_rollouts import Runtime, ScorerError
-from descring_rollouts.scorers import Scoring, Where
+from descring_rollouts.scorers import Scoring, Where, words_of
 from rollout_devices import ZERO, Silent, Wrapped, held
 from rollout_scorers import (
     bad_for_group_one,
@@ -24,6 +24,28 @@ from rollout_scorers import (
 )
 
 REG = line_contract.OFFSET
+
+
+@pytest.mark.parametrize(
+    ("scores", "text"),
+    [
+        ([], r"expected 3 scores, got an array of shape \(0,\)"),
+        ([1.0, 2.0], r"expected 3 scores, got an array of shape \(2,\)"),
+        ([1.0, 2.0, 3.0, 4.0], r"expected 3 scores, got an array of shape \(4,\)"),
+        ([[1.0], [2.0], [3.0]], r"expected 3 scores, got an array of shape \(3, 1\)"),
+        ([1.0, float("nan"), 3.0], "expected finite scores, got nan"),
+        ([1.0, 2.0, float("-inf")], "expected finite scores, got -inf"),
+        ([float("inf"), float("nan"), 3.0], "expected finite scores, got inf"),
+    ],
+)
+def test_scores_that_are_no_numbers_are_refused(scores: list[Any], text: str) -> None:
+    """[RWD-001] The text has the first that is wrong, also where it is the only one."""
+    batch: Any = [None] * 3
+    with pytest.raises(ValueError, match=text):
+        words_of(contract.SCORER_CUSTOM, lambda _: scores, batch)
+    assert words_of(contract.SCORER_CUSTOM, lambda _: [0.0, 1.0, -2.0], batch) == [
+        0, 0x3F800000, 0xC0000000,
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -18,13 +18,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from descring_host import CommandQueue, HostError, open_device
+from descring_host import CommandQueue, DeviceError, HostError, open_device
 from descring_model.rollouts import counting, seeing
 from descring_model.rollouts.records import make_config
 from descring_model.rollouts.run import run as model_run
 from descring_rollouts import Runtime, ScorerError, make_requests
 from descring_rollouts.core import Core
-from descring_rollouts.live import LivePage, Snapshot, find, open_page, snapshot
+from descring_rollouts.live import PREFIX, LivePage, Snapshot, find, open_page, snapshot
 from descring_rollouts.metrics import LOOPBACK, MetricsServer, openmetrics
 from descring_rollouts.model_core import ModelCore
 from descring_rollouts.native import lib
@@ -201,6 +201,39 @@ def test_what_is_no_live_page_is_refused() -> None:
     for name in ("", "x" * 65):
         with pytest.raises(ValueError, match="name: expected 1 to 64 bytes"):
             LivePage(name)
+
+
+def test_the_page_has_when_the_run_began(tmp_path: Path) -> None:
+    """[MET-005] In seconds of the monotonic clock, as the time of the reading."""
+    page = LivePage("a test", folder=tmp_path)
+    before = time.monotonic()
+    with open_device("model") as device:
+        list(Runtime(device, watchers=[page]).run([4]))
+    shown = snapshot(page.bytes)
+    assert before <= shown.started <= shown.at <= time.monotonic()
+
+
+def test_a_page_that_cannot_be_made_is_an_error_in_words(tmp_path: Path) -> None:
+    """[MET-005] A folder that is not there; the run has not begun, and the next one can."""
+    page = LivePage("a test", folder=tmp_path / "missing")
+    with open_device("model") as device:
+        runtime = Runtime(device, watchers=[page])
+        with pytest.raises(DeviceError, match=r"cannot make the live page .*: No such file"):
+            list(runtime.run([4]))
+        (tmp_path / "missing").mkdir()
+        assert len(list(runtime.run([4]))) == 1
+    assert find(tmp_path / "missing") == []
+
+
+def test_what_cannot_be_opened_as_a_page_is_passed_over(tmp_path: Path) -> None:
+    """[MET-005] Links and folders with a page's name are nobody's, and stay."""
+    (tmp_path / f"{PREFIX}7.1").symlink_to(tmp_path / "nothing")
+    (tmp_path / f"{PREFIX}7.2").mkdir()
+    page = LivePage("a test", folder=tmp_path)
+    with open_device("model") as device:
+        for _ in Runtime(device, watchers=[page]).run([4]):
+            assert find(tmp_path) == [page.path]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [f"{PREFIX}7.1", f"{PREFIX}7.2"]
 
 
 DYING = """

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from descring_host import DeviceError
+from descring_model.rollouts.errors import RolloutError
 from descring_rollouts.kv import PAGES, Arena, Memory, PrefixTree
 from descring_rollouts.policy_queue import PolicyQueue
 from descring_rollouts.slab import Slab
@@ -148,6 +149,71 @@ def test_numbers_that_do_not_fit_are_refused_by_name() -> None:
     with pytest.raises(ValueError, match="rank: expected"):
         queue.push(0, rank=1 << 63)
     assert len(queue) == arena.in_use == arena.reserved == 0
+
+
+@pytest.mark.parametrize("member", ["nodes", "branches"])
+@pytest.mark.parametrize("number", [0, -1, (1 << 24) + 1])
+def test_a_tree_out_of_range_is_refused(member: str, number: int) -> None:
+    """Likewise, by the member's name."""
+    sizes = {"nodes": 1, "branches": 1, member: number}
+    with pytest.raises(ValueError, match=rf"^{member}: expected 1 to 2\^24, got {number}"):
+        PrefixTree(Arena(4), **sizes)
+
+
+REFUSED: dict[str, tuple[Callable[[Arena, PrefixTree], object], str]] = {
+    "allocate": (lambda arena, _: arena.allocate(), "OUT_OF_BLOCKS: expected an available block"),
+    "free": (
+        lambda arena, _: arena.free(9 << 32),
+        "STALE: expected a block in use, got handle 0x9",
+    ),
+    "reserve": (
+        lambda arena, _: arena.reserve(3),
+        "OUT_OF_BLOCKS: expected at most 0 blocks, got 3",
+    ),
+    "unreserve": (
+        lambda arena, _: arena.unreserve(3),
+        "CREDIT_UNDERFLOW: expected at most 2 reserved blocks, got 3",
+    ),
+    "write_tag": (
+        lambda arena, _: arena.write_tag(1 << 32, 32, 0),
+        "BAD_LENGTH: expected slot 32 of a block in use, got handle 0x1",
+    ),
+    "read_tag": (
+        lambda arena, _: arena.read_tag(1 << 32, 33),
+        "BAD_LENGTH: expected slot 33 of a block in use, got handle 0x1",
+    ),
+    "node": (lambda _, tree: tree.node(9, 50), "BAD_NODE: expected a node of 50 tokens below 9"),
+    "fork": (
+        lambda _, tree: tree.fork(9, 50),
+        "BAD_NODE: expected a branch of node 9 up to 50 tokens",
+    ),
+    "release": (lambda _, tree: tree.release(7), "BAD_BRANCH: expected a live branch, got 7"),
+    "fill": (lambda _, tree: tree.fill(9, 0), "BAD_NODE: expected a live node, got 9"),
+    "prepare": (lambda _, tree: tree.prepare(7), "BAD_BRANCH: expected a live branch, got 7"),
+    "write": (
+        lambda _, tree: tree.write(7, 5, 1, 0),
+        "BAD_BRANCH: expected branch 7 to be written at its length, got position 5",
+    ),
+    "digest": (lambda _, tree: tree.digest(7), "BAD_BRANCH: expected the digest of branch 7"),
+    "tokens": (lambda _, tree: tree.tokens(9), "BAD_NODE: expected one that is live, got 9"),
+    "count": (lambda _, tree: tree.count(9), "BAD_NODE: expected one that is live, got 9"),
+    "length": (lambda _, tree: tree.length(7), "BAD_BRANCH: expected one that is live, got 7"),
+    "own_blocks": (lambda _, tree: tree.own_blocks(7), "BAD_BRANCH: expected one that is live"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_refused_call_has_its_error_and_changes_nothing(name: str) -> None:
+    """[KV-002..KV-005] [COW-001..COW-008] The text has what was expected, and what was given."""
+    arena = Arena(4, memory=Memory(2 << 20, require="small"), block_bytes=512)
+    tree = PrefixTree(arena, nodes=2, branches=2)
+    assert tree.node(0, 64) == 1
+    arena.reserve(2)
+    before = arena.in_use, arena.reserved, arena.available
+    call, text = REFUSED[name]
+    with pytest.raises(RolloutError, match=f"^{text}"):
+        call(arena, tree)
+    assert (arena.in_use, arena.reserved, arena.available) == before == (2, 2, 0)
 
 
 def test_an_arena_larger_than_its_memory_is_refused() -> None:

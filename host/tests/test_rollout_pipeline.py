@@ -108,6 +108,27 @@ def test_a_run_of_no_request_ends_at_once() -> None:
     assert run_beside_golden(records.make_config(), requests, lambda: False) == 1
 
 
+def test_a_batch_has_a_score_for_each_request() -> None:
+    """[RWD-001]: one too few or too many is refused, nothing changes, and the right ones do."""
+    requests = make_requests(np.random.default_rng(3), 8, prompt=40, more=60)
+    requests["cancel"] = NONE
+    core = Core(records.make_config(slots=8, scorer=1), requests)
+    windows: list[Any] = []
+    batches: list[int] = []
+    while not core.finished:
+        completions, due = core.due
+        lines = complete(windows.pop(0)) if completions else None
+        for count in {due - 1, due + 1} - {-1}:
+            with pytest.raises(ValueError, match=f"expected {due} scores, got {count}"):
+                core.step(lines, [0] * count)
+        assert core.due == (completions, due)
+        batches.append(due)
+        step = core.step(lines, [0] * due)
+        windows += [step.lines] if len(step.lines) else []
+    assert max(batches) > 1
+    assert sum(batches) == 8
+
+
 def test_tags_lie_in_the_memory_that_was_given() -> None:
     """[KV-001] [KV-007]: the digests are those of a run with tags of its own."""
     rng = np.random.default_rng(11)

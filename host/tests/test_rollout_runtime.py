@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import io
 import json
 import subprocess
@@ -114,6 +115,8 @@ def test_files_hold_the_arrays() -> None:
     assert [row["reward"] is None for row in rows] == [False, True, False]
     assert rows[0]["reward"] == float(np.float32(53 / 255))
     assert rows[0]["advantage"] == 0.0
+    with pytest.raises(ValueError, match="shorter"):  # no rollout is left out without a word
+        dataclasses.replace(whole, legs=whole.legs[:-1]).json_lines()
 
 
 BAD_CALLS: dict[str, tuple[dict[str, Any], str]] = {

@@ -273,6 +273,30 @@ def test_refused_rollout_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
         assert runtime.usage().live == 0
 
 
+class Silent:
+    """An engine that leaves out the status of the last rollout of a call."""
+
+    vocabulary = NATIVE.vocabulary
+    new_arena = NATIVE.new_arena
+
+    def advance(self, *arguments: Any) -> Any:
+        """As the native engine, but for that."""
+        return NATIVE.advance(*arguments)[:-1]
+
+    def close(self) -> None:
+        """Nothing is its own."""
+
+
+def test_an_engine_without_a_status_for_each_rollout_ends_the_run() -> None:
+    """[REC-004] A rollout whose status is missing counts as no success."""
+    with open_device("model") as device:
+        silent: Any = Silent()
+        runtime = Runtime(device, engine=silent, sampling=SAMPLING)
+        with pytest.raises(ValueError, match="shorter"):
+            list(runtime.run([GIVEN[0]]))
+        assert runtime.usage().blocks == 0
+
+
 def test_maps_refuse_a_foreign_log() -> None:
     """Blocks that a run would not have allocated."""
     maps = BlockMaps()

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import errno
+import mmap
 import os
 import socket
 import stat
@@ -10,7 +12,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 
 import pytest
 from click.testing import CliRunner
@@ -251,6 +253,55 @@ def test_memory_reports_what_was_given() -> None:
     with CpuDevice(1 << 16, numa_node=1000) as device:
         assert device.memory_report.numa.startswith("refused for node 1000")
         assert device.memory_report.huge_pages == "not asked for"
+
+
+@pytest.mark.parametrize(
+    ("where", "call", "named", "text"),
+    [
+        (os, "posix_fallocate", True, r"cannot get \d+ bytes of shared memory: No space left"),
+        (mmap, "mmap", True, r"cannot map \d+ bytes: No space left"),
+        (mmap, "mmap", False, r"cannot map \d+ bytes: No space left"),
+    ],
+)
+def test_memory_that_cannot_be_had_is_an_error_in_words(
+    where: ModuleType,
+    call: str,
+    named: bool,
+    text: str,
+    name: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """[LIFE-001]: a DeviceError with the system's reason, and no file is left, open or named."""
+    before = _open_segments()
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(where, call, refuse)
+        with pytest.raises(DeviceError, match=text):
+            Segment.create(1 << 16, name=name if named else None)
+    assert _open_segments() == before
+    assert not _path(name).exists()
+
+
+def test_huge_pages_that_are_refused_are_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    """[LIFE-001]: with the kernel's reason; the memory is there, in small pages."""
+
+    class Small(mmap.mmap):
+        def __new__(cls, file: int, size: int, flags: int = mmap.MAP_SHARED) -> Small:
+            if flags & segment_module._MAP_HUGETLB:
+                raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
+            return super().__new__(cls, file, size, flags=flags)
+
+        def madvise(self, *_: object) -> None:
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+
+    monkeypatch.setattr(mmap, "mmap", Small)
+    with CpuDevice(1 << 16, huge_pages=True) as device:
+        assert device.memory_report.huge_pages == "refused: Invalid argument"
+        with CommandQueue(device, cmd_slots=8) as queue:
+            assert len(queue.exchange(decode(0, 1, 10))) == 10
 
 
 def test_pages_are_counted_where_huge_ones_were_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,16 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """Signals, and what else can happen to processes: a terminal, a pipe, the current folder."""
 
+import errno
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
-from descring_host import CommandQueue, CpuDevice, DeviceError
+from descring_host import CommandQueue, CpuDevice, DeviceError, cpu
+from descring_host.native import lib
 from descring_host.segment import PREFIX, SHM_FOLDER
 from host_support import PATIENCE_S, decode, eventually, shm_name
 
@@ -259,6 +263,43 @@ def test_a_worker_whose_host_died_before_it_came_ends() -> None:
     server = _serve(name, "--exit-with-host", "--parent", "1")
     assert server.wait(PATIENCE_S) == 0
     assert not _path_of(name).exists()
+
+
+class _Starting:
+    """The native core; something happens as soon as the workers run."""
+
+    def __init__(self, happens: Callable[[], int]) -> None:
+        self._happens = happens
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(lib, name)
+
+    def hd_start_workers(self, device: object, workers: int) -> int:
+        assert lib.hd_start_workers(device, workers) == 0
+        return self._happens()
+
+
+def _interrupt() -> int:
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize(
+    ("happens", "kind"), [(_interrupt, KeyboardInterrupt), (lambda: errno.EAGAIN, DeviceError)]
+)
+def test_a_start_that_does_not_end_well_leaves_no_thread(
+    happens: Callable[[], int], kind: type[BaseException], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """[LIFE-001]: whether a signal's handler raises or the system has no thread more."""
+
+    def threads() -> int:
+        return len(list(Path("/proc/self/task").iterdir()))
+
+    before = threads()
+    with monkeypatch.context() as patched:
+        patched.setattr(cpu, "lib", _Starting(happens))
+        with pytest.raises(kind):
+            CpuDevice(1 << 16, workers=3)
+    eventually(lambda: threads() <= before, "its threads end")
 
 
 def test_an_interrupted_start_leaves_no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
