@@ -73,7 +73,7 @@ class PythonJudge(CoveringJudge[Covering]):
 
     def _tried(self, area: Area, file: str, change: Change, home: Path) -> Found:
         text = (area.folder / file).read_text(encoding="utf-8")
-        line = text.count("\n", 0, change.start) + 1
+        line = text.count("\n", 0, change.begins(text)) + 1
         near = [f"tests/test_{name}.py" for name in tiers(area, file)[0]]
         covering = self._measured(area)
         first = self._soonest(covering, covering.tests_of(file, lines_run(text, line)))

@@ -42,6 +42,14 @@ class Change:
         """Return the change itself."""
         return self
 
+    def begins(self, text: str) -> int:
+        """Return where in ``text`` the first thing is that it changes.
+
+        A decorator is removed with the blank lines before it, whose text names no place.
+        """
+        old = text[self.start : self.end]
+        return self.start + len(old) - len(old.lstrip()) if old.strip() else self.start
+
 
 class Drawable(Protocol):
     """A change that can be drawn before its text is made, which may take long."""
@@ -214,12 +222,13 @@ class SuiteJudge:
 
     def _sampled(self, area: Area, file: str, change: Change) -> Sampled:
         text = (area.folder / file).read_text(encoding="utf-8")
-        line = text.count("\n", 0, change.start) + 1
+        begin = change.begins(text)
+        line = text.count("\n", 0, begin) + 1
         old = " ".join(text[change.start : change.end].split())
         new = " ".join(change.new.split())
         name = area.name_of(file)
         whole = text.splitlines()[line - 1]
-        column = change.start - (text.rfind("\n", 0, change.start) + 1)
+        column = begin - (text.rfind("\n", 0, begin) + 1)
         # A line may have the same operator twice, and a judgement is of one.
         place = f", {column - len(whole) + len(whole.lstrip())}" if whole.count(old) > 1 else ""
         digest = hashlib.sha256(f"{name}\0{change}".encode()).hexdigest()[:8]
