@@ -79,12 +79,9 @@ def prepare_streams() -> None:
         try:
             os.fstat(number)
         except OSError:
-            # Else the next file that is opened would get the number, and with it what is printed.
-            opened = os.open(os.devnull, os.O_RDWR)
-            if opened != number:
-                os.dup2(opened, number)
-                os.close(opened)
-            os.set_inheritable(number, True)
+            # Else the next file that is opened would get the number, and with it what is printed:
+            # a file gets the least that is free, and all below this one are in use by now.
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
     if sys.stdin is None:
         sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115
     sys.stdout = _wrapped(_OUTPUT, getattr(sys.stdout, "encoding", "utf-8"))
@@ -209,9 +206,7 @@ def guarded(name: str, work: Callable[[], object]) -> int:
     except SystemExit as error:
         code = 0 if error.code is None else error.code
         if isinstance(code, int):
-            if code > 128:
-                return _signalled(name, code)
-            return code
+            return _signalled(name, code)
         return say(name, str(code))
     except KeyboardInterrupt:
         return say(name, "interrupted")
@@ -221,6 +216,7 @@ def guarded(name: str, work: Callable[[], object]) -> int:
 
 
 def _signalled(name: str, code: int) -> int:
+    """Return ``code``; name the signal, if it is the code of one."""
     with contextlib.suppress(ValueError):
         say(name, f"ended by {signal.Signals(code - 128).name}")
     return code

@@ -234,6 +234,25 @@ def test_refused_stop_does_not_halt(damage: int) -> None:
     assert host.read("DONE_TAIL") == 2
 
 
+@pytest.mark.parametrize("mode", [0, RESUME, SPLIT_REWARD, REQUIRE_CHECKED, PUBLISH_TAILS])
+@pytest.mark.parametrize("log2", [(2, 2, 2), (0, 2, 2)])
+def test_write_without_enable_locks_and_refuses_nothing(
+    log2: tuple[int, int, int], mode: int
+) -> None:
+    """[LIFE-006] [LIFE-002] Whether the configuration is good or bad: that is ENABLE's business."""
+    device = GoldenDevice(WINDOW)
+    for name, base in (("CMD", 128), ("DONE", 512), ("REWARD", 1024)):
+        device.write32(REG[f"{name}_BASE_LO"], base)
+    device.write32(REG["RING_LOG2"], ring_log2(*log2))
+    device.write32(REG["CTRL"], mode)
+    assert (device.read32(REG["STATUS"]), device.read32(REG["IRQ_STATUS"])) == (READY, 0)
+    device.write32(REG["RING_LOG2"], ring_log2(1, 1, 1))
+    device.write32(REG["CTRL"], ENABLE | SPLIT_REWARD)
+    assert device.read32(REG["RING_LOG2"]) == ring_log2(1, 1, 1)
+    assert device.read32(REG["CTRL"]) == ENABLE | SPLIT_REWARD
+    assert device.read32(REG["STATUS"]) == READY | RUNNING
+
+
 def test_resume_without_halt_has_no_effect() -> None:
     """[LIFE-003] It is not kept for the next STOP."""
     host = Host()

@@ -148,6 +148,17 @@ def test_absent_tokens_have_no_part() -> None:
         assert bits(found) == bits(expected)
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 60000])
+def test_unusable_value_is_no_warning(value: float) -> None:
+    """[NUM-007] The result reports it, and NumPy prints nothing: of keys, values and queries."""
+    for place in range(3):
+        parts = sequence(40, seed=16)
+        parts[place][0, 5:90] = value
+        kv = pages(*parts[1:])
+        attention.attend(parts[0], kv, [np.arange(2)], np.array([40]))
+
+
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 def test_unusable_key_is_found(bad: float) -> None:
     """[NUM-007] In any block, and without harm to the neighbours in the batch."""

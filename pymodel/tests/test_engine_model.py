@@ -205,28 +205,34 @@ def test_bad_blocks_and_tokens_are_refused() -> None:
     assert statuses(batch, 4) == [STATUS["OK"]]
 
 
+def damage(batch: Batch, what: str, place: int) -> None:
+    """Make one thing of a rollout of 40 tokens lead to an unusable value."""
+    kv = kv_blocks(batch.arena)
+    first, second = batch.blocks(place)[:2].tolist()
+    if what == "BAD_STATE":
+        batch.record(place)["prompt_tokens"] = 41
+        batch.state(place)[3] = 3e8
+    elif what == "BAD_QUERY":
+        batch.state(place)[:] = np.nan
+    elif what == "BAD_SCORE":
+        kv[second, 0, 2, 100] = np.nan
+    elif what == "BAD_OUTPUT":
+        kv[first, 1, 31, 100] = np.inf
+    elif what == "BAD_LOGIT":
+        kv[first, 1], kv[second, 1] = 60000, 60000
+
+
 def damaged(what: str) -> Batch:
-    """A rollout of 40 tokens in which one thing leads to an unusable value."""
+    """A rollout of 40 tokens that is damaged so."""
     batch = batch_of(temperature=0.5)
     batch.advance(40)
-    kv = kv_blocks(batch.arena)
-    if what == "BAD_STATE":
-        batch.record(0)["prompt_tokens"] = 41
-        batch.state(0)[3] = 3e8
-    elif what == "BAD_QUERY":
-        batch.state(0)[:] = np.nan
-    elif what == "BAD_SCORE":
-        kv[1, 0, 2, 100] = np.nan
-    elif what == "BAD_OUTPUT":
-        kv[0, 1, 31, 100] = np.inf
-    elif what == "BAD_LOGIT":
-        kv[0, 1], kv[1, 1] = 60000, 60000
+    damage(batch, what, 0)
     return batch
 
 
 @pytest.mark.parametrize("name", ["BAD_STATE", "BAD_QUERY", "BAD_SCORE", "BAD_OUTPUT"])
 def test_unusable_value_is_refused_by_name(name: str) -> None:
-    """[NUM-007] [REC-004] Nothing of the position is written; a sound neighbour is not affected."""
+    """[NUM-007] [REC-004] Nothing of the position is written."""
     batch = damaged(name)
     before = batch.arena.tobytes()
     assert statuses(batch) == [STATUS[name]]
@@ -234,6 +240,21 @@ def test_unusable_value_is_refused_by_name(name: str) -> None:
     with pytest.raises(EngineError, match=f"{name}: rollout 0: .* stopped at position 40") as error:
         batch.advance(END)
     assert error.value.name == name
+
+
+@pytest.mark.parametrize("name", ["BAD_STATE", "BAD_QUERY", "BAD_SCORE", "BAD_OUTPUT"])
+def test_refused_rollout_leaves_its_neighbours_alone(name: str) -> None:
+    """[REC-004] [NUM-008] One before it and one behind it are what they would be without it."""
+    batch = Batch(ENGINE, PROMPTS[:1] * 3, END, [{"seed": seed} for seed in range(3)])
+    batch.advance(40)
+    expected = batch.arena.copy()
+    ends = np.full(3, END, dtype=np.uint32)
+    assert not ENGINE.advance(expected, batch.offsets, ends).any()
+    damage(batch, name, 1)
+    assert statuses(batch) == [STATUS["OK"], STATUS[name], STATUS["OK"]]
+    found = [content(batch, place) for place in (0, 2)]
+    batch.arena[:] = expected
+    assert found == [content(batch, place) for place in (0, 2)]
 
 
 def test_unusable_logit_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 from descring_model import GoldenDevice, GoldenLineDevice, contract, rules
+from descring_model.registers import RegisterFile
 from hypothesis import given
 from hypothesis import strategies as st
 from model_support import (
@@ -318,6 +319,15 @@ def test_bad_doorbells_are_counted() -> None:
     for tail in (0, 6, U32 - 1):
         host.write("DOORBELL", tail)
     assert host.read("CNT_BAD_DOORBELLS") == 3
+
+
+@pytest.mark.parametrize("missing", ["_make_port", "_config_is_good"])
+def test_device_of_another_kind_must_say_what_it_is(missing: str) -> None:
+    """Registers alone are no device: it has a port, and a check of its configuration."""
+    own = {"_make_port": lambda _: None, "_config_is_good": lambda _: True}
+    del own[missing]
+    with pytest.raises(TypeError, match=f"abstract method '?{missing}"):
+        type("Device", (RegisterFile,), own)(0)
 
 
 @pytest.mark.parametrize("bad", [-1, U32, 1.5, "8"])

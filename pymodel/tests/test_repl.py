@@ -156,6 +156,28 @@ def test_failed_command_at_a_terminal_is_no_failure() -> None:
     assert "error: unknown command" in output.getvalue()
 
 
+@pytest.mark.parametrize(("script", "code"), [([], 0), (["bogus"], 2)])
+def test_interrupt_ends_the_prompt(script: list[str], code: int) -> None:
+    """The line that a terminal has ^C on is ended; the exit code is that of the commands so far."""
+
+    class Interrupted(io.StringIO):
+        def readline(self, size: int = -1, /) -> str:  # type: ignore[override]
+            line = super().readline(size)
+            if not line:
+                raise KeyboardInterrupt
+            return line
+
+    output = io.StringIO()
+    lines = "".join(f"{line}\n" for line in [*script, "submit nop"])
+    try:
+        assert repl.main([], stdin=Interrupted(lines), stdout=output) == code
+    except KeyboardInterrupt:
+        pytest.fail("the interrupt leaves the prompt as an exception")
+    printed = output.getvalue().splitlines()
+    assert printed[-2].startswith("[0] NOP")
+    assert printed[-1] == ""
+
+
 def test_help_lists_and_explains() -> None:
     """Every command, and what one of them takes."""
     code, printed = run("help", "help submit", "quit", "bogus")

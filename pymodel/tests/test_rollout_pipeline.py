@@ -237,6 +237,22 @@ def test_no_small_configuration_stalls() -> None:
     assert runs_made == 864
 
 
+def test_prefill_ends_at_the_first_prompt_without_room() -> None:
+    """[WIN-001] [SCHED-001] An entry behind it whose node is READY waits for the next tick too."""
+    requests = requests_of([(3, 5)] * 4)
+    requests["group"], requests["sample"] = [0, 1, 2, 0], [0, 0, 0, 1]
+    waiting: list[list[int]] = []
+    pipeline = run(
+        make_config(window=1, options=OPTION["SHARE"]),
+        requests,
+        watch=lambda pipeline: waiting.append(list(pipeline.prefill)),
+    )
+    assert waiting[:4] == [[1, 2, 3], [2, 3], [], []]
+    lines = events(pipeline.log.records(), "LINE")
+    decoded = lines["rollout"][lines["b"] & 0xFFFF == 1].tolist()
+    assert decoded == [0, 1, 3, 2], "the fourth joins decode behind the second, not before it"
+
+
 def test_a_prompt_is_ingested_once_a_group_under_prefix() -> None:
     """[SCHED-005] [COW-002] 8 groups of 16 that arrive interleaved, in 6 slots; FIFO takes more."""
     requests = requests_of([(50, 90)] * 8, samples=16)

@@ -229,6 +229,7 @@ def test_ten_thousand_branches_of_two_blocks_over_a_prefix_of_four_save_two_thir
 @given(st.integers(1, 200), st.integers(1, 120), st.integers(1, 5))
 @example(32, 10, 2)
 @example(64, 33, 1)
+@example(290, 33, 1)
 @settings(max_examples=60)
 def test_memory_of_a_group_is_the_formula(prompt: int, more: int, count: int) -> None:
     """[COW-011] [COW-006] All branches written to their end, and the copies that were made."""

@@ -60,6 +60,23 @@ def test_changes_of_python_are_those_of_what_is_evaluated() -> None:
         assert ast.dump(ast.parse(mutated)) != ast.dump(ast.parse(SOURCE)), change
 
 
+def test_a_decorator_that_is_removed_is_named_by_its_own_line(tmp_path: Path) -> None:
+    """It goes with the blank lines before it; a judgement names a line that has a text."""
+    text = (
+        "import abc\nlimit = 4\n\n\n@abc.update_abstractmethods\nclass A:\n"
+        "    size: int\n\n    @abc.abstractmethod\n    def full(self): ...\n"
+    )
+    (tmp_path / "a.py").write_text(text, encoding="utf-8")
+    area = Area(tmp_path, "toy", ("a.py",), None)
+    judge = PythonJudge((area,), changes, tmp_path / "out", seed=1)
+    removed = {
+        sampled.source: int(sampled.place.rpartition(":")[2])
+        for sampled in judge.draw([area.name_of("a.py")], 99)
+        if sampled.change.startswith("RemoveDecorator")
+    }
+    assert removed == {"@abc.update_abstractmethods": 5, "@abc.abstractmethod": 9}
+
+
 def test_a_change_is_made_only_for_what_is_drawn(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -85,15 +102,6 @@ def test_a_change_is_made_only_for_what_is_drawn(
     assert counts["listed"] <= 4 and counts["made"] <= 8
     other = PythonJudge((area,), changes, tmp_path / "out", seed=3)
     assert [m.name for m in other.draw(other.files(), 4)] == [m.name for m in drawn]
-
-
-def test_a_removed_decorator_is_judged_by_its_line(tmp_path: Path) -> None:
-    """The tool's change begins at the blank line before it."""
-    text = "import functools\n\n\n@functools.cache\ndef f():\n    return 1\n"
-    (tmp_path / "a.py").write_text(text)
-    judge = PythonJudge((Area(tmp_path, "toy", ("a.py",), None),), changes, tmp_path, seed=1)
-    (drawn,) = (m for m in judge.draw(judge.files(), 20) if "RemoveDecorator" in m.change)
-    assert (drawn.source, drawn.place[-7:]) == ("@functools.cache", "/a.py:4")
 
 
 def test_a_line_stands_for_its_statement() -> None:

@@ -18,7 +18,7 @@ _GROUP_BLOCKS = 4096
 """Blocks whose keys and values are widened to float32 at a time."""
 
 
-@dataclass
+@dataclass(frozen=True)
 class Partial:
     """Partial results of ATT-005, ``k`` of them, by (rollout, index).
 

@@ -359,17 +359,15 @@ class Pipeline(Resources):
     def _deliver(self) -> None:
         for slot in self.trajectory:
             rollout = self.rollouts[slot]
-            if self.slab.state(rollout.handle) == _STATE["REWARD_PENDING"]:
-                if not self.trajectory_credits.free:
-                    break
+            pending = self.slab.state(rollout.handle) == _STATE["REWARD_PENDING"]
+            if pending and self.trajectory_credits.free:
                 self.move(rollout, "TRAJECTORY_READY")
         limit = int(self.config["deliver"])
         for slot in list(self.trajectory)[:limit]:
             rollout = self.rollouts[slot]
-            if self.slab.state(rollout.handle) != _STATE["TRAJECTORY_READY"]:
-                break
-            self.trajectory.remove(slot)
-            self._delivered(rollout)
+            if self.slab.state(rollout.handle) == _STATE["TRAJECTORY_READY"]:
+                self.trajectory.remove(slot)
+                self._delivered(rollout)
         self.counts["waits_delivery"] += len(self.trajectory) > 0
 
     def _check_end(self, progress: bool) -> None:
