@@ -174,16 +174,15 @@ class RemoteDevice(NativeDevice):
         """Start a worker on the state that the last one left.
 
         Raises:
-            DeviceError: the last one still runs, or the new one does not start.
+            DeviceError: the last one still runs, has left a state from which none can
+                resume, or the new one does not start.
         """
         with self._life:
             handle = self._handle()
             if self._launcher.running():
                 raise DeviceError("the worker is running; there is nothing to restart")
             lib.hd_leave_remote(handle)
-            refusal = lib.hd_unrecoverable(handle)
-            if refusal:
-                raise DeviceError(f"cannot resume: {ffi.string(refusal).decode()}")
+            self._open(lib.hd_unrecoverable(handle))
             self._start()
 
     def trace(self, make_ring: MakeRing | None) -> None:

@@ -11,6 +11,7 @@ from descring_host.native import lib
 from descring_model import complete, streams
 from emulated import EmulatedLauncher, emulator, open_emulated
 from host_support import REG, assert_same, eventually
+from linked_worker import REPORT, ScriptedWorker
 from remote_support import OpenRemote
 
 LINK_WORDS = 13
@@ -33,6 +34,18 @@ def test_a_deadline_ends_the_worker_and_a_new_one_resumes(open_remote: OpenRemot
         rest = queue.exchange(lines[300:])
     assert_same(complete(lines)[:300], first)
     assert_same(complete(lines)[300:], rest)
+
+
+def test_a_worker_is_not_started_on_a_state_that_cannot_be() -> None:
+    """The word is named, and the device stays without a worker until it is reset."""
+    worker = ScriptedWorker()
+    with RemoteDevice(worker, 1 << 16) as device:
+        worker.report(0)
+        worker.words(REPORT)[3] += 1
+        lib.hd_stop_remote(device._device)
+        eventually(lambda: not worker.running(), "the worker ends")
+        with pytest.raises(DeviceError, match="the report of the remote worker: expected"):
+            device.restart_worker()
 
 
 @pytest.mark.parametrize("shape", ["latency", "throughput"])

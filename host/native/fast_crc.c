@@ -20,7 +20,7 @@ static int have_sse42;
 
 __attribute__((constructor)) static void look(void) {
   __builtin_cpu_init();
-  have_sse42 = __builtin_cpu_supports("sse4.2") != 0;
+  have_sse42 = __builtin_cpu_supports("sse4.2");
 }
 
 hw_u32 hw_crc32c_fast(const hw_desc_t *line) {

@@ -43,8 +43,7 @@ static uint32_t peek(hw_chunk_t *chunk, int word) {
 
 int hw_link_stores_chunks_whole(void) {
 #if defined(__x86_64__)
-  __builtin_cpu_init();
-  return __builtin_cpu_supports("avx") != 0;
+  return __builtin_cpu_supports("avx");
 #else
   return 0;
 #endif

@@ -32,8 +32,9 @@ static int configuration_is_good(hw_device_t *device) {
 }
 
 // Let no queue of this host move an index from here on: `enable` is 0, and the one that has seen it
-// set is waited for; -1 if it did not end.
+// set is waited for; -1 if it did not end, with `enable` as it was.
 static int stop_moving(hw_device_t *device) {
+  const uint32_t enable = hw_get(&device->segment->enable);
   hw_put(&device->segment->enable, 0);
   hw_fence_all();
   const uint64_t start = hw_now();
@@ -41,6 +42,7 @@ static int stop_moving(hw_device_t *device) {
     while (hw_get(&device->index[which].moving)) {
       sched_yield();
       if ((int64_t)(hw_now() - start) > MOVING_NS) {
+        hw_put(&device->segment->enable, enable);
         return -1;
       }
     }

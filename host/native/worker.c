@@ -57,26 +57,21 @@ rings_t hw_read_rings(hw_device_t *device) {
   return rings;
 }
 
-// Whether published descriptors and completions not taken fit into the rings.
-static int indices_fit(hw_device_t *device, const rings_t *rings, const hd_counts_t *counts,
-                       uint32_t done_head, uint32_t reward_head) {
+// Record the first index by which published descriptors, or completions not taken, do not fit into the
+// rings.
+static void check_indices(hw_device_t *device, const rings_t *rings, const hd_counts_t *counts,
+                          uint32_t done_head, uint32_t reward_head) {
   const uint32_t cmd_tail = hw_get(&device->segment->cmd_tail);
   if (cmd_tail - counts->cmd_head > rings->cmd_mask + 1u) {
     hw_fail(device, HW_FAULT_CMD_TAIL, cmd_tail, counts->cmd_head,
             counts->cmd_head + rings->cmd_mask + 1u);
-    return 0;
-  }
-  if (counts->done_tail - done_head > rings->done_slots) {
+  } else if (counts->done_tail - done_head > rings->done_slots) {
     hw_fail(device, HW_FAULT_DONE_HEAD, done_head, counts->done_tail - rings->done_slots,
             counts->done_tail);
-    return 0;
-  }
-  if (rings->split && counts->reward_tail - reward_head > rings->reward_slots) {
+  } else if (rings->split && counts->reward_tail - reward_head > rings->reward_slots) {
     hw_fail(device, HW_FAULT_REWARD_HEAD, reward_head, counts->reward_tail - rings->reward_slots,
             counts->reward_tail);
-    return 0;
   }
-  return 1;
 }
 
 // Stand before a closed gate until it opens, then learn what changed behind it.
@@ -107,7 +102,7 @@ static void pass_gate(worker_t *worker, uint32_t gate) {
     pool->reward_head = hw_get(&segment->reward_head);
     const rings_t rings = hw_read_rings(device);
     if (hw_read_progress(device, &pool->now) == 0 && rings.enabled) {
-      indices_fit(device, &rings, &pool->now, pool->done_head, pool->reward_head);
+      check_indices(device, &rings, &pool->now, pool->done_head, pool->reward_head);
     }
     pool->claim_next = pool->now.cmd_head;
     pool->cmd_tail = pool->now.cmd_head;
@@ -243,8 +238,8 @@ int hd_unrecoverable(hw_device_t *device) {
   }
   const rings_t rings = hw_read_rings(device);
   if (rings.enabled) {
-    indices_fit(device, &rings, &counts, hw_get(&device->segment->done_head),
-                hw_get(&device->segment->reward_head));
+    check_indices(device, &rings, &counts, hw_get(&device->segment->done_head),
+                  hw_get(&device->segment->reward_head));
   }
   return hw_get(&device->fault) ? HD_CORRUPT : 0;
 }

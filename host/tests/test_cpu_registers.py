@@ -1,17 +1,32 @@
 # SPDX-License-Identifier: Apache-2.0
 """The cpu device's registers and life cycle, held against the golden model's, step by step."""
 
+import ctypes
+import subprocess
+import threading
 import time
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from descring_host import CpuDevice
+from descring_host.native import ffi, lib, nanoseconds
 from descring_model import DESC_DTYPE, GoldenDevice, contract, streams
-from host_support import CTRL, PATIENCE_S, REG, assert_counts_all_tokens, eventually
+from host_support import (
+    CTRL,
+    PATIENCE_S,
+    REG,
+    SHORT_S,
+    assert_counts_all_tokens,
+    eventually,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 
+NATIVE = Path(__file__).resolve().parents[1] / "native"
+MovingOf = Callable[[CpuDevice, int], ctypes.c_uint32]
 FIRST = 0xFFFFFFF8
 MEMORY = 16384
 NOT_COMPARED = {"CNT_STALL_CYCLES"}
@@ -154,6 +169,77 @@ def test_reset_amid_a_burst_leaves_nothing_running() -> None:
             written = (posted["flags"] & contract.DEVICE_OWNED_FLAGS) != 0
             assert (posted["rollout_id"][written] == lines["rollout_id"][written]).all()
             cpu.memory[1 << 17 :] = 0
+
+
+@pytest.fixture(scope="module")
+def moving_of(tmp_path_factory: pytest.TempPathFactory) -> MovingOf:
+    """Find the word by which a queue of this process shows that it moves an index (segment.h)."""
+    folder = tmp_path_factory.mktemp("moving")
+    (folder / "moving.c").write_text(
+        '#include "segment.h"\n'
+        "hw_word_t *moving(hw_device_t *, int);\n"
+        "hw_word_t *moving(hw_device_t *device, int which) {\n"
+        "  return &device->index[which].moving;\n"
+        "}\n"
+    )
+    flags = ["-std=c11", "-shared", "-fPIC", f"-I{NATIVE}", f"-I{NATIVE.parent / 'include'}"]
+    command = ["cc", *flags, str(folder / "moving.c"), "-o", str(folder / "moving.so")]
+    subprocess.run(command, check=True, timeout=60)
+    library = ctypes.CDLL(str(folder / "moving.so"))
+    library.moving.restype = ctypes.POINTER(ctypes.c_uint32)
+
+    def find(device: CpuDevice, which: int) -> ctypes.c_uint32:
+        handle = ctypes.c_void_p(int(ffi.cast("uintptr_t", device._handle())))
+        found: ctypes.c_uint32 = library.moving(handle, which).contents
+        return found
+
+    return find
+
+
+def enable(cpu: CpuDevice) -> None:
+    """Rings of 16 lines."""
+    for name, value in (
+        ("RING_LOG2", 0x040404),
+        ("CMD_BASE_LO", 0),
+        ("DONE_BASE_LO", 4096),
+        ("CTRL", CTRL["ENABLE"]),
+    ):
+        cpu.write32(REG[name], value)
+
+
+def reset(cpu: CpuDevice) -> int:
+    """What one write of CTRL.RESET returns."""
+    result = lib.hd_write32(cpu._handle(), REG["CTRL"], CTRL["RESET"], nanoseconds(PATIENCE_S))
+    return int(result)
+
+
+@pytest.mark.parametrize("which", [0, 1], ids=["submitting", "taking"])
+def test_a_reset_waits_for_a_queue_that_moves_an_index(moving_of: MovingOf, which: int) -> None:
+    """[LIFE-004]: a thread that has begun to store an index stores it before the reset."""
+    with CpuDevice(1 << 16) as cpu:
+        enable(cpu)
+        moving = moving_of(cpu, which)
+        moving.value = 1
+        end = threading.Timer(SHORT_S, setattr, (moving, "value", 0))
+        end.start()
+        assert reset(cpu) == 0
+        assert moving.value == 0
+        end.join()
+        assert cpu.read32(REG["CTRL"]) == 0
+
+
+def test_a_reset_that_a_queue_holds_up_changes_nothing(moving_of: MovingOf) -> None:
+    """[LIFE-004]: it is refused after a second, and the device is still enabled."""
+    with CpuDevice(1 << 16) as cpu:
+        enable(cpu)
+        moving = moving_of(cpu, 1)
+        moving.value = 1
+        start = time.monotonic()
+        assert reset(cpu) == lib.HD_BUSY
+        assert time.monotonic() - start >= 1.0
+        assert cpu.read32(REG["CTRL"]) == CTRL["ENABLE"]
+        moving.value = 0
+        assert reset(cpu) == 0
 
 
 def test_an_idle_device_sleeps_and_wakes() -> None:

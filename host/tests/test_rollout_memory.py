@@ -1,7 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Memory of the arena: pages that smaps confirms, and what is refused."""
 
+import errno
+import os
 import re
+import resource
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,8 +14,11 @@ import pytest
 from descring_host import DeviceError
 from descring_model.rollouts.errors import RolloutError
 from descring_rollouts.kv import PAGES, Arena, Memory, PrefixTree
+from descring_rollouts.native import ffi, lib
 from descring_rollouts.policy_queue import PolicyQueue
-from descring_rollouts.slab import Slab
+from descring_rollouts.slab import SLOTS_MAX, Slab
+
+NATIVE = Path(__file__).resolve().parents[1] / "native"
 
 
 def smaps_of(start: int) -> dict[str, int]:
@@ -94,6 +101,130 @@ def test_a_node_holds_every_page_or_the_memory_is_refused() -> None:
     assert f"N{nodes[0]}=1024" in line
     with pytest.raises(DeviceError, match=r"cannot map .*small pages: "):
         Memory(4 << 20, require="small", node=nodes[-1] + 1)
+
+
+@pytest.fixture(scope="module")
+def refusing(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A program that maps memory on a kernel that refuses what the program is told."""
+    program = tmp_path_factory.mktemp("memory") / "memory_refused"
+    command = ["cc", "-std=c11", "-O1", f"-I{NATIVE}", f"-I{NATIVE.parent / 'include'}"]
+    command += [str(NATIVE / "check" / "memory_refused.c"), "-o", str(program)]
+    subprocess.run(command, check=True, timeout=60)
+    return program
+
+
+TWO_HUGE = 4 << 20
+REFUSALS: dict[str, tuple[str, dict[str, int], str]] = {
+    "no room": ("small", {"reserve": errno.ENOMEM}, f"no room for {TWO_HUGE} bytes: {{0}}"),
+    "no huge pages in the pool": ("hugetlb", {"hugetlb": errno.ENOMEM}, "MAP_HUGETLB: {0}"),
+    "a kernel without huge pages": ("thp", {"thp": errno.EINVAL}, "MADV_HUGEPAGE: {0}"),
+    "no small pages": ("small", {"small": errno.ENOMEM}, "small pages: {0}"),
+    "no memory": ("small", {"populate": errno.ENOMEM}, "small pages: {0}"),
+    "no smaps": ("small", {"smaps": errno.EMFILE}, "small pages: {0}"),
+    "no binding": ("small", {"bind": errno.EPERM}, "small pages: {0}"),
+    "no move_pages": ("small", {"move_pages": errno.ENOSYS}, "move_pages: {0}"),
+    "another node": ("small", {"elsewhere": 1}, "1022 of 1024 pages are on node 0"),
+    "no rung": (
+        "any",
+        {"hugetlb": errno.ENOMEM, "thp": errno.EINVAL, "small": errno.EACCES},
+        "MAP_HUGETLB: {0}; MADV_HUGEPAGE: {1}; small pages: {2}",
+    ),
+}
+
+
+def mapped_by(program: Path, pages: str, node: int, failing: dict[str, int]) -> str:
+    """What the program prints; it has checked that no page stays mapped."""
+    rung = len(PAGES) if pages == "any" else PAGES.index(pages)
+    calls = [f"{name}={number}" for name, number in failing.items()]
+    run = subprocess.run(
+        [str(program), str(rung), str(node), *calls], capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
+    return run.stdout.strip()
+
+
+@pytest.mark.parametrize("case", REFUSALS)
+def test_what_the_kernel_refuses_is_named_and_leaves_nothing(refusing: Path, case: str) -> None:
+    """Each call that can fail, with the system's words for why."""
+    pages, failing, text = REFUSALS[case]
+    expected = text.format(*map(os.strerror, failing.values()))
+    assert mapped_by(refusing, pages, 0, failing) == expected
+
+
+@pytest.mark.parametrize(
+    ("pages", "node", "failing", "refused"),
+    [
+        ("small", -1, {"small": errno.EINVAL}, (0, 0, 0)),
+        ("small", -1, {"populate": errno.EINVAL}, (0, 0, 0)),
+        ("small", 0, {}, (0, 0, 0)),
+        ("any", 0, {"hugetlb": errno.ENOMEM, "thp": errno.EINVAL}, (errno.ENOMEM, errno.EINVAL, 0)),
+    ],
+    ids=["no huge pages", "before 5.14", "on a node", "the last rung"],
+)
+def test_an_older_kernel_gives_small_pages(
+    refusing: Path, pages: str, node: int, failing: dict[str, int], refused: tuple[int, ...]
+) -> None:
+    """One without huge pages, or without MADV_POPULATE_WRITE: all pages are there all the same."""
+    on_node = TWO_HUGE // 4096 if node >= 0 else 0
+    assert mapped_by(refusing, pages, node, failing) == (
+        f"pages 2, {' '.join(map(str, refused))} refused, 0 of {TWO_HUGE} bytes huge, "
+        f"{on_node} of {on_node} on the node"
+    )
+
+
+@pytest.mark.parametrize(
+    ("size", "rung", "node", "accepted"),
+    [
+        (0, 2, -1, False),
+        (1 << 46, 2, -1, True),
+        ((1 << 46) + 1, 2, -1, False),
+        (1 << 46, -1, -1, False),
+        (1 << 46, 0, -1, True),
+        (1 << 46, 3, -1, True),
+        (1 << 46, 4, -1, False),
+        (1 << 46, 2, -2, False),
+        (1 << 46, 2, 1023, True),
+        (1 << 46, 2, 1024, False),
+    ],
+)
+def test_the_native_call_has_the_same_bounds(
+    size: int, rung: int, node: int, accepted: bool
+) -> None:
+    """What it accepts is asked of the system, which has not so much room here."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    least = 1 << 40
+    report, text = ffi.new("hr_memory_report_t *"), ffi.new("char[200]")
+    resource.setrlimit(resource.RLIMIT_AS, (least if soft < 0 else min(soft, least), hard))
+    try:
+        memory = lib.hr_memory_map(size, rung, node, report, text, len(text))
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+    assert memory == ffi.NULL
+    expected = f"no room for {size} bytes: " if accepted else "expected 1 to 2^46 bytes, a rung and"
+    assert ffi.string(text).decode().startswith(expected)
+
+
+@pytest.mark.parametrize(("nodes", "branches"), [(1, 1), (1 << 24, 1), (1, 1 << 24)])
+def test_a_tree_may_be_as_large_as_its_bounds(nodes: int, branches: int) -> None:
+    """The last id of either kind is one above the largest that is refused."""
+    tree = PrefixTree(Arena(2), nodes=nodes, branches=branches)
+    assert tree.node(0, 1) == 1
+    assert tree.fork(1, 1) == 0
+
+
+@pytest.mark.parametrize(("nodes", "branches"), [(0, 1), (1, 0), ((1 << 24) + 1, 1), (1, 1 << 25)])
+def test_the_native_tree_refuses_what_is_beyond_them(nodes: int, branches: int) -> None:
+    """It has bounds of its own."""
+    assert lib.hr_tree_open(Arena(2).handle, nodes, branches) == ffi.NULL
+
+
+@pytest.mark.parametrize("slots", [1, SLOTS_MAX])
+def test_a_slab_may_be_as_large_as_its_bounds(slots: int) -> None:
+    """Its last slot can be admitted, and there is none behind it."""
+    slab = Slab(slots)
+    assert slab.admit(slots - 1) & 0xFFFFFFFF == slots - 1
+    assert lib.hr_slab_word(slab.handle, slots) == (1 << 64) - 1
+    assert lib.hr_slab_open(0) == lib.hr_slab_open(SLOTS_MAX + 1) == ffi.NULL
 
 
 @pytest.mark.parametrize(

@@ -243,3 +243,48 @@ def test_an_abandoned_run_holds_nothing() -> None:
         assert core.finished
         with pytest.raises(ValueError, match="has not ended"):
             core.step()
+
+
+def stalls_at(run: Core | Pipeline, depth: int) -> int:
+    """The tick at which a run is STALLED; its scores are all 0."""
+    lines: dict[int, Any] = {}
+    for tick in range(200):
+        window = lines.pop(tick - depth, None)
+        completions = complete(window) if window is not None and len(window) else None
+        try:
+            lines[tick] = run.step(completions, [0] * run.due[1]).lines
+        except RolloutError as error:
+            assert error.name == "STALLED"
+            return tick
+    raise AssertionError("no end in 200 ticks")
+
+
+STALLS: dict[str, tuple[list[dict[str, int]], dict[str, int]]] = {
+    "at once": ([], {}),
+    "behind windows": ([{"max_tokens": 100}], {}),
+    "behind windows of the greatest depth": ([{"max_tokens": 70}], {"depth": 8}),
+    "behind scores": ([{"max_tokens": 100}], {"scorer": 16, "score_ticks": 4, "depth": 1}),
+    "behind an arrival": ([{"max_tokens": 50, "arrival": 30}], {"policy": 1}),
+    "behind a cancellation": ([{"max_tokens": 50, "arrival": 9, "cancel": 30}], {}),
+}
+"""Requests in front of one for which there are too few blocks, and options."""
+
+
+@pytest.mark.parametrize("case", STALLS)
+def test_a_run_that_nothing_can_end_is_stalled(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """[PIPE-012]: not before all that is in flight, or to come, is over. Both cores, one tick."""
+    for module in ("descring_rollouts.core", "descring_model.rollouts.resources"):
+        # Such a request is refused before there is a run.
+        monkeypatch.setattr(f"{module}.check_requests", lambda *_: None)
+    before, options = STALLS[case]
+    requests = np.zeros(len(before) + 1, dtype=records.REQUEST_DTYPE)
+    requests["group"], requests["cancel"] = np.arange(len(requests)), NONE
+    requests["prompt_tokens"], requests["max_tokens"] = 20, 5000
+    for number, columns in enumerate(before):
+        for name, value in columns.items():
+            requests[name][number] = value
+    config = records.make_config(**{"slots": 4, "kv_blocks": 8, "depth": 3, **options})
+    depth = int(config["depth"][0])
+    expected = stalls_at(Pipeline(config, requests), depth)
+    assert stalls_at(Core(config, requests), depth) == expected
+    assert (expected > 1) == bool(before)

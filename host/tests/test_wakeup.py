@@ -1,17 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """Waiting for another thread, with an exception of a signal handler at every single step."""
 
+import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import pytest
 from descring_host.wakeup import Wakeup
 
+NATIVE = Path(__file__).resolve().parents[1] / "native"
 SHORT_S = 0.05
 SOON_S = 30.0
 
@@ -134,3 +137,14 @@ def test_no_ring_is_missed() -> None:
             assert pong.wait(mark, SOON_S), number
     server.join(SOON_S)
     assert served == rounds
+
+
+def test_of_two_threads_that_store_and_look_one_sees_the_other(tmp_path: Path) -> None:
+    """[DB-003] [RING-006]: else a sleeper misses what it waits for. Each pair of fences in turn."""
+    flags = ["-std=c11", "-O2", "-pthread", f"-I{NATIVE}", f"-I{NATIVE.parent / 'include'}"]
+    sources = [str(NATIVE / "check" / "fences.c"), str(NATIVE / "sync.c")]
+    program = str(tmp_path / "fences")
+    subprocess.run(["cc", *flags, *sources, "-o", program], check=True, timeout=60)
+    run = subprocess.run([program, "0.05"], capture_output=True, text=True, timeout=60, check=False)
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert len(run.stdout.splitlines()) == 5

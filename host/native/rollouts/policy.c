@@ -16,7 +16,6 @@ int hr_policy_init(hr_policy_t *queue, uint32_t policy, uint32_t overtake, uint3
   queue->leader = policy == HWR_POLICY_PREFIX ? malloc(groups * sizeof *queue->leader) : NULL;
   if (!queue->entry || (policy != HWR_POLICY_FIFO && !queue->heap) ||
       (policy == HWR_POLICY_PREFIX && !queue->leader)) {
-    hr_policy_clear(queue);
     return HR_NO_MEMORY;
   }
   for (uint32_t group = 0; queue->leader && group < groups; ++group) {
@@ -31,21 +30,21 @@ void hr_policy_clear(hr_policy_t *queue) {
   free(queue->leader);
 }
 
+void hr_policy_close(hr_policy_t *queue) {
+  hr_policy_clear(queue);
+  free(queue);
+}
+
 hr_policy_t *hr_policy_open(uint32_t policy, uint32_t overtake, uint32_t room, uint32_t groups) {
   if (policy > HWR_POLICY_CUSTOM || room == 0 || room == HWR_NONE || groups == 0) {
     return NULL;
   }
   hr_policy_t *queue = malloc(sizeof *queue);
   if (queue && hr_policy_init(queue, policy, overtake, room, groups)) {
-    free(queue);
+    hr_policy_close(queue);
     return NULL;
   }
   return queue;
-}
-
-void hr_policy_close(hr_policy_t *queue) {
-  hr_policy_clear(queue);
-  free(queue);
 }
 
 // Without a branch: which of two ranks is less cannot be predicted.

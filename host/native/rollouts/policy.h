@@ -36,6 +36,7 @@ struct hr_policy {
   uint32_t youngest;
 };
 
+// 0, or HR_NO_MEMORY; in either case the caller clears it.
 int hr_policy_init(hr_policy_t *queue, uint32_t policy, uint32_t overtake, uint32_t room,
                    uint32_t groups);
 void hr_policy_clear(hr_policy_t *queue);

@@ -28,7 +28,7 @@ stopped. How each works: [Drawn mutants](../how-to/draw-mutants.md).
 """
 
 
-_COMMANDS = {
+_COMMANDS: dict[str, dict[str, tuple[str, ...]]] = {
     "make sim": {"rtl": ("testbench", "device")},
     "make test": {
         "rtl": ("testbench", "device"),
