@@ -82,6 +82,20 @@ def test_each_hole_needs_a_reason_and_each_reason_a_hole(
     assert any("STALE" in line for line in coverage.report(judged, [*good, stale]))
 
 
+def test_what_runs_at_elaboration_is_no_point(
+    counts: dict[Point, int], rtl: Path, tmp_path: Path
+) -> None:
+    """A share is of what a simulation can reach; all the same such lines are listed."""
+    path = tmp_path / "coverage.toml"
+    entry = '[[hole]]\nfile = "toy.sv"\nkind = "line"\nmatch = "^four$"\nreason = "y"\n'
+    path.write_text(f"{entry}elaboration = true\n")
+    waivers = coverage.read_waivers(path)
+    judged = coverage.judge(counts, waivers, rtl)
+    assert judged.totals["line"] == (2, 0, 2)
+    assert not judged.stale
+    assert any("toy.sv: line 4" in line for line in coverage.report(judged, waivers))
+
+
 def test_holes_are_named_by_their_bits(rtl: Path) -> None:
     """Bits that stand next to each other are one range; both directions are one bit."""
     bits = [63, 62, 61, 5, 0, 0]

@@ -54,12 +54,16 @@ class Point:
 
 @dataclass
 class Waiver:
-    """Holes with a reason: of ``kind`` in files like ``file``, by name or by source line."""
+    """Holes with a reason: of ``kind`` in files like ``file``, by name or by source line.
+
+    What runs at elaboration only is no point of the simulation, and counts as none.
+    """
 
     file: str
     kind: str
     pattern: re.Pattern[str]
     reason: str
+    elaboration: bool = False
     used: list[Point] = field(default_factory=list)
 
 
@@ -118,15 +122,15 @@ def read_waivers(path: Path) -> list[Waiver]:
     """
     waivers = []
     for number, entry in enumerate(tomllib.loads(path.read_text("utf-8")).get("hole", []), start=1):
+        elaboration = entry.pop("elaboration", False)
         wrong = {"file", "kind", "match", "reason"} ^ entry.keys()
         if wrong or entry["kind"] not in KINDS or not entry["reason"].strip():
             raise SimulationError(
-                f"{path}: hole {number}: expected file, kind ({', '.join(KINDS)}), match and "
-                f"reason, got {entry}"
+                f"{path}: hole {number}: expected file, kind ({', '.join(KINDS)}), match, "
+                f"reason and perhaps elaboration, got {entry}"
             )
-        waivers.append(
-            Waiver(entry["file"], entry["kind"], re.compile(entry["match"]), entry["reason"])
-        )
+        pattern = re.compile(entry["match"])
+        waivers.append(Waiver(entry["file"], entry["kind"], pattern, entry["reason"], elaboration))
     return waivers
 
 
@@ -173,6 +177,8 @@ def judge(counts: dict[Point, int], waivers: list[Waiver], rtl_dir: Path) -> Jud
             ]
             for waiver in fitting:
                 waiver.used.append(point)
+            if any(waiver.elaboration for waiver in fitting):
+                continue
             if fitting:
                 waived += 1
             else:
