@@ -272,15 +272,16 @@ def _top(target: Target, text: str) -> str:
     values: dict[str, int | str] = {}
     values.update(slang.parameters(slang.module(target.rtl_dir, target.top)))
     values.update(target.parameters)
-    parameters = ", ".join(f"parameter {name} = {value}" for name, value in values.items())
     selector = _SELECTOR.format(msb=SELECTOR_BITS - 1, selector=SELECTOR, plusarg=PLUSARG)
-    for pattern, new in (
-        (rf"(?m)^module {target.top}\(", f"module {target.top} #({parameters}) ("),
+    edits = [
         (rf"(?m)^(module [^;]*),\s*{SELECTOR}(?=\s*[,)])", r"\1"),
         (rf"(?m)^  input \S+ {SELECTOR};\n  wire \S+ {SELECTOR};\n", selector),
-    ):
-        if new.startswith("module") and not values:
-            continue
+    ]
+    if values:
+        parameters = ", ".join(f"parameter {name} = {value}" for name, value in values.items())
+        head = f"module {target.top} #({parameters}) ("
+        edits.append((rf"(?m)^module {target.top}\(", head))
+    for pattern, new in edits:
         text, count = re.subn(pattern, new, text)
         if count != 1:
             raise SimulationError(f"netlist of {target.top}: {pattern!r} is there {count} times")
