@@ -299,7 +299,8 @@ def test_table_that_is_not_affine_is_refused(
     complaint: str,
 ) -> None:
     """Neither a table that solves something else nor one that leaves an index open is believed."""
-    with pytest.raises(SimulationError, match=complaint):
+    wanted = linear.NotLinearError if "not linear" in complaint else SimulationError
+    with pytest.raises(wanted, match=complaint):
         linear.forms(_table(tmp_path / "network.json", entries, index, signed))
 
 
@@ -316,8 +317,25 @@ def test_network_that_is_not_affine_is_refused(
     tmp_path: Path, kind: str, pins: dict[str, int | str], complaint: str
 ) -> None:
     """The argument holds for networks of XOR and NOT only."""
-    with pytest.raises(SimulationError, match=complaint):
+    wanted = linear.NotLinearError if "not linear" in complaint else SimulationError
+    with pytest.raises(wanted, match=complaint):
         linear.forms(_network(tmp_path / "network.json", {"c": (kind, pins)}))
+
+
+def test_a_network_that_is_not_affine_proves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The property is named, as of any proof that does not pass: no error of the tools."""
+    (task,) = tasks.read(tasks.formal_dir() / "crc32c.sby")
+    monkeypatch.setattr(proofs, "_status", lambda folder: "pass")
+    cells = {"c": ("$_AND_", {"A": 2, "B": 3, "Y": 9})}
+    _network(tmp_path / proofs._NETWORK, cells)
+    outcome = proofs._evaluate_linear(task, tmp_path, tmp_path / "log", 0.0)
+    assert outcome.status == "unknown"
+    assert "which is not linear" in outcome.message
+    assert proofs.objection(task, outcome) == (
+        "refused, no affine network: Checksum_A (crc32c/all_linear)"
+    )
 
 
 def test_an_outcome_is_kept_by_its_inputs(

@@ -20,6 +20,11 @@ from typing import Any
 
 from descring_sim.support.errors import SimulationError
 
+
+class NotLinearError(SimulationError):
+    """A network has a cell that is not affine."""
+
+
 _CONSTANTS: dict[str, int] = {"0": 0, "1": 1}
 
 
@@ -35,7 +40,8 @@ def _lookup(cell: Mapping[str, Any], name: str) -> list[tuple[int, list[Any], in
     """Each output bit of a look-up in a table of constants: its wire, its sources, its constant.
 
     Raises:
-        SimulationError: the table is not constant, not affine, or does not cover every index.
+        NotLinearError: the table is not affine.
+        SimulationError: it is not constant, or does not cover every index.
     """
     table, index, outputs = (cell["connections"][pin] for pin in "ABY")
     signed = int(cell["parameters"]["B_SIGNED"], 2) and index[-1] != "0"
@@ -52,7 +58,7 @@ def _lookup(cell: Mapping[str, Any], name: str) -> list[tuple[int, list[Any], in
             chosen = [item for at, item in enumerate(wires) if number >> at & 1]
             entry = table[bit + sum(1 << place for place, _ in chosen)]
             if (entry != first) != sum(wire in used for _, wire in chosen) % 2:
-                raise SimulationError(f"{name} is a look-up in a table that is not linear")
+                raise NotLinearError(f"{name} is a look-up in a table that is not linear")
         found.append((output, used, _CONSTANTS[first]))
     return found
 
@@ -61,8 +67,8 @@ def forms(path: Path) -> dict[str, list[int]]:
     """The affine form of every bit of every output of the netlist (JSON of Yosys) at ``path``.
 
     Raises:
-        SimulationError: a cell is neither XOR nor NOT nor a look-up in an affine table, the netlist
-            has several inputs or a loop.
+        NotLinearError: a cell is neither XOR nor NOT nor a look-up in an affine table.
+        SimulationError: the netlist has several inputs or a loop.
     """
     module = _netlist(path)
     ports = module["ports"]
@@ -80,7 +86,7 @@ def forms(path: Path) -> dict[str, list[int]]:
             continue
         wires = {pin: bits[0] for pin, bits in cell["connections"].items()}
         if cell["type"] not in ("$_XOR_", "$_XNOR_", "$_NOT_"):
-            raise SimulationError(f"{path}: cell {name} is {cell['type']}, which is not linear")
+            raise NotLinearError(f"{path}: cell {name} is {cell['type']}, which is not linear")
         output = wires.pop("Y")
         driver[output] = list(wires.values())
         inverts[output] = int(cell["type"] != "$_XOR_")

@@ -39,7 +39,8 @@ class Outcome:
 
     Attributes:
         status: pass; fail: a counterexample, or a cover that nothing reaches; unknown: true as far
-            as was looked, but the induction step does not hold; error: nothing was learned.
+            as was looked, but the induction step does not hold, or a network is not affine by its
+            structure; error: nothing was learned.
         failed: the properties and covers that did not hold, with their path below the top.
         induction: how many steps the induction step assumes, None where there was none.
         reached: cover, and the least number of steps that reach it.
@@ -61,6 +62,14 @@ class Outcome:
     own_assertions: int = 0
     message: str = ""
     cached: bool = False
+
+
+def objection(task: Task, outcome: Outcome) -> str:
+    """What a ``task`` that does not pass says of the RTL: how, which properties, the task."""
+    names = ", ".join(dict.fromkeys(leaf(name) for name in outcome.failed))
+    refused = "no affine network" if task.kind == "linear" else "no induction step"
+    how = "refuted" if outcome.status == "fail" else f"refused, {refused}"
+    return f"{how}: {names} ({task})"
 
 
 def leaf(path: str) -> str:
@@ -150,20 +159,24 @@ def _evaluate(task: Task, folder: Path, log: Path, seconds: float) -> Outcome:
 def _evaluate_linear(task: Task, folder: Path, log: Path, started: float) -> Outcome:
     if _status(folder) != "pass":
         return _evaluate(task, folder, log, time.monotonic() - started)
-    forms = linear.forms(folder / _NETWORK)
+    (property_,) = [item.name for item in task.properties() if item.kind == "proof"]
+    outcome = Outcome(str(task), "pass", 0.0, str(folder))
+    try:
+        forms = linear.forms(folder / _NETWORK)
+    except linear.NotLinearError as error:
+        outcome = replace(outcome, status="unknown", failed=(property_,), message=str(error))
+        return replace(outcome, seconds=time.monotonic() - started)
     wrong = {
         f"{output}[{bit}]": form
         for output, bits in forms.items()
         for bit, form in enumerate(bits)
         if form
     }
-    seconds = time.monotonic() - started
-    outcome = Outcome(str(task), "pass", seconds, str(folder))
+    outcome = replace(outcome, seconds=time.monotonic() - started)
     if not wrong:
         return outcome
     name, form = next(iter(wrong.items()))
     value = linear.counterexample(form)
-    (property_,) = [item.name for item in task.properties() if item.kind == "proof"]
     return replace(
         outcome,
         status="fail",
@@ -179,7 +192,7 @@ def run(task: Task, out: Path, *, timeout_s: float = TIMEOUT_S) -> Outcome:
     configuration, that is run as well: a counterexample from reset is worth more than ``unknown``.
 
     Raises:
-        SimulationError: a tool is missing, or a network is not linear.
+        SimulationError: a tool is missing.
     """
     outcome = _run_alone(task, out, timeout_s)
     if task.kind != "prove" or outcome.status != "unknown":

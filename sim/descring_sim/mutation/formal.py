@@ -56,7 +56,6 @@ def block_of(file: str | Path) -> str:
 
 def judge(mutant: Mutant, task: Task, outcome: Outcome) -> Finding:
     """What the outcome of ``task`` on a copy with ``mutant`` means for it, and why."""
-    names = ", ".join(dict.fromkeys(proofs.leaf(name) for name in outcome.failed))
     if outcome.status == "unknown" and mutant.equivalent and not mutant.unproven:
         # Without a trace from reset nothing speaks against the entry; the invariants are stricter.
         return Finding("equivalent", mutant.equivalent)
@@ -65,8 +64,7 @@ def judge(mutant: Mutant, task: Task, outcome: Outcome) -> Finding:
         return found if found.status == "equivalent" else Finding("survived", str(task))
     if outcome.status == "error":
         return Finding("invalid", outcome.message)
-    how = "refuted" if outcome.status == "fail" else "refused, no induction step"
-    return Finding("killed", f"{how}: {names} ({task})")
+    return Finding("killed", proofs.objection(task, outcome))
 
 
 @dataclass(frozen=True)

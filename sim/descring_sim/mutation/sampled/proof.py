@@ -97,7 +97,5 @@ def killer(mutation: Mutation, formal_dir: Path, rtl_dir: Path, out: Path) -> st
         if outcome.status == "error":
             raise SimulationError(f"{task} on {mutation.name}: {outcome.message}")
         if outcome.status != "pass":
-            names = ", ".join(dict.fromkeys(proofs.leaf(name) for name in outcome.failed))
-            how = "refuted" if outcome.status == "fail" else "refused, no induction step"
-            return f"{how}: {names} ({task})"
+            return proofs.objection(task, outcome)
     return None
