@@ -328,7 +328,8 @@ def test_a_network_that_is_not_affine_proves_nothing(
     """The property is named, as of any proof that does not pass: no error of the tools."""
     (task,) = tasks.read(tasks.formal_dir() / "crc32c.sby")
     monkeypatch.setattr(proofs, "_status", lambda folder: "pass")
-    cells = {"c": ("$_AND_", {"A": 2, "B": 3, "Y": 9})}
+    cells: dict[str, tuple[str, dict[str, int | str]]] = {}
+    cells["c"] = ("$_AND_", {"A": 2, "B": 3, "Y": 9})
     _network(tmp_path / proofs._NETWORK, cells)
     outcome = proofs._evaluate_linear(task, tmp_path, tmp_path / "log", 0.0)
     assert outcome.status == "unknown"

@@ -65,7 +65,7 @@ class Outcome:
 
 
 def objection(task: Task, outcome: Outcome) -> str:
-    """What a ``task`` that does not pass says of the RTL: how, which properties, the task."""
+    """Return how a ``task`` did not pass: refuted or refused, with its properties."""
     names = ", ".join(dict.fromkeys(leaf(name) for name in outcome.failed))
     refused = "no affine network" if task.kind == "linear" else "no induction step"
     how = "refuted" if outcome.status == "fail" else f"refused, {refused}"
