@@ -245,13 +245,7 @@ def test_a_reset_that_a_queue_holds_up_changes_nothing(moving_of: MovingOf) -> N
 def test_an_idle_device_sleeps_and_wakes() -> None:
     """[DB-003] [DB-001]: a worker that went to sleep runs what the next doorbell publishes."""
     with CpuDevice(1 << 16) as cpu:
-        for name, value in (
-            ("RING_LOG2", 0x040404),
-            ("CMD_BASE_LO", 0),
-            ("DONE_BASE_LO", 4096),
-            ("CTRL", CTRL["ENABLE"]),
-        ):
-            cpu.write32(REG[name], value)
+        enable(cpu)
         for tail in range(1, 6):
             time.sleep(0.05)  # long enough to be asleep on any machine that lets it run
             cpu.write32(REG["DOORBELL"], tail)

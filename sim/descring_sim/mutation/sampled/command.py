@@ -32,7 +32,7 @@ from descring_sim.mutation.sampled import (
 from descring_sim.mutation.sampled.c_judge import NativeJudge
 from descring_sim.mutation.sampled.campaign import Found, Judge, Progress, Sampled
 from descring_sim.mutation.sampled.rtl import TIERS, RtlJudge
-from descring_sim.mutation.sampled.suites import NATIVE_OPTIONS, Area
+from descring_sim.mutation.sampled.suites import NATIVE_OPTIONS, Area, SuiteJudge
 from descring_sim.support import build_cache, paths, suggest
 from descring_sim.support.errors import SimulationError
 
@@ -241,21 +241,7 @@ def python(seed: int, modules: tuple[str, ...], **arguments: Any) -> None:
     judge = python_judge.PythonJudge(
         areas, python_changes.changes, out, seed, jobs=arguments["jobs"]
     )
-
-    def draw() -> Drawn:
-        return judge.draw(_modules(judge.files(), modules), arguments["sample"]), judge.judge
-
-    counts = lasting.of_suites(areas)
-    _campaign(
-        "python",
-        draw,
-        judge.source_of,
-        PYTHON_SOURCES,
-        seed=seed,
-        settled=counts,
-        remember=judge.killers.update,
-        **arguments,
-    )
+    _suite_campaign("python", judge, PYTHON_SOURCES, modules, seed=seed, **arguments)
 
 
 @main.command()
@@ -266,18 +252,30 @@ def c(seed: int, modules: tuple[str, ...], **arguments: Any) -> None:
     out = paths.build_dir() / "mutation" / "c"
     areas = (native_core(root),)
     judge = NativeJudge(areas, c_changes.changes, out, seed, jobs=arguments["jobs"])
+    _suite_campaign("c", judge, C_SOURCES, modules, seed=seed, **arguments)
+
+
+def _suite_campaign(
+    kind: str,
+    judge: SuiteJudge,
+    sources: Sequence[str],
+    modules: tuple[str, ...],
+    *,
+    sample: int,
+    **arguments: Any,
+) -> None:
+    """Run a campaign whose judge is the suites of its areas."""
 
     def draw() -> Drawn:
-        return judge.draw(_modules(judge.files(), modules), arguments["sample"]), judge.judge
+        return judge.draw(_modules(judge.files(), modules), sample), judge.judge
 
-    counts = lasting.of_suites(areas)
     _campaign(
-        "c",
+        kind,
         draw,
         judge.source_of,
-        C_SOURCES,
-        seed=seed,
-        settled=counts,
+        sources,
+        sample=sample,
+        settled=lasting.of_suites(judge.areas),
         remember=judge.killers.update,
         **arguments,
     )

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from descring_sim.mutation.sampled.campaign import Found
 from descring_sim.mutation.sampled.suites import Area
+from descring_sim.mutation.suite_run import node_of
 from descring_sim.support import build_cache
 
 _TEST = re.compile(r"\b(test_\w+)")
@@ -54,11 +55,11 @@ def of_suites(areas: Sequence[Area]) -> Callable[[Found], bool]:
     def counts(found: Found) -> bool:
         if found.status == "survived":
             return _met(found, keys)
-        # As test_file.test_function[parameters]: why, or test_file.Class::test_function: why.
-        file, _, rest = found.by.partition(".")
-        parts = re.split(r"[:.\[]", rest.replace("::", "."))
-        name = next((part for part in parts if part.startswith("test_")), "")
-        return not name or f"def {name}(" in texts.get(file, "")
+        node = node_of(found.by)
+        if node is None:
+            return True
+        path, _, name = node.partition("::")
+        return f"def {name.rpartition('::')[2]}(" in texts.get(Path(path).stem, "")
 
     return counts
 
