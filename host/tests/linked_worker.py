@@ -4,6 +4,7 @@
 import ctypes
 import threading
 import time
+from typing import Any
 
 from descring_host.native import ffi, lib, nanoseconds
 from descring_host.native_device import NativeDevice, open_native
@@ -99,6 +100,10 @@ class LinkedDevice(NativeDevice):
     def handle(self) -> object:
         """The native device."""
         return self._handle()
+
+    def open_again(self) -> Any:
+        """Another native device on the same segment."""
+        return open_native(self._segment)
 
     def check_peer(self) -> None:
         """The worker ends when the test does."""

@@ -75,9 +75,9 @@ def small_run() -> Core:
     return Core(records.make_config(slots=4), requests)
 
 
-def wide_run() -> Core:
-    """Eight rollouts of a prompt each, whose first window has eight lines."""
-    requests = np.zeros(8, dtype=records.REQUEST_DTYPE)
-    requests["group"] = range(8)
+def wide_run(rollouts: int = 8, **limits: int) -> Core:
+    """Rollouts of a prompt each, whose first windows are full until each has a line."""
+    requests = np.zeros(rollouts, dtype=records.REQUEST_DTYPE)
+    requests["group"] = range(rollouts)
     requests["prompt_tokens"], requests["max_tokens"], requests["cancel"] = 40, 100, NONE
-    return Core(records.make_config(slots=8), requests)
+    return Core(records.make_config(slots=rollouts, **limits), requests)

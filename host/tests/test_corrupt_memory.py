@@ -118,6 +118,15 @@ def test_a_worker_refuses_rings_that_do_not_fit_into_the_window() -> None:
             with pytest.raises(DeviceError, match="DONE_BASE: expected"):
                 device.restart_worker()
         words[place] = done_base
+        sizes = words[place - 3 : place - 2]  # before the CMD ring's base
+        good = device.read32(REG["RING_LOG2"])
+        assert sizes == good
+        for bad in (0x040400, 0x041104):
+            sizes[0] = bad
+            text = rf"RING_LOG2: expected 65793 to 1052688 \(modulo 2\^32\), got {bad}\b"
+            with pytest.raises(DeviceError, match=text):
+                device.restart_worker()
+        sizes[0] = good
         device.restart_worker()
         queue = CommandQueue(device, adopt_running=True)
         assert_same(complete(decode(0, 1, 40)), queue.exchange(decode(0, 1, 40)))

@@ -9,10 +9,13 @@ from pathlib import Path
 import pytest
 
 NATIVE = Path(__file__).resolve().parents[1] / "native"
-WRAPPED = ("malloc", "calloc", "realloc", "aligned_alloc", "free", "pthread_create")
+WRAPPED = (
+    *("malloc", "calloc", "realloc", "aligned_alloc", "free"),
+    *("pthread_create", "pthread_join"),
+)
 OBJECTS = {
     *("slab", "arena and tree", "policy", "run", "log"),
-    *("device and queue", "refused queue"),
+    *("device and queue", "refused queue", "role"),
 }
 
 

@@ -22,11 +22,12 @@ from linked_worker import (
     NEWEST,
     REPLY,
     REPORT,
+    STOP,
     LinkedDevice,
     ScriptedWorker,
 )
 
-WORDS_NS = 100_000
+WORDS_NS, ROOM_NS = 100_000, 1_000_000
 CMD_RING, DONE_RING, REWARD_RING = 0x1000, 0x3000, 0x5000
 COMPLETION, HALTED = 1, 2
 FIRST = 0xFFFFFFF9
@@ -69,6 +70,15 @@ def time_of_event(device: LinkedDevice, worker: ScriptedWorker, lines: int) -> i
     took = time.perf_counter_ns() - start
     assert events & COMPLETION
     device.write32(REG["IRQ_STATUS"], COMPLETION)
+    return took
+
+
+def time_of_room(queue: CommandQueue, expected: int) -> int:
+    """Nanoseconds that asking for the room takes, which is ``expected`` lines."""
+    start = time.perf_counter_ns()
+    room = lib.hq_room(queue.native_queue())
+    took = time.perf_counter_ns() - start
+    assert room == expected
     return took
 
 
@@ -125,6 +135,36 @@ def test_a_reply_is_taken_once_it_is_whole(device: LinkedDevice, worker: Scripte
             reply[4 * chunk : 4 * chunk + 4] = [*payload[3 * chunk : 3 * chunk + 3], 0]
         assert queue.poll(1).tobytes() == back.tobytes()
         worker.report(1)
+
+
+@whole
+def test_the_room_behind_an_ended_worker_waits_for_its_last_report(
+    device: LinkedDevice, worker: ScriptedWorker
+) -> None:
+    """[RING-009] The report of a reply that was taken is waited for, for 1 ms."""
+    with CommandQueue(device, cmd_slots=16) as queue:
+        queue.submit(streams.generate(1, seed=19, profile="decode"))
+        worker.words(REPLY)[3 : 4 * LINE_CHUNKS : 4] = [0] * LINE_CHUNKS
+        assert len(queue.poll(1)) == 1
+        worker.words(ENDED)[0] = 1
+        assert [time_of_room(queue, 15) >= ROOM_NS for _ in range(3)] == [True] * 3
+        worker.report(1)
+        assert min(time_of_room(queue, 16) for _ in range(20)) < ROOM_NS
+
+
+def test_whoever_else_opens_the_segment_reads_the_report_and_leaves_the_worker_alone(
+    device: LinkedDevice, worker: ScriptedWorker
+) -> None:
+    """[CNT-001] [LIFE-001] The worker ends with the handle that it was started from."""
+    worker.report(3)
+    other = device.open_again()
+    for name in ("CMD_HEAD", "DONE_TAIL", "CNT_DESCRIPTORS"):
+        assert lib.hd_read32(other, REG[name]) == 3
+    lib.hd_close(other)
+    assert worker.control(STOP) == 0
+    worker.report(4)
+    assert device.read32(REG["CMD_HEAD"]) == 4
+    assert worker.running()
 
 
 def test_the_newest_line_is_told_where_the_cpu_stores_chunks_whole() -> None:
@@ -197,12 +237,17 @@ def test_a_reset_replaces_report_newest_line_and_reply() -> None:
     worker = ScriptedWorker()
     with LinkedDevice(worker, 1 << 16, FIRST) as device:
         worker.store_report([FIRST + 2, FIRST + 2, FIRST, *range(21, 28), 0, 0])
+        number = worker.words(REPORT)[3]
         for place in (NEWEST, REPLY):
             worker.words(place)[3 : 4 * LINE_CHUNKS : 4] = [7] * LINE_CHUNKS
         device.write32(REG["CTRL"], CTRL["RESET"])
         report = list(worker.words(REPORT)[:16])
+        assert (
+            report[3::4] == [number + 2] * 4
+        )  # without the stalls and halts, then without the rest
         del report[3::4]
         assert report == [FIRST] * 3 + [0] * 9
+        assert worker.words(ENDED)[:4] == [0] * 4  # right behind the report
         for place in (NEWEST, REPLY):
             indices = worker.words(place)[3 : 4 * LINE_CHUNKS : 4]
             assert indices == [FIRST - 1] * LINE_CHUNKS

@@ -9,6 +9,7 @@ import pytest
 from descring_model.rollouts import contract, kv, prefixes
 from descring_model.rollouts.errors import RolloutError
 from descring_rollouts.kv import Arena, Memory, PrefixTree
+from descring_rollouts.native import lib
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -76,6 +77,18 @@ def test_every_block_is_given_out_once_and_the_lowest_first(blocks: int) -> None
         arena.free(handles[block])
         assert arena.allocate() == 2 << 32 | block
         assert outcome(arena.free, handles[block]) == "REUSED"
+
+
+def test_claims_are_given_back_until_none_is_left() -> None:
+    """[KV-005] The native call returns 0, or the error and has changed nothing."""
+    arena = Arena(8)
+    assert lib.hr_arena_reserve(arena.handle, 5) == 0
+    assert lib.hr_arena_unreserve(arena.handle, 6) < 0
+    for left in (3, 1):
+        assert lib.hr_arena_unreserve(arena.handle, 2) == 0
+        assert arena.reserved == left
+    assert lib.hr_arena_unreserve(arena.handle, 2) < 0
+    assert (arena.reserved, arena.available) == (1, 7)
 
 
 def test_a_block_beyond_the_arena_is_refused() -> None:

@@ -116,6 +116,22 @@ def test_a_window_that_has_returned_in_part_is_kept() -> None:
     assert core.log().tobytes() == expected.log().tobytes()
 
 
+def test_the_rest_of_a_window_is_taken_without_the_next_one() -> None:
+    """A done ring of four slots: two of a window of six are left, and two of the next follow."""
+    expected = wide_run(12, window=6, depth=2)
+    with open_device("cpu") as device, CommandQueue(device) as queue:
+        expected.run(queue)
+    core = wide_run(12, window=6, depth=2)
+    with CpuDevice(process=True) as device, CommandQueue(device, done_slots=4) as queue:
+        core.run(queue, ticks=2)
+        eventually(lambda: device.read32(DONE_TAIL) == 4, "four completions")
+        run_times_out(core, device, queue)
+        assert core.usage.taken == 4
+        eventually(lambda: device.read32(DONE_TAIL) == 8, "four more completions")
+        core.run(queue, timeout_s=5)
+    assert core.log().tobytes() == expected.log().tobytes()
+
+
 def test_a_run_survives_the_death_of_its_worker() -> None:
     """Killed again and again, between two calls and inside one: the log is the same."""
     rng = np.random.default_rng(5)

@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Memory of the native core: what an object takes is given back when it is closed, each block once; and
-// where an allocation fails, or the start of a thread, whichever it is, the call returns that and has
-// given back all it took. Linked with --wrap for each function that takes or gives back, see WRAPPED
-// in host/tests/test_memory_returned.py. Exit code 1, with the object and the allocation.
+// Memory of the native core: what an object takes is given back when it is closed, each block once, and
+// each thread that it has started is joined, and no other; and where an allocation fails, or the start
+// of a thread, whichever it is, the call returns that and has given back all it took. Linked with
+// --wrap for each function that takes or gives back, see WRAPPED in host/tests/test_memory_returned.py.
+// Exit code 1, with the object and the allocation.
+#define _GNU_SOURCE
 #include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "rollouts/pipe.h"
 #include "segment.h"
@@ -23,6 +27,8 @@ void __real_free(void *block);
 typedef void *(*work_t)(void *);
 int __real_pthread_create(pthread_t *thread, const pthread_attr_t *how, work_t work, void *argument);
 int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *how, work_t work, void *argument);
+int __real_pthread_join(pthread_t thread, void **result);
+int __wrap_pthread_join(pthread_t thread, void **result);
 void *__wrap_malloc(size_t bytes);
 void *__wrap_calloc(size_t count, size_t bytes);
 void *__wrap_realloc(void *old, size_t bytes);
@@ -31,7 +37,7 @@ void __wrap_free(void *block);
 
 static const char *object = "nothing";
 static void *live[MOST];
-static int count, taken, fails_at = NEVER;
+static int count, threads, taken, fails_at = NEVER;
 
 static void fail(const char *what) {
   printf("%s, allocation %d of %d: %s\n", object, fails_at, taken, what);
@@ -84,7 +90,17 @@ void __wrap_free(void *block) {
 }
 
 int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *how, work_t work, void *argument) {
-  return refuses() ? EAGAIN : __real_pthread_create(thread, how, work, argument);
+  if (refuses()) {
+    return EAGAIN;
+  }
+  const int failure = __real_pthread_create(thread, how, work, argument);
+  threads += !failure;
+  return failure;
+}
+
+int __wrap_pthread_join(pthread_t thread, void **result) {
+  if (threads-- == 0) fail("a thread is joined that was not started");
+  return __real_pthread_join(thread, result);
 }
 
 static uint32_t policy, options;
@@ -218,12 +234,32 @@ static int use_refused_queue(void) {
   return failure == HD_CORRUPT;
 }
 
+// A role of a shared segment; one whose thread did not start can be taken again.
+static int use_role(void) {
+  hw_device_t *device = open_device();
+  if (!device) {
+    return 0;
+  }
+  const int file = memfd_create("segment", 0);
+  if (file < 0) fail("no file to lock");
+  const int failure = hd_join(device, file, HD_ROLE_HOST);
+  if (failure) {
+    if (failure != EAGAIN) fail("the error of joining is another one");
+    if (hd_join(device, file, HD_ROLE_HOST)) fail("the role cannot be taken again");
+  }
+  hd_close(device);
+  hd_free(device);
+  close(file);
+  return failure == 0;
+}
+
 static void try_each(const char *name, int (*use)(void)) {
   object = name;
   for (fails_at = 0;; ++fails_at) {
     taken = 0;
     const int worked = use();
     if (count) fail("a block is not given back");
+    if (threads) fail("a thread is not joined");
     if (worked != (taken <= fails_at)) fail("whether there was memory is not what it returns");
     if (worked) {
       printf("%s: good, %d allocations\n", name, taken);
@@ -245,6 +281,7 @@ int main(void) {
   try_each("log", use_log);
   try_each("device and queue", use_device);
   try_each("refused queue", use_refused_queue);
+  try_each("role", use_role);
   fails_at = NEVER;
   return 0;
 }
