@@ -27,7 +27,8 @@ class CompletionRingTestbench(Testbench):
         self, dut: HierarchyObject, *, idle: Idle = Idle.NONE, log2_below_depth: int = 0
     ) -> None:
         """``log2_below_depth``: the size in force is the parameter's over two to this power."""
-        super().__init__(dut, outputs=("ready_o", "valid_o", "data_o", "tail_o", "head_o"))
+        outputs = ("ready_o", "valid_o", "data_o", "tail_o", "head_o")
+        super().__init__(dut, outputs=outputs, gated=("data_o",))
         depth = parameter(dut, "Depth")
         self.slots = max(depth >> log2_below_depth, 2)
         signal(dut, "ring_log2_i").value = self.slots.bit_length() - 1

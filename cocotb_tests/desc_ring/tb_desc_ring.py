@@ -25,7 +25,8 @@ class DescRingTestbench(Testbench):
     """
 
     def __init__(self, dut: HierarchyObject, *, idle: Idle = Idle.NONE) -> None:
-        super().__init__(dut, outputs=("line_ready_o", "valid_o", "data_o", "index_o"))
+        outputs = ("line_ready_o", "valid_o", "data_o", "index_o")
+        super().__init__(dut, outputs=outputs, gated=("data_o",))
         self.depth = parameter(dut, "Depth")
         self._first_index = signal(dut, "first_index_i")
         self._tail = signal(dut, "cmd_tail_i")

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -102,13 +102,17 @@ class Testbench(Case):
         dut: HierarchyObject,
         *,
         outputs: Iterable[str],
+        gated: Collection[str] = (),
         clock: str = "clk_i",
         reset_n: str = "rst_ni",
     ) -> None:
-        """``outputs`` names every output of the design: they are watched for X."""
+        """``outputs`` names every output of the design: they are watched for X.
+
+        Those of them in ``gated`` never are X, also while their valid is low.
+        """
         super().__init__(dut)
         self.time = Timebase(dut, clock=clock, reset_n=reset_n)
-        self.x_checker = XChecker(self.time, dut, outputs)
+        self.x_checker = XChecker(self.time, dut, outputs, gated)
         self.drivers: list[LineDriver] = []
         self.sinks: list[LineSink] = []
         self.monitors: list[LineMonitor] = []

@@ -2,8 +2,8 @@
 """Watches the outputs of a design for X and Z, at every clock edge after reset.
 
 An output that belongs to a valid is watched while the valid is high: what a port has while it
-offers nothing is of no account. Verilator knows two values only; there the check does nothing and
-reports that.
+offers nothing is of no account, unless the design promises to gate it. Verilator knows two values
+only; there the check does nothing and reports that.
 """
 
 from __future__ import annotations
@@ -44,11 +44,20 @@ class XChecker:
         checked: values that were checked; stays 0 where the simulator has no X.
     """
 
-    def __init__(self, timebase: Timebase, dut: HierarchyObject, outputs: Iterable[str]) -> None:
-        """Watch the outputs of ``dut`` with these names, of which none may be missing."""
+    def __init__(
+        self,
+        timebase: Timebase,
+        dut: HierarchyObject,
+        outputs: Iterable[str],
+        gated: Collection[str] = (),
+    ) -> None:
+        """Watch the outputs of ``dut`` with these names, of which none may be missing.
+
+        Those in ``gated`` are watched whether their valid is high or not.
+        """
         self._timebase = timebase
         names = list(outputs)
-        valids = {name: valid_of(name, names) for name in names}
+        valids = {name: None if name in gated else valid_of(name, names) for name in names}
         self._outputs = [
             (signal(dut, name), bit(dut, valid) if valid else None)
             for name, valid in valids.items()
