@@ -242,9 +242,8 @@ def test_a_reset_replaces_report_newest_line_and_reply() -> None:
             worker.words(place)[3 : 4 * LINE_CHUNKS : 4] = [7] * LINE_CHUNKS
         device.write32(REG["CTRL"], CTRL["RESET"])
         report = list(worker.words(REPORT)[:16])
-        assert (
-            report[3::4] == [number + 2] * 4
-        )  # without the stalls and halts, then without the rest
+        # Two reports: one without the stalls and halts, then one without the rest.
+        assert report[3::4] == [number + 2] * 4
         del report[3::4]
         assert report == [FIRST] * 3 + [0] * 9
         assert worker.words(ENDED)[:4] == [0] * 4  # right behind the report
