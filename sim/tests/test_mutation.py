@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 from descring_sim.mutation.sampled import campaign, command, judgements, report
 from descring_sim.mutation.sampled.c_changes import changes as c_changes
-from descring_sim.mutation.sampled.campaign import Found, Progress, Sampled
+from descring_sim.mutation.sampled.campaign import Found, Judge, Progress, Sampled, Stage, one_stage
 from descring_sim.mutation.sampled.judgements import Judgement
 from descring_sim.mutation.sampled.suites import Area, SuiteJudge, tiers
 from descring_sim.support import paths
@@ -47,12 +48,12 @@ def test_a_campaign_that_was_stopped_tries_only_what_is_left(tmp_path: Path) -> 
         return Found("invalid", "none", "does not build") if mutant.name == "a" else KILLED
 
     with pytest.raises(SimulationError, match="stopped here"):
-        campaign.run(mutants, judge, (), Progress(journal, "sources"), 1)
-    results = campaign.run(mutants, judge, (), Progress(journal, "sources"), 1)
+        campaign.run(mutants, one_stage(judge), (), Progress(journal, "sources"), 1)
+    results = campaign.run(mutants, one_stage(judge), (), Progress(journal, "sources"), 1)
     assert tried == ["a", "b", "c", "a", "c"]
     assert [result.status for result in results] == ["invalid", "killed", "killed"]
     # Other sources are other mutants.
-    campaign.run(mutants, judge, (), Progress(journal, "others"), 1)
+    campaign.run(mutants, one_stage(judge), (), Progress(journal, "others"), 1)
     assert tried[5:] == ["a", "b", "c"]
 
 
@@ -67,7 +68,9 @@ def test_modules_take_turns(tmp_path: Path) -> None:
         tried.append(mutant.name)
         return KILLED
 
-    results = campaign.run(mutants, judge, (), Progress(tmp_path / "rtl.jsonl", "sources"), 1)
+    results = campaign.run(
+        mutants, one_stage(judge), (), Progress(tmp_path / "rtl.jsonl", "sources"), 1
+    )
     assert tried == ["a1", "b1", "c1", "a2", "c2", "a3"]
     assert [result.mutant for result in results] == mutants
 
@@ -85,17 +88,59 @@ def test_modules_without_an_answer_do_not_keep_the_others_from_theirs(tmp_path: 
 
     progress = Progress(tmp_path / "rtl.jsonl", "sources")
     with pytest.raises(SimulationError, match=r"^a: no build of a\nb: no build of b$"):
-        campaign.run(mutants, judge, (), progress, 1)
+        campaign.run(mutants, one_stage(judge), (), progress, 1)
     assert tried == ["a1", "b1", "c1", "c2"]
     assert [Progress(tmp_path / "rtl.jsonl", "sources").of(m) is None for m in mutants] == [
         *(True, True, True, False, False)
     ]
 
 
+def test_the_survivors_of_a_stage_meet_the_next_one_together(tmp_path: Path) -> None:
+    """Once all have met the first; what is known of either stage is not tried there again."""
+    journal = tmp_path / "rtl.jsonl"
+    mutants = [_sampled(name) for name in ("a", "b", "c", "d")]
+    tried: list[str] = []
+    given: list[list[str]] = []
+    soon = Found("survived", "SAT", "1 run passes")
+
+    def first(mutant: Sampled) -> Found:
+        tried.append(f"first {mutant.name}")
+        return KILLED if mutant.name == "b" else soon
+
+    def second(left: Sequence[Sampled]) -> Judge:
+        given.append([mutant.name for mutant in left])
+
+        def judge(mutant: Sampled) -> Found:
+            tried.append(f"second {mutant.name}")
+            if mutant.name == "c" and "second d" not in tried:
+                raise SimulationError("stopped here")
+            return SURVIVED if mutant.name == "d" else KILLED
+
+        return judge
+
+    stages = (
+        Stage(lambda left: first),
+        Stage(second, lambda found: found.status != "survived" or found.tier == "proof"),
+    )
+    with pytest.raises(SimulationError, match="stopped here"):
+        campaign.run(mutants[:3], stages, (), Progress(journal, "sources"), 1)
+    assert tried == ["first a", "first b", "first c", "second a", "second c"]
+    progress = Progress(journal, "sources")
+    assert progress.all_of(mutants, stages) == mutants[:2]
+    del tried[:]
+    results = campaign.run([mutants[3], *mutants[:3]], stages, (), progress, 1)
+    assert tried == ["first d", "second d", "second c"]
+    assert given == [["a", "c"], ["d", "c"]]
+    assert [result.status for result in results] == ["survived", "killed", "killed", "killed"]
+    assert progress.all_of(mutants, stages) == mutants
+
+
 def test_a_survivor_of_fewer_tiers_is_tried_again(tmp_path: Path) -> None:
     """What it survived is in the journal."""
     journal = tmp_path / "rtl.jsonl"
-    campaign.run([_sampled("a")], lambda _: SURVIVED, (), Progress(journal, "sources"), 1)
+    campaign.run(
+        [_sampled("a")], one_stage(lambda _: SURVIVED), (), Progress(journal, "sources"), 1
+    )
     assert Progress(journal, "sources").of(_sampled("a")) is not None
     deeper = Progress(journal, "sources", lambda found: found.status != "survived")
     assert deeper.of(_sampled("a")) is None
@@ -150,7 +195,7 @@ def test_a_judgement_of_a_killed_mutant_is_wrong(tmp_path: Path) -> None:
     progress = Progress(tmp_path / "rtl.jsonl", "sources")
     found = {"a": SURVIVED, "b": KILLED}
     mutants = [_sampled("a"), _sampled("b")]
-    results = campaign.run(mutants, lambda mutant: found[mutant.name], judged, progress, 1)
+    results = campaign.run(mutants, one_stage(lambda m: found[m.name]), judged, progress, 1)
     assert [result.status for result in results] == ["judged", "killed"]
     (text,) = campaign.contradicted(results, judged)
     assert "rtl.toml: entry 1" in text and "ring.test_full" in text
@@ -283,7 +328,7 @@ def test_the_page_has_counts_survivors_and_how_to_try_them_again(tmp_path: Path)
     progress = Progress(tmp_path / "rtl.jsonl", "sources")
     found = {"a": SURVIVED, "b": KILLED, "c": Found("equivalent", "SAT", "equal")}
     mutants = [_sampled(name) for name in found]
-    results = campaign.run(mutants, lambda mutant: found[mutant.name], (), progress, 1)
+    results = campaign.run(mutants, one_stage(lambda m: found[m.name]), (), progress, 1)
     for kind in ("rtl", "c"):
         report.write(tmp_path, kind, report.entry(results, sample=3, seed=9, seconds=7))
     data = json.loads((tmp_path / "mutation.json").read_text())

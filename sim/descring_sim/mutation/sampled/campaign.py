@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -68,8 +68,31 @@ class Result:
         """Whether nothing is left to do about it."""
         return self.status in ("killed", "equivalent", "judged")
 
+    @property
+    def found(self) -> Found:
+        """What was found."""
+        return Found(self.status, self.tier, self.by)
+
 
 Judge = Callable[[Sampled], Found]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A part of the tiers, which all mutants meet before any meets the next stage.
+
+    Attributes:
+        judge: returns what tries a mutant, given all that the stage is to try.
+        settled: whether a known result spares a mutant the stage; a survivor may lack tiers.
+    """
+
+    judge: Callable[[Sequence[Sampled]], Judge]
+    settled: Callable[[Found], bool] = lambda found: True
+
+
+def one_stage(judge: Judge) -> tuple[Stage]:
+    """Return the stages of a judge that needs to know nothing but its mutant."""
+    return (Stage(lambda left: judge),)
 
 
 class Progress:
@@ -117,6 +140,15 @@ class Progress:
         entry = {"contents": self._contents, "name": result.mutant.name, "status": result.status}
         entry |= {"tier": result.tier, "by": result.by, "seconds": str(round(result.seconds, 1))}
         self._journal.add(entry)
+        self._known[result.mutant.name] = (result.found, result.seconds)
+
+    def all_of(self, mutants: Sequence[Sampled], stages: Sequence[Stage]) -> list[Sampled]:
+        """Return those of ``mutants`` that no stage has to try any more."""
+        return [
+            mutant
+            for mutant in mutants
+            if (known := self.of(mutant)) is not None and stages[-1].settled(known.found)
+        ]
 
 
 def chosen(mutants: Sequence[Sampled], only: Sequence[str]) -> list[Sampled]:
@@ -138,12 +170,14 @@ def chosen(mutants: Sequence[Sampled], only: Sequence[str]) -> list[Sampled]:
 
 def run(
     mutants: Sequence[Sampled],
-    judge: Judge,
+    stages: Sequence[Stage],
     judgements: Sequence[Judgement],
     progress: Progress,
     jobs: int,
 ) -> list[Result]:
     """Try what is not known yet, ``jobs`` at a time; print each, return all in order.
+
+    A stage tries the survivors of the one before it.
 
     Raises:
         SimulationError: nothing can be found out of some modules, as a suite fails on the
@@ -152,20 +186,6 @@ def run(
     started = time.monotonic()
     results: dict[str, Result] = {}
     failed: dict[str, SimulationError] = {}
-
-    def attempt(mutant: Sampled) -> Result | None:
-        if mutant.module in failed:
-            return None
-        began = time.monotonic()
-        try:
-            found = judge(mutant)
-        except SimulationError as error:
-            failed.setdefault(mutant.module, error)
-            return None
-        result = Result(mutant, *found, seconds=time.monotonic() - began)
-        if result.status != "invalid":
-            progress.add(result)
-        return result
 
     def note(result: Result) -> None:
         results[result.mutant.name] = judged = _judged(result, judgements)
@@ -176,13 +196,56 @@ def run(
             f"{judged.mutant.change}: {judged.tier}, {judged.by}"
         )
 
+    waiting = mutants
+    for stage in stages:
+        survivors = set()
+        for result in _stage(waiting, stage, progress, failed, jobs):
+            if result.status == "survived" and stage is not stages[-1]:
+                survivors.add(result.mutant.name)
+            else:
+                note(result)
+        waiting = [mutant for mutant in waiting if mutant.name in survivors]
+    if failed:
+        raise SimulationError("\n".join(f"{name}: {error}" for name, error in failed.items()))
+    return [results[mutant.name] for mutant in mutants]
+
+
+def _stage(
+    mutants: Sequence[Sampled],
+    stage: Stage,
+    progress: Progress,
+    failed: dict[str, SimulationError],
+    jobs: int,
+) -> Iterator[Result]:
+    """Yield what ``stage`` finds of each of ``mutants``, first what is known.
+
+    A module that nothing can be found out of is added to ``failed``, and yields nothing more.
+    """
     left = []
     for mutant in mutants:
         known = progress.of(mutant)
-        if known is None:
-            left.append(mutant)
+        if known is not None and stage.settled(known.found):
+            yield known
         else:
-            note(known)
+            left.append(mutant)
+    judge = stage.judge(left)
+
+    def attempt(mutant: Sampled) -> Result | None:
+        if mutant.module in failed:
+            return None
+        began = time.monotonic()
+        try:
+            found = judge(mutant)
+        except SimulationError as error:
+            failed.setdefault(mutant.module, error)
+            return None
+        before = progress.of(mutant)
+        seconds = time.monotonic() - began + (before.seconds if before else 0.0)
+        result = Result(mutant, *found, seconds=seconds)
+        if result.status != "invalid":
+            progress.add(result)
+        return result
+
     # What has to be built for a module is built beside the others.
     turns = by_turns(left, lambda mutant: mutant.module)
     with ThreadPoolExecutor(jobs) as pool:
@@ -191,13 +254,10 @@ def run(
             for done in as_completed(tries):
                 result = done.result()
                 if result is not None:
-                    note(result)
+                    yield result
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
-    if failed:
-        raise SimulationError("\n".join(f"{name}: {error}" for name, error in failed.items()))
-    return [results[mutant.name] for mutant in mutants]
 
 
 _Item = TypeVar("_Item")

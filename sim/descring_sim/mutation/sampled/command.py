@@ -30,7 +30,7 @@ from descring_sim.mutation.sampled import (
     report,
 )
 from descring_sim.mutation.sampled.c_judge import NativeJudge
-from descring_sim.mutation.sampled.campaign import Found, Judge, Progress, Sampled
+from descring_sim.mutation.sampled.campaign import Found, Progress, Sampled, Stage, one_stage
 from descring_sim.mutation.sampled.rtl import TIERS, RtlJudge
 from descring_sim.mutation.sampled.suites import NATIVE_OPTIONS, Area, SuiteJudge
 from descring_sim.support import build_cache, paths, suggest
@@ -46,7 +46,7 @@ RTL_SOURCES = ("rtl", _MODEL)
 """What a result of a mutant depends on, beside the tests; a new test leaves the kills of others as
 they are."""
 
-Drawn = tuple[list[Sampled], Judge]
+Drawn = tuple[list[Sampled], Sequence[Stage]]
 
 
 def _options(command: Callable[..., None]) -> Callable[..., None]:
@@ -145,16 +145,16 @@ def _campaign(
             settled,
         )
         remember(progress.killers)
-        drawn, judge = draw()
+        drawn, stages = draw()
         mutants = campaign.chosen(drawn, only)
         if list_only:
             for mutant in mutants:
                 click.echo(f"{mutant.name:<28} {mutant.text}")
             return
         if known:
-            mutants = [mutant for mutant in mutants if progress.of(mutant) is not None]
+            mutants = progress.all_of(mutants, stages)
         started = time.monotonic()
-        results = campaign.run(mutants, judge, judged, progress, jobs)
+        results = campaign.run(mutants, stages, judged, progress, jobs)
         elapsed = time.monotonic() - started
         seconds = sum(result.seconds for result in results)  # those of earlier runs too
         click.echo(f"\n{kind}: {campaign.score(results)}, in {elapsed:.0f} s")
@@ -209,16 +209,9 @@ def rtl(
     rtl_dir, tests_dir = paths.rtl_dir().resolve(), paths.cocotb_tests_dir().resolve()
     out = paths.build_dir() / "mutation" / "rtl"
 
-    counts = lasting.of_benches(tests_dir, formal_dir())
-
-    def settled(found: Found) -> bool:
-        """A survivor of fewer tiers is tried again."""
-        deep = found.status != "survived" or TIERS.index(found.tier) >= TIERS.index(until)
-        return deep and counts(found)
-
     def draw() -> Drawn:
         judge = RtlJudge(rtl_dir, tests_dir, out, seed, formal_dir(), until)
-        return judge.draw(_modules(judge.modules(), modules), sample), judge.judge
+        return judge.draw(_modules(judge.modules(), modules), sample), judge.stages()
 
     _campaign(
         "rtl",
@@ -227,7 +220,7 @@ def rtl(
         RTL_SOURCES,
         sample=sample, seed=seed, jobs=jobs, only=only, list_only=list_only, write=write,
         known=known,
-        settled=settled,
+        settled=lasting.of_benches(tests_dir, formal_dir()),
     )  # fmt: skip
 
 
@@ -267,7 +260,7 @@ def _suite_campaign(
     """Run a campaign whose judge is the suites of its areas."""
 
     def draw() -> Drawn:
-        return judge.draw(_modules(judge.files(), modules), sample), judge.judge
+        return judge.draw(_modules(judge.files(), modules), sample), one_stage(judge.judge)
 
     _campaign(
         kind,

@@ -4,14 +4,15 @@
 The quick cases of the module's own testbench; the comparison with the original by SAT, where an
 equivalent one ends; the quick cases of the whole device; the proof of the module. A module without
 a testbench of its own is mutated in the smallest one that has it. One build of a configuration has
-the mutants of all its modules, and a plusarg selects one of them.
+the mutants of all its modules, and a plusarg selects one of them; that of the whole device has only
+what the modules' own testbenches and SAT have left.
 """
 
 from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from descring_sim.cosim.block import Block
 from descring_sim.cosim.runner import RunResult
 from descring_sim.hdl import filelist
 from descring_sim.mutation.sampled import equivalence, lasting, netlist, proof
-from descring_sim.mutation.sampled.campaign import Found, Sampled, require
+from descring_sim.mutation.sampled.campaign import Found, Judge, Sampled, Stage, require
 from descring_sim.mutation.sampled.netlist import PLUSARG, Mutation, Target
 from descring_sim.mutation.session import Once
 from descring_sim.support.errors import SimulationError
@@ -91,7 +92,9 @@ class RtlJudge:
     _mutations: dict[str, Mutation] = field(default_factory=dict)
     _of_top: dict[str, list[Mutation]] = field(default_factory=dict)
     _once: Once[tuple[str, Bench], float] = field(default_factory=Once)
-    _netlists: Once[Target, tuple[Path, set[str]]] = field(default_factory=Once)
+    _netlists: Once[tuple[Target, tuple[str, ...]], tuple[Path, set[str]]] = field(
+        default_factory=Once
+    )
     # Each look reads sources, and there are thousands.
     _tops: dict[str, str | None] = field(default_factory=dict)
     _contained: dict[tuple[str, str], bool] = field(default_factory=dict)
@@ -158,42 +161,75 @@ class RtlJudge:
                 )
         return drawn
 
-    def judge(self, mutant: Sampled) -> Found:
-        """Try ``mutant``, which :meth:`draw` has returned, tier by tier.
+    def stages(self) -> tuple[Stage, ...]:
+        """Return how the mutants are tried: each in its own testbench, then what is left.
+
+        A build of the whole device with all mutants takes minutes; one with the survivors does not.
+        """
+        own = Stage(
+            lambda left: self.in_own_testbench, self._met(min(self.until, "SAT", key=TIERS.index))
+        )
+        if self.until in TIERS[:2]:
+            return (own,)
+        return own, Stage(self.in_the_device, self._met(self.until))
+
+    @staticmethod
+    def _met(tier: str) -> Callable[[Found], bool]:
+        """Return whether a result is no survivor of fewer tiers than up to ``tier``."""
+        return lambda found: (
+            found.status != "survived" or TIERS.index(found.tier) >= TIERS.index(tier)
+        )
+
+    def in_own_testbench(self, mutant: Sampled) -> Found:
+        """Try ``mutant``, which :meth:`draw` has returned, by the first tiers.
 
         Raises:
             SimulationError: a testbench fails on the unchanged netlist too.
         """
         mutation = self._mutations[mutant.name]
-        top = self.top_of(mutation.module)
-        require(top is not None, f"no testbench has {mutation.module}")
-        own = self._benches_of(str(top))
-        by = self._killer(mutation, own)
+        top = self._own_top(mutation)
+        own = self._benches_of(top)
+        by = self._killer(mutation, own, self._all_of(top))
         if by is not None:
             return Found("killed", "testbench", by)
         if self.until == "testbench":
-            return self._survived(f"{len(own)} runs pass")
+            return self._survived("testbench", f"{len(own)} runs pass")
         if all(self._equal(mutation, bench) for bench in self._configurations(own, mutation)):
             return Found("equivalent", "SAT", "equal outputs and next state for all inputs")
-        if self.until == "SAT":
-            return self._survived(f"{len(own)} runs pass, not proven equivalent")
-        last = [
-            bench
-            for name in self.last
-            if name != top and self._contains(name, mutation.module)
-            for bench in self._benches_of(name)
-        ]
-        by = self._killer(mutation, last)
-        if by is not None:
-            return Found("killed", "device", by)
-        if self.until == "proof":
-            by = proof.killer(mutation, self.formal_dir, self.rtl_dir, self.out)
-            if by is not None:
-                return Found("killed", "proof", by)
-        return self._survived(f"{len(own) + len(last)} runs pass")
+        return self._survived("SAT", f"{len(own)} runs pass, not proven equivalent")
 
-    def _survived(self, text: str) -> Found:
-        return Found("survived", self.until, lasting.survived(text, self._suite))
+    def in_the_device(self, left: Sequence[Sampled]) -> Judge:
+        """Return what tries the mutants ``left`` by the last tiers."""
+        every = [self._mutations[mutant.name] for mutant in left]
+
+        def judge(mutant: Sampled) -> Found:
+            mutation = self._mutations[mutant.name]
+            own = self._own_top(mutation)
+            runs = len(self._benches_of(own))
+            for top in self.last:
+                if top == own or not self._contains(top, mutation.module):
+                    continue
+                in_top = [m for m in every if self._own_top(m) != top]
+                in_top = [m for m in in_top if self._contains(top, m.module)]
+                by = self._killer(mutation, self._benches_of(top), in_top)
+                if by is not None:
+                    return Found("killed", "device", by)
+                runs += len(self._benches_of(top))
+            if self.until == "proof":
+                by = proof.killer(mutation, self.formal_dir, self.rtl_dir, self.out)
+                if by is not None:
+                    return Found("killed", "proof", by)
+            return self._survived(self.until, f"{runs} runs pass")
+
+        return judge
+
+    def _own_top(self, mutation: Mutation) -> str:
+        top = self.top_of(mutation.module)
+        require(top is not None, f"no testbench has {mutation.module}")
+        return str(top)
+
+    def _survived(self, tier: str, text: str) -> Found:
+        return Found("survived", tier, lasting.survived(text, self._suite))
 
     def _configurations(self, own: Sequence[Bench], mutation: Mutation) -> Iterator[Bench]:
         """One bench of each configuration that has the mutation."""
@@ -208,23 +244,25 @@ class RtlJudge:
         return equivalence.proven(self._target(bench), mutation, self.out)
 
     def _all_of(self, top: str) -> list[Mutation]:
-        """All drawn mutations that a netlist of ``top`` has, in the order of the sample."""
+        """All drawn mutations whose own testbench is that of ``top``, in their order."""
         if top not in self._of_top:
             self._of_top[top] = [
                 mutation
                 for mutation in self._mutations.values()
-                if self._contains(top, mutation.module)
-                and (self.top_of(mutation.module) == top or top in self.last)
+                if self.top_of(mutation.module) == top
             ]
         return self._of_top[top]
 
-    def _killer(self, mutation: Mutation, own: Iterable[Bench]) -> str | None:
+    def _killer(
+        self, mutation: Mutation, own: Iterable[Bench], mutations: Sequence[Mutation]
+    ) -> str | None:
+        """Return which of ``own`` kills ``mutation`` in a build that has all ``mutations``."""
+        number = mutations.index(mutation) + 1
         for bench in own:
-            mutations = self._all_of(bench.block.top)
-            number = mutations.index(mutation) + 1
             target = self._target(bench)
             rtl_dir, there = self._netlists.get(
-                target, functools.partial(netlist.write, target, mutations, self.out)
+                (target, tuple(mutation.name for mutation in mutations)),
+                functools.partial(netlist.write, target, mutations, self.out),
             )
             if mutation.name not in there:
                 continue
