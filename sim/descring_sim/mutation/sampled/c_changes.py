@@ -41,6 +41,9 @@ _ARITHMETIC = {
     "++": ("--",),
     "--": ("++",),
 }
+MEMORY_ORDER = "memory order"
+"""The kind of a change to a weaker one."""
+
 _LOGICAL = {"&&": ("||",), "||": ("&&",), "!": ("",)}
 _OPERATORS = (("relational", _RELATIONAL), ("arithmetic", _ARITHMETIC), ("logical", _LOGICAL))
 
@@ -119,7 +122,7 @@ def changes(text: str) -> list[Change]:
             ]
         elif (kind in Name or kind in Token) and (match := _ORDER.fullmatch(value)):
             weak = f"{match[1]}relaxed" if match[1] else f"{match[2]}RELAXED"
-            found.append(Change(offset, end, weak, "memory order"))
+            found.append(Change(offset, end, weak, MEMORY_ORDER))
     code = {offset for offset, kind, _ in tokens if kind not in Punctuation}
     for match in _STATEMENT.finditer(text):
         start = match.start() + len(match[0]) - len(match[0].lstrip())

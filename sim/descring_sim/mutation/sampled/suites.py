@@ -299,7 +299,6 @@ class SuiteJudge:
         home: Path,
         every: Sequence[tuple[str, Sequence[str], float]],
         limits: Mapping[str, float] | None = None,
-        equal: Callable[[], Found | None] = lambda: None,
     ) -> Found | None:
         """Return the kill by the first of ``every`` tier that has one, None where none has.
 
@@ -308,15 +307,12 @@ class SuiteJudge:
             home: its copy.
             every: name, tests and bound in seconds of each tier.
             limits: seconds that a test may take, by its node.
-            equal: asked once the first tier has none.
 
         Raises:
             MutantError: no test kills it, and some fail on the unchanged sources too.
         """
         broken: list[Failure] = []
-        for number, (tier, nodes, seconds) in enumerate(every):
-            if number == 1 and (found := equal()) is not None:
-                return found
+        for tier, nodes, seconds in every:
             killer = self._killer(area, home, nodes, seconds, broken, limits) if nodes else None
             if killer is not None:
                 self._kills[area.folder, f"tests/{killer.file}.py"] += 1
