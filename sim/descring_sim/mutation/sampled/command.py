@@ -227,7 +227,7 @@ def rtl(
 @main.command()
 @_options
 def python(seed: int, modules: tuple[str, ...], **arguments: Any) -> None:
-    """Mutate golden model, host and conformance kit; the tests that execute the line run."""
+    """Mutate golden model, host and the kit's verdict path; the tests that execute a line run."""
     root = _root()
     areas = python_judge.areas(root)
     out = paths.build_dir() / "mutation" / "python"

@@ -8,7 +8,7 @@ executes which cannot be measured, as one that is killed, is covered by no test.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -32,8 +32,12 @@ SLOWER = 4.0
 LEAST_S = 60.0
 MEMORY_KIB = 16 << 20
 
-NOT_DRAWN = ("descring_sim/conform/report/templates", "descring_sim/conform/proof")
-"""Texts that users copy, and what runs the kit on its own wrong implementations."""
+VERDICT_PATH = tuple(
+    f"descring_sim/conform/{name}.py"
+    for name in ("execute", "status", "suite/stream_check", "verdict", "worker", "worker_pool")
+)
+"""Where the kit makes a verdict of what an implementation does. What its tests are worth is shown
+by the wrong implementations that they have to reject, not here."""
 
 
 @dataclass
@@ -92,17 +96,19 @@ def areas(root: Path) -> tuple[Area, ...]:
     """The Python sources that are mutated, each with its suite."""
 
     def area(
-        folder: str, packages: Sequence[str], suite: str, tests: str, options: tuple[str, ...]
+        folder: str, files: Iterable[str], suite: str, tests: str, options: tuple[str, ...]
     ) -> Area:
-        home = root / folder
-        files = (path for package in packages for path in (home / package).rglob("*.py"))
-        names = sorted(str(path.relative_to(home)) for path in files)
-        drawn = tuple(name for name in names if not name.startswith(NOT_DRAWN))
         lists = root / "sim" / "mutants" / suite
-        return Area(home, suite, drawn, lists if lists.is_dir() else None, tests, options)
+        known = lists if lists.is_dir() else None
+        return Area(root / folder, suite, tuple(sorted(files)), known, tests, options)
 
+    def packages(folder: str, *names: str) -> list[str]:
+        home = root / folder
+        return [str(p.relative_to(home)) for name in names for p in (home / name).rglob("*.py")]
+
+    host = packages("host", "descring_host", "descring_rollouts")
     return (
-        area("pymodel", ["descring_model"], "model", "test_*.py", QUICK),
-        area("host", ["descring_host", "descring_rollouts"], "host", "test_*.py", HOST_OPTIONS),
-        area("sim", ["descring_sim/conform"], "conform", "test_conform_*.py", QUICK),
+        area("pymodel", packages("pymodel", "descring_model"), "model", "test_*.py", QUICK),
+        area("host", host, "host", "test_*.py", HOST_OPTIONS),
+        area("sim", VERDICT_PATH, "conform", "test_conform_*.py", QUICK),
     )
