@@ -2,6 +2,7 @@
 """The register file: what each register reads, and which writes it takes."""
 
 import hashlib
+import json
 from collections.abc import Callable
 
 import pytest
@@ -90,7 +91,9 @@ def test_identity() -> None:
 
 def test_contract_hash() -> None:
     """[HASH-001] [REG-07C] The first 32 bits of SHA-256 over the canonical data."""
-    digest = hashlib.sha256(contract.canonical().encode()).digest()
+    data = contract.canonical()
+    assert data == json.dumps(json.loads(data), sort_keys=True, separators=(",", ":"))
+    digest = hashlib.sha256(data.encode()).digest()
     assert GoldenDevice(0).read32(0x7C) == int.from_bytes(digest[:4], "big")
 
 

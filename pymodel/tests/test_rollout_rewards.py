@@ -2,8 +2,10 @@
 """Tokens, scores and advantages, against plain integers and exact fractions."""
 
 import struct
+from dataclasses import replace
 from fractions import Fraction
 
+import numpy as np
 import pytest
 from descring_model.rollouts import contract
 from descring_model.rollouts.rewards import (
@@ -16,6 +18,16 @@ from descring_model.rollouts.rewards import (
 from hypothesis import given
 from hypothesis import strategies as st
 from rollout_support import token
+
+
+def test_requests_for_scores_are_compared_without_their_tokens() -> None:
+    """An array has no one truth; the tokens follow from the other fields or from the engine."""
+    first, second = (
+        ScoreRequest(0, 1, 2, 4, 6, True, np.arange(start, start + 6, dtype=np.uint32))
+        for start in (0, 1)
+    )
+    assert first == second
+    assert first != replace(first, length=7)
 
 
 @given(st.integers(0, 2**31 - 1), st.integers(0, 2**32 - 1), st.integers(1, 300), st.data())

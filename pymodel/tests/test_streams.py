@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from descring_model import complete, decoded_tokens, status_of, streams
 from model_support import U32, packed
-from scalar_reference import CHECKED, DECODE, NOP, ROLLOUT, STOP
+from scalar_reference import CHECKED, COW_PREFIX, DECODE, NOP, ROLLOUT, STOP
 
 COUNT = 4000
 
@@ -138,6 +138,14 @@ def test_decode_writes_the_reference_hosts_cookie() -> None:
     for line in streams.generate(20, seed=9, profile="decode"):
         cookie = int(line["kv_offset"]) ^ int(line["delta_offset"]) ^ int(line["rollout_id"]) << 32
         assert int(line["checksum_or_cookie"]) == cookie % (1 << 64)
+
+
+def test_decode_draws_lines_with_and_without_a_prefix() -> None:
+    """Half of each; where there is a prefix, the line is flagged as a copy on write of it."""
+    lines = streams.generate(COUNT, seed=9, profile="decode")
+    shared = lines["prefix_id"] != 0
+    assert 0.4 < shared.mean() < 0.6
+    assert (((lines["flags"] & COW_PREFIX) != 0) == shared).all()
 
 
 @pytest.mark.parametrize(

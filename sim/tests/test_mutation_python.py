@@ -119,6 +119,7 @@ def test_a_line_stands_for_its_statement() -> None:
 
 FILE = "toycalc/calc.py"
 CALC = """\
+SIZE = 7
 LIMIT = 5
 
 
@@ -134,6 +135,10 @@ def less(a):
 
 def unused(a):
     return a * 2
+
+
+def in_a_fork(a):
+    return a * 3
 """
 TESTS = {
     "test_more.py": "from toycalc import calc\ndef test_more():\n    assert calc.more(1) > 1\n",
@@ -147,6 +152,23 @@ def test_nothing_of_it():
     program = 'import toycalc.calc; toycalc.calc.unused(1)'
     subprocess.run([sys.executable, '-c', program], check=True)
 """,
+    "test_again.py": """\
+import importlib
+import toycalc.calc
+def test_again():
+    importlib.reload(toycalc.calc)
+""",
+    "test_apart.py": """\
+import os
+from toycalc.names import FIRST, forked
+def test_size():
+    assert FIRST == 7
+def test_fork():
+    child = os.fork()
+    if not child:
+        os._exit(forked(2))
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 6
+""",
     "test_other.py": "def test_other():\n    raise AssertionError('fails anyway')\n",
 }
 
@@ -158,6 +180,9 @@ def toy(tmp_path: Path) -> Area:
     (home / "tests").mkdir(parents=True)
     (home / "toycalc").mkdir()
     (home / FILE).write_text(CALC)
+    (home / "toycalc" / "names.py").write_text(
+        "from toycalc.calc import SIZE as FIRST, in_a_fork as forked\n"
+    )
     for name, text in TESTS.items():
         (home / "tests" / name).write_text(text)
     return Area(home, "toy", (FILE,), None)
@@ -197,8 +222,18 @@ def test_a_mutant_of_a_toy_meets_the_tests_that_execute_its_line(
     assert judged(judge, toy, "LIMIT = 5", "LIMIT = 5 +").startswith(f"{killed}toy.all")
     # The process of a test executes it, and no test function does.
     assert judged(judge, toy, "a * 2", "a / 0").startswith(f"{killed}test_less.test_nothing")
+    # A function that imports the file again is not all that depends on what it does.
+    assert judged(judge, toy, "SIZE = 7", "SIZE = 8").startswith(
+        "killed, near tests: test_apart.test_size"
+    )
+    # Nothing is known of a child that leaves at once, and its test does not name the file.
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(python_judge, "tiers", lambda area, file: ([], []))
+        assert judged(judge, toy, "a * 3", "a * 4").startswith(
+            "killed, near tests: test_apart.test_fork"
+        )
     survived = judged(judge, toy, "a + LIMIT", "a + 1")
-    assert survived.startswith("survived, none: 1 covering tests and 2 files pass")
+    assert survived.startswith("survived, none: 1 covering tests and 3 files pass")
     assert not list((tmp_path / "out" / "toy").iterdir())
     assert capsys.readouterr().err == ""
     # A new judge measures what has changed.

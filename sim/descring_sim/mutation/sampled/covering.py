@@ -149,8 +149,36 @@ class Covering:
         The quickest first: test functions, where they execute it themselves; else the test files
         whose processes do, or import the file.
         """
+        nodes, files = self._executing(file, lines)
+        return sorted(nodes or files, key=self.seconds_of)
+
+    def files_of(self, file: str, lines: Iterable[int]) -> list[str]:
+        """Return the test files of which no function executes one of ``lines``, but something.
+
+        A line that runs when the file is imported is a test function's own only where that imports
+        it again; all others depend on what it did.
+        """
+        return sorted(self._executing(file, lines)[1], key=self.seconds_of)
+
+    def importing(self, file: str) -> list[str]:
+        """Return the test files that execute anything of ``file``, the quickest first."""
+        measured = self._measured(file)
+        return sorted(
+            (
+                f"tests/test_{name}.py"
+                for name in self.names
+                if measured in self._data[name].measured_files()
+            ),
+            key=self.seconds_of,
+        )
+
+    def _measured(self, file: str) -> str:
+        return str(self.runner.root / "measured" / self.area.folder.name / file)
+
+    def _executing(self, file: str, lines: Iterable[int]) -> tuple[list[str], list[str]]:
+        """The test functions that execute one of ``lines``, and files of which only others do."""
         wanted = set(lines)
-        measured = str(self.runner.root / "measured" / self.area.folder.name / file)
+        measured = self._measured(file)
         nodes: list[str] = []
         files: list[str] = []
         for name in self.names:
@@ -161,7 +189,7 @@ class Covering:
                 nodes += sorted(f"tests/test_{name}.py::{test}" for test in own)
             elif contexts:
                 files.append(f"tests/test_{name}.py")
-        return sorted(nodes or files, key=self.seconds_of)
+        return nodes, files
 
     def seconds_of(self, node: str) -> float:
         """Return the seconds that ``node`` took on the unchanged sources."""

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Drawn mutants of Python, judged by the tests that execute the changed line.
 
-Where these pass, the test files that import the changed module run in full: a line that a process
-executes which cannot be measured, as one that is killed, is covered by no test.
+Where these pass, the test files run in full that import the changed module, or execute the line
+outside their functions: when it is imported, or in a process that they start. A line that a process
+executes which cannot be measured, as one that is killed, is covered by no test. Where there are no
+such files either, those run that execute anything of the source.
 """
 
 from __future__ import annotations
@@ -80,8 +82,12 @@ class PythonJudge(CoveringJudge[Covering]):
         line = text.count("\n", 0, change.begins(text)) + 1
         near = [f"tests/test_{name}.py" for name in tiers(area, file)[0]]
         covering = self._measured(area)
-        first = self._soonest(covering, covering.tests_of(file, lines_run(text, line)))
+        lines = lines_run(text, line)
+        first = self._soonest(covering, covering.tests_of(file, lines))
         rest = [name for name in near if name not in first]
+        rest += [name for name in covering.files_of(file, lines) if name not in first + rest]
+        if not first and not rest:
+            rest = covering.importing(file)
         every = [
             (tier, nodes, SLOWER * sum(map(covering.seconds_of, nodes)) + LEAST_S)
             for tier, nodes in (("covering tests", first), ("near tests", rest))
