@@ -79,6 +79,19 @@ def enabled(port: ListPort, **modes: bool) -> GoldenCore:
     return core
 
 
+def test_a_core_takes_nothing_until_it_is_enabled() -> None:
+    """[LIFE-001] And has no mode that was not asked for."""
+    port = ListPort(Desc(), Desc())
+    core = GoldenCore(port, done_log2=3, reward_log2=3)
+    core.tail = 2
+    core.run()
+    assert (core.head, port.posted[Ring.DONE], port.released) == (0, [], [])
+    assert not (core.require_checked or core.split_reward or core.publish_tails)
+    core.enabled = True
+    core.run()
+    assert (core.head, len(port.posted[Ring.DONE]), port.published) == (2, 2, [])
+
+
 @pytest.mark.parametrize("first_index", [0, U32 - 1])
 def test_counters_and_events_are_of_what_was_posted(first_index: int) -> None:
     """[CNT-001] [RING-012] All of them, and each event once; those of another core are its own."""

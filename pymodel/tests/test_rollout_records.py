@@ -169,3 +169,11 @@ def test_damaged_log_is_refused(damage: object, text: str) -> None:
     data = log_bytes(np.zeros(2, dtype=RECORD_DTYPE), 1)
     with pytest.raises(ValueError, match=text):
         read_log(damage(data))
+
+
+@pytest.mark.parametrize("value", [-1, 1 << 40])
+@pytest.mark.parametrize("name", ["slots", "seats", "kv_blocks", "overtake", "options"])
+def test_config_out_of_what_can_be_stored_is_refused_by_its_name(name: str, value: int) -> None:
+    """[PIPE-001] Neither cut to its low bits nor an error of numpy."""
+    with pytest.raises(RolloutError, match=rf"expected {name} of \d+ to \d+, got {value}"):
+        make_config(**{name: value})

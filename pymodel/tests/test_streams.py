@@ -113,6 +113,11 @@ def test_boundary_draws_every_distance() -> None:
     assert set(decoded_tokens(lines, completions).tolist()) >= {0, 1, 2, 30, 31, 32}
     both = (completions["seq_len"] % 32 == 0) & (completions["seq_len"] == lines["max_tokens"])
     assert (both & (lines["seq_len"] < lines["max_tokens"])).any()
+    lengths = lines["seq_len"].astype(int)
+    limits = lines["max_tokens"][lines["max_tokens"] != 0]
+    assert (abs((lengths + 2) % 32 - 2) <= 2).all()
+    # Two from a boundary, or two from a length that is.
+    assert (abs((limits.astype(int) + 4) % 32 - 4) <= 4).all()
 
 
 def test_near_wrap_draws_lengths_at_the_end_of_u32() -> None:
