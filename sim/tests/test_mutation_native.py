@@ -271,9 +271,11 @@ def test_what_needs_a_simulator_is_left_out() -> None:
     assert root is not None
     words = suites.NATIVE_OPTIONS[-1].replace("not ", "").split(" and ")
     opening = []
+    names = set()
     for path in sorted((root / "host" / "tests").glob("test_*.py")):
         for test in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(test, ast.FunctionDef) and test.name.startswith("test_"):
+                names.add(test.name)
                 # What is a parameter is a part of the test's name by itself.
                 inside = [node for part in test.body for node in ast.walk(part)]
                 calls = [node for node in inside if isinstance(node, ast.Call)]
@@ -285,3 +287,6 @@ def test_what_needs_a_simulator_is_left_out() -> None:
     assert opening == ["test_rollout_trace::test_cycles_of_the_rtl_are_those_of_its_clock"]
     for name in opening:
         assert any(word in name for word in words)
+    for word in suites.SANITIZED:
+        assert f"not {word}" in suites.HOST_OPTIONS[-1]
+        assert any(word in name for name in names)
