@@ -12,7 +12,15 @@ import pytest
 from click.testing import CliRunner
 from descring_sim.mutation.sampled import campaign, command, judgements, report
 from descring_sim.mutation.sampled.c_changes import changes as c_changes
-from descring_sim.mutation.sampled.campaign import Found, Judge, Progress, Sampled, Stage, one_stage
+from descring_sim.mutation.sampled.campaign import (
+    Found,
+    Judge,
+    Progress,
+    Result,
+    Sampled,
+    Stage,
+    one_stage,
+)
 from descring_sim.mutation.sampled.judgements import Judgement
 from descring_sim.mutation.sampled.suites import Area, SuiteJudge, tiers
 from descring_sim.support import paths
@@ -133,6 +141,32 @@ def test_the_survivors_of_a_stage_meet_the_next_one_together(tmp_path: Path) -> 
     assert given == [["a", "c"], ["d", "c"]]
     assert [result.status for result in results] == ["survived", "killed", "killed", "killed"]
     assert progress.all_of(mutants, stages) == mutants
+
+
+def test_a_campaign_continues_from_the_written_one(tmp_path: Path) -> None:
+    """So a fresh checkout begins where another has stopped; its own journal is newer."""
+    found = {"a": SURVIVED, "b": KILLED, "c": KILLED, "d": Found("invalid", "none", "no build")}
+    mutants = [_sampled("a"), *(replace(_sampled(name), source="x") for name in "bcd")]
+    judged = [_judgement()]
+    first = Progress(tmp_path / "there.jsonl", "sources")
+    results = campaign.run(mutants, one_stage(lambda m: found[m.name]), judged, first, 1)
+    assert [result.status for result in results] == ["judged", "killed", "killed", "invalid"]
+    _write(tmp_path, "rtl", results)
+    assert "    - the bit is always 0\n" in (tmp_path / "mutation.md").read_text()
+    written = report.written(tmp_path, "rtl")
+    assert report.written(tmp_path, "c") == []
+    journal = tmp_path / "here.jsonl"
+    other = one_stage(lambda m: Found("killed", "device", "ring.test_more"))
+    campaign.run(mutants[1:2], other, (), Progress(journal, "sources"), 1)
+    here = Progress(journal, "sources", written=written)
+    known = [here.of(mutant) for mutant in mutants]
+    assert [result and result.found for result in known] == [
+        *(SURVIVED, Found("killed", "device", "ring.test_more"), KILLED, None)
+    ]
+    # Of other sources, what has killed a mutant is all that is taken.
+    changed = Progress(journal, "others", written=written)
+    assert all(changed.of(mutant) is None for mutant in mutants)
+    assert set(changed.killers) == {"b", "c"}
 
 
 def test_a_survivor_of_fewer_tiers_is_tried_again(tmp_path: Path) -> None:
@@ -323,6 +357,11 @@ def _kinds(areas: tuple[Area, ...]) -> list[str]:
     return [mutant.change for mutant in judge.draw(judge.files(), 40)]
 
 
+def _write(folder: Path, kind: str, results: Sequence[Result]) -> None:
+    found = report.entry(results, contents="sources", sample=3, seed=9, seconds=7)
+    report.write(folder, kind, found)
+
+
 def test_the_page_has_counts_survivors_and_how_to_try_them_again(tmp_path: Path) -> None:
     """One kind does not replace another."""
     progress = Progress(tmp_path / "rtl.jsonl", "sources")
@@ -330,7 +369,7 @@ def test_the_page_has_counts_survivors_and_how_to_try_them_again(tmp_path: Path)
     mutants = [_sampled(name) for name in found]
     results = campaign.run(mutants, one_stage(lambda m: found[m.name]), (), progress, 1)
     for kind in ("rtl", "c"):
-        report.write(tmp_path, kind, report.entry(results, sample=3, seed=9, seconds=7))
+        _write(tmp_path, kind, results)
     data = json.loads((tmp_path / "mutation.json").read_text())
     assert [data[kind]["sample"] for kind in ("rtl", "c")] == [3, 3]
     page = (tmp_path / "mutation.md").read_text()

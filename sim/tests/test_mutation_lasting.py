@@ -3,10 +3,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from descring_sim.mutation.sampled import lasting, suites
+from descring_sim.mutation.sampled import command, lasting, suites
 from descring_sim.mutation.sampled.campaign import Found
 from descring_sim.mutation.sampled.covering import Covering, CoveringJudge
 from descring_sim.mutation.sampled.suites import Area
@@ -39,6 +40,21 @@ def test_a_result_counts_as_long_as_its_test_is_there(area: Area) -> None:
     assert [*map(lasting.of_suites((area,)), found)] == [True, False, False, True, True]
     (area.folder / "tests" / "test_more.py").write_text("\n" + MORE)
     assert [*map(lasting.of_suites((area,)), found)] == [True, False, False, True, False]
+
+
+def test_programs_of_the_tests_are_tests(area: Area) -> None:
+    """A survivor is tried again when one changes; the sources are what they were."""
+    area = replace(area, programs=suites.PROGRAMS)
+    program = area.folder / suites.PROGRAMS / "stress.c"
+    program.parent.mkdir(parents=True)
+    program.write_text("int main(void) { return 0; }\n")
+    (area.folder / "native" / "link.c").write_text("int x;\n")
+    met, sources = lasting.tests_key(area), command.contents(area.folder / "native")
+    program.write_text("int main(void) { return 1; }\n")
+    assert lasting.tests_key(area) != met
+    assert command.contents(area.folder / "native") == sources
+    (area.folder / "native" / "link.c").write_text("int y;\n")
+    assert command.contents(area.folder / "native") != sources
 
 
 def test_a_result_of_the_rtl_counts_as_long_as_its_case_or_property_is_there(

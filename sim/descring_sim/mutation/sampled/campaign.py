@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -55,13 +55,14 @@ class Found(NamedTuple):
 
 @dataclass(frozen=True)
 class Result:
-    """A mutant, what was found, and the seconds that it took."""
+    """A mutant, what was found, and the seconds that it took; of a judged one, the reason."""
 
     mutant: Sampled
     status: Status
     tier: str
     by: str
     seconds: float
+    reason: str = ""
 
     @property
     def good(self) -> bool:
@@ -99,7 +100,11 @@ class Progress:
     """The journal of a campaign: what is known of mutants of the same sources and tests."""
 
     def __init__(
-        self, path: Path, contents: str, settled: Callable[[Found], bool] = lambda found: True
+        self,
+        path: Path,
+        contents: str,
+        settled: Callable[[Found], bool] = lambda found: True,
+        written: Iterable[Mapping[str, Any]] = (),
     ) -> None:
         """Read ``path``, if there is one.
 
@@ -107,16 +112,19 @@ class Progress:
             path: the journal.
             contents: names sources and tests; what is known of others does not count.
             settled: whether a result still counts, or its mutant is to be tried again.
+            written: entries of the last written campaign, which the journal's follow.
 
         Raises:
             SimulationError: a line of it is none that this class writes.
         """
+        self.contents = contents
         self._journal = Journal(path, "the result of a mutant")
-        self._contents = contents
         self._settled = settled
         self._known: dict[str, tuple[Found, float]] = {}
         self.killers: dict[str, Found] = {}
         """The last kill of each mutant, of whatever sources."""
+        for entry in written:
+            self._know(entry)
         self._journal.read(self._know)
 
     def _know(self, entry: Any) -> None:
@@ -125,7 +133,7 @@ class Progress:
             raise ValueError(f"no status {found.status}")
         if found.status == "killed":
             self.killers[str(entry["name"])] = found
-        if str(entry["contents"]) == self._contents and self._settled(found):
+        if str(entry["contents"]) == self.contents and self._settled(found):
             self._known[str(entry["name"])] = (found, float(entry["seconds"]))
 
     def of(self, mutant: Sampled) -> Result | None:
@@ -137,7 +145,7 @@ class Progress:
 
     def add(self, result: Result) -> None:
         """Note a result."""
-        entry = {"contents": self._contents, "name": result.mutant.name, "status": result.status}
+        entry = {"contents": self.contents, "name": result.mutant.name, "status": result.status}
         entry |= {"tier": result.tier, "by": result.by, "seconds": str(round(result.seconds, 1))}
         self._journal.add(entry)
         self._known[result.mutant.name] = (result.found, result.seconds)
@@ -193,7 +201,7 @@ def run(
         click.echo(
             f"[{done:{len(str(total))}}/{total}] {time.monotonic() - started:5.0f} s "
             f"{judged.status:<10} {judged.mutant.name:<28} {judged.mutant.place} "
-            f"{judged.mutant.change}: {judged.tier}, {judged.by}"
+            f"{judged.mutant.change}: {judged.tier}, {judged.reason or judged.by}"
         )
 
     waiting = mutants
@@ -279,7 +287,7 @@ def _judged(result: Result, judgements: Sequence[Judgement]) -> Result:
     mutant = result.mutant
     for judgement in judgements:
         if judgement.matches(mutant.module, mutant.source, mutant.change, mutant.bit):
-            return replace(result, status="judged", tier="judgement", by=judgement.reason)
+            return replace(result, status="judged", reason=judgement.reason)
     return result
 
 

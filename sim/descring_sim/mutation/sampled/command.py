@@ -2,7 +2,8 @@
 """``descring dev mutation rtl|python|c``: draw mutants, try them, report.
 
 A sample is drawn with a seed from the present sources; results are noted in
-``build/mutation/<kind>.jsonl``, and the same command continues.
+``build/mutation/<kind>.jsonl``, and the same command continues, also from what a checkout has in
+``docs/results/mutation.json``.
 
 Exit codes: 0 each mutant is killed, or equivalent by proof or in writing; 1 one survived, or was
 killed although it is judged equivalent; 2 an error in what was asked for, a damaged journal, or a
@@ -32,7 +33,7 @@ from descring_sim.mutation.sampled import (
 from descring_sim.mutation.sampled.c_judge import NativeJudge
 from descring_sim.mutation.sampled.campaign import Found, Progress, Sampled, Stage, one_stage
 from descring_sim.mutation.sampled.rtl import TIERS, RtlJudge
-from descring_sim.mutation.sampled.suites import NATIVE_OPTIONS, Area, SuiteJudge
+from descring_sim.mutation.sampled.suites import NATIVE_OPTIONS, PROGRAMS, Area, SuiteJudge
 from descring_sim.support import build_cache, paths, suggest
 from descring_sim.support.errors import SimulationError
 
@@ -108,12 +109,14 @@ def _root() -> Path:
 
 
 def contents(*folders: Path) -> str:
-    """Return a name for all that lies in ``folders``, Python's caches left out."""
+    """Return a name for all that lies in ``folders``, without caches and programs of the tests."""
     files = sorted(
         path
         for folder in folders
         for path in folder.rglob("*")
-        if path.is_file() and path.suffix in (".sv", ".svh", ".sby", ".py", ".c", ".h", ".toml")
+        if path.is_file()
+        and path.suffix in (".sv", ".svh", ".sby", ".py", ".c", ".h", ".toml")
+        and not str(path.parent).endswith(f"/{PROGRAMS}")
     )
     return build_cache.key([str(path.name) for path in files], files)
 
@@ -135,6 +138,7 @@ def _campaign(
     remember: Callable[[Mapping[str, Found]], None] = lambda killers: None,
 ) -> None:
     root = _root()
+    results_dir = root / "docs" / "results"
     if write and only:
         raise click.UsageError("--write wants the whole sample; leave --only out")
     try:
@@ -143,6 +147,7 @@ def _campaign(
             paths.build_dir() / "mutation" / f"{kind}.jsonl",
             contents(*(root / name for name in sources)),
             settled,
+            report.written(results_dir, kind),
         )
         remember(progress.killers)
         drawn, stages = draw()
@@ -159,8 +164,10 @@ def _campaign(
         seconds = sum(result.seconds for result in results)  # those of earlier runs too
         click.echo(f"\n{kind}: {campaign.score(results)}, in {elapsed:.0f} s")
         if write:
-            found = report.entry(results, sample=sample, seed=seed, seconds=seconds)
-            report.write(root / "docs" / "results", kind, found)
+            found = report.entry(
+                results, contents=progress.contents, sample=sample, seed=seed, seconds=seconds
+            )
+            report.write(results_dir, kind, found)
     except SimulationError as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(2)
@@ -281,4 +288,4 @@ def native_core(root: Path) -> Area:
     found.append(home / "include" / "hw_worker.h")
     files = tuple(sorted(str(path.relative_to(home)) for path in found))
     lists = root / "sim" / "mutants" / "host"
-    return Area(home, "host", files, lists, options=NATIVE_OPTIONS)
+    return Area(home, "host", files, lists, options=NATIVE_OPTIONS, programs=PROGRAMS)

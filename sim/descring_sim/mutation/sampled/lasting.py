@@ -18,7 +18,7 @@ from descring_sim.support import build_cache
 
 _TEST = re.compile(r"\b(test_\w+)")
 _PROPERTY = re.compile(r"\b(\w+_[AC])\b")
-_READ = (".py", ".sv", ".svh", ".sby", ".toml")
+_READ = (".py", ".sv", ".svh", ".sby", ".toml", ".c", ".h")
 
 
 def suite_key(*folders: Path) -> str:
@@ -34,7 +34,8 @@ def suite_key(*folders: Path) -> str:
 
 def tests_key(area: Area) -> str:
     """Return a short name for the tests of ``area`` as they are."""
-    return suite_key(area.folder / "tests")
+    folders = ["tests", *([area.programs] if area.programs else [])]
+    return suite_key(*(area.folder / name for name in folders))
 
 
 def survived(text: str, key: str) -> str:

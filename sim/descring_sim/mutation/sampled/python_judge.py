@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -22,6 +22,7 @@ from descring_sim.mutation.sampled.covering import Covering, CoveringJudge
 from descring_sim.mutation.sampled.python_changes import lines_run
 from descring_sim.mutation.sampled.suites import (
     HOST_OPTIONS,
+    PROGRAMS,
     QUICK,
     Area,
     Change,
@@ -115,6 +116,6 @@ def areas(root: Path) -> tuple[Area, ...]:
     host = packages("host", "descring_host", "descring_rollouts")
     return (
         area("pymodel", packages("pymodel", "descring_model"), "model", "test_*.py", QUICK),
-        area("host", host, "host", "test_*.py", HOST_OPTIONS),
+        replace(area("host", host, "host", "test_*.py", HOST_OPTIONS), programs=PROGRAMS),
         area("sim", VERDICT_PATH, "conform", "test_conform_*.py", QUICK),
     )

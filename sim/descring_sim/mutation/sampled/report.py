@@ -16,6 +16,7 @@ from descring_sim.support.errors import SimulationError
 from descring_sim.support.files import write_files
 from descring_sim.support.markdown import table
 
+NAME = "mutation.json"
 KINDS = {"rtl": "RTL", "python": "Python", "c": "C"}
 
 _HEAD = """\
@@ -73,9 +74,12 @@ def rerun(kind: str, name: str, sample: int, seed: int) -> str:
     return f"descring dev mutation {kind} --sample {sample} --seed {seed} --only {name}"
 
 
-def entry(results: Sequence[Result], *, sample: int, seed: int, seconds: float) -> dict[str, Any]:
-    """Return what the JSON file has of a campaign."""
+def entry(
+    results: Sequence[Result], *, contents: str, sample: int, seed: int, seconds: float
+) -> dict[str, Any]:
+    """Return what the JSON file has of a campaign of the sources named ``contents``."""
     return {
+        "contents": contents,
         "sample": sample,
         "seed": seed,
         "seconds": round(seconds),
@@ -86,6 +90,7 @@ def entry(results: Sequence[Result], *, sample: int, seed: int, seconds: float) 
             asdict(result.mutant)
             | {"status": result.status, "tier": result.tier, "by": result.by}
             | {"seconds": round(result.seconds, 1)}
+            | ({"reason": result.reason} if result.reason else {})
             for result in results
         ],
     }
@@ -135,7 +140,7 @@ def _section(kind: str, found: Mapping[str, Any]) -> str:
                 command = rerun(kind, mutant["name"], found["sample"], found["seed"])
                 lines.append(f"    - again: `{command}`")
             elif status == "judged":
-                lines.append(f"    - {mutant['by']}")
+                lines.append(f"    - {mutant['reason']}")
         lines.append("")
     return "\n".join(lines)
 
@@ -149,19 +154,42 @@ def page(data: Mapping[str, Any]) -> str:
     )
 
 
+def _read(folder: Path) -> dict[str, Any]:
+    """``mutation.json`` in ``folder``, empty where there is none.
+
+    Raises:
+        SimulationError: the present file is none of ours.
+    """
+    file = folder / NAME
+    if not file.is_file():
+        return {}
+    try:
+        return dict(json.loads(file.read_text(encoding="utf-8")))
+    except ValueError as error:
+        raise SimulationError(f"{file}: expected JSON ({error}); remove the file") from error
+
+
+def written(folder: Path, kind: str) -> list[dict[str, Any]]:
+    """Return what the last written campaign of ``kind`` found, as entries of a journal.
+
+    Raises:
+        SimulationError: the present file is none of ours.
+    """
+    found = _read(folder).get(kind, {})
+    return [
+        {**mutant, "contents": found["contents"]}
+        | ({"status": "survived"} if mutant["status"] == "judged" else {})
+        for mutant in found.get("mutants", ())
+        if mutant["status"] != "invalid"
+    ]
+
+
 def write(folder: Path, kind: str, found: Mapping[str, Any]) -> None:
     """Put a campaign into ``mutation.json`` in ``folder``, and write the page again.
 
     Raises:
         SimulationError: the present file is none of ours.
     """
-    file = folder / "mutation.json"
-    data: dict[str, Any] = {}
-    if file.is_file():
-        try:
-            data = dict(json.loads(file.read_text(encoding="utf-8")))
-        except ValueError as error:
-            raise SimulationError(f"{file}: expected JSON ({error}); remove the file") from error
-    data[kind] = found
+    data = {**_read(folder), kind: found}
     text = json.dumps(data, indent=1) + "\n"
-    write_files({file: text, folder / "mutation.md": page(data)})
+    write_files({folder / NAME: text, folder / "mutation.md": page(data)})

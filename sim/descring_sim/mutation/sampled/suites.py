@@ -82,6 +82,7 @@ class Area:
         lists: folder of the hand-written lists; None where there are none.
         tests: pattern of the test files.
         options: what pytest gets beside the tests.
+        programs: folder with programs of the tests; None where there are none.
     """
 
     folder: Path
@@ -90,12 +91,15 @@ class Area:
     lists: Path | None
     tests: str = "test_*.py"
     options: tuple[str, ...] = ()
+    programs: str | None = None
 
     def name_of(self, file: str) -> str:
         """The name of a file in judgements and reports."""
         return f"{self.folder.name}/{file}"
 
 
+PROGRAMS = "native/check"
+"""C programs of the host's tests, which may change while a kill still counts."""
 QUICK = ("-m", "not nightly")
 _SIMULATED = ("verilator", "icarus", "verilated", "cuda", "test_cycles_of_the_rtl")
 _LEFT_OUT = " and ".join(f"not {word}" for word in _SIMULATED)
