@@ -14,6 +14,7 @@ from descring_vip.testbench import Case
 from descring_vip.timebase import Timebase
 
 _MEMORY = 1 << 16
+_MAX_CYCLES = 1 << 14
 
 
 class BridgeTestbench(Case):
@@ -29,7 +30,7 @@ class BridgeTestbench(Case):
         self.time = Timebase(dut)
         window = np.zeros(_MEMORY, dtype=np.uint8)
         self._host = DeviceHost(dut, self.time, window, self.rng, latency=20, monitor=True)
-        self.device = BridgedDevice(self._host, self.time, window)
+        self.device = BridgedDevice(self._host, self.time, window, _MAX_CYCLES)
         self.identity = ValueChecker("registers", self.time.context)
         self._lines = LineChecker("completions", self.time.context)
         self.checkers += [self.identity, self._lines, *self._host.monitors]

@@ -27,11 +27,30 @@ _WAIT_CYCLES = 256
 
 
 class BridgedDevice:
-    """The device of a live simulation, as a host program sees it."""
+    """The device of a live simulation, as a host program sees it.
 
-    def __init__(self, host: DeviceHost, time: Timebase, window: npt.NDArray[np.uint8]) -> None:
+    Attributes:
+        memory: what host and device share, (bytes,) uint8.
+    """
+
+    def __init__(
+        self,
+        host: DeviceHost,
+        time: Timebase,
+        window: npt.NDArray[np.uint8],
+        max_cycles: int | None = None,
+    ) -> None:
+        """Nothing runs yet.
+
+        Args:
+            host: masters of the live device.
+            time: its clock.
+            window: memory that host and device share, (bytes,) uint8.
+            max_cycles: the clock cycle from which on a wait is an error; None for no such end.
+        """
         self._host = host
         self._time = time
+        self._max_cycles = max_cycles
         self.memory = window
 
     async def run(self, program: Callable[[BridgedDevice], T]) -> T:
@@ -49,7 +68,13 @@ class BridgedDevice:
 
     def wait(self, timeout_s: float) -> None:
         """Advance simulated time until completions have come, or for a while; seconds of the
-        wall do not count here."""
+        wall do not count here.
+
+        Raises:
+            TimeoutError: the program still waits in cycle ``max_cycles``.
+        """
+        if self._max_cycles is not None and self.cycle >= self._max_cycles:
+            raise TimeoutError(f"the host program still waits in cycle {self.cycle}")
         resume(self._host.wait)(_WAIT_CYCLES)
 
     def step(self, cycles: int = 1) -> None:
