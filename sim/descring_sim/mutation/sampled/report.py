@@ -177,7 +177,7 @@ def written(folder: Path, kind: str) -> list[dict[str, Any]]:
     """
     found = _read(folder).get(kind, {})
     return [
-        {**mutant, "contents": found["contents"]}
+        {**mutant, "contents": found.get("contents")}
         | ({"status": "survived"} if mutant["status"] == "judged" else {})
         for mutant in found.get("mutants", ())
         if mutant["status"] != "invalid"
