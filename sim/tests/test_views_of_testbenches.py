@@ -40,6 +40,8 @@ BLOCKS = {
     "line_check": "default",
     "line_seal": "default",
     "mmio_regs": "in_memory",
+    "reset_fence": "id4",
+    "reset_timer": "log2_3",
     "rl_runtime_axi": "default",
     "rl_runtime_mmio": "small",
     "rl_runtime_top": "small",
