@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from descring_sim.mutation.sampled.suites import Area, Change, SuiteJudge
+from descring_sim.mutation.sampled.change import Change
+from descring_sim.mutation.sampled.suites import Area, SuiteJudge
 
 
 def judged(judge: SuiteJudge, area: Area, old: str, new: str) -> str:

@@ -12,9 +12,10 @@ import pytest
 from cosmic_ray.mutating import mutate_code
 from descring_sim.mutation.sampled import command, judgements, python_changes, python_judge
 from descring_sim.mutation.sampled.campaign import Found
+from descring_sim.mutation.sampled.change import Change, Drawable
 from descring_sim.mutation.sampled.python_changes import changes, lines_run
 from descring_sim.mutation.sampled.python_judge import PythonJudge
-from descring_sim.mutation.sampled.suites import Area, Change, Drawable
+from descring_sim.mutation.sampled.suites import Area
 from descring_sim.mutation.suite_run import first_failure
 from descring_sim.support import paths
 from descring_sim.support.mutant import MutantError

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from pygments.lexers.c_cpp import CLexer
 from pygments.token import Comment, Literal, Name, Operator, Punctuation, Token, Whitespace
 
-from descring_sim.mutation.sampled.suites import Change
+from descring_sim.mutation.sampled.change import Change
 
 _RELATIONAL = {
     "<": ("<=", ">"),

@@ -22,8 +22,9 @@ from descring_sim.mutation.sampled.c_build import CountingRunner, NativeRunner
 from descring_sim.mutation.sampled.c_changes import MEMORY_ORDER, lines_run
 from descring_sim.mutation.sampled.c_covering import NativeCovering
 from descring_sim.mutation.sampled.campaign import Found
+from descring_sim.mutation.sampled.change import Change
 from descring_sim.mutation.sampled.covering import CoveringJudge
-from descring_sim.mutation.sampled.suites import LONGEST_S, Area, Change, test_names, tiers
+from descring_sim.mutation.sampled.suites import LONGEST_S, Area, test_names, tiers
 
 SLOWER = 4.0
 """How much longer than measured, and than this many seconds more, a test may take."""

@@ -17,7 +17,7 @@ from cosmic_ray.ast import ast_nodes, get_ast
 from cosmic_ray.mutating import mutate_code
 from cosmic_ray.operators.provider import OperatorProvider
 
-from descring_sim.mutation.sampled.suites import Change, Drawable
+from descring_sim.mutation.sampled.change import Change, Drawable
 
 _OPERATORS = OperatorProvider()
 _Position = tuple[int, int]

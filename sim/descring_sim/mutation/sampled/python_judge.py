@@ -18,6 +18,7 @@ from typing import ClassVar
 from descring_sim.mutation.host import HostMutantRunner
 from descring_sim.mutation.sampled import lasting
 from descring_sim.mutation.sampled.campaign import Found
+from descring_sim.mutation.sampled.change import Change
 from descring_sim.mutation.sampled.covering import Covering, CoveringJudge
 from descring_sim.mutation.sampled.python_changes import lines_run
 from descring_sim.mutation.sampled.suites import (
@@ -25,7 +26,6 @@ from descring_sim.mutation.sampled.suites import (
     PROGRAMS,
     QUICK,
     Area,
-    Change,
     test_names,
     tiers,
 )

@@ -14,13 +14,14 @@ import random
 import re
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar, Protocol
+from typing import ClassVar
 
 from descring_sim.mutation.host import HostMutantRunner
 from descring_sim.mutation.sampled.campaign import Found, Sampled, by_turns
+from descring_sim.mutation.sampled.change import Change, Changes
 from descring_sim.mutation.sampled.runs import failure_of
 from descring_sim.mutation.session import Once
 from descring_sim.mutation.suite_run import Failure, node_of
@@ -28,47 +29,11 @@ from descring_sim.support import mutant as lists
 from descring_sim.support import paths
 from descring_sim.support.mutant import MutantError
 
-
-@dataclass(frozen=True)
-class Change:
-    """The text of a file from ``start`` to ``end`` becomes ``new``; ``kind`` is what that is."""
-
-    start: int
-    end: int
-    new: str
-    kind: str
-
-    def made(self) -> Change | None:
-        """Return the change itself."""
-        return self
-
-    def begins(self, text: str) -> int:
-        """Return the offset of what is changed first but for blanks: of a line with a source."""
-        changed = text[self.start : self.end]
-        return self.end - len(changed.lstrip()) if changed.strip() else self.start
-
-
-class Drawable(Protocol):
-    """A change that can be drawn before its text is made, which may take long."""
-
-    @property
-    def kind(self) -> str:
-        """The operator."""
-        ...
-
-    def made(self) -> Change | None:
-        """Return the change; None where there is nothing to change after all."""
-        ...
-
-
 LONGEST_S = 900.0
 """Of the tests of a tier; a mutant's endless loop ends there."""
 
 AGAIN_S = 120.0
 """Of the one test that has killed a mutant before."""
-
-Changes = Callable[[str], Sequence[Drawable]]
-"""All changes that a tool can make to a source."""
 
 
 @dataclass(frozen=True)
