@@ -135,7 +135,7 @@ class CompletionRingTestbench(Testbench):
 class SizeTestbench(Testbench):
     """Only whether there is room: the ring is as full as :meth:`begin` presets it, with no lines.
 
-    ``data_o`` is not looked up, as it would be a slot that was never written.
+    ``data_o`` is not watched: it would be a slot that was never written.
     """
 
     def __init__(self, dut: HierarchyObject) -> None:
