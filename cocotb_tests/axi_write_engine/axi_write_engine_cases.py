@@ -7,12 +7,15 @@ import cocotb
 import numpy as np
 from cocotb.handle import HierarchyObject
 from descring_vip.axi.memory import DECERR, SLVERR, Latency
+from descring_vip.axi.upper_parts import upper_parts
 from descring_vip.handles import parameter
 from descring_vip.stream.lines import LINE_BYTES
 from descring_vip.stream.patterns import FOREVER, Idle, Ready, streaming
 from descring_vip.tier import sweep
 
 from axi_write_engine.tb_axi_write_engine import WORD_BYTES, EngineTestbench
+
+_PAGE_BITS = 12
 
 
 @cocotb.test()
@@ -39,6 +42,18 @@ async def test_longest_bursts(dut: HierarchyObject) -> None:
     beats = [burst.beats for burst in tb.bus.writes]
     expected = [lines * tb.line_beats for lines in (64, 1, 63, 64)]
     tb.values.check("whether beats differ", expected=0, actual=int(beats != expected))
+    await tb.finish()
+
+
+@cocotb.test()
+async def test_memory_at_any_address(dut: HierarchyObject) -> None:
+    """[RING-004] [DESC-015] All bits of an address, also of a request that is stalled for long."""
+    tb = EngineTestbench(dut, ready=Ready.BURSTS)
+    await tb.start()
+    for page in upper_parts(tb.rng, 64 - _PAGE_BITS):
+        tb.move(page << _PAGE_BITS)
+        tb.request_any(16, longest=4)
+        await tb.all_written()
     await tb.finish()
 
 

@@ -109,6 +109,10 @@ class EngineTestbench(Testbench):
         """Lines handed over, requests accepted and responses."""
         return (*super().progress(), self.accepted, self.responses)
 
+    def move(self, origin: int) -> None:
+        """Memory begins at this address, a multiple of a page; with nothing in flight."""
+        self.bus.origin = origin
+
     def request(self, line: int, lines: int, *, late: bool = False) -> None:
         """Request a burst of random lines; ``late``: the source has them after :meth:`release`."""
         self._todo.append(Request(line, lines))
@@ -146,7 +150,7 @@ class EngineTestbench(Testbench):
         inputs["req_valid_i"].value = int(item is not None)
         if item is not None:
             inputs["req_word_i"].value = int(item.word is not None)
-            inputs["req_line_i"].value = item.line
+            inputs["req_line_i"].value = self.bus.origin // LINE_BYTES + item.line
             # A word has no lines: the engine must ignore this input.
             inputs["req_lines_i"].value = item.lines if item.word is None else 5
             if item.word is not None:
@@ -189,6 +193,7 @@ class EngineTestbench(Testbench):
         line, lines, word = (
             read_int(self._inputs[name]) for name in ("req_line_i", "req_lines_i", "word_i")
         )
+        line -= self.bus.origin // LINE_BYTES
         if is_high(self._inputs["req_word_i"]):
             return Request(line, 1, word)
         return Request(line, lines)

@@ -8,6 +8,7 @@ from cocotb.handle import HierarchyObject
 from descring_model import contract
 from descring_model.lines import INDEX_MODULUS
 from descring_vip.axi.memory import DECERR, SLVERR, Latency
+from descring_vip.axi.upper_parts import upper_parts
 from descring_vip.handles import parameter
 from descring_vip.stream.lines import LINE_BYTES
 from descring_vip.stream.patterns import FOREVER, Idle, Ready, streaming
@@ -110,6 +111,44 @@ async def test_bursts_are_legal_and_long(dut: HierarchyObject, log2: int) -> Non
     for burst in tb.bus.writes:
         one_page = burst.address // 4096 == (burst.address + 64 * burst.lines - 1) // 4096
         tb.values.check(f"whether {burst} is legal", expected=1, actual=int(one_page))
+    await tb.finish()
+
+
+@cocotb.test()
+@cocotb.parametrize(ring=["done", "reward"])
+async def test_ring_where_addresses_carry(dut: HierarchyObject, ring: str) -> None:
+    """[RING-001] [RING-008] The bits of an index that choose a slot carry into all bits above."""
+    tb = WriterTestbench(dut, log2=(4, 4))
+    await tb.start()
+    slot_bits = contract.RING_LOG2_MAX + LINE_BYTES.bit_length() - 1
+    for upper in upper_parts(tb.rng, 64 - slot_bits):
+        await tb.move(ring, upper << slot_bits)
+        tb.send(16, reward=float(ring == "reward"))
+        await tb.all_posted()
+    await tb.finish()
+
+
+@cocotb.test()
+async def test_whole_bursts_follow_each_other(dut: HierarchyObject) -> None:
+    """[RING-001] A burst that cannot grow is closed although others wait for the bus.
+
+    Memory takes no request for a long while; then it takes one in each cycle.
+    """
+    tb = WriterTestbench(dut, log2=(7, 1))
+    tb.bus.pause(aw=iter([(0, 400), (FOREVER, 0)]))
+    # The ring begins three lines before the end of a page.
+    longest = parameter(dut, "MaxBurst")
+    lengths = [min(3, longest), longest, min(longest, tb.slots["done"] - 3 - longest)]
+    if sum(lengths) > parameter(dut, "Depth"):
+        lengths = lengths[:1]
+    await tb.start()
+    tb.send(sum(lengths), reward=0.0)
+    await tb.all_posted()
+    actual = [burst.lines for burst in tb.bus.writes]
+    tb.values.check("whether bursts differ", expected=0, actual=int(actual != lengths))
+    first = tb.requests[0]
+    late = [cycle - first - at for at, cycle in enumerate(tb.requests)]
+    tb.values.check("cycles without a request", expected=0, actual=max(late))
     await tb.finish()
 
 

@@ -20,6 +20,7 @@ from descring_vip.testbench import Testbench
 
 _AW = ("id", "addr", "len", "size", "burst", "lock", "cache", "prot", "valid")
 _BASES = {"done": 0x2000 - 3 * LINE_BYTES, "reward": 0x5000 - 9 * LINE_BYTES}
+_PAGE_BYTES = 4096
 _SIDE = ("to_reward_i", "tokens_i", "error_i")
 _LEVELS = (
     "ready_o",
@@ -58,6 +59,7 @@ class WriterTestbench(Testbench):
     Attributes:
         bus: the memory.
         posted: completions posted since the start.
+        requests: cycles in which memory took a request.
         repairs: cycles in which the design told of an error that did not come again.
     """
 
@@ -95,10 +97,13 @@ class WriterTestbench(Testbench):
         self.slots = {ring: 1 << size for ring, size in zip(_BASES, log2, strict=True)}
         for ring, size in zip(_BASES, log2, strict=True):
             signal(dut, f"{ring}_log2_i").value = size
-            signal(dut, f"{ring}_line_i").value = _BASES[ring] // LINE_BYTES
         for name in ("publish_tails_i", "split_reward_i", "cmd_line_i", "abort_i", *_SIDE):
             signal(dut, name).value = 0
         signal(dut, "first_index_i").value = first_index
+        self._lines_i = {ring: signal(dut, f"{ring}_line_i") for ring in _BASES}
+        self._place(0)
+        self._asks, self._granted = bit(dut, "m_axi_awvalid"), bit(dut, "m_axi_awready")
+        self.requests: list[int] = []
         self._stopped = bit(dut, "stopped_i")
         self._stopped.value = 0
         self._heads = {ring: signal(dut, f"{ring}_head_i") for ring in _BASES}
@@ -117,6 +122,20 @@ class WriterTestbench(Testbench):
         """Stop every task."""
         super().stop()
         self.bus.stop()
+
+    def _place(self, origin: int) -> None:
+        self.bus.origin = origin
+        for ring, handle in self._lines_i.items():
+            handle.value = (origin + _BASES[ring]) // LINE_BYTES
+
+    async def move(self, ring: str, address: int) -> None:
+        """Begin anew where a page of ``ring``, behind its first slots, is at ``address``."""
+        self._place(address + _BASES[ring] % _PAGE_BYTES - _PAGE_BYTES - _BASES[ring])
+        for each in _BASES:
+            self._tails[each] = self.first_index
+            self.take_up_to(each, self.first_index)
+        self.posted = 0
+        await self.reset()
 
     def slot(self, ring: str, index: int) -> slice:
         """The bytes of the slot of ``index``."""
@@ -184,6 +203,8 @@ class WriterTestbench(Testbench):
             await edge
             if not is_high(self.time.reset_n):
                 continue
+            if is_high(self._asks) and is_high(self._granted):
+                self.requests.append(self.time.cycle)
             self.stalls += self.level("stall_o")
             self.repairs += self.level("repaired_o")
             if self.level("post_o"):

@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 from cocotb.handle import HierarchyObject
-from descring_vip.handles import parameter, read_int, signal
+from descring_model.lines import INDEX_MODULUS
+from descring_vip.handles import bit, is_high, parameter, read_int, signal
 from descring_vip.models.ring import RingModel
 from descring_vip.scoreboard import LineChecker, ValueChecker
 from descring_vip.stream.line_stream import Beat
@@ -129,3 +130,50 @@ class CompletionRingTestbench(Testbench):
         self._lines.expect(line)
         self._lines.observe(beat.line, beat.cycle)
         self._indices.check("head_o", expected=index, actual=beat.side["head_o"])
+
+
+class SizeTestbench(Testbench):
+    """Only whether there is room: the ring is as full as :meth:`begin` presets it, with no lines.
+
+    ``data_o`` is not watched: it would be a slot that was never written.
+    """
+
+    def __init__(self, dut: HierarchyObject) -> None:
+        super().__init__(dut, outputs=("ready_o", "valid_o", "tail_o", "head_o"))
+        self._inputs = {
+            name: signal(dut, name)
+            for name in ("first_index_i", "ring_log2_i", "valid_i", "ready_i", "data_i")
+        }
+        self._head = signal(dut, "head_q")
+        self._outputs = {name: signal(dut, name) for name in ("tail_o", "head_o")}
+        self._ready = bit(dut, "ready_o")
+        self._checker = self.add_checker(ValueChecker("sizes", self.time.context))
+        self._expected = {"tail_o": 0, "head_o": 0}
+        for handle in self._inputs.values():
+            handle.value = 0
+        self._inputs["ring_log2_i"].value = 1
+
+    async def begin(self, log2: int, first_index: int, *, free: int) -> None:
+        """Reset, with ``2^log2`` slots of which all but ``free`` are taken."""
+        self._inputs["ring_log2_i"].value = log2
+        self._inputs["first_index_i"].value = first_index
+        await self.reset()
+        head = (first_index - (1 << log2) + free) % INDEX_MODULUS
+        self._head.value = head
+        self._expected = {"tail_o": first_index, "head_o": head}
+        await self.time.edge()
+
+    async def offer(self, cycles: int) -> None:
+        """Offer a completion in each of so many cycles."""
+        self._inputs["valid_i"].value = 1
+        await self.time.cycles(cycles)
+        self._inputs["valid_i"].value = 0
+        await self.time.cycles(2)
+
+    def check_posted(self, count: int) -> None:
+        """So many completions went in, none came out, and there is no room for more."""
+        self._expected["tail_o"] = (self._expected["tail_o"] + count) % INDEX_MODULUS
+        for name, expected in self._expected.items():
+            actual = read_int(self._outputs[name])
+            self._checker.check(name, expected=expected, actual=actual)
+        self._checker.check("ready_o", expected=0, actual=int(is_high(self._ready)))

@@ -8,7 +8,9 @@ from cocotb.handle import HierarchyObject
 from descring_model import contract
 from descring_model.lines import INDEX_MODULUS
 from descring_vip.axi.memory import DECERR, SLVERR, Latency
+from descring_vip.axi.upper_parts import upper_parts
 from descring_vip.handles import parameter
+from descring_vip.stream.lines import LINE_BYTES
 from descring_vip.stream.patterns import Idle, Ready, streaming
 from descring_vip.tier import sweep
 
@@ -68,6 +70,48 @@ async def test_each_power_of_two_by_one_doorbell(dut: HierarchyObject, first_ind
         await tb.handed_over(begun)
         await tb.restart(tb.tail)
     tb.check_bursts(parameter(dut, "MaxBurst"))
+    await tb.finish()
+
+
+@cocotb.test()
+@cocotb.parametrize(log2=[4, 7])
+async def test_bursts_are_as_long_as_they_can_be(dut: HierarchyObject, log2: int) -> None:
+    """[RING-001] [DB-001] Lines of one doorbell take no more reads than page and ring make of them.
+
+    Their number is each small one, and those about the longest burst and its multiples.
+    """
+    tb = FetchTestbench(dut, log2=log2, first_index=INDEX_MODULUS - 9)
+    longest = parameter(dut, "MaxBurst")
+    await tb.start()
+    await tb.run()
+    near = {longest * times + more for times in (1, 2) for more in (-1, 0, 1)}
+    for count in sorted({*range(1, 9), *near, tb.slots}):
+        if not 1 <= count <= tb.slots:
+            continue
+        before, first = len(tb.bus.reads), tb.tail
+        tb.publish(count)
+        await tb.served()
+        expected = [*tb.fewest(first, count, longest)]
+        actual = [burst.lines for burst in tb.bus.reads[before:]]
+        tb.bursts.check(
+            f"whether {count} lines from {first} came in bursts of {expected}, not {actual}",
+            expected=1,
+            actual=int(actual == expected),
+        )
+    await tb.finish()
+
+
+@cocotb.test()
+async def test_ring_where_addresses_carry(dut: HierarchyObject) -> None:
+    """[RING-001] The bits of an index that choose a slot carry into all bits above."""
+    tb = FetchTestbench(dut)
+    await tb.start()
+    await tb.run()
+    slot_bits = contract.RING_LOG2_MAX + LINE_BYTES.bit_length() - 1
+    for upper in upper_parts(tb.rng, 64 - slot_bits):
+        await tb.move(upper << slot_bits)
+        tb.publish(tb.slots)
+        await tb.served()
     await tb.finish()
 
 

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import cocotb
 import numpy as np
 from cocotb.handle import HierarchyObject
@@ -16,7 +18,9 @@ from descring_vip.stream.patterns import Idle, Ready, idle_pattern, ready_patter
 from descring_vip.testbench import Testbench
 
 _AR = ("id", "addr", "len", "size", "burst", "lock", "cache", "prot", "valid")
-_BASE = 0x3000 - 5 * LINE_BYTES
+_PAGE_BYTES = 4096
+_FIRST_PAGE = 0x3000
+_BASE = _FIRST_PAGE - 5 * LINE_BYTES
 
 
 class FetchTestbench(Testbench):
@@ -109,6 +113,12 @@ class FetchTestbench(Testbench):
             self.lines.expect(self.memory[at].tobytes())
         await self.run()
 
+    async def move(self, address: int) -> None:
+        """Go on at the tail, with the first page behind slot 0 at ``address``."""
+        self.bus.origin = address - _FIRST_PAGE
+        self._inputs["cmd_line_i"].value = (self.bus.origin + _BASE) // LINE_BYTES
+        await self.restart(self.tail)
+
     async def served(self) -> None:
         """Wait until everything published was handed over."""
         await self.until(lambda: self.next == self.tail, 20_000, "the published lines")
@@ -144,3 +154,12 @@ class FetchTestbench(Testbench):
             )
             self.bursts.check(f"whether {burst} is legal", expected=1, actual=int(legal))
         cocotb.log.info("%d bursts", len(self.bus.reads))
+
+    def fewest(self, index: int, count: int, longest: int) -> Iterator[int]:
+        """The lines of each of the fewest bursts for ``count`` lines from ``index`` on."""
+        while count:
+            start = self.slot(index).start
+            in_page = (_PAGE_BYTES - start % _PAGE_BYTES) // LINE_BYTES
+            lines = min(count, longest, in_page, self.slots - index % self.slots)
+            yield lines
+            index, count = (index + lines) % INDEX_MODULUS, count - lines

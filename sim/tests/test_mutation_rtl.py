@@ -11,6 +11,7 @@ import pytest
 from descring_sim.mutation.sampled import campaign
 from descring_sim.mutation.sampled.campaign import Found, Progress, Sampled
 from descring_sim.mutation.sampled.lasting import suite_key
+from descring_sim.mutation.sampled.netlist import Mutation
 from descring_sim.mutation.sampled.rtl import RtlJudge
 from descring_sim.support.errors import SimulationError
 
@@ -147,6 +148,18 @@ def test_known_mutations_are_killed_survive_and_are_equivalent(tmp_path: Path) -
     assert survived == Found("survived", "SAT", text)
     absorbed = judge.in_own_testbench(_first(drawn, ABSORBED, "$or B"))
     assert (absorbed.status, absorbed.tier) == ("equivalent", "SAT")
+
+
+def test_a_judgement_can_name_instance_and_control_bit() -> None:
+    """Instances of one module begin with the same line, and each control bit is another change."""
+    lines = ["fifo #(", "    .Width(8)", ") u_first (", ");", "fifo #(", ") u_second (", ");"]
+    given = ("toy", "toy.sv:5.3-7.4", "fifo", 0, 1, "data_i", 1)
+    by_another, inverted = Mutation(*given, 6, "cnot1"), Mutation(*given, None, "inv")
+    assert by_another.source(lines) == ") u_second ("
+    assert by_another.change == "fifo data_i cnot1 by [6]"
+    assert inverted.change == "fifo data_i inv"
+    cell = Mutation("toy", "toy.sv:2.3-2.9", "$add", 0, 1, "A", 0, None, "inv")
+    assert cell.source(lines) == ".Width(8)"
 
 
 @pytest.mark.slow

@@ -33,6 +33,9 @@ PLUSARG = "mutant"
 _CLOCKS = frozenset({"CLK", "ARST", "SRST"})
 """Ports that no mutation is drawn from: a dead clock is killed by whatever runs."""
 
+_INSTANCE = re.compile(r"\bu_\w+ \($")
+"""The line with the name of an instance."""
+
 _READ = """\
 read_slang -j 1 --keep-hierarchy --top {top} -DSYNTHESIS {parameters} {files}
 hierarchy -check -top {top}
@@ -90,8 +93,16 @@ class Mutation:
 
     @property
     def change(self) -> str:
-        """What is changed, for people and for judgements: type, port and mode."""
-        return f"{self.type} {self.port} {self.mode}"
+        """What is changed, for people and for judgements: type, port, mode and control bit."""
+        control = "" if self.control is None else f" by [{self.control}]"
+        return f"{self.type} {self.port} {self.mode}{control}"
+
+    def source(self, lines: Sequence[str]) -> str:
+        """Return what is changed of the ``lines`` of the module; of an instance, its name's."""
+        own = lines[self.line - 1 :]
+        if not self.type.startswith("$"):
+            own = [line for line in own if _INSTANCE.search(line)]
+        return own[0].strip()
 
     def __str__(self) -> str:
         number = f"#{self.ordinal}" * (self.count > 1)

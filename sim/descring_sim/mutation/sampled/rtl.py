@@ -153,7 +153,7 @@ class RtlJudge:
                         mutation.name,
                         module,
                         f"{module}.sv:{mutation.line}",
-                        lines[mutation.line - 1].strip(),
+                        mutation.source(lines),
                         mutation.change,
                         mutation.bit,
                         str(mutation),
